@@ -1,0 +1,447 @@
+//! Addresses that end in `.b32.i2p`: by hash (52 characters) and of encrypted leasesets (56 or more).
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::destination::Destination;
+use super::encoding::{Cursor, base32_decode, base32_encode, base64_decode, crc32};
+use super::error::AddressError;
+use super::signature::SignatureType;
+
+const SUFFIX: &str = ".b32.i2p";
+/// Characters of a hash; an encrypted leaseset's address is longer.
+const HASH_LABEL_LEN: usize = 52;
+const B33_LABEL_MIN: usize = 56;
+
+const FLAG_TWO_BYTE_TYPES: u8 = 1;
+const FLAG_SECRET: u8 = 2;
+const FLAG_CLIENT_KEY: u8 = 4;
+const KNOWN_FLAGS: u8 = FLAG_TWO_BYTE_TYPES | FLAG_SECRET | FLAG_CLIENT_KEY;
+
+/// The short address of a [`Destination`]: base32 of its SHA-256, then `.b32.i2p`.
+///
+/// 52 characters and the suffix; lower case when printed, either case when read. The router finds
+/// the full destination by it, as long as the service is online.
+///
+/// # Examples
+///
+/// ```
+/// use i2p_sam::B32;
+///
+/// let text = "a4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dq.b32.i2p";
+/// let address: B32 = text.to_uppercase().parse()?;
+/// assert_eq!(address.to_string(), text);
+/// assert_eq!(address.hash(), [7; 32]);
+/// # Ok::<(), i2p_sam::AddressError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct B32 {
+    hash: [u8; 32],
+}
+
+impl B32 {
+    /// The address of the destination with this SHA-256.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let address = i2p_sam::B32::from_hash([0; 32]);
+    /// assert_eq!(address.to_string(), format!("{}.b32.i2p", "a".repeat(52)));
+    /// ```
+    pub fn from_hash(hash: [u8; 32]) -> Self {
+        Self { hash }
+    }
+
+    /// The address of the destination whose SHA-256 is this base64 text of 44 characters.
+    ///
+    /// In this form a DATAGRAM3 names its sender.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidBase64`](AddressError::InvalidBase64) or
+    /// [`Base64Length`](AddressError::Base64Length).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use i2p_sam::B32;
+    ///
+    /// let sender = B32::from_base64("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")?;
+    /// assert_eq!(sender, B32::from_hash([0; 32]));
+    /// # Ok::<(), i2p_sam::AddressError>(())
+    /// ```
+    pub fn from_base64(text: &str) -> Result<Self, AddressError> {
+        let hash = base64_decode(text)?;
+        match hash.try_into() {
+            Ok(hash) => Ok(Self { hash }),
+            Err(_) => Err(AddressError::Base64Length { length: text.len() }),
+        }
+    }
+
+    /// The SHA-256 of the destination.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(i2p_sam::B32::from_hash([7; 32]).hash(), [7; 32]);
+    /// ```
+    pub fn hash(&self) -> [u8; 32] {
+        self.hash
+    }
+}
+
+impl fmt::Display for B32 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&(base32_encode(&self.hash) + SUFFIX))
+    }
+}
+
+impl FromStr for B32 {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let label = label_of(text)?;
+        if label.len() != HASH_LABEL_LEN {
+            return Err(wrong_length(label));
+        }
+        let bytes = decode_label(label)?;
+        let hash = bytes.try_into().map_err(|_| wrong_length(label))?;
+        Ok(Self { hash })
+    }
+}
+
+impl From<&Destination> for B32 {
+    fn from(destination: &Destination) -> Self {
+        Self::from_hash(destination.hash())
+    }
+}
+
+/// The address of an encrypted leaseset ("b33"): 56 or more characters and `.b32.i2p`.
+///
+/// It holds the public signing key itself instead of a hash, because the leaseset can only be
+/// found and decrypted with it, and tells what else the client needs (specification, "B32 for
+/// Encrypted Leasesets"). The flags and types at its front are mixed with a CRC-32 of the key, so a
+/// typing error in the key makes them senseless; to notice that, only flags and [`SignatureType`]s that this
+/// crate knows are accepted. The two-byte form of the types is read, though no router writes it.
+///
+/// # Examples
+///
+/// ```
+/// use i2p_sam::{B33, SignatureType};
+///
+/// let text = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p";
+/// let address: B33 = text.parse()?;
+/// assert_eq!(address.signature_type(), SignatureType::Ed25519);
+/// assert_eq!(address.blinded_type(), SignatureType::RedDsa);
+/// assert!(!address.secret_required());
+/// # Ok::<(), i2p_sam::AddressError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct B33 {
+    flags: u8,
+    signature_type: SignatureType,
+    blinded_type: SignatureType,
+    public_key: Vec<u8>,
+}
+
+impl B33 {
+    /// Whether a secret has to be known as well: session option `i2cp.leaseSetSecret`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let address: i2p_sam::B33 = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p".parse()?;
+    /// assert!(!address.secret_required());
+    /// # Ok::<(), i2p_sam::AddressError>(())
+    /// ```
+    pub fn secret_required(&self) -> bool {
+        self.flags & FLAG_SECRET != 0
+    }
+
+    /// Whether the service lets in only clients whose keys it knows: session option
+    /// `i2cp.leaseSetPrivKey`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let address: i2p_sam::B33 = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p".parse()?;
+    /// assert!(!address.client_key_required());
+    /// # Ok::<(), i2p_sam::AddressError>(())
+    /// ```
+    pub fn client_key_required(&self) -> bool {
+        self.flags & FLAG_CLIENT_KEY != 0
+    }
+
+    /// How the service's destination signs: Ed25519 or RedDSA, so far.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let address: i2p_sam::B33 = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p".parse()?;
+    /// assert_eq!(address.signature_type(), i2p_sam::SignatureType::Ed25519);
+    /// # Ok::<(), i2p_sam::AddressError>(())
+    /// ```
+    pub fn signature_type(&self) -> SignatureType {
+        self.signature_type
+    }
+
+    /// How the blinded key signs: RedDSA, so far.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let address: i2p_sam::B33 = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p".parse()?;
+    /// assert_eq!(address.blinded_type(), i2p_sam::SignatureType::RedDsa);
+    /// # Ok::<(), i2p_sam::AddressError>(())
+    /// ```
+    pub fn blinded_type(&self) -> SignatureType {
+        self.blinded_type
+    }
+
+    /// The public signing key of the service, not blinded; as long as its
+    /// [type](Self::signature_type) says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let address: i2p_sam::B33 = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p".parse()?;
+    /// assert_eq!(address.public_key().len(), 32);
+    /// # Ok::<(), i2p_sam::AddressError>(())
+    /// ```
+    pub fn public_key(&self) -> &[u8] {
+        &self.public_key
+    }
+
+    fn to_label(&self) -> String {
+        let [blinded_high, blinded_low] = self.blinded_type.code().to_be_bytes();
+        let [high, low] = self.signature_type.code().to_be_bytes();
+        let mut plain = vec![self.flags];
+        if self.flags & FLAG_TWO_BYTE_TYPES != 0 {
+            plain.extend([high, low, blinded_high, blinded_low]);
+        } else {
+            plain.extend([low, blinded_low]);
+        }
+        plain.extend(&self.public_key);
+        mix_with_crc(&mut plain);
+        base32_encode(&plain)
+    }
+}
+
+impl fmt::Display for B33 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&(self.to_label() + SUFFIX))
+    }
+}
+
+impl FromStr for B33 {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let label = label_of(text)?;
+        if label.len() < B33_LABEL_MIN {
+            return Err(wrong_length(label));
+        }
+        let mut bytes = decode_label(label)?;
+        mix_with_crc(&mut bytes);
+        read_b33(&bytes).ok_or(AddressError::B33Checksum)
+    }
+}
+
+/// A `.b32.i2p` address of either kind, told apart by its length.
+pub(super) enum AnyB32 {
+    Hash(B32),
+    Encrypted(B33),
+}
+
+impl FromStr for AnyB32 {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if label_of(text)?.len() >= B33_LABEL_MIN {
+            return text.parse().map(Self::Encrypted);
+        }
+        text.parse().map(Self::Hash)
+    }
+}
+
+/// Whether the text ends like these addresses, and so is no host name.
+pub(super) fn is_b32(text: &str) -> bool {
+    without_suffix(text, SUFFIX).is_some() || text.eq_ignore_ascii_case("b32.i2p")
+}
+
+/// What stands in front of `suffix`, which may be in either case.
+pub(super) fn without_suffix<'a>(text: &'a str, suffix: &str) -> Option<&'a str> {
+    let at = text.len().checked_sub(suffix.len())?;
+    let (label, end) = text.split_at_checked(at)?;
+    end.eq_ignore_ascii_case(suffix).then_some(label)
+}
+
+fn label_of(text: &str) -> Result<&str, AddressError> {
+    without_suffix(text, SUFFIX).ok_or(AddressError::NotAnAddress { length: text.len() })
+}
+
+fn decode_label(label: &str) -> Result<Vec<u8>, AddressError> {
+    base32_decode(label).map_err(|offset| AddressError::InvalidBase32 { offset })
+}
+
+fn wrong_length(label: &str) -> AddressError {
+    AddressError::B32Length {
+        length: label.len(),
+    }
+}
+
+/// Mixes the first three bytes with the checksum of the rest; once more, and they are back.
+fn mix_with_crc(bytes: &mut [u8]) {
+    let Some((head, rest)) = bytes.split_at_mut_checked(3) else {
+        return;
+    };
+    for (byte, crc) in head.iter_mut().zip(crc32(rest).to_le_bytes()) {
+        *byte ^= crc;
+    }
+}
+
+fn read_b33(plain: &[u8]) -> Option<B33> {
+    let mut cursor = Cursor::new(plain);
+    let flags = cursor.u8()?;
+    if flags & !KNOWN_FLAGS != 0 {
+        return None;
+    }
+    let mut read_type = || {
+        let code = if flags & FLAG_TWO_BYTE_TYPES != 0 {
+            cursor.u16()?
+        } else {
+            u16::from(cursor.u8()?)
+        };
+        SignatureType::from_code(code)
+    };
+    let (signature_type, blinded_type) = (read_type()?, read_type()?);
+    let public_key = cursor.rest();
+    (public_key.len() == signature_type.public_key_len()).then(|| B33 {
+        flags,
+        signature_type,
+        blinded_type,
+        public_key: public_key.to_vec(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::tests::pattern;
+    use super::*;
+
+    // Made with Python: zlib.crc32 and base64.b32encode over the key pattern(32, 7).
+    const B33_PLAIN: &str = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p";
+    const B33_SECRET: &str = "yee6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p";
+    const B33_CLIENT: &str = "y4c6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p";
+    const B33_TWO_BYTE: &str =
+        "redwgaalmo3stgpbx5llmhl6zyxeyqpjbqkt2otmbccjeqb7lqjwbjpxpida.b32.i2p";
+    const B33_UNKNOWN_FLAG: &str =
+        "zme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p";
+    const B33_UNKNOWN_TYPE: &str =
+        "ymd6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p";
+    const B33_WRONG_KEY_LENGTH: &str =
+        "m3elmy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qgmfrggzdf.b32.i2p";
+
+    #[test]
+    fn a_hash_comes_back_from_its_text() {
+        let address = B32::from_hash(pattern(32, 1).try_into().unwrap());
+        assert_eq!(address.to_string().parse(), Ok(address));
+        assert_eq!(address.to_string().to_uppercase().parse(), Ok(address));
+    }
+
+    #[test]
+    fn a_hash_with_stray_bits_is_refused() {
+        let text = format!("{}b.b32.i2p", "a".repeat(51));
+        let error = AddressError::InvalidBase32 { offset: 51 };
+        assert_eq!(text.parse::<B32>(), Err(error));
+    }
+
+    #[test]
+    fn other_lengths_than_52_and_56_up_are_refused() {
+        for length in (0..52).chain(53..56) {
+            let text = format!("{}.b32.i2p", "a".repeat(length));
+            let error = AddressError::B32Length { length };
+            assert_eq!(text.parse::<B32>(), Err(error.clone()));
+            assert_eq!(text.parse::<B33>(), Err(error));
+        }
+    }
+
+    #[test]
+    fn a_hash_in_base64_has_44_characters() {
+        let hash = [0xff; 32];
+        let text = super::super::encoding::base64_encode(&hash);
+        assert_eq!(text.len(), 44);
+        assert_eq!(B32::from_base64(&text), Ok(B32::from_hash(hash)));
+        assert_eq!(
+            B32::from_base64("AAAA"),
+            Err(AddressError::Base64Length { length: 4 })
+        );
+    }
+
+    #[test]
+    fn an_encrypted_leasesets_address_tells_key_and_types() {
+        let address: B33 = B33_PLAIN.parse().unwrap();
+        assert_eq!(address.public_key(), pattern(32, 7));
+        assert_eq!(address.signature_type(), SignatureType::Ed25519);
+        assert_eq!(address.blinded_type(), SignatureType::RedDsa);
+        assert!(!address.secret_required());
+        assert!(!address.client_key_required());
+    }
+
+    #[test]
+    fn its_flags_tell_what_else_is_needed() {
+        let secret: B33 = B33_SECRET.parse().unwrap();
+        assert!(secret.secret_required() && !secret.client_key_required());
+        let client: B33 = B33_CLIENT.parse().unwrap();
+        assert!(!client.secret_required() && client.client_key_required());
+    }
+
+    #[test]
+    fn two_byte_types_are_read() {
+        let address: B33 = B33_TWO_BYTE.parse().unwrap();
+        assert_eq!(address.signature_type(), SignatureType::RedDsa);
+        assert_eq!(address.public_key(), pattern(32, 7));
+    }
+
+    #[test]
+    fn every_encrypted_leasesets_address_comes_back_as_it_was() {
+        for text in [B33_PLAIN, B33_SECRET, B33_CLIENT, B33_TWO_BYTE] {
+            assert_eq!(text.parse::<B33>().unwrap().to_string(), text);
+            let shouted = text.to_uppercase();
+            assert_eq!(shouted.parse::<B33>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn unknown_flags_and_types_and_wrong_key_lengths_are_refused() {
+        for text in [B33_UNKNOWN_FLAG, B33_UNKNOWN_TYPE, B33_WRONG_KEY_LENGTH] {
+            assert_eq!(text.parse::<B33>(), Err(AddressError::B33Checksum));
+        }
+    }
+
+    #[test]
+    fn every_single_typing_error_is_noticed() {
+        for at in 0..56 {
+            for other in "abcdefghijklmnopqrstuvwxyz234567".chars() {
+                let typed: String = (B33_PLAIN.chars().enumerate())
+                    .map(|(i, c)| if i == at { other } else { c })
+                    .collect();
+                if let Ok(address) = typed.parse::<B33>() {
+                    // Flags and types have no checksum of their own: asking for a secret is one bit.
+                    assert_eq!(address.public_key(), pattern(32, 7), "{typed}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_label_ends_in_an_error_or_an_address_and_never_in_a_panic() {
+        for len in 0..200 {
+            let text = base32_encode(&pattern(len, len as u32)) + SUFFIX;
+            let _ = text.parse::<B32>();
+            let _ = text.parse::<B33>();
+        }
+    }
+}

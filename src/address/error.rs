@@ -1,0 +1,421 @@
+//! What can be wrong with an address, a private key or a key file.
+//!
+//! None of these errors holds a byte of what was parsed: a text that was meant as an address may
+//! be a private key, pasted into the wrong field. They say where and what, by offset and length.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::encoding::Base64Fault;
+
+/// Why a text or some bytes are not an I2P address.
+///
+/// The message says what to change. It never repeats the input, which may have been a private key
+/// by mistake: only offsets and lengths, in bytes and from 0, are told.
+///
+/// # Examples
+///
+/// ```
+/// use i2p_sam::{AddressError, I2pAddr};
+///
+/// let error = "exa mple.i2p".parse::<I2pAddr>().unwrap_err();
+/// assert_eq!(error, AddressError::InvalidCharacter { offset: 3 });
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// The text is neither a base64 destination nor does it end in `.i2p`.
+    ///
+    /// Names of the ordinary Internet, `localhost` and the router's own word `ME` end here.
+    #[error(
+        "not an I2P address: {length} bytes of text that do not end in `.i2p`, \
+         and a base64 destination has at least 516 characters"
+    )]
+    NotAnAddress {
+        /// Bytes of the text, without its port.
+        length: usize,
+    },
+
+    /// A character that I2P's base64 does not have, or that does not belong at this place.
+    #[error(
+        "not I2P base64 at offset {offset}: its characters are `A-Z a-z 0-9 - ~`, with `=` only \
+         to pad the end (`-` and `~` stand where other base64 has `+` and `/`)"
+    )]
+    InvalidBase64 {
+        /// Where the first wrong character stands.
+        offset: usize,
+    },
+
+    /// The base64 text is cut short, or its `=` padding is missing or too long.
+    #[error(
+        "base64 text of {length} characters is cut short or wrongly padded: copy it whole, \
+         with the `=` at its end"
+    )]
+    Base64Length {
+        /// Characters that were given.
+        length: usize,
+    },
+
+    /// There are fewer bytes than a destination needs.
+    #[error("destination is cut short: {found} bytes of at least {expected}; copy it whole")]
+    Truncated {
+        /// Bytes needed, as far as can be told from what is there.
+        expected: usize,
+        /// Bytes that were given.
+        found: usize,
+    },
+
+    /// Bytes follow the end of the destination; a private key looks like this.
+    #[error(
+        "{found} bytes where the destination ends after {expected}; if this is a private key, \
+         give it to `PrivateKey`, and never to anybody as an address"
+    )]
+    TrailingBytes {
+        /// Bytes of the destination.
+        expected: usize,
+        /// Bytes that were given.
+        found: usize,
+    },
+
+    /// The certificate (from byte 384 on) is neither a well-formed NULL nor a KEY certificate.
+    #[error(
+        "destination has no valid NULL or KEY certificate at byte 384: it is damaged, \
+         or not a destination"
+    )]
+    InvalidCertificate,
+
+    /// The label in front of `.b32.i2p` does not have 52 characters, nor 56 or more.
+    #[error(
+        "`.b32.i2p` address with {length} characters in front of `.b32.i2p`: \
+         there are 52, or at least 56 for an encrypted leaseset"
+    )]
+    B32Length {
+        /// Characters in front of `.b32.i2p`.
+        length: usize,
+    },
+
+    /// A character that base32 does not have, or bits after the last byte that are not zero.
+    #[error("not base32 at offset {offset}: its characters are `a-z 2-7`; look for a typing error")]
+    InvalidBase32 {
+        /// Where the first wrong character stands.
+        offset: usize,
+    },
+
+    /// The checksum of an address of an encrypted leaseset does not fit.
+    #[error(
+        "checksum of this encrypted leaseset's address does not fit: look for a typing error \
+         (or it uses a signature type or a flag that this version does not know)"
+    )]
+    B33Checksum,
+
+    /// A character that a host name cannot have.
+    #[error("host name has a character at offset {offset} that is not one of `a-z 0-9 . - _`")]
+    InvalidCharacter {
+        /// Where the character stands.
+        offset: usize,
+    },
+
+    /// A host name with letters outside ASCII.
+    #[error(
+        "host name has a non-ASCII letter at offset {offset}: \
+         write it in its punycode form (`xn--…`)"
+    )]
+    NonAscii {
+        /// Where the first such letter stands.
+        offset: usize,
+    },
+
+    /// Two dots in a row, or a dot at the beginning.
+    #[error("host name has an empty label at offset {offset}: take the surplus dot away")]
+    EmptyLabel {
+        /// Where the empty label stands.
+        offset: usize,
+    },
+
+    /// A label of more than 63 bytes.
+    #[error("host name has a label of {length} bytes at offset {offset}: 63 is the most")]
+    LabelTooLong {
+        /// Where the label begins.
+        offset: usize,
+        /// Its bytes.
+        length: usize,
+    },
+
+    /// A host name of more than 255 bytes.
+    #[error("host name has {length} bytes: 255 is the most")]
+    NameTooLong {
+        /// Its bytes.
+        length: usize,
+    },
+
+    /// What was asked for is a host name, and this is a `.b32.i2p` address.
+    #[error("a `.b32.i2p` address is not a host name: parse it as `I2pAddr`")]
+    NotAHostName,
+
+    /// What follows the colon is not a port.
+    #[error("port at offset {offset} is not a number from 0 to 65535")]
+    InvalidPort {
+        /// Where the port begins.
+        offset: usize,
+    },
+
+    /// The address names one port, and the caller another.
+    #[error("address already names port {in_address}, and port {asked} was asked for: give one")]
+    PortConflict {
+        /// The port in the address.
+        in_address: u16,
+        /// The port given beside it.
+        asked: u16,
+    },
+}
+
+/// Why some bytes or a text are not a private key.
+///
+/// The message never holds a byte of the key: only offsets and lengths are told.
+///
+/// # Examples
+///
+/// ```
+/// use i2p_sam::{KeyError, PrivateKey};
+///
+/// let error = PrivateKey::from_base64("A+B=").unwrap_err();
+/// assert_eq!(error, KeyError::InvalidBase64 { offset: 1 });
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// A character that I2P's base64 does not have, or that does not belong at this place.
+    #[error(
+        "private key is not I2P base64 at offset {offset}: its characters are \
+         `A-Z a-z 0-9 - ~`, with `=` only to pad the end"
+    )]
+    InvalidBase64 {
+        /// Where the first wrong character stands.
+        offset: usize,
+    },
+
+    /// The base64 text is cut short, or its `=` padding is missing or too long.
+    #[error(
+        "private key of {length} base64 characters is cut short or wrongly padded: copy it whole, \
+         with the `=` at its end"
+    )]
+    Base64Length {
+        /// Characters that were given.
+        length: usize,
+    },
+
+    /// The destination, with which every private key begins, is damaged.
+    #[error("private key does not begin with a destination: {0}")]
+    Destination(AddressError),
+
+    /// There is a destination and nothing behind it.
+    #[error("this is a destination, the public part: give the private key that belongs to it")]
+    PublicOnly,
+
+    /// The signature type of the key is none that [`SignatureType`](crate::SignatureType) lists.
+    #[error(
+        "private key has a signature type that this version does not know: \
+         generate one with SIGNATURE_TYPE 7 (Ed25519)"
+    )]
+    UnsupportedSignatureType,
+
+    /// The signing key is blank, as with offline signatures, but no whole one follows.
+    #[error(
+        "private key has a blank signing key, and behind it no valid offline signature: \
+         it is cut short or damaged"
+    )]
+    InvalidOfflineSignature,
+
+    /// The number of bytes does not fit the types that the certificate names.
+    #[error("private key of {found} bytes where its types ask for {expected}: copy it whole")]
+    Length {
+        /// Bytes that a key of these types has.
+        expected: usize,
+        /// Bytes that were given.
+        found: usize,
+    },
+}
+
+/// Why a key file was not read or written.
+///
+/// The message says what to do, names the file, and never holds a byte of what is in it.
+///
+/// # Examples
+///
+/// ```no_run
+/// use i2p_sam::PrivateKey;
+///
+/// match PrivateKey::load("service.key") {
+///     Ok(key) => println!("we are {}", key.destination().b32()),
+///     Err(error) if error.is_not_found() => println!("no key yet"),
+///     Err(error) => eprintln!("{error}"),
+/// }
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyFileError {
+    /// The operating system refused.
+    #[error("cannot {action} key file {}: {reason}", path.display())]
+    Io {
+        /// What was tried, as a verb: `open`, `read`, `create`, ….
+        action: &'static str,
+        /// The key file.
+        path: PathBuf,
+        /// What the operating system said.
+        reason: io::Error,
+    },
+
+    /// The path names a directory, a FIFO, a device or a socket.
+    #[error("{} is not a regular file: name a file that holds the key, or is to hold it", .0.display())]
+    NotAFile(PathBuf),
+
+    /// Others than the owner may read or write the file (Unix only).
+    #[error(
+        "key file {} is open to other users (mode {mode:03o}): run `chmod 600 {}`, and make a new \
+         key if somebody may have read this one",
+        path.display(),
+        shell_quoted(path)
+    )]
+    Permissions {
+        /// The key file.
+        path: PathBuf,
+        /// The permission bits it has.
+        mode: u32,
+    },
+
+    /// The file has more than 65536 bytes; no key has.
+    #[error("{} has more than 65536 bytes and cannot be a key file: check the path", .0.display())]
+    TooLarge(PathBuf),
+
+    /// The file holds nothing, or only white space.
+    #[error("key file {} is empty: remove it to have a new key made, or restore it", .0.display())]
+    Empty(PathBuf),
+
+    /// What the file holds is not a private key.
+    #[error("{} holds no usable private key: {reason}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with its content.
+        reason: KeyError,
+    },
+
+    /// The file holds another key, which is never overwritten.
+    #[error(
+        "key file {} holds a different key, which is not overwritten: \
+         choose another path, or move that file away",
+        .0.display()
+    )]
+    DifferentKey(PathBuf),
+}
+
+impl KeyFileError {
+    /// Whether the file, or the folder it should be in, does not exist.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use i2p_sam::PrivateKey;
+    ///
+    /// let error = PrivateKey::load("no/such/service.key").unwrap_err();
+    /// assert!(error.is_not_found());
+    /// ```
+    pub fn is_not_found(&self) -> bool {
+        self.io_kind() == Some(io::ErrorKind::NotFound)
+    }
+
+    /// The kind of the operating system's error, if it was one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use i2p_sam::PrivateKey;
+    ///
+    /// let error = PrivateKey::load("no/such/service.key").unwrap_err();
+    /// assert_eq!(error.io_kind(), Some(ErrorKind::NotFound));
+    /// ```
+    pub fn io_kind(&self) -> Option<io::ErrorKind> {
+        match self {
+            Self::Io { reason, .. } => Some(reason.kind()),
+            _ => None,
+        }
+    }
+}
+
+impl From<Base64Fault> for AddressError {
+    fn from(fault: Base64Fault) -> Self {
+        match fault {
+            Base64Fault::Character { offset } => Self::InvalidBase64 { offset },
+            Base64Fault::Length { length } => Self::Base64Length { length },
+        }
+    }
+}
+
+impl From<Base64Fault> for KeyError {
+    fn from(fault: Base64Fault) -> Self {
+        match fault {
+            Base64Fault::Character { offset } => Self::InvalidBase64 { offset },
+            Base64Fault::Length { length } => Self::Base64Length { length },
+        }
+    }
+}
+
+/// A path as a shell takes it for one word and not for an option, so that the advice can be pasted.
+fn shell_quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) && !text.starts_with('-') {
+        return text;
+    }
+    let text = if text.starts_with('-') {
+        format!("./{text}")
+    } else {
+        text
+    };
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_can_cross_threads() {
+        fn check<T: std::error::Error + Send + Sync + 'static>() {}
+        check::<AddressError>();
+        check::<KeyError>();
+        check::<KeyFileError>();
+    }
+
+    #[test]
+    fn advice_on_permissions_can_be_pasted_into_a_shell() {
+        for (path, pasted) in [
+            ("/etc/service.key", "chmod 600 /etc/service.key"),
+            ("my key", "chmod 600 'my key'"),
+            ("it's", r"chmod 600 'it'\''s'"),
+            ("-R", "chmod 600 './-R'"),
+            ("a;b", "chmod 600 'a;b'"),
+        ] {
+            let error = KeyFileError::Permissions {
+                path: path.into(),
+                mode: 0o644,
+            };
+            let shown = error.to_string();
+            assert!(shown.contains(&format!("`{pasted}`")), "{shown}");
+            assert!(shown.contains("644"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn only_a_missing_file_is_not_found() {
+        let io = |kind: io::ErrorKind| KeyFileError::Io {
+            action: "open",
+            path: "a".into(),
+            reason: kind.into(),
+        };
+        assert!(io(io::ErrorKind::NotFound).is_not_found());
+        assert!(!io(io::ErrorKind::PermissionDenied).is_not_found());
+        assert!(!KeyFileError::Empty("a".into()).is_not_found());
+    }
+}

@@ -1,0 +1,747 @@
+//! What a user may dial: a destination, a `.b32.i2p` address or a host name, with a port or without.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use super::b32::{AnyB32, B32, B33, is_b32, without_suffix};
+use super::destination::Destination;
+use super::error::AddressError;
+
+/// The shortest destination in base64; what is shorter was meant as something else.
+const DESTINATION_TEXT_MIN: usize = 516;
+const NAME_MAX: usize = 255;
+const LABEL_MAX: usize = 63;
+
+/// An I2P service and, if one is given, a port: what `SocketAddr` is on the Internet.
+///
+/// `FromStr` reads, each with `:port` behind it or without,
+///
+/// * a base64 [`Destination`] (516 characters or more),
+/// * a `.b32.i2p` address, [`B32`] or [`B33`], whose checksum is verified,
+/// * a [`HostName`] that ends in `.i2p`.
+///
+/// I2P ports go from 0 to 65535 and have nothing to do with local TCP ports; 0 is "any", and what
+/// is used where no port is given.
+///
+/// `Display` is short and fit for logs: a destination is shown by its `.b32.i2p` address, and what
+/// is shown can be parsed again and names the same service. What a router is told is
+/// [`to_sam`](Self::to_sam). Two addresses are equal when they are spelled the same way: a
+/// destination and its own `.b32.i2p` are not.
+///
+/// # Examples
+///
+/// ```
+/// use i2p_sam::I2pAddr;
+///
+/// let addr: I2pAddr = "Stats.i2p:80".parse()?;
+/// assert_eq!(addr.port(), Some(80));
+/// assert_eq!(addr.to_string(), "stats.i2p:80");
+/// assert_eq!(addr.to_sam(), "stats.i2p");
+///
+/// // Clearnet names, and the router's own word for the session itself, are no addresses.
+/// assert!("example.com".parse::<I2pAddr>().is_err());
+/// assert!("ME".parse::<I2pAddr>().is_err());
+/// # Ok::<(), i2p_sam::AddressError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct I2pAddr {
+    host: Host,
+    port: Option<u16>,
+}
+
+impl I2pAddr {
+    /// The service, without the port.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use i2p_sam::{Host, I2pAddr};
+    ///
+    /// let addr: I2pAddr = "stats.i2p".parse()?;
+    /// assert!(matches!(addr.host(), Host::Name(name) if name.as_str() == "stats.i2p"));
+    /// # Ok::<(), i2p_sam::AddressError>(())
+    /// ```
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The port, if one is given: 0 to 65535. `None` by default.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use i2p_sam::I2pAddr;
+    /// assert_eq!("stats.i2p:80".parse::<I2pAddr>()?.port(), Some(80));
+    /// assert_eq!("stats.i2p".parse::<I2pAddr>()?.port(), None);
+    /// # Ok::<(), i2p_sam::AddressError>(())
+    /// ```
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// The same service at this port, whichever it had before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use i2p_sam::I2pAddr;
+    /// let addr = "stats.i2p:80".parse::<I2pAddr>()?.with_port(443);
+    /// assert_eq!(addr.to_string(), "stats.i2p:443");
+    /// # Ok::<(), i2p_sam::AddressError>(())
+    /// ```
+    #[must_use]
+    pub fn with_port(self, port: u16) -> Self {
+        Self {
+            port: Some(port),
+            ..self
+        }
+    }
+
+    /// The same service, and no port.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use i2p_sam::I2pAddr;
+    /// let addr = "stats.i2p:80".parse::<I2pAddr>()?.without_port();
+    /// assert_eq!(addr.to_string(), "stats.i2p");
+    /// # Ok::<(), i2p_sam::AddressError>(())
+    /// ```
+    #[must_use]
+    pub fn without_port(self) -> Self {
+        Self { port: None, ..self }
+    }
+
+    /// The full destination, if this address holds one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use i2p_sam::I2pAddr;
+    /// // A name has to be looked up first.
+    /// assert!("stats.i2p".parse::<I2pAddr>()?.destination().is_none());
+    /// # Ok::<(), i2p_sam::AddressError>(())
+    /// ```
+    pub fn destination(&self) -> Option<&Destination> {
+        match &self.host {
+            Host::Destination(destination) => Some(destination),
+            _ => None,
+        }
+    }
+
+    /// The `.b32.i2p` address of 60 characters, if it can be told without asking a router: of a
+    /// destination or a [`B32`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use i2p_sam::{Destination, I2pAddr};
+    ///
+    /// let destination = Destination::from_bytes(&[0; 387])?;
+    /// assert_eq!(I2pAddr::from(&destination).b32(), Some(destination.b32()));
+    /// # Ok::<(), i2p_sam::AddressError>(())
+    /// ```
+    pub fn b32(&self) -> Option<String> {
+        match &self.host {
+            Host::Destination(destination) => Some(destination.b32()),
+            Host::B32(address) => Some(address.to_string()),
+            Host::B33(_) | Host::Name(_) => None,
+        }
+    }
+
+    /// What a router is given as `DESTINATION=` or `NAME=`: the service in full, and no port.
+    ///
+    /// Never needs quotes, which i2pd does not understand.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use i2p_sam::{Destination, I2pAddr};
+    ///
+    /// let destination = Destination::from_bytes(&[0; 387])?;
+    /// assert_eq!(I2pAddr::from(&destination).to_sam(), destination.to_base64());
+    /// # Ok::<(), i2p_sam::AddressError>(())
+    /// ```
+    pub fn to_sam(&self) -> Cow<'_, str> {
+        match &self.host {
+            Host::Destination(destination) => Cow::Owned(destination.to_base64()),
+            Host::B32(address) => Cow::Owned(address.to_string()),
+            Host::B33(address) => Cow::Owned(address.to_string()),
+            Host::Name(name) => Cow::Borrowed(name.as_str()),
+        }
+    }
+}
+
+/// The short form, with `:port` if there is one.
+impl fmt::Display for I2pAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => f.pad(&format!("{}:{port}", self.host)),
+            None => self.host.fmt(f),
+        }
+    }
+}
+
+impl FromStr for I2pAddr {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let Some((host, port)) = text.rsplit_once(':') else {
+            return text.parse().map(|host| Self { host, port: None });
+        };
+        let offset = host.len() + 1;
+        let port = parse_port(port).ok_or(AddressError::InvalidPort { offset })?;
+        host.parse().map(|host| Self {
+            host,
+            port: Some(port),
+        })
+    }
+}
+
+impl From<Host> for I2pAddr {
+    fn from(host: Host) -> Self {
+        Self { host, port: None }
+    }
+}
+
+impl From<Destination> for I2pAddr {
+    fn from(destination: Destination) -> Self {
+        Host::Destination(destination).into()
+    }
+}
+
+impl From<&Destination> for I2pAddr {
+    fn from(destination: &Destination) -> Self {
+        destination.clone().into()
+    }
+}
+
+impl From<B32> for I2pAddr {
+    fn from(address: B32) -> Self {
+        Host::B32(address).into()
+    }
+}
+
+impl From<B33> for I2pAddr {
+    fn from(address: B33) -> Self {
+        Host::B33(address).into()
+    }
+}
+
+impl From<HostName> for I2pAddr {
+    fn from(name: HostName) -> Self {
+        Host::Name(name).into()
+    }
+}
+
+/// A service, in one of the ways I2P can name it.
+///
+/// `Display` is the short form: a destination is shown by its `.b32.i2p` address.
+///
+/// # Examples
+///
+/// ```
+/// use i2p_sam::Host;
+///
+/// assert!(matches!("stats.i2p".parse()?, Host::Name(_)));
+/// # Ok::<(), i2p_sam::AddressError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Host {
+    /// The full destination: no lookup is needed.
+    Destination(Destination),
+    /// The hash of a destination.
+    B32(B32),
+    /// The key of an encrypted leaseset.
+    B33(B33),
+    /// A name in the router's address book.
+    Name(HostName),
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Destination(destination) => f.pad(&destination.b32()),
+            Self::B32(address) => address.fmt(f),
+            Self::B33(address) => address.fmt(f),
+            Self::Name(name) => name.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Host {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if is_b32(text) {
+            return text.parse().map(|address| match address {
+                AnyB32::Hash(address) => Self::B32(address),
+                AnyB32::Encrypted(address) => Self::B33(address),
+            });
+        }
+        if without_suffix(text, ".i2p").is_some() {
+            return text.parse().map(Self::Name);
+        }
+        if text.len() >= DESTINATION_TEXT_MIN {
+            return text.parse().map(Self::Destination);
+        }
+        Err(AddressError::NotAnAddress { length: text.len() })
+    }
+}
+
+/// A name in the router's address book, as `stats.i2p`.
+///
+/// Ends in `.i2p`; made of `a-z 0-9 - _` in labels of 1 to 63 bytes with dots between, 255 bytes at
+/// the most; capital letters become small ones. International names are written in punycode
+/// (`xn--…`). Nothing else can be in it, so it fits into a SAM line as it is: no blank, no quote, no
+/// `=`, no line end. A `.b32.i2p` address is not a host name.
+///
+/// # Examples
+///
+/// ```
+/// use i2p_sam::{AddressError, HostName};
+///
+/// let name: HostName = "Stats.I2P".parse()?;
+/// assert_eq!(name.as_str(), "stats.i2p");
+///
+/// let error = "stats i2p.i2p".parse::<HostName>().unwrap_err();
+/// assert_eq!(error, AddressError::InvalidCharacter { offset: 5 });
+/// # Ok::<(), AddressError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostName(String);
+
+impl HostName {
+    /// The name, in lower case.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use i2p_sam::HostName;
+    /// assert_eq!("stats.i2p".parse::<HostName>()?.as_str(), "stats.i2p");
+    /// # Ok::<(), i2p_sam::AddressError>(())
+    /// ```
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for HostName {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let length = text.len();
+        if without_suffix(text, ".i2p").is_none() {
+            return Err(AddressError::NotAnAddress { length });
+        }
+        if is_b32(text) {
+            return Err(AddressError::NotAHostName);
+        }
+        if length > NAME_MAX {
+            return Err(AddressError::NameTooLong { length });
+        }
+        check_characters(text)?;
+        check_labels(text)?;
+        Ok(Self(text.to_ascii_lowercase()))
+    }
+}
+
+/// Whatever can be dialled: texts, addresses, destinations, and any of them with a port.
+///
+/// Modelled on [`ToSocketAddrs`](std::net::ToSocketAddrs), but pure: nothing is looked up.
+/// A [`PrivateKey`](crate::PrivateKey) is not among them, so it cannot be dialled by mistake; dial
+/// its [`destination`](crate::PrivateKey::destination).
+///
+/// # Examples
+///
+/// ```
+/// use i2p_sam::{AddressError, ToI2pAddr};
+///
+/// fn dial(to: impl ToI2pAddr) -> Result<String, AddressError> {
+///     Ok(to.to_i2p_addr()?.to_string())
+/// }
+///
+/// assert_eq!(dial("stats.i2p:80")?, "stats.i2p:80");
+/// assert_eq!(dial(("stats.i2p", 80))?, "stats.i2p:80");
+/// assert_eq!(
+///     dial(("stats.i2p:443", 80)),
+///     Err(AddressError::PortConflict { in_address: 443, asked: 80 })
+/// );
+/// # Ok::<(), AddressError>(())
+/// ```
+pub trait ToI2pAddr {
+    /// The address.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressError`] if a text is not an address, or if it names one port and the pair another.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use i2p_sam::ToI2pAddr;
+    ///
+    /// assert_eq!("stats.i2p".to_i2p_addr()?.port(), None);
+    /// # Ok::<(), i2p_sam::AddressError>(())
+    /// ```
+    fn to_i2p_addr(&self) -> Result<I2pAddr, AddressError>;
+}
+
+impl ToI2pAddr for str {
+    fn to_i2p_addr(&self) -> Result<I2pAddr, AddressError> {
+        self.parse()
+    }
+}
+
+impl ToI2pAddr for String {
+    fn to_i2p_addr(&self) -> Result<I2pAddr, AddressError> {
+        self.parse()
+    }
+}
+
+impl ToI2pAddr for I2pAddr {
+    fn to_i2p_addr(&self) -> Result<I2pAddr, AddressError> {
+        Ok(self.clone())
+    }
+}
+
+impl ToI2pAddr for Host {
+    fn to_i2p_addr(&self) -> Result<I2pAddr, AddressError> {
+        Ok(self.clone().into())
+    }
+}
+
+impl ToI2pAddr for Destination {
+    fn to_i2p_addr(&self) -> Result<I2pAddr, AddressError> {
+        Ok(self.into())
+    }
+}
+
+impl ToI2pAddr for B32 {
+    fn to_i2p_addr(&self) -> Result<I2pAddr, AddressError> {
+        Ok((*self).into())
+    }
+}
+
+impl ToI2pAddr for B33 {
+    fn to_i2p_addr(&self) -> Result<I2pAddr, AddressError> {
+        Ok(self.clone().into())
+    }
+}
+
+impl ToI2pAddr for HostName {
+    fn to_i2p_addr(&self) -> Result<I2pAddr, AddressError> {
+        Ok(self.clone().into())
+    }
+}
+
+impl<T: ToI2pAddr + ?Sized> ToI2pAddr for &T {
+    fn to_i2p_addr(&self) -> Result<I2pAddr, AddressError> {
+        (**self).to_i2p_addr()
+    }
+}
+
+/// Sets the port. An address that names another one is refused rather than overruled.
+impl<T: ToI2pAddr> ToI2pAddr for (T, u16) {
+    fn to_i2p_addr(&self) -> Result<I2pAddr, AddressError> {
+        let (address, asked) = self;
+        let address = address.to_i2p_addr()?;
+        match address.port {
+            Some(in_address) if in_address != *asked => Err(AddressError::PortConflict {
+                in_address,
+                asked: *asked,
+            }),
+            _ => Ok(address.with_port(*asked)),
+        }
+    }
+}
+
+/// Digits only: `parse` alone would let a `+` pass.
+fn parse_port(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
+}
+
+fn check_characters(name: &str) -> Result<(), AddressError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+    match name.char_indices().find(|(_, c)| !allowed(*c)) {
+        None => Ok(()),
+        Some((offset, c)) if c.is_ascii() => Err(AddressError::InvalidCharacter { offset }),
+        Some((offset, _)) => Err(AddressError::NonAscii { offset }),
+    }
+}
+
+fn check_labels(name: &str) -> Result<(), AddressError> {
+    let mut offset = 0;
+    for label in name.split('.') {
+        let length = label.len();
+        if length == 0 {
+            return Err(AddressError::EmptyLabel { offset });
+        }
+        if length > LABEL_MAX {
+            return Err(AddressError::LabelTooLong { offset, length });
+        }
+        offset += length + 1;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+    use super::super::tests::{ed25519, ed25519_key};
+    use super::*;
+    use crate::address::PrivateKey;
+
+    fn destination() -> Destination {
+        Destination::from_bytes(&ed25519()).unwrap()
+    }
+
+    fn parse(text: &str) -> Result<I2pAddr, AddressError> {
+        text.parse()
+    }
+
+    const B33_TEXT: &str = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p";
+
+    #[test]
+    fn each_kind_is_told_apart() {
+        let base64 = destination().to_base64();
+        let b32 = destination().b32();
+        assert!(matches!(parse(&base64).unwrap().host, Host::Destination(_)));
+        assert!(matches!(parse(&b32).unwrap().host, Host::B32(_)));
+        assert!(matches!(parse(B33_TEXT).unwrap().host, Host::B33(_)));
+        assert!(matches!(parse("a.i2p").unwrap().host, Host::Name(_)));
+    }
+
+    #[test]
+    fn each_kind_may_have_a_port() {
+        for host in [
+            destination().to_base64().as_str(),
+            &destination().b32(),
+            B33_TEXT,
+            "a.i2p",
+        ] {
+            assert_eq!(parse(host).unwrap().port(), None);
+            for port in [0, 80, 65535] {
+                let addr = parse(&format!("{host}:{port}")).unwrap();
+                assert_eq!(addr.port(), Some(port));
+                assert_eq!(addr.to_sam(), host);
+            }
+        }
+    }
+
+    #[test]
+    fn ports_are_plain_numbers() {
+        for port in [
+            "",
+            "65536",
+            "+80",
+            "-1",
+            " 80",
+            "80 ",
+            "8_0",
+            "0x50",
+            "http",
+            "٣",
+            "99999999999",
+        ] {
+            let error = AddressError::InvalidPort { offset: 6 };
+            assert_eq!(parse(&format!("a.i2p:{port}")), Err(error), "{port:?}");
+        }
+    }
+
+    #[test]
+    fn two_ports_are_refused() {
+        let error = AddressError::NotAnAddress { length: 8 };
+        assert_eq!(parse("a.i2p:80:81"), Err(error));
+    }
+
+    #[test]
+    fn a_name_becomes_lower_case() {
+        assert_eq!(parse("WwW.Stats.I2P").unwrap().to_sam(), "www.stats.i2p");
+    }
+
+    #[test]
+    fn names_have_only_letters_digits_minus_and_underscore() {
+        for name in ["a-b.i2p", "a_b.i2p", "3.i2p", "xn--bcher-kva.i2p"] {
+            assert_eq!(parse(name).unwrap().to_string(), name);
+        }
+        for c in (0..128_u8).map(char::from) {
+            let name = format!("a{c}b.i2p");
+            let allowed = c.is_ascii_alphanumeric() || ".-_".contains(c);
+            assert_eq!(name.parse::<HostName>().is_ok(), allowed, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn letters_outside_ascii_are_refused_with_a_hint() {
+        let error = parse("bücher.i2p").unwrap_err();
+        assert_eq!(error, AddressError::NonAscii { offset: 1 });
+        assert!(error.to_string().contains("punycode"));
+    }
+
+    #[test]
+    fn labels_are_not_empty() {
+        for (name, offset) in [(".i2p", 0), ("a..i2p", 2), (".a.i2p", 0), ("a.b..c.i2p", 4)] {
+            let error = AddressError::EmptyLabel { offset };
+            assert_eq!(parse(name), Err(error), "{name}");
+        }
+    }
+
+    #[test]
+    fn labels_have_63_bytes_at_most() {
+        assert!(parse(&format!("{}.i2p", "a".repeat(63))).is_ok());
+        assert_eq!(
+            parse(&format!("b.{}.i2p", "a".repeat(64))),
+            Err(AddressError::LabelTooLong {
+                offset: 2,
+                length: 64
+            })
+        );
+    }
+
+    #[test]
+    fn names_have_255_bytes_at_most() {
+        let name = |length: usize| "a.".repeat(length)[..length - 5].to_owned() + "b.i2p";
+        assert_eq!(name(255).len(), 255);
+        assert!(parse(&name(255)).is_ok());
+        assert_eq!(
+            parse(&(name(255) + ".i2p")),
+            Err(AddressError::NameTooLong { length: 259 })
+        );
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in [
+            "",
+            "ME",
+            "me",
+            "i2p",
+            "localhost",
+            "127.0.0.1",
+            "example.com",
+            "a.i2p.",
+            "a.i2p ",
+            "a.i2p\n",
+            "a.onion",
+            "=",
+            "\"a.i2p\"",
+        ] {
+            let error = AddressError::NotAnAddress { length: text.len() };
+            assert_eq!(parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_b32_is_not_taken_for_a_name() {
+        for (text, error) in [
+            ("abc.b32.i2p", AddressError::B32Length { length: 3 }),
+            (".b32.i2p", AddressError::B32Length { length: 0 }),
+            ("b32.i2p", AddressError::NotAnAddress { length: 7 }),
+        ] {
+            assert_eq!(parse(text), Err(error), "{text}");
+        }
+        assert_eq!(
+            "abc.b32.i2p".parse::<HostName>(),
+            Err(AddressError::NotAHostName)
+        );
+    }
+
+    #[test]
+    fn a_private_key_is_not_an_address_and_the_error_does_not_repeat_it() {
+        let key = PrivateKey::from_bytes(&ed25519_key(1)).unwrap();
+        let text = key.expose_base64();
+        for pasted in [
+            text.clone(),
+            format!("{text}:80"),
+            format!("{text} x"),
+            text + ".i2p",
+        ] {
+            let error = parse(&pasted).unwrap_err();
+            let shown = format!("{error} {error:?}");
+            for window in pasted.as_bytes()[..900].windows(8) {
+                assert!(!shown.contains(std::str::from_utf8(window).unwrap()));
+            }
+        }
+    }
+
+    #[test]
+    fn display_is_short_and_names_the_same_service() {
+        let full = I2pAddr::from(destination()).with_port(7);
+        let shown = full.to_string();
+        assert_eq!(shown, format!("{}:7", destination().b32()));
+        assert_eq!(parse(&shown).unwrap().b32(), full.b32());
+        for text in [B33_TEXT, "a.i2p", "a.i2p:0"] {
+            assert_eq!(parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn debug_of_a_destination_is_short() {
+        let shown = format!("{:?}", I2pAddr::from(&destination()));
+        assert!(
+            shown.contains(&destination().b32()) && shown.len() < 150,
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_port_can_be_set_and_taken_away() {
+        let addr = parse("a.i2p").unwrap().with_port(1).with_port(2);
+        assert_eq!(addr.port(), Some(2));
+        assert_eq!(addr.without_port().port(), None);
+    }
+
+    #[test]
+    fn everything_that_names_a_service_can_be_dialled() {
+        fn text(address: impl ToI2pAddr) -> String {
+            address.to_i2p_addr().unwrap().to_string()
+        }
+        let b32 = destination().b32();
+        assert_eq!(text("a.i2p"), "a.i2p");
+        assert_eq!(text(String::from("a.i2p")), "a.i2p");
+        assert_eq!(text(parse("a.i2p:1").unwrap()), "a.i2p:1");
+        assert_eq!(text(destination()), b32);
+        assert_eq!(text((&destination(), 9)), format!("{b32}:9"));
+        assert_eq!(text(B32::from(&destination())), b32);
+        assert_eq!(text(B33_TEXT.parse::<B33>().unwrap()), B33_TEXT);
+        assert_eq!(text(("a.i2p".parse::<HostName>().unwrap(), 9)), "a.i2p:9");
+    }
+
+    #[test]
+    fn a_port_beside_an_address_must_not_contradict_it() {
+        assert_eq!(("a.i2p:9", 9).to_i2p_addr(), parse("a.i2p:9"));
+        assert_eq!(
+            ("a.i2p:9", 8).to_i2p_addr(),
+            Err(AddressError::PortConflict {
+                in_address: 9,
+                asked: 8
+            })
+        );
+    }
+
+    #[test]
+    fn every_cut_of_an_address_is_read_or_refused_without_a_panic() {
+        for text in [
+            format!("{}:80", destination()),
+            "bücher.i2p:80".into(),
+            "é.b32.i2p".into(),
+        ] {
+            for (at, _) in text.char_indices() {
+                let (head, tail) = text.split_at(at);
+                let _ = parse(head);
+                let _ = parse(tail);
+            }
+        }
+    }
+}

@@ -1,0 +1,565 @@
+//! A service's private key: never printed, never compared byte by byte until the first difference.
+
+use std::fmt;
+use std::hint::black_box;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::destination::Destination;
+use super::encoding::{Cursor, base64_decode, base64_encode};
+use super::error::KeyError;
+use super::signature::SignatureType;
+
+/// Bytes of the encryption private key, used or not.
+const ENCRYPTION_KEY_LEN: usize = 256;
+/// What some tools write instead for [`CRYPTO_X25519`].
+const X25519_KEY_LEN: usize = 32;
+const CRYPTO_X25519: u16 = 4;
+
+/// The private key of a destination: who has it, is the service.
+///
+/// The bytes that routers exchange as `DESTINATION=` at session creation and as `PRIV=`: the
+/// [`Destination`], an encryption private key (256 bytes and unused; 32 in some tools' files with
+/// crypto type 4), the signing private key, and, if that one is all zeros, an
+/// [offline signature](OfflineSignature). An Ed25519 key has 679 bytes, or 908 characters of base64.
+///
+/// Nothing prints it: there is no `Display`, and `Debug` shows the `.b32.i2p` address only. To
+/// get at the bytes one has to say so, with [`expose_bytes`](Self::expose_bytes) or
+/// [`expose_base64`](Self::expose_base64). Two keys are compared without stopping at the first
+/// difference. A clone costs one reference count.
+///
+/// The memory is **not** overwritten when the key is dropped: without `unsafe` code that cannot be
+/// promised (the compiler may leave such writes out), and copies pass through socket buffers
+/// anyway. Who needs more keeps the long-term key off the machine, with an offline signature.
+///
+/// # Examples
+///
+/// ```
+/// use i2p_sam::{PrivateKey, SignatureType};
+///
+/// # let mut bytes = [7; 679];
+/// # bytes[384..391].copy_from_slice(&[5, 0, 4, 0, 7, 0, 0]);
+/// # let base64 = PrivateKey::from_bytes(&bytes).unwrap().expose_base64();
+/// let key: PrivateKey = base64.parse()?;
+/// assert_eq!(key.signature_type(), SignatureType::Ed25519);
+/// assert_eq!(format!("{key:?}"), format!("PrivateKey({})", key.destination().b32()));
+/// # Ok::<(), i2p_sam::KeyError>(())
+/// ```
+#[derive(Clone)]
+pub struct PrivateKey {
+    bytes: Arc<[u8]>,
+    destination: Destination,
+    signature_type: SignatureType,
+    offline: Option<OfflineSignature>,
+}
+
+impl PrivateKey {
+    /// Reads the binary form: exactly one key, and nothing behind it.
+    ///
+    /// Types and lengths are checked. Whether private and public part belong together, and
+    /// whether an offline signature is genuine, only the router finds out. (Of a key with crypto
+    /// type 4, whose encryption key may have 256 bytes or 32, one cut is not noticed: the one after
+    /// exactly 64 private bytes, which is as long as the short form.)
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] says which part does not fit; no byte of the key is in it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use i2p_sam::{KeyError, PrivateKey};
+    ///
+    /// // A destination alone is not a key.
+    /// assert_eq!(PrivateKey::from_bytes(&[0; 387]), Err(KeyError::PublicOnly));
+    /// ```
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
+        let (destination, private) =
+            Destination::split_from(bytes).map_err(KeyError::Destination)?;
+        if private.is_empty() {
+            return Err(KeyError::PublicOnly);
+        }
+        let signature_type = destination
+            .signature_type()
+            .ok_or(KeyError::UnsupportedSignatureType)?;
+        let public_len = destination.as_bytes().len();
+        let read =
+            |encryption_len| read_private_part(private, public_len, encryption_len, signature_type);
+        let mut offline = read(ENCRYPTION_KEY_LEN);
+        if offline.is_err() && destination.crypto_type_code() == CRYPTO_X25519 {
+            offline = read(X25519_KEY_LEN).or(offline);
+        }
+        Ok(Self {
+            offline: offline?,
+            bytes: bytes.into(),
+            destination,
+            signature_type,
+        })
+    }
+
+    /// Reads the base64 text that routers give out: 884 characters or more.
+    ///
+    /// The alphabet is I2P's (`-` and `~` for `+` and `/`), the padding has to be there, and no
+    /// white space is skipped. (A [key file](Self::load) may end in a newline.)
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidBase64`](KeyError::InvalidBase64) or [`Base64Length`](KeyError::Base64Length), and
+    /// whatever [`from_bytes`](Self::from_bytes) returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use i2p_sam::{KeyError, PrivateKey};
+    ///
+    /// let error = PrivateKey::from_base64("AA/A").unwrap_err();
+    /// assert_eq!(error, KeyError::InvalidBase64 { offset: 2 });
+    /// ```
+    pub fn from_base64(text: &str) -> Result<Self, KeyError> {
+        Self::from_bytes(&base64_decode(text)?)
+    }
+
+    /// The public part, which may be given to anybody.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// let key = i2p_sam::PrivateKey::load("service.key")?;
+    /// println!("reach us at {}", key.destination().b32());
+    /// # Ok::<(), i2p_sam::KeyFileError>(())
+    /// ```
+    pub fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    /// How the destination signs.
+    ///
+    /// With an [offline signature](Self::offline_signature) this is the long-term type.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use i2p_sam::SignatureType;
+    /// # let mut bytes = [7; 679];
+    /// # bytes[384..391].copy_from_slice(&[5, 0, 4, 0, 7, 0, 0]);
+    /// # let key = i2p_sam::PrivateKey::from_bytes(&bytes).unwrap();
+    /// assert_eq!(key.signature_type(), SignatureType::Ed25519);
+    /// ```
+    pub fn signature_type(&self) -> SignatureType {
+        self.signature_type
+    }
+
+    /// What is said about the transient key, if the long-term signing key is kept elsewhere.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// let key = i2p_sam::PrivateKey::load("service.key")?;
+    /// if key.offline_signature().is_some_and(|offline| offline.is_expired()) {
+    ///     eprintln!("the transient key is out of date: sign a new one");
+    /// }
+    /// # Ok::<(), i2p_sam::KeyFileError>(())
+    /// ```
+    pub fn offline_signature(&self) -> Option<OfflineSignature> {
+        self.offline
+    }
+
+    /// The whole private key in binary. **Secret: never log it, never send it but to your router.**
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut bytes = [7; 679];
+    /// # bytes[384..391].copy_from_slice(&[5, 0, 4, 0, 7, 0, 0]);
+    /// # let key = i2p_sam::PrivateKey::from_bytes(&bytes).unwrap();
+    /// assert_eq!(key.expose_bytes().len(), 679);
+    /// ```
+    pub fn expose_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The whole private key in base64. **Secret: never log it, never send it but to your router.**
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let mut bytes = [7; 679];
+    /// # bytes[384..391].copy_from_slice(&[5, 0, 4, 0, 7, 0, 0]);
+    /// # let key = i2p_sam::PrivateKey::from_bytes(&bytes).unwrap();
+    /// assert_eq!(key.expose_base64().len(), 908);
+    /// ```
+    pub fn expose_base64(&self) -> String {
+        base64_encode(&self.bytes)
+    }
+}
+
+/// Shows whose key it is, and nothing of the key.
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PrivateKey({})", self.destination.b32())
+    }
+}
+
+/// Looks at all bytes, wherever the first difference is.
+impl PartialEq for PrivateKey {
+    fn eq(&self, other: &Self) -> bool {
+        if self.bytes.len() != other.bytes.len() {
+            return false;
+        }
+        let pairs = self.bytes.iter().zip(other.bytes.iter());
+        pairs.fold(0, |difference, (a, b)| black_box(difference | (a ^ b))) == 0
+    }
+}
+
+impl Eq for PrivateKey {}
+
+impl FromStr for PrivateKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::from_base64(text)
+    }
+}
+
+impl TryFrom<&[u8]> for PrivateKey {
+    type Error = KeyError;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, Self::Error> {
+        Self::from_bytes(bytes)
+    }
+}
+
+/// What a private key without its long-term signing key says about the transient key it has instead.
+///
+/// The long-term key stays off the machine and signs a transient one for some time (specification,
+/// "Common structures", *Offline signature*). When that time is over, routers refuse the session,
+/// and a new transient key must be signed with the tool that made the first. The signature itself
+/// is not verified here.
+///
+/// # Examples
+///
+/// ```no_run
+/// let key = i2p_sam::PrivateKey::load("service.key")?;
+/// if let Some(offline) = key.offline_signature() {
+///     println!("signs with {} until {:?}", offline.transient_type(), offline.expires());
+/// }
+/// # Ok::<(), i2p_sam::KeyFileError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OfflineSignature {
+    expires: u32,
+    transient_type: SignatureType,
+}
+
+impl OfflineSignature {
+    /// When the transient key stops being valid; in whole seconds, at the latest in the year 2106.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let key = i2p_sam::PrivateKey::load("service.key")?;
+    /// # let offline = key.offline_signature().unwrap();
+    /// let left = offline.expires().duration_since(std::time::SystemTime::now());
+    /// println!("valid for {left:?}");
+    /// # Ok::<(), i2p_sam::KeyFileError>(())
+    /// ```
+    pub fn expires(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(self.expires))
+    }
+
+    /// Whether that time has come, by this machine's clock.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let key = i2p_sam::PrivateKey::load("service.key")?;
+    /// # let offline = key.offline_signature().unwrap();
+    /// assert!(!offline.is_expired(), "sign a new transient key");
+    /// # Ok::<(), i2p_sam::KeyFileError>(())
+    /// ```
+    pub fn is_expired(&self) -> bool {
+        self.expires() <= SystemTime::now()
+    }
+
+    /// How the transient key signs.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let key = i2p_sam::PrivateKey::load("service.key")?;
+    /// # let offline = key.offline_signature().unwrap();
+    /// assert_eq!(offline.transient_type(), i2p_sam::SignatureType::Ed25519);
+    /// # Ok::<(), i2p_sam::KeyFileError>(())
+    /// ```
+    pub fn transient_type(&self) -> SignatureType {
+        self.transient_type
+    }
+}
+
+/// Reads what stands behind the destination, and wants to consume all of it.
+fn read_private_part(
+    private: &[u8],
+    public_len: usize,
+    encryption_len: usize,
+    signature_type: SignatureType,
+) -> Result<Option<OfflineSignature>, KeyError> {
+    let wrong_length = || KeyError::Length {
+        expected: public_len + encryption_len + signature_type.private_key_len(),
+        found: public_len + private.len(),
+    };
+    let mut cursor = Cursor::new(private);
+    cursor.take(encryption_len).ok_or_else(wrong_length)?;
+    let signing_key = cursor
+        .take(signature_type.private_key_len())
+        .ok_or_else(wrong_length)?;
+    if is_blank(signing_key) {
+        return read_offline_part(cursor, signature_type)
+            .map(Some)
+            .ok_or(KeyError::InvalidOfflineSignature);
+    }
+    if !cursor.rest().is_empty() {
+        return Err(wrong_length());
+    }
+    Ok(None)
+}
+
+fn read_offline_part(
+    mut cursor: Cursor<'_>,
+    long_term_type: SignatureType,
+) -> Option<OfflineSignature> {
+    let expires = cursor.u32()?;
+    let transient_type = SignatureType::from_code(cursor.u16()?)?;
+    let public_key = cursor.take(transient_type.public_key_len())?;
+    cursor.take(long_term_type.signature_len())?;
+    let private_key = cursor.take(transient_type.private_key_len())?;
+    // A file of zeros has the shape of an offline signature of type 0, and is none.
+    let complete = cursor.rest().is_empty() && !is_blank(public_key) && !is_blank(private_key);
+    complete.then_some(OfflineSignature {
+        expires,
+        transient_type,
+    })
+}
+
+fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().fold(0, |seen, byte| seen | byte) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+    use super::super::tests::{destination_bytes, ed25519_key, key_bytes, offline_key, pattern};
+    use super::*;
+
+    const P521: [u8; 11] = [5, 0, 8, 0, 3, 0, 0, 1, 2, 3, 4];
+    const X25519: [u8; 7] = [5, 0, 4, 0, 7, 0, 4];
+
+    #[test]
+    fn an_ed25519_key_has_679_bytes_and_908_characters() {
+        let key = PrivateKey::from_bytes(&ed25519_key(1)).unwrap();
+        assert_eq!(key.expose_bytes().len(), 679);
+        assert_eq!(key.expose_base64().len(), 908);
+        assert_eq!(key.signature_type(), SignatureType::Ed25519);
+        assert_eq!(key.destination().as_bytes(), &key.expose_bytes()[..391]);
+        assert_eq!(key.offline_signature(), None);
+    }
+
+    #[test]
+    fn keys_of_every_known_type_are_read() {
+        for (certificate, private_len) in [
+            (&[0, 0, 0][..], 20),
+            (&[5, 0, 4, 0, 0, 0, 0], 20),
+            (&[5, 0, 4, 0, 1, 0, 0], 32),
+            (&[5, 0, 4, 0, 2, 0, 0], 48),
+            (&P521, 66),
+            (&[5, 0, 4, 0, 7, 0, 0], 32),
+            (&[5, 0, 4, 0, 11, 0, 0], 32),
+        ] {
+            let bytes = key_bytes(certificate, 256, private_len, 1);
+            assert!(PrivateKey::from_bytes(&bytes).is_ok(), "{certificate:?}");
+        }
+    }
+
+    #[test]
+    fn crypto_type_4_has_a_short_or_a_long_encryption_key() {
+        for encryption_len in [32, 256] {
+            let bytes = key_bytes(&X25519, encryption_len, 32, 1);
+            assert!(PrivateKey::from_bytes(&bytes).is_ok(), "{encryption_len}");
+        }
+    }
+
+    #[test]
+    fn other_crypto_types_have_a_long_encryption_key_only() {
+        let bytes = key_bytes(&[5, 0, 4, 0, 7, 0, 0], 32, 32, 1);
+        assert_eq!(
+            PrivateKey::from_bytes(&bytes),
+            Err(KeyError::Length {
+                expected: 679,
+                found: 455
+            })
+        );
+    }
+
+    #[test]
+    fn every_truncated_length_is_an_error() {
+        for bytes in [
+            ed25519_key(1),
+            key_bytes(&[0, 0, 0], 256, 20, 1),
+            key_bytes(&P521, 256, 66, 1),
+            key_bytes(&X25519, 32, 32, 1),
+            offline_key(&[5, 0, 4, 0, 7, 0, 0], 256),
+            offline_key(&X25519, 32),
+        ] {
+            for len in 0..bytes.len() {
+                assert!(PrivateKey::from_bytes(&bytes[..len]).is_err(), "{len}");
+            }
+        }
+    }
+
+    /// With crypto type 4 the long form, cut after 64 bytes, has the shape of the short one.
+    #[test]
+    fn with_crypto_type_4_one_truncated_length_alone_cannot_be_told() {
+        for bytes in [key_bytes(&X25519, 256, 32, 1), offline_key(&X25519, 256)] {
+            let accepted: Vec<_> = (0..bytes.len())
+                .filter(|len| PrivateKey::from_bytes(&bytes[..*len]).is_ok())
+                .collect();
+            assert_eq!(accepted, [391 + 64]);
+        }
+    }
+
+    #[test]
+    fn a_blank_encryption_key_cut_short_is_not_taken_for_an_offline_signature() {
+        let mut bytes = key_bytes(&X25519, 256, 32, 1);
+        bytes[391..391 + 256].fill(0);
+        for len in 0..bytes.len() {
+            assert!(PrivateKey::from_bytes(&bytes[..len]).is_err(), "{len}");
+        }
+    }
+
+    #[test]
+    fn an_excess_byte_is_refused() {
+        for mut bytes in [
+            ed25519_key(1),
+            key_bytes(&X25519, 32, 32, 1),
+            offline_key(&X25519, 32),
+            offline_key(&P521, 256),
+        ] {
+            bytes.push(1);
+            assert!(PrivateKey::from_bytes(&bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn a_destination_alone_is_told_apart() {
+        let bytes = destination_bytes(&[5, 0, 4, 0, 7, 0, 0]);
+        assert_eq!(PrivateKey::from_bytes(&bytes), Err(KeyError::PublicOnly));
+    }
+
+    #[test]
+    fn an_own_key_of_an_unknown_type_is_refused() {
+        let bytes = key_bytes(&[5, 0, 4, 0, 99, 0, 0], 256, 32, 1);
+        assert_eq!(
+            PrivateKey::from_bytes(&bytes),
+            Err(KeyError::UnsupportedSignatureType)
+        );
+    }
+
+    #[test]
+    fn an_offline_signature_tells_its_time_and_type() {
+        let key = PrivateKey::from_bytes(&offline_key(&P521, 256)).unwrap();
+        let offline = key.offline_signature().unwrap();
+        assert_eq!(offline.transient_type(), SignatureType::Ed25519);
+        assert_eq!(
+            offline.expires(),
+            SystemTime::UNIX_EPOCH + Duration::from_secs(0x7000_0001)
+        );
+        assert!(!offline.is_expired());
+        assert_eq!(key.signature_type(), SignatureType::EcdsaSha512P521);
+    }
+
+    #[test]
+    fn an_offline_signature_of_the_past_is_expired() {
+        let mut bytes = offline_key(&[5, 0, 4, 0, 7, 0, 0], 256);
+        bytes[679..683].copy_from_slice(&1_000_000_000_u32.to_be_bytes());
+        let offline = PrivateKey::from_bytes(&bytes).unwrap().offline_signature();
+        assert!(offline.unwrap().is_expired());
+    }
+
+    #[test]
+    fn a_transient_key_of_an_unknown_type_is_refused() {
+        let mut bytes = offline_key(&[5, 0, 4, 0, 7, 0, 0], 256);
+        bytes[684] = 99;
+        assert_eq!(
+            PrivateKey::from_bytes(&bytes),
+            Err(KeyError::InvalidOfflineSignature)
+        );
+    }
+
+    #[test]
+    fn zeros_of_any_length_are_not_a_key() {
+        for len in 0..1200 {
+            assert!(PrivateKey::from_bytes(&vec![0; len]).is_err(), "{len}");
+        }
+    }
+
+    #[test]
+    fn base64_comes_back() {
+        let key = PrivateKey::from_bytes(&ed25519_key(1)).unwrap();
+        assert_eq!(key.expose_base64().parse(), Ok(key));
+    }
+
+    #[test]
+    fn base64_with_a_newline_is_refused() {
+        let mut text = PrivateKey::from_bytes(&ed25519_key(1))
+            .unwrap()
+            .expose_base64();
+        text.push('\n');
+        assert!(text.parse::<PrivateKey>().is_err());
+    }
+
+    #[test]
+    fn keys_that_differ_anywhere_are_not_equal() {
+        let bytes = ed25519_key(1);
+        let key = PrivateKey::from_bytes(&bytes).unwrap();
+        for at in [0, 383, 400, 678] {
+            let mut other = bytes.clone();
+            other[at] ^= 1;
+            assert_ne!(PrivateKey::from_bytes(&other).unwrap(), key, "{at}");
+        }
+        assert_eq!(PrivateKey::from_bytes(&bytes).unwrap(), key);
+    }
+
+    #[test]
+    fn debug_shows_the_address_and_nothing_else() {
+        let key = PrivateKey::from_bytes(&ed25519_key(1)).unwrap();
+        let expected = format!("PrivateKey({})", key.destination().b32());
+        assert_eq!(format!("{key:?}"), expected);
+        assert_eq!(format!("{key:#?}"), expected);
+    }
+
+    #[test]
+    fn errors_hold_nothing_of_the_key() {
+        let text = PrivateKey::from_bytes(&ed25519_key(1))
+            .unwrap()
+            .expose_base64();
+        let cut = &text[..text.len() - 8];
+        let spoilt = text.replacen(&text[600..604], "+/!?", 1);
+        for damaged in [cut, &spoilt] {
+            let error = damaged.parse::<PrivateKey>().unwrap_err();
+            let shown = format!("{error} {error:?}");
+            for window in text.as_bytes().windows(8) {
+                assert!(!shown.contains(std::str::from_utf8(window).unwrap()));
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_behind_a_destination_end_in_an_error_or_a_key_and_never_in_a_panic() {
+        for len in 0..700 {
+            let mut bytes = destination_bytes(&X25519);
+            bytes.extend(pattern(len, 9));
+            let _ = PrivateKey::from_bytes(&bytes);
+        }
+    }
+}

@@ -1,0 +1,775 @@
+//! Private keys on disk: only for their owner, whole or not at all, and never overwritten.
+
+use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::error::{KeyError, KeyFileError};
+use super::key::PrivateKey;
+
+/// More than any key has; keeps a wrong path from filling the memory.
+const MAX_LEN: u64 = 64 * 1024;
+/// How long another process may take from claiming a name to filling it (see `claim_and_rename`).
+const CLAIM_POLLS: u32 = 100;
+const CLAIM_POLL: Duration = Duration::from_millis(20);
+
+impl PrivateKey {
+    /// Reads a key file: the binary blob (as i2pd, Bitcoin and Java's `.dat` files have it), or its
+    /// base64 text, with or without white space at the end.
+    ///
+    /// On Unix the file must not be accessible to group or others: who can read it can be this
+    /// service. On Windows nothing of the kind is checked; files in a user's profile are private
+    /// by default there.
+    ///
+    /// # Errors
+    ///
+    /// * [`Io`](KeyFileError::Io) if it cannot be opened or read
+    ///   ([`is_not_found`](KeyFileError::is_not_found) if it is not there),
+    /// * [`NotAFile`](KeyFileError::NotAFile) for a directory, a FIFO or a device,
+    /// * [`Permissions`](KeyFileError::Permissions), with the command that mends it,
+    /// * [`TooLarge`](KeyFileError::TooLarge) above 65536 bytes,
+    /// * [`Empty`](KeyFileError::Empty) or [`Invalid`](KeyFileError::Invalid) if there is no key
+    ///   in it. No byte of the content is ever told.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use i2p_sam::PrivateKey;
+    ///
+    /// let key = PrivateKey::load("service.key")?;
+    /// println!("we are {}", key.destination().b32());
+    /// # Ok::<(), i2p_sam::KeyFileError>(())
+    /// ```
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, KeyFileError> {
+        let path = path.as_ref();
+        parse(&read(path)?).map_err(|reason| match reason {
+            Some(reason) => KeyFileError::Invalid {
+                path: path.to_owned(),
+                reason,
+            },
+            None => KeyFileError::Empty(path.to_owned()),
+        })
+    }
+
+    /// Writes the key to a file of its own, in binary.
+    ///
+    /// The file appears under its name only when it is whole and on the disk, and it never replaces
+    /// another key, even if two processes save at once. If it holds this very key already, it is
+    /// left as it is. On Unix only the owner may read and write it, from the first byte on. For a
+    /// moment a `.i2p-key-….tmp` stands beside it, which is left behind only if the process is
+    /// killed. The folder must exist.
+    ///
+    /// On file systems without hard links the name is claimed by an empty file for a moment. So an
+    /// empty file is waited for, 2 seconds, before it counts as an error.
+    ///
+    /// # Errors
+    ///
+    /// * [`DifferentKey`](KeyFileError::DifferentKey) if the file holds another key,
+    /// * [`Io`](KeyFileError::Io) if it cannot be written,
+    /// * if there is a file already, also whatever [`load`](Self::load) returns for it.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let base64 = String::new();
+    /// let key: i2p_sam::PrivateKey = base64.parse()?;
+    /// key.save("service.key")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), KeyFileError> {
+        let path = path.as_ref();
+        match load_settled(path) {
+            Ok(existing) => return self.must_be(&existing, path),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+        if publish(self, path, link_or_claim)? {
+            return Ok(());
+        }
+        self.must_be(&load_settled(path)?, path)
+    }
+
+    /// Loads the key, or, if there is no such file, generates and saves one.
+    ///
+    /// `generate` is called at most once, and only if the file does not exist; a damaged or an
+    /// unsafe file is an error, never a reason to make a new identity. If another process saves
+    /// its key in the meantime, that one is returned and the generated one is dropped: all end with
+    /// the same key. An empty file is waited for like in [`save`](Self::save).
+    ///
+    /// # Errors
+    ///
+    /// Whatever `generate` returns, and whatever [`load`](Self::load) and [`save`](Self::save) do.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::error::Error;
+    /// use i2p_sam::PrivateKey;
+    ///
+    /// # fn ask_a_router() -> Result<PrivateKey, Box<dyn Error>> { Err("no router".into()) }
+    /// let key: Result<PrivateKey, Box<dyn Error>> =
+    ///     PrivateKey::load_or_generate("service.key", || ask_a_router());
+    /// ```
+    pub fn load_or_generate<E>(
+        path: impl AsRef<Path>,
+        generate: impl FnOnce() -> Result<Self, E>,
+    ) -> Result<Self, E>
+    where
+        E: From<KeyFileError>,
+    {
+        let path = path.as_ref();
+        match load_settled(path) {
+            Err(error) if error.is_not_found() => {}
+            settled => return Ok(settled?),
+        }
+        let key = generate()?;
+        if publish(&key, path, link_or_claim)? {
+            return Ok(key);
+        }
+        Ok(load_settled(path)?)
+    }
+
+    fn must_be(&self, existing: &Self, path: &Path) -> Result<(), KeyFileError> {
+        if self == existing {
+            return Ok(());
+        }
+        Err(KeyFileError::DifferentKey(path.to_owned()))
+    }
+}
+
+/// A file that is not yet under its name, and goes away unless it gets there.
+struct TempFile<'a> {
+    path: PathBuf,
+    /// The key file it is to become, which errors speak of.
+    target: &'a Path,
+}
+
+impl<'a> TempFile<'a> {
+    fn create(target: &'a Path, content: &[u8]) -> Result<Self, KeyFileError> {
+        let path = folder_of(target)?.join(temp_name());
+        let mut file = create_private(&path).map_err(io_error("create", target))?;
+        let temp = Self { path, target };
+        file.write_all(content)
+            .map_err(io_error("write", temp.target))?;
+        // The name must not come to stand on the disk before the bytes do.
+        file.sync_all().map_err(io_error("write", temp.target))?;
+        Ok(temp)
+    }
+}
+
+impl Drop for TempFile<'_> {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// How a finished file gets its name: `false` if the name is taken.
+type Place = fn(&Path, &Path) -> io::Result<bool>;
+
+/// Puts the key under its name unless the name is taken: then `false`, and nothing has changed.
+fn publish(key: &PrivateKey, path: &Path, place: Place) -> Result<bool, KeyFileError> {
+    let temp = TempFile::create(path, key.expose_bytes())?;
+    let placed = place(&temp.path, path).map_err(io_error("create", path))?;
+    drop(temp);
+    if placed {
+        sync_folder(path)?;
+    }
+    Ok(placed)
+}
+
+/// A rename would replace what another process has just saved; a link fails if the name is taken.
+fn link_or_claim(temp: &Path, path: &Path) -> io::Result<bool> {
+    match fs::hard_link(temp, path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        // FAT and some network file systems have no links, and Android forbids them; each says so
+        // with an error of its own. If something else is wrong, the other way fails too.
+        Err(_) => claim_and_rename(temp, path),
+    }
+}
+
+/// Without links: an empty file claims the name, which only one process can do, and that process
+/// then renames over its own claim. Others see an empty file for a moment and wait.
+fn claim_and_rename(temp: &Path, path: &Path) -> io::Result<bool> {
+    match create_private(path) {
+        Ok(claim) => drop(claim),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    fs::rename(temp, path).inspect_err(|_| {
+        let _ = fs::remove_file(path);
+    })?;
+    Ok(true)
+}
+
+/// Loads a key that another process may be just about to put there.
+fn load_settled(path: &Path) -> Result<PrivateKey, KeyFileError> {
+    for _ in 0..CLAIM_POLLS {
+        match PrivateKey::load(path) {
+            Err(KeyFileError::Empty(_)) => thread::sleep(CLAIM_POLL),
+            settled => return settled,
+        }
+    }
+    PrivateKey::load(path)
+}
+
+/// `None` stands for a file without content.
+fn parse(content: &[u8]) -> Result<PrivateKey, Option<KeyError>> {
+    let text = content.trim_ascii_end();
+    if text.is_empty() {
+        return Err(None);
+    }
+    // Binary keys hold a certificate's zeros, so they never look like text.
+    match std::str::from_utf8(text) {
+        Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => text.parse(),
+        _ => PrivateKey::from_bytes(content),
+    }
+    .map_err(Some)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, KeyFileError> {
+    // To open a FIFO would wait for its writer, so look before; what counts is checked after.
+    let metadata = fs::metadata(path).map_err(io_error("open", path))?;
+    if !metadata.is_file() {
+        return Err(KeyFileError::NotAFile(path.to_owned()));
+    }
+    let file = File::open(path).map_err(io_error("open", path))?;
+    let metadata = file.metadata().map_err(io_error("open", path))?;
+    if !metadata.is_file() {
+        return Err(KeyFileError::NotAFile(path.to_owned()));
+    }
+    check_permissions(&metadata, path)?;
+    let mut content = Vec::new();
+    file.take(MAX_LEN + 1)
+        .read_to_end(&mut content)
+        .map_err(io_error("read", path))?;
+    if content.len() as u64 > MAX_LEN {
+        return Err(KeyFileError::TooLarge(path.to_owned()));
+    }
+    Ok(content)
+}
+
+#[cfg(unix)]
+fn check_permissions(metadata: &fs::Metadata, path: &Path) -> Result<(), KeyFileError> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(KeyFileError::Permissions {
+        path: path.to_owned(),
+        mode,
+    })
+}
+
+#[cfg(not(unix))]
+fn check_permissions(_: &fs::Metadata, _: &Path) -> Result<(), KeyFileError> {
+    Ok(())
+}
+
+/// A new file that, where there are modes, nobody else can open, not even before its first byte.
+fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Makes the new name survive a power cut.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> Result<(), KeyFileError> {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+
+    match File::open(folder_of(path)?).and_then(|folder| folder.sync_all()) {
+        // A folder that may be written but not listed, or a file system that cannot do it.
+        Err(error) if matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported) => {
+            Ok(())
+        }
+        synced => synced.map_err(io_error("sync", path)),
+    }
+}
+
+/// Windows has no way to sync a folder, and writes its journal by itself.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> Result<(), KeyFileError> {
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> Result<&Path, KeyFileError> {
+    match (path.parent(), path.file_name()) {
+        (Some(folder), Some(_)) if folder.as_os_str().is_empty() => Ok(Path::new(".")),
+        (Some(folder), Some(_)) => Ok(folder),
+        // `/`, or something that ends in `..`.
+        _ => Err(KeyFileError::NotAFile(path.to_owned())),
+    }
+}
+
+/// Not the key file's own name with something added, which could be too long for the file system.
+fn temp_name() -> String {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    // The process id, because after a fork both sides would draw the same numbers.
+    let unique = (std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+    format!(".i2p-key-{:016x}.tmp", RandomState::new().hash_one(unique))
+}
+
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> KeyFileError {
+    let path = path.to_owned();
+    move |reason| KeyFileError::Io {
+        action,
+        path,
+        reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+    use std::convert::Infallible;
+    use std::sync::Barrier;
+
+    use super::super::tests::{destination_bytes, ed25519_key, pattern};
+    use super::*;
+
+    /// A folder of its own for one test.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new() -> Self {
+            let path = std::env::temp_dir().join(temp_name());
+            fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+
+        fn key_path(&self) -> PathBuf {
+            self.0.join("service.key")
+        }
+
+        /// A file with this content that only the owner can read.
+        fn with_file(content: &[u8]) -> Self {
+            let folder = Self::new();
+            let mut file = create_private(&folder.key_path()).unwrap();
+            file.write_all(content).unwrap();
+            folder
+        }
+
+        fn names(&self) -> Vec<String> {
+            let mut names: Vec<_> = fs::read_dir(&self.0)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            names
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[derive(Debug)]
+    enum TestError {
+        NoRouter,
+        File(KeyFileError),
+    }
+
+    impl From<KeyFileError> for TestError {
+        fn from(error: KeyFileError) -> Self {
+            Self::File(error)
+        }
+    }
+
+    fn key(seed: u32) -> PrivateKey {
+        PrivateKey::from_bytes(&ed25519_key(seed)).unwrap()
+    }
+
+    #[test]
+    fn a_saved_key_is_loaded_again() {
+        let folder = Folder::new();
+        key(1).save(folder.key_path()).unwrap();
+        assert_eq!(PrivateKey::load(folder.key_path()).unwrap(), key(1));
+    }
+
+    #[test]
+    fn the_file_holds_the_binary_key_and_nothing_stands_beside_it() {
+        let folder = Folder::new();
+        key(1).save(folder.key_path()).unwrap();
+        assert_eq!(fs::read(folder.key_path()).unwrap(), ed25519_key(1));
+        assert_eq!(folder.names(), ["service.key"]);
+    }
+
+    #[test]
+    fn a_key_is_saved_into_the_current_folder_by_its_bare_name() {
+        assert_eq!(folder_of(Path::new("service.key")).unwrap(), Path::new("."));
+    }
+
+    #[test]
+    fn base64_text_is_read_with_or_without_white_space_behind_it() {
+        for end in ["", "\n", "\r\n", " \n\n\t"] {
+            let folder = Folder::with_file((key(1).expose_base64() + end).as_bytes());
+            let loaded = PrivateKey::load(folder.key_path()).unwrap();
+            assert_eq!(loaded, key(1), "{end:?}");
+        }
+    }
+
+    #[test]
+    fn a_binary_key_that_ends_in_white_space_is_read_whole() {
+        let mut bytes = ed25519_key(1);
+        *bytes.last_mut().unwrap() = b'\n';
+        let folder = Folder::with_file(&bytes);
+        let loaded = PrivateKey::load(folder.key_path()).unwrap();
+        assert_eq!(loaded.expose_bytes(), bytes);
+    }
+
+    #[test]
+    fn saving_the_same_key_again_leaves_the_file_as_it_is() {
+        let text = key(1).expose_base64();
+        let folder = Folder::with_file(text.as_bytes());
+        key(1).save(folder.key_path()).unwrap();
+        assert_eq!(fs::read(folder.key_path()).unwrap(), text.as_bytes());
+    }
+
+    #[test]
+    fn another_key_is_never_overwritten() {
+        let folder = Folder::new();
+        key(1).save(folder.key_path()).unwrap();
+        let error = key(2).save(folder.key_path()).unwrap_err();
+        assert!(matches!(error, KeyFileError::DifferentKey(_)), "{error}");
+        assert_eq!(PrivateKey::load(folder.key_path()).unwrap(), key(1));
+        assert_eq!(folder.names(), ["service.key"]);
+    }
+
+    #[test]
+    fn what_is_not_a_key_is_not_overwritten_either() {
+        let folder = Folder::with_file(b"my diary");
+        assert!(key(1).save(folder.key_path()).is_err());
+        assert_eq!(fs::read(folder.key_path()).unwrap(), b"my diary");
+    }
+
+    #[test]
+    fn a_missing_file_or_folder_is_not_found() {
+        let folder = Folder::new();
+        let missing = folder.0.join("no/service.key");
+        assert!(PrivateKey::load(&missing).unwrap_err().is_not_found());
+        assert!(key(1).save(&missing).unwrap_err().is_not_found());
+    }
+
+    #[test]
+    fn an_empty_file_says_so() {
+        for content in ["", "\n", "  \r\n"] {
+            let folder = Folder::with_file(content.as_bytes());
+            let error = parse(&read(&folder.key_path()).unwrap()).unwrap_err();
+            assert_eq!(error, None);
+            let error = PrivateKey::load(folder.key_path()).unwrap_err();
+            assert!(matches!(error, KeyFileError::Empty(_)), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_destination_in_a_key_file_says_so() {
+        let folder = Folder::with_file(&destination_bytes(&[5, 0, 4, 0, 7, 0, 0]));
+        let error = PrivateKey::load(folder.key_path()).unwrap_err();
+        let reason = KeyError::PublicOnly;
+        assert!(matches!(error, KeyFileError::Invalid { reason: r, .. } if r == reason));
+    }
+
+    #[test]
+    fn garbage_is_an_error_that_holds_none_of_it() {
+        let text = key(1).expose_base64();
+        let cut = &text[..text.len() - 5];
+        let quoted = format!("\"{text}\"");
+        for content in [
+            cut.as_bytes(),
+            quoted.as_bytes(),
+            &pattern(700, 3),
+            "kéy".as_bytes(),
+        ] {
+            let folder = Folder::with_file(content);
+            let error = PrivateKey::load(folder.key_path()).unwrap_err();
+            assert!(matches!(error, KeyFileError::Invalid { .. }), "{error}");
+            let shown = format!("{error} {error:?}");
+            for window in text.as_bytes().windows(12) {
+                assert!(!shown.contains(std::str::from_utf8(window).unwrap()));
+            }
+        }
+    }
+
+    #[test]
+    fn every_cut_key_file_is_an_error() {
+        for len in 0..679 {
+            assert!(parse(&ed25519_key(1)[..len]).is_err(), "{len}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_more_than_64_kib_is_refused() {
+        let folder = Folder::with_file(&vec![b'A'; 65537]);
+        let error = PrivateKey::load(folder.key_path()).unwrap_err();
+        assert!(matches!(error, KeyFileError::TooLarge(_)), "{error}");
+    }
+
+    #[test]
+    fn a_folder_is_not_a_key_file() {
+        let folder = Folder::new();
+        for path in [folder.0.as_path(), Path::new(".."), Path::new("/")] {
+            let error = PrivateKey::load(path).unwrap_err();
+            assert!(matches!(error, KeyFileError::NotAFile(_)), "{error}");
+            let error = key(1).save(path).unwrap_err();
+            assert!(matches!(error, KeyFileError::NotAFile(_)), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_generated_once_and_then_loaded() {
+        let folder = Folder::new();
+        let first = PrivateKey::load_or_generate(folder.key_path(), || Ok::<_, TestError>(key(1)));
+        assert_eq!(first.unwrap(), key(1));
+        let second = PrivateKey::load_or_generate(folder.key_path(), || {
+            Err::<PrivateKey, _>(TestError::NoRouter)
+        });
+        assert_eq!(second.unwrap(), key(1));
+    }
+
+    #[test]
+    fn a_failed_generation_is_passed_on_and_leaves_nothing() {
+        let folder = Folder::new();
+        let result = PrivateKey::load_or_generate(folder.key_path(), || Err(TestError::NoRouter));
+        assert!(matches!(result, Err(TestError::NoRouter)));
+        assert!(folder.names().is_empty());
+    }
+
+    #[test]
+    fn a_damaged_file_is_no_reason_for_a_new_identity() {
+        let folder = Folder::with_file(b"damaged");
+        let result = PrivateKey::load_or_generate(folder.key_path(), || Ok::<_, TestError>(key(1)));
+        let error = result.unwrap_err();
+        assert!(matches!(
+            error,
+            TestError::File(KeyFileError::Invalid { .. })
+        ));
+        assert_eq!(fs::read(folder.key_path()).unwrap(), b"damaged");
+    }
+
+    #[test]
+    fn a_key_that_appears_while_another_is_generated_wins() {
+        let folder = Folder::new();
+        let result = PrivateKey::load_or_generate(folder.key_path(), || {
+            key(1).save(folder.key_path()).map_err(TestError::File)?;
+            Ok::<_, TestError>(key(2))
+        });
+        assert_eq!(result.unwrap(), key(1));
+        assert_eq!(folder.names(), ["service.key"]);
+    }
+
+    /// Runs `work` at once in many threads, each with a seed of its own.
+    fn race<T: Send>(work: impl Fn(u32) -> T + Sync) -> Vec<T> {
+        let barrier = Barrier::new(16);
+        thread::scope(|scope| {
+            let threads: Vec<_> = (1..=16)
+                .map(|seed| {
+                    let (barrier, work) = (&barrier, &work);
+                    scope.spawn(move || {
+                        barrier.wait();
+                        work(seed)
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|t| t.join().unwrap()).collect()
+        })
+    }
+
+    #[test]
+    fn all_who_race_to_generate_end_with_one_key() {
+        for _ in 0..10 {
+            let folder = Folder::new();
+            let keys = race(|seed| {
+                PrivateKey::load_or_generate(folder.key_path(), || Ok::<_, TestError>(key(seed)))
+                    .unwrap()
+            });
+            let winner = PrivateKey::load(folder.key_path()).unwrap();
+            assert!(keys.iter().all(|key| *key == winner));
+            assert_eq!(folder.names(), ["service.key"]);
+        }
+    }
+
+    #[test]
+    fn of_all_who_race_to_save_different_keys_one_succeeds() {
+        for _ in 0..10 {
+            let folder = Folder::new();
+            let saved = race(|seed| key(seed).save(folder.key_path()));
+            assert_eq!(saved.iter().filter(|result| result.is_ok()).count(), 1);
+            assert!(
+                saved
+                    .iter()
+                    .flat_map(|result| result.as_ref().err())
+                    .all(|error| matches!(error, KeyFileError::DifferentKey(_)))
+            );
+            assert_eq!(folder.names(), ["service.key"]);
+        }
+    }
+
+    #[test]
+    fn all_who_race_to_save_the_same_key_succeed() {
+        let folder = Folder::new();
+        let saved = race(|_| key(1).save(folder.key_path()));
+        assert!(saved.iter().all(Result::is_ok));
+    }
+
+    #[test]
+    fn without_hard_links_a_race_still_has_one_winner_whom_all_load() {
+        for _ in 0..10 {
+            let folder = Folder::new();
+            let path = folder.key_path();
+            let results = race(|seed| {
+                let won = publish(&key(seed), &path, claim_and_rename).unwrap();
+                (won, seed, load_settled(&path).unwrap())
+            });
+            let winners: Vec<_> = results.iter().filter(|(won, ..)| *won).collect();
+            assert_eq!(winners.len(), 1);
+            let winner = key(winners[0].1);
+            assert!(results.iter().all(|(.., loaded)| *loaded == winner));
+            assert_eq!(folder.names(), ["service.key"]);
+        }
+    }
+
+    #[test]
+    fn a_failure_on_the_way_leaves_nothing_behind() {
+        let folder = Folder::new();
+        let fails: Place = |_, _| Err(io::ErrorKind::StorageFull.into());
+        let error = publish(&key(1), &folder.key_path(), fails).unwrap_err();
+        assert_eq!(error.io_kind(), Some(io::ErrorKind::StorageFull));
+        assert!(folder.names().is_empty());
+    }
+
+    #[test]
+    fn a_claim_that_cannot_be_filled_is_given_up() {
+        let folder = Folder::new();
+        let gone = folder.0.join("gone");
+        assert!(claim_and_rename(&gone, &folder.key_path()).is_err());
+        assert!(folder.names().is_empty());
+    }
+
+    #[test]
+    fn any_error_with_a_conversion_will_do() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = Folder::new();
+        PrivateKey::load_or_generate(folder.key_path(), || {
+            let generated: Result<_, Infallible> = Ok(key(1));
+            Ok::<_, Box<dyn std::error::Error>>(generated?)
+        })?;
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    mod unix {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        use std::os::unix::net::UnixListener;
+        use std::process::Command;
+
+        use super::*;
+
+        fn set_mode(path: &Path, mode: u32) {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+
+        fn mode(path: &Path) -> u32 {
+            fs::metadata(path).unwrap().permissions().mode() & 0o7777
+        }
+
+        #[test]
+        fn a_saved_file_is_the_owners_alone() {
+            let folder = Folder::new();
+            key(1).save(folder.key_path()).unwrap();
+            assert_eq!(mode(&folder.key_path()), 0o600);
+        }
+
+        #[test]
+        fn the_file_is_the_owners_alone_before_it_has_its_name() {
+            let folder = Folder::new();
+            let path = folder.key_path();
+            let temp = TempFile::create(&path, b"key").unwrap();
+            assert_eq!(mode(&temp.path), 0o600);
+            drop(temp);
+            publish(&key(1), &path, claim_and_rename).unwrap();
+            assert_eq!(mode(&path), 0o600);
+        }
+
+        #[test]
+        fn a_file_open_to_others_is_refused_with_the_command_that_mends_it() {
+            let folder = Folder::with_file(&ed25519_key(1));
+            let path = folder.key_path();
+            for open in [0o640, 0o604, 0o620, 0o610, 0o601, 0o666, 0o644] {
+                set_mode(&path, open);
+                let error = PrivateKey::load(&path).unwrap_err();
+                let found = matches!(error, KeyFileError::Permissions { mode, .. } if mode == open);
+                assert!(found, "{error}");
+                let advice = format!("`chmod 600 {}`", path.display());
+                assert!(error.to_string().contains(&advice), "{error}");
+                assert!(key(1).save(&path).is_err());
+            }
+            set_mode(&path, 0o600);
+            assert!(PrivateKey::load(&path).is_ok());
+            set_mode(&path, 0o400);
+            assert!(PrivateKey::load(&path).is_ok());
+        }
+
+        #[test]
+        fn an_open_file_is_no_reason_for_a_new_identity() {
+            let folder = Folder::with_file(&ed25519_key(1));
+            set_mode(&folder.key_path(), 0o644);
+            let result =
+                PrivateKey::load_or_generate(folder.key_path(), || Ok::<_, TestError>(key(2)));
+            let error = result.unwrap_err();
+            assert!(matches!(
+                error,
+                TestError::File(KeyFileError::Permissions { .. })
+            ));
+        }
+
+        #[test]
+        fn a_fifo_a_socket_and_a_device_are_refused_at_once() {
+            let folder = Folder::new();
+            let fifo = folder.0.join("fifo");
+            assert!(
+                Command::new("mkfifo")
+                    .arg(&fifo)
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+            let socket = folder.0.join("socket");
+            let _listener = UnixListener::bind(&socket).unwrap();
+            for path in [&fifo, &socket, Path::new("/dev/null")] {
+                let error = PrivateKey::load(path).unwrap_err();
+                assert!(matches!(error, KeyFileError::NotAFile(_)), "{error}");
+                assert!(key(1).save(path).is_err());
+            }
+        }
+
+        #[test]
+        fn a_link_to_a_key_file_is_followed() {
+            let folder = Folder::with_file(&ed25519_key(1));
+            let link = folder.0.join("link");
+            symlink(folder.key_path(), &link).unwrap();
+            assert_eq!(PrivateKey::load(&link).unwrap(), key(1));
+            key(1).save(&link).unwrap();
+        }
+
+        #[test]
+        fn a_link_that_leads_nowhere_is_neither_followed_nor_replaced() {
+            let folder = Folder::new();
+            symlink(folder.0.join("elsewhere"), folder.key_path()).unwrap();
+            assert!(key(1).save(folder.key_path()).is_err());
+            assert_eq!(folder.names(), ["service.key"]);
+        }
+    }
+}

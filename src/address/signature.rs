@@ -1,0 +1,186 @@
+//! The signature types of I2P that a SAM client deals in.
+
+use std::fmt;
+
+/// How a destination signs.
+///
+/// A router is told the number ([`code`](Self::code)); people are told the name (`Display`). Only
+/// the types listed here ever leave this crate, because i2pd 2.59 crashes as a process when it is
+/// asked for one it does not know.
+///
+/// # Examples
+///
+/// ```
+/// use i2p_sam::SignatureType;
+///
+/// assert_eq!(SignatureType::default(), SignatureType::Ed25519);
+/// assert_eq!(SignatureType::Ed25519.code(), 7);
+/// assert_eq!(SignatureType::Ed25519.to_string(), "EdDSA_SHA512_Ed25519");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[non_exhaustive]
+pub enum SignatureType {
+    /// Type 0: DSA with SHA-1. Historic, and weak: for keys that exist already.
+    DsaSha1,
+    /// Type 1: ECDSA on the curve P-256 with SHA-256.
+    EcdsaSha256P256,
+    /// Type 2: ECDSA on the curve P-384 with SHA-384.
+    EcdsaSha384P384,
+    /// Type 3: ECDSA on the curve P-521 with SHA-512.
+    EcdsaSha512P521,
+    /// Type 7: Ed25519. The default of this crate, and what the network uses.
+    #[default]
+    Ed25519,
+    /// Type 11: RedDSA, an Ed25519 whose keys can be blinded. For encrypted leasesets.
+    RedDsa,
+}
+
+impl SignatureType {
+    /// The number that stands in certificates and in `SIGNATURE_TYPE=`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(i2p_sam::SignatureType::RedDsa.code(), 11);
+    /// ```
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::DsaSha1 => 0,
+            Self::EcdsaSha256P256 => 1,
+            Self::EcdsaSha384P384 => 2,
+            Self::EcdsaSha512P521 => 3,
+            Self::Ed25519 => 7,
+            Self::RedDsa => 11,
+        }
+    }
+
+    /// The type with this number, or `None` if this crate does not know it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use i2p_sam::SignatureType;
+    ///
+    /// assert_eq!(SignatureType::from_code(7), Some(SignatureType::Ed25519));
+    /// assert_eq!(SignatureType::from_code(99), None);
+    /// ```
+    pub const fn from_code(code: u16) -> Option<Self> {
+        match code {
+            0 => Some(Self::DsaSha1),
+            1 => Some(Self::EcdsaSha256P256),
+            2 => Some(Self::EcdsaSha384P384),
+            3 => Some(Self::EcdsaSha512P521),
+            7 => Some(Self::Ed25519),
+            11 => Some(Self::RedDsa),
+            _ => None,
+        }
+    }
+
+    /// Bytes of the public signing key: 32 to 132.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(i2p_sam::SignatureType::Ed25519.public_key_len(), 32);
+    /// ```
+    pub const fn public_key_len(self) -> usize {
+        match self {
+            Self::DsaSha1 => 128,
+            Self::EcdsaSha256P256 => 64,
+            Self::EcdsaSha384P384 => 96,
+            Self::EcdsaSha512P521 => 132,
+            Self::Ed25519 | Self::RedDsa => 32,
+        }
+    }
+
+    /// Bytes of the private signing key: 20 to 66.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(i2p_sam::SignatureType::EcdsaSha512P521.private_key_len(), 66);
+    /// ```
+    pub const fn private_key_len(self) -> usize {
+        match self {
+            Self::DsaSha1 => 20,
+            Self::EcdsaSha256P256 | Self::Ed25519 | Self::RedDsa => 32,
+            Self::EcdsaSha384P384 => 48,
+            Self::EcdsaSha512P521 => 66,
+        }
+    }
+
+    /// Bytes of a signature: 40 to 132.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(i2p_sam::SignatureType::Ed25519.signature_len(), 64);
+    /// ```
+    pub const fn signature_len(self) -> usize {
+        match self {
+            Self::DsaSha1 => 40,
+            Self::EcdsaSha256P256 | Self::Ed25519 | Self::RedDsa => 64,
+            Self::EcdsaSha384P384 => 96,
+            Self::EcdsaSha512P521 => 132,
+        }
+    }
+}
+
+/// The name the specification gives the type, which routers print too.
+impl fmt::Display for SignatureType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::DsaSha1 => "DSA_SHA1",
+            Self::EcdsaSha256P256 => "ECDSA_SHA256_P256",
+            Self::EcdsaSha384P384 => "ECDSA_SHA384_P384",
+            Self::EcdsaSha512P521 => "ECDSA_SHA512_P521",
+            Self::Ed25519 => "EdDSA_SHA512_Ed25519",
+            Self::RedDsa => "RedDSA_SHA512_Ed25519",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [SignatureType; 6] = [
+        SignatureType::DsaSha1,
+        SignatureType::EcdsaSha256P256,
+        SignatureType::EcdsaSha384P384,
+        SignatureType::EcdsaSha512P521,
+        SignatureType::Ed25519,
+        SignatureType::RedDsa,
+    ];
+
+    #[test]
+    fn every_type_comes_back_from_its_code() {
+        for kind in ALL {
+            assert_eq!(SignatureType::from_code(kind.code()), Some(kind));
+        }
+    }
+
+    #[test]
+    fn no_other_code_is_a_type() {
+        let known = (0..=u16::MAX)
+            .filter(|code| SignatureType::from_code(*code).is_some())
+            .count();
+        assert_eq!(known, ALL.len());
+    }
+
+    #[test]
+    fn lengths_are_those_of_the_specification() {
+        let lengths = ALL.map(|t| (t.public_key_len(), t.private_key_len(), t.signature_len()));
+        assert_eq!(
+            lengths,
+            [
+                (128, 20, 40),
+                (64, 32, 64),
+                (96, 48, 96),
+                (132, 66, 132),
+                (32, 32, 64),
+                (32, 32, 64)
+            ]
+        );
+    }
+}

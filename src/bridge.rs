@@ -1,0 +1,474 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::address::{Destination, PrivateKey, SignatureType, ToI2pAddr};
+use crate::cancel::Cancel;
+use crate::connection::{Connection, value};
+use crate::deadline::Deadline;
+use crate::dial::BridgeAddr;
+use crate::error::{Error, Phase};
+use crate::interrupts::Interrupts;
+use crate::session::SessionBuilder;
+use crate::stream::SamStream;
+use crate::version::Version;
+use crate::wire::{Command, ParseError, ParseErrorKind};
+
+/// The environment variable that names the bridge where the program does not.
+const ADDRESS_VARIABLE: &str = "I2P_SAM_ADDRESS";
+const DEFAULT_ADDRESS: &str = "127.0.0.1:7656";
+const DEFAULT_UDP_PORT: u16 = 7655;
+
+/// A router's SAM bridge: where it is, and how long to wait for it.
+///
+/// Nothing is connected until something is asked. Every question opens a socket of its own, so
+/// that threads do not wait for each other. Clones are cheap and the same bridge.
+///
+/// ```no_run
+/// use std::io::{Read, Write};
+/// use i2p_sam::SamBridge;
+///
+/// let bridge = SamBridge::from_env()?;
+/// let mut stream = bridge.connect("stats.i2p:80")?;
+/// stream.write_all(b"GET / HTTP/1.0\r\nHost: stats.i2p\r\n\r\n")?;
+/// let mut page = Vec::new();
+/// stream.read_to_end(&mut page)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct SamBridge {
+    config: Arc<Config>,
+    cancel: Cancel,
+}
+
+impl SamBridge {
+    /// The bridge at `host:port`, with every default of [`builder`](SamBridge::builder).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] when this is no `host:port`. Whether anything answers there is not asked.
+    ///
+    /// ```
+    /// let bridge = i2p_sam::SamBridge::new("[::1]:7656")?;
+    /// assert_eq!(bridge.address(), "[::1]:7656");
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn new(address: &str) -> Result<Self, Error> {
+        Self::builder().address(address).build()
+    }
+
+    /// The bridge that the environment variable `I2P_SAM_ADDRESS` names, or 127.0.0.1:7656.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] when the variable is set and is no `host:port`.
+    ///
+    /// ```
+    /// let bridge = i2p_sam::SamBridge::from_env()?;
+    /// println!("{bridge:?}");
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn from_env() -> Result<Self, Error> {
+        Self::builder().build()
+    }
+
+    /// Begins to describe a bridge.
+    pub fn builder() -> SamBridgeBuilder {
+        SamBridgeBuilder::new()
+    }
+
+    /// The bridge's TCP address, `host:port`.
+    pub fn address(&self) -> String {
+        self.config.address.to_string()
+    }
+
+    /// The bridge's UDP address, `host:port`, for datagrams.
+    pub fn udp_address(&self) -> String {
+        self.config.udp_address.to_string()
+    }
+
+    /// The same bridge; calls made through it, and through the sessions it makes, end when
+    /// `cancel` fires.
+    pub fn with_cancel(&self, cancel: &Cancel) -> Self {
+        Self {
+            config: Arc::clone(&self.config),
+            cancel: cancel.clone(),
+        }
+    }
+
+    /// Asks the bridge for the version it speaks; a cheap way to find out whether one is there.
+    ///
+    /// Routers of early 2025 and later speak 3.3, i2pd 2.45 speaks 3.1. emissary says 3.2 whatever
+    /// it is asked.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unreachable`] when nobody answers, [`Error::Refused`] when the bridge speaks no
+    /// version of the range or wants other credentials, [`Error::Timeout`] in
+    /// [`Phase::Connect`] or [`Phase::Hello`].
+    ///
+    /// ```no_run
+    /// println!("SAM {}", i2p_sam::SamBridge::from_env()?.version()?);
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn version(&self) -> Result<Version, Error> {
+        Ok(self.open()?.version())
+    }
+
+    /// Lets the bridge make a key. No session is needed; nothing is stored.
+    ///
+    /// Take [`SignatureType::Ed25519`] (the `Default`) unless there is a reason: emissary makes no
+    /// other, and the network is leaving the older ones behind.
+    ///
+    /// # Errors
+    ///
+    /// As [`version`](SamBridge::version); [`Error::Protocol`] when the bridge's two halves do not
+    /// belong together.
+    ///
+    /// ```no_run
+    /// use i2p_sam::{SamBridge, SignatureType};
+    ///
+    /// let key = SamBridge::from_env()?.generate(SignatureType::Ed25519)?;
+    /// println!("{}", key.destination().b32());
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn generate(&self, signature_type: SignatureType) -> Result<PrivateKey, Error> {
+        let phase = Phase::Command;
+        let command = Command::dest_generate(signature_type.code())?;
+        let mut connection = self.open()?;
+        let deadline = Deadline::after(self.config.timeouts.command);
+        let reply = connection.request(&command, phase, deadline)?;
+        let malformed = || Error::protocol(phase, ParseError::new(ParseErrorKind::Value, 0));
+        let key =
+            PrivateKey::from_base64(&value(&reply, "PRIV", phase)?).map_err(|_| malformed())?;
+        let public = Destination::from_base64(&value(&reply, "PUB", phase)?);
+        if public.as_ref() != Ok(key.destination()) || key.signature_type() != signature_type {
+            return Err(malformed());
+        }
+        Ok(key)
+    }
+
+    /// Looks up who an address belongs to. A port in it is ignored; a full destination is its own
+    /// answer, and the bridge is not asked.
+    ///
+    /// Without a session Java I2P and i2pd find names of the address book and whatever is online;
+    /// emissary finds only names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] when it is not found: `KEY_NOT_FOUND`, `LEASESET_NOT_FOUND`, and on i2pd
+    /// always `INVALID_KEY`. [`Error::Address`] when it is no I2P address. Otherwise as
+    /// [`version`](SamBridge::version), in [`Phase::Lookup`].
+    ///
+    /// ```no_run
+    /// let destination = i2p_sam::SamBridge::from_env()?.lookup("stats.i2p")?;
+    /// println!("{}", destination.b32());
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn lookup(&self, address: impl ToI2pAddr) -> Result<Destination, Error> {
+        let phase = Phase::Lookup;
+        let address = address.to_i2p_addr()?;
+        if let Some(destination) = address.destination() {
+            return Ok(destination.clone());
+        }
+        let command = Command::naming_lookup(&address.to_sam())?;
+        let mut connection = self.open()?;
+        let deadline = Deadline::after(self.config.timeouts.lookup);
+        let reply = connection.request(&command, phase, deadline)?;
+        Destination::from_base64(&value(&reply, "VALUE", phase)?)
+            .map_err(|_| Error::protocol(phase, ParseError::new(ParseErrorKind::Value, 0)))
+    }
+
+    /// Begins a session: a destination of our own, to be dialled and to dial from.
+    ///
+    /// ```no_run
+    /// let session = i2p_sam::SamBridge::from_env()?.session().nickname("echo").stream()?;
+    /// println!("{}", session.destination().b32());
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn session(&self) -> SessionBuilder {
+        SessionBuilder::new(self.clone())
+    }
+
+    /// Dials a peer from a new destination that is made for this one connection and ends with it.
+    ///
+    /// Nobody can tell two such connections to come from the same program. The price is a new set
+    /// of tunnels each time, which takes seconds: to dial more than once, keep a
+    /// [`session`](SamBridge::session).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SessionBuilder::stream`] and of
+    /// [`StreamSession::connect`](crate::StreamSession::connect).
+    pub fn connect(&self, address: impl ToI2pAddr) -> Result<SamStream, Error> {
+        // An address that cannot be dialled should not cost the building of tunnels.
+        let address = address.to_i2p_addr()?;
+        self.session().stream()?.connect(address)
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
+    fn open(&self) -> Result<Connection, Error> {
+        Connection::open(&self.config, Interrupts::by_cancel(&self.cancel))
+    }
+}
+
+/// Shows where the bridge is; never the credentials.
+impl fmt::Debug for SamBridge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SamBridge")
+            .field("address", &self.address())
+            .field("udp_address", &self.udp_address())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a bridge needs to be spoken to.
+pub(crate) struct Config {
+    pub(crate) address: BridgeAddr,
+    udp_address: BridgeAddr,
+    credentials: Option<(Box<str>, Box<str>)>,
+    pub(crate) versions: (Version, Version),
+    pub(crate) strict_versions: bool,
+    pub(crate) timeouts: Timeouts,
+}
+
+impl Config {
+    /// The greeting, with the credentials: every socket needs them, a stream's too.
+    pub(crate) fn hello(&self) -> Result<Command, Error> {
+        let (min, max) = self.versions;
+        let credentials = self.credentials.as_ref().map(|(u, p)| (&**u, &**p));
+        Ok(Command::hello(min, max, credentials)?)
+    }
+}
+
+/// A deadline for each phase; `None` waits for ever.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeouts {
+    pub(crate) connect: Option<Duration>,
+    pub(crate) hello: Option<Duration>,
+    pub(crate) command: Option<Duration>,
+    pub(crate) lookup: Option<Duration>,
+    pub(crate) session_create: Option<Duration>,
+    pub(crate) stream_connect: Option<Duration>,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        Self {
+            connect: seconds(30),
+            hello: seconds(30),
+            command: seconds(30),
+            lookup: seconds(60),
+            session_create: seconds(300),
+            stream_connect: seconds(180),
+        }
+    }
+}
+
+/// Describes a [`SamBridge`]. Time-outs follow `std`: `None` waits for ever.
+///
+/// ```
+/// use std::time::Duration;
+/// use i2p_sam::SamBridge;
+///
+/// let bridge = SamBridge::builder()
+///     .address("router.lan:7656")
+///     .credentials("joe", "correct horse")
+///     .stream_connect_timeout(Some(Duration::from_secs(90)))
+///     .build()?;
+/// assert_eq!(bridge.udp_address(), "router.lan:7655");
+/// # Ok::<(), i2p_sam::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct SamBridgeBuilder {
+    address: Option<String>,
+    udp_address: Option<String>,
+    credentials: Option<(Box<str>, Box<str>)>,
+    versions: (Version, Version),
+    strict_versions: bool,
+    timeouts: Timeouts,
+}
+
+impl SamBridgeBuilder {
+    fn new() -> Self {
+        Self {
+            address: None,
+            udp_address: None,
+            credentials: None,
+            versions: (Version::V3_1, Version::V3_3),
+            strict_versions: false,
+            timeouts: Timeouts::default(),
+        }
+    }
+
+    /// The bridge's TCP address: `host:port`, where the host is a name, an IPv4 address or an IPv6
+    /// address in brackets. Default: the environment variable `I2P_SAM_ADDRESS`, or
+    /// 127.0.0.1:7656.
+    ///
+    /// SAM is neither encrypted nor, in most routers, guarded by a password: a bridge on another
+    /// machine belongs behind a tunnel.
+    pub fn address(mut self, address: impl Into<String>) -> Self {
+        self.address = Some(address.into());
+        self
+    }
+
+    /// The bridge's UDP address, for datagrams. Default: the host of the TCP address, port 7655.
+    pub fn udp_address(mut self, address: impl Into<String>) -> Self {
+        self.udp_address = Some(address.into());
+        self
+    }
+
+    /// User name and password, for a Java I2P bridge that asks for them. They are sent in the
+    /// clear, on every socket. Default: none.
+    pub fn credentials(mut self, user: &str, password: &str) -> Self {
+        self.credentials = Some((user.into(), password.into()));
+        self
+    }
+
+    /// The versions of SAM to ask for. Default: 3.1 to 3.3.
+    pub fn versions(mut self, min: Version, max: Version) -> Self {
+        self.versions = (min, max);
+        self
+    }
+
+    /// Whether to refuse a bridge that answers with a version outside the range. Default: no,
+    /// since emissary answers 3.2 whatever it is asked, and works.
+    pub fn strict_versions(mut self, strict: bool) -> Self {
+        self.strict_versions = strict;
+        self
+    }
+
+    /// Time to resolve the bridge's name and to connect to it. Default: 30 s.
+    pub fn connect_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeouts.connect = timeout;
+        self
+    }
+
+    /// Time to agree on a version. Default: 30 s.
+    pub fn hello_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeouts.hello = timeout;
+        self
+    }
+
+    /// Time for a command that the bridge answers by itself, such as making a key. Default: 30 s.
+    pub fn command_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeouts.command = timeout;
+        self
+    }
+
+    /// Time to look up an address. Default: 60 s; what is in no address book is asked of the
+    /// network.
+    pub fn lookup_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeouts.lookup = timeout;
+        self
+    }
+
+    /// Time to make a session. Default: 300 s; a router builds its tunnels in seconds, or, when it
+    /// has just been started, in minutes.
+    pub fn session_create_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeouts.session_create = timeout;
+        self
+    }
+
+    /// Time to dial a peer. Default: 180 s; the specification asks for no less than 60 s, and
+    /// Java I2P itself gives up only after 333 s.
+    pub fn stream_connect_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeouts.stream_connect = timeout;
+        self
+    }
+
+    /// The bridge. Nothing is connected yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] when an address is no `host:port` or the versions are no range,
+    /// [`Error::Command`] when the credentials cannot be sent.
+    pub fn build(self) -> Result<SamBridge, Error> {
+        let text = self.address.unwrap_or_else(default_address);
+        let address: BridgeAddr = text.parse()?;
+        let udp_address = match self.udp_address {
+            Some(text) => text.parse()?,
+            None => address.with_port(DEFAULT_UDP_PORT),
+        };
+        if self.versions.0 > self.versions.1 {
+            return Err(Error::Setting("the smallest version is above the largest"));
+        }
+        let config = Config {
+            address,
+            udp_address,
+            credentials: self.credentials,
+            versions: self.versions,
+            strict_versions: self.strict_versions,
+            timeouts: self.timeouts,
+        };
+        config.hello()?;
+        Ok(SamBridge {
+            config: Arc::new(config),
+            cancel: Cancel::new(),
+        })
+    }
+}
+
+/// Shows the addresses; never the credentials.
+impl fmt::Debug for SamBridgeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SamBridgeBuilder")
+            .field("address", &self.address)
+            .field("udp_address", &self.udp_address)
+            .field("versions", &self.versions)
+            .field("strict_versions", &self.strict_versions)
+            .field("timeouts", &self.timeouts)
+            .finish_non_exhaustive()
+    }
+}
+
+fn default_address() -> String {
+    std::env::var(ADDRESS_VARIABLE)
+        .ok()
+        .filter(|address| !address.is_empty())
+        .unwrap_or_else(|| DEFAULT_ADDRESS.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_udp_address_is_on_the_host_of_the_tcp_address() {
+        let bridge = SamBridge::new("[::1]:17656").unwrap();
+        assert_eq!(bridge.udp_address(), "[::1]:7655");
+    }
+
+    #[test]
+    fn credentials_that_cannot_be_said_are_refused_before_anything_is_sent() {
+        for (user, password) in [("a\nb", "c"), ("a", "b\rc"), ("", "x"), ("a", "\0")] {
+            let outcome = SamBridge::builder().credentials(user, password).build();
+            assert!(matches!(outcome, Err(Error::Command(_))));
+        }
+    }
+
+    #[test]
+    fn versions_in_the_wrong_order_are_refused() {
+        let builder = SamBridge::builder().versions(Version::V3_3, Version::V3_1);
+        assert!(matches!(builder.build(), Err(Error::Setting(_))));
+    }
+
+    #[test]
+    fn debug_shows_no_credentials() {
+        let builder = SamBridge::builder().credentials("joe", "hunter2");
+        let shown = format!("{builder:?} {:?}", builder.clone().build().unwrap());
+        assert!(
+            !shown.contains("joe") && !shown.contains("hunter2"),
+            "{shown}"
+        );
+    }
+}

@@ -1,0 +1,305 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// Ends blocking calls from another thread.
+///
+/// A handle is made first, given to a bridge, a session or a listener (`with_cancel`), and fired
+/// by [`cancel`](Cancel::cancel): every call in progress that was made through them ends with
+/// [`Error::Cancelled`](crate::Error::Cancelled), and every later one at once. It stays fired for
+/// ever: make a new one to go on. Clones are the same handle.
+///
+/// What it ends: `accept`, `incoming`, `connect`, `lookup`, `generate`, making a session,
+/// `wait_closed`. What it does not touch: streams that were handed out, and sessions that exist;
+/// [`SamStream::shutdown`](crate::SamStream::shutdown) and `close` are for those.
+///
+/// A session inherits the handle of its bridge and a listener that of its session, so one handle
+/// given to the bridge stops a whole program.
+///
+/// ```
+/// use std::thread;
+/// use i2p_sam::{Cancel, Error, SamBridge};
+///
+/// let cancel = Cancel::new();
+/// let bridge = SamBridge::new("127.0.0.1:7656")?.with_cancel(&cancel);
+/// let waiting = thread::spawn(move || bridge.lookup("stats.i2p"));
+/// cancel.cancel();
+/// assert!(waiting.join().unwrap().is_err());
+/// # Ok::<(), i2p_sam::Error>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Cancel {
+    registry: Arc<Registry>,
+}
+
+impl Cancel {
+    /// A handle that has not been fired.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A handle that fires with this one, and can be fired alone.
+    ///
+    /// ```
+    /// let all = i2p_sam::Cancel::new();
+    /// let one = all.child();
+    /// one.cancel();
+    /// assert!(!all.is_cancelled());
+    /// let other = all.child();
+    /// all.cancel();
+    /// assert!(other.is_cancelled());
+    /// ```
+    pub fn child(&self) -> Self {
+        let child = Self::new();
+        let target = Target::Child(Arc::downgrade(&child.registry));
+        match self.registry.register(target) {
+            // The entry goes when the child is forgotten, not when this call ends.
+            Ok(mut registration) => registration.leave_behind(),
+            Err(Fired) => child.cancel(),
+        }
+        child
+    }
+
+    /// Ends what waits, for good. Calling it again does nothing. It does not block.
+    pub fn cancel(&self) {
+        self.registry.fire();
+    }
+
+    /// Whether [`cancel`](Cancel::cancel) was called, on this handle or a parent of it.
+    pub fn is_cancelled(&self) -> bool {
+        self.registry.is_fired()
+    }
+
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+}
+
+impl fmt::Debug for Cancel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cancel")
+            .field("cancelled", &self.is_cancelled())
+            .finish()
+    }
+}
+
+/// Something that waits under a lock and looks again when it is woken.
+pub(crate) trait Wake: Send + Sync {
+    /// Must take the lock under which the waiting is done, or a waiter that is about to wait
+    /// would miss it.
+    fn wake(&self);
+}
+
+/// What ends when a handle fires.
+pub(crate) enum Target {
+    Socket(Weak<TcpStream>),
+    Waiter(Weak<dyn Wake>),
+    Child(Weak<Registry>),
+}
+
+impl Target {
+    pub(crate) fn socket(socket: &Arc<TcpStream>) -> Self {
+        Self::Socket(Arc::downgrade(socket))
+    }
+
+    fn end(self) {
+        match self {
+            Self::Socket(socket) => {
+                if let Some(socket) = socket.upgrade() {
+                    // It fails only where there is no connection any more to be ended.
+                    let _ = socket.shutdown(Shutdown::Both);
+                }
+            }
+            Self::Waiter(waiter) => {
+                if let Some(waiter) = waiter.upgrade() {
+                    waiter.wake();
+                }
+            }
+            Self::Child(child) => {
+                if let Some(child) = child.upgrade() {
+                    child.fire();
+                }
+            }
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        match self {
+            Self::Socket(socket) => socket.strong_count() == 0,
+            Self::Waiter(waiter) => waiter.strong_count() == 0,
+            Self::Child(child) => child.strong_count() == 0,
+        }
+    }
+}
+
+/// The sockets and waiters that end together: with a [`Cancel`] handle, or with a session.
+#[derive(Default)]
+pub(crate) struct Registry {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    fired: bool,
+    next: u64,
+    children: usize,
+    targets: HashMap<u64, Target>,
+}
+
+/// The registry has fired: what wanted to wait must not begin to.
+#[derive(Debug)]
+pub(crate) struct Fired;
+
+impl Registry {
+    pub(crate) fn register(self: &Arc<Self>, target: Target) -> Result<Registration, Fired> {
+        let mut state = self.lock();
+        if state.fired {
+            return Err(Fired);
+        }
+        if matches!(target, Target::Child(_)) {
+            state.sweep_children();
+        }
+        let id = state.next;
+        state.next += 1;
+        state.targets.insert(id, target);
+        Ok(Registration {
+            registry: Some(Arc::clone(self)),
+            id,
+        })
+    }
+
+    /// Ends everything registered, and what would register later. The first call alone counts.
+    pub(crate) fn fire(&self) {
+        let targets = {
+            let mut state = self.lock();
+            state.fired = true;
+            std::mem::take(&mut state.targets)
+        };
+        for target in targets.into_values() {
+            target.end();
+        }
+    }
+
+    pub(crate) fn is_fired(&self) -> bool {
+        self.lock().fired
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics half way through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Forgets children nobody holds, when as many have come as there were after the last time.
+    fn sweep_children(&mut self) {
+        const FEW: usize = 32;
+        self.children += 1;
+        if self.children > FEW {
+            self.targets
+                .retain(|_, target| !matches!(target, Target::Child(_)) || !target.is_gone());
+            self.children = 0;
+        }
+    }
+}
+
+/// A place in a [`Registry`], left when it is dropped.
+pub(crate) struct Registration {
+    registry: Option<Arc<Registry>>,
+    id: u64,
+}
+
+impl Registration {
+    /// Leaves the registry. `true` says that nothing has hit the target, and nothing will.
+    pub(crate) fn disarm(mut self) -> bool {
+        self.leave()
+    }
+
+    fn leave(&mut self) -> bool {
+        match self.registry.take() {
+            Some(registry) => registry.lock().targets.remove(&self.id).is_some(),
+            None => false,
+        }
+    }
+
+    fn leave_behind(&mut self) {
+        self.registry = None;
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::TcpListener;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn socket_pair() -> (Arc<TcpStream>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (Arc::new(near), listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn a_blocked_read_ends_when_the_handle_fires() {
+        let (near, _far) = socket_pair();
+        let cancel = Cancel::new();
+        let registration = cancel.registry().register(Target::socket(&near)).unwrap();
+        let (sender, receiver) = mpsc::channel();
+        let reader = Arc::clone(&near);
+        std::thread::spawn(move || sender.send((&*reader).read(&mut [0; 1])).unwrap());
+        cancel.cancel();
+        let outcome = receiver.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert_eq!(outcome.unwrap(), 0);
+        assert!(!registration.disarm());
+    }
+
+    #[test]
+    fn what_has_left_is_not_hit() {
+        let (near, far) = socket_pair();
+        let cancel = Cancel::new();
+        let registration = cancel.registry().register(Target::socket(&near)).unwrap();
+        assert!(registration.disarm());
+        cancel.cancel();
+        far.set_nonblocking(true).unwrap();
+        let error = (&far).read(&mut [0; 1]).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn nothing_can_begin_to_wait_once_the_handle_has_fired() {
+        let (near, _far) = socket_pair();
+        let cancel = Cancel::new();
+        cancel.cancel();
+        assert!(cancel.registry().register(Target::socket(&near)).is_err());
+    }
+
+    #[test]
+    fn a_child_fires_with_its_parent_and_not_the_other_way_round() {
+        let parent = Cancel::new();
+        let child = parent.child();
+        let grandchild = child.child();
+        child.cancel();
+        assert!(grandchild.is_cancelled() && !parent.is_cancelled());
+        parent.cancel();
+        assert!(parent.child().is_cancelled());
+    }
+
+    #[test]
+    fn forgotten_children_are_not_kept() {
+        let parent = Cancel::new();
+        for _ in 0..1000 {
+            parent.child();
+        }
+        assert!(parent.registry().lock().targets.len() < 100);
+    }
+}

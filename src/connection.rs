@@ -1,0 +1,278 @@
+use std::io::{self, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use crate::bridge::Config;
+use crate::cancel::Registration;
+use crate::deadline::Deadline;
+use crate::dial::{dial, is_timeout};
+use crate::error::{Error, Phase, Refusal, ResultCode};
+use crate::interrupts::{Interrupts, Watch};
+use crate::session::Control;
+use crate::version::Version;
+use crate::wire::{
+    Command, Line, LineSource, Message, ParseError, ParseErrorKind, StreamHeader, read_line,
+};
+
+/// A socket to a bridge that has been greeted. Every exchange on it has one deadline and ends
+/// when the caller is cancelled or the session is lost.
+pub(crate) struct Connection {
+    socket: Arc<TcpStream>,
+    version: Version,
+    interrupts: Interrupts,
+    watch: Watch,
+    line: Vec<u8>,
+}
+
+impl Connection {
+    /// Dials the bridge and agrees on a version.
+    pub(crate) fn open(config: &Config, interrupts: Interrupts) -> Result<Self, Error> {
+        let deadline = Deadline::after(config.timeouts.connect);
+        let socket = Arc::new(dial(&config.address, deadline, &interrupts)?);
+        // A command is one small write, and its reply is waited for.
+        socket.set_nodelay(true).map_err(|source| Error::Io {
+            phase: Phase::Connect,
+            source,
+        })?;
+        let watch = interrupts.watch_socket(&socket, Phase::Connect)?;
+        let mut connection = Self {
+            socket,
+            version: config.versions.1,
+            interrupts,
+            watch,
+            line: Vec::new(),
+        };
+        connection.hello(config)?;
+        Ok(connection)
+    }
+
+    fn hello(&mut self, config: &Config) -> Result<(), Error> {
+        let deadline = Deadline::after(config.timeouts.hello);
+        let hello = config.hello()?;
+        let reply = self.request(&hello, Phase::Hello, deadline)?;
+        let offered: Version = value(&reply, "VERSION", Phase::Hello)?
+            .parse()
+            .map_err(|error| Error::protocol(Phase::Hello, error))?;
+        let (min, max) = config.versions;
+        // emissary answers 3.2 whatever it is asked; what it says is what it speaks.
+        if config.strict_versions && !(min..=max).contains(&offered) {
+            return Err(Error::Version { offered });
+        }
+        self.version = offered;
+        Ok(())
+    }
+
+    /// The version the bridge agreed to.
+    pub(crate) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Says a command and waits for its reply. A PING in front of it is answered.
+    ///
+    /// # Errors
+    ///
+    /// A reply whose result is not `OK` is [`Error::Refused`], also under another topic: Java I2P
+    /// answers some malformed STREAM commands with SESSION STATUS.
+    pub(crate) fn request(
+        &mut self,
+        command: &Command,
+        phase: Phase,
+        deadline: Deadline,
+    ) -> Result<Message<'_>, Error> {
+        self.send(command, phase, deadline)?;
+        let end = loop {
+            let end = self.read_line(phase, deadline)?;
+            match pong(&self.line) {
+                Heard::Ping(Some(pong)) => self.send(&pong, phase, deadline)?,
+                Heard::Ping(None) => {}
+                Heard::Other => break end,
+            }
+        };
+        let message = Message::parse(&self.line).map_err(|error| Error::protocol(phase, error))?;
+        let topic = command.as_str().split(' ').next().unwrap_or_default();
+        check_reply(message, topic, end, phase)
+    }
+
+    /// Waits for the line in front of an accepted stream. The wait has no deadline: peers come
+    /// when they come.
+    pub(crate) fn read_header(&mut self) -> Result<StreamHeader<'_>, Error> {
+        let phase = Phase::Accept;
+        let end = self.read_line(phase, Deadline::NEVER)?;
+        let header =
+            StreamHeader::parse(&self.line).map_err(|error| Error::protocol(phase, error))?;
+        match (&header, end) {
+            // `TO_PORT=22` could be the half of `TO_PORT=2222`.
+            (StreamHeader::Peer { .. }, Line::Unterminated) => Err(Error::UnexpectedEof { phase }),
+            _ => Ok(header),
+        }
+    }
+
+    /// Takes the connection out of its caller's reach: from now on it ends with the session alone.
+    pub(crate) fn leave_caller(
+        mut self,
+        session: &Arc<Control>,
+        phase: Phase,
+    ) -> Result<Self, Error> {
+        self.watch = Watch::of_session(self.watch.release(phase)?);
+        self.interrupts = Interrupts::by_session(session);
+        Ok(self)
+    }
+
+    /// Gives the socket away: without time-outs, out of reach of the caller's cancel handle, and
+    /// with its place among the things that end with the session, if it has one.
+    pub(crate) fn hand_over(
+        self,
+        phase: Phase,
+    ) -> Result<(Arc<TcpStream>, Option<Registration>), Error> {
+        let cleared = self
+            .socket
+            .set_read_timeout(None)
+            .and_then(|()| self.socket.set_write_timeout(None));
+        cleared.map_err(|source| self.interrupts.explain(phase, Error::Io { phase, source }))?;
+        Ok((self.socket, self.watch.release(phase)?))
+    }
+
+    pub(crate) fn send(
+        &self,
+        command: &Command,
+        phase: Phase,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        write_all(&self.socket, command.as_bytes(), phase, deadline)
+            .map_err(|error| self.interrupts.explain(phase, error))
+    }
+
+    fn read_line(&mut self, phase: Phase, deadline: Deadline) -> Result<Line, Error> {
+        let mut source = TimedSource {
+            socket: &self.socket,
+            phase,
+            deadline,
+        };
+        let outcome = match read_line(&mut source, &mut self.line) {
+            Ok(Line::End) => Err(Error::UnexpectedEof { phase }),
+            Ok(end) => Ok(end),
+            Err(error) => Err(read_error(error, phase, deadline)),
+        };
+        outcome.map_err(|error| self.interrupts.explain(phase, error))
+    }
+}
+
+/// The value that a reply must have.
+pub(crate) fn value<'a>(
+    message: &Message<'a>,
+    key: &str,
+    phase: Phase,
+) -> Result<std::borrow::Cow<'a, str>, Error> {
+    let missing = || Error::protocol(phase, ParseError::new(ParseErrorKind::MissingPair, 0));
+    Ok(message.value(key).ok_or_else(missing)?.unescape())
+}
+
+/// Writes all of it before the deadline. A part may have been written when it fails.
+pub(crate) fn write_all(
+    mut socket: &TcpStream,
+    mut bytes: &[u8],
+    phase: Phase,
+    deadline: Deadline,
+) -> Result<(), Error> {
+    while !bytes.is_empty() {
+        let left = deadline.left(phase)?;
+        let written = socket
+            .set_write_timeout(left)
+            .and_then(|()| socket.write(bytes));
+        match written {
+            Ok(0) => return Err(Error::UnexpectedEof { phase }),
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted || is_timeout(&error) => {}
+            Err(error) => return Err(socket_error(error, phase)),
+        }
+    }
+    Ok(())
+}
+
+/// What came instead of a reply.
+enum Heard {
+    /// A PING, and what answers it, or nothing where its text cannot be repeated. A PONG that
+    /// nobody asked for is passed over the same way.
+    Ping(Option<Command>),
+    Other,
+}
+
+fn pong(line: &[u8]) -> Heard {
+    match Message::parse(line) {
+        Ok(message) => match (message.topic(), message.text()) {
+            ("PING", Some(text)) => Heard::Ping(Command::pong(text).ok()),
+            (_, Some(_)) => Heard::Ping(None),
+            (_, None) => Heard::Other,
+        },
+        Err(_) => Heard::Other,
+    }
+}
+
+/// Tells a reply from a refusal, and both from half a line.
+fn check_reply<'a>(
+    message: Message<'a>,
+    topic: &str,
+    end: Line,
+    phase: Phase,
+) -> Result<Message<'a>, Error> {
+    let unexpected = |kind| Error::protocol(phase, ParseError::new(kind, 0));
+    match message.result() {
+        // A result nobody knows is the beginning of one that was cut: `RESULT=O`.
+        Some(ResultCode::Ok | ResultCode::Other(_)) | None if end != Line::Complete => {
+            Err(Error::UnexpectedEof { phase })
+        }
+        Some(ResultCode::Ok) if message.topic() == topic => Ok(message),
+        // `DEST REPLY` has no result when all is well.
+        None if topic == "DEST" && message.topic() == topic => Ok(message),
+        Some(ResultCode::Ok) => Err(unexpected(ParseErrorKind::Unexpected)),
+        None => Err(unexpected(ParseErrorKind::MissingPair)),
+        Some(code) => Err(Refusal::new(phase, code, &message).into()),
+    }
+}
+
+/// A socket of which every read draws on one deadline.
+struct TimedSource<'a> {
+    socket: &'a TcpStream,
+    phase: Phase,
+    deadline: Deadline,
+}
+
+impl LineSource for TimedSource<'_> {
+    fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let left = self.deadline.left(self.phase)?;
+            self.socket.set_read_timeout(left)?;
+            match self.socket.peek(buf) {
+                Err(error) if is_timeout(&error) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Follows a `peek` that found bytes, so it does not wait.
+    fn take(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        LineSource::take(&mut self.socket, buf)
+    }
+}
+
+fn read_error(error: io::Error, phase: Phase, deadline: Deadline) -> Error {
+    match error.kind() {
+        io::ErrorKind::TimedOut => deadline.expired(phase),
+        io::ErrorKind::InvalidData => {
+            let offset = crate::wire::MAX_LINE;
+            Error::protocol(phase, ParseError::new(ParseErrorKind::TooLong, offset))
+        }
+        _ => socket_error(error, phase),
+    }
+}
+
+/// A bridge that closes while bytes are under way makes the system speak of a reset.
+fn socket_error(source: io::Error, phase: Phase) -> Error {
+    match source.kind() {
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::NotConnected
+        | io::ErrorKind::BrokenPipe => Error::UnexpectedEof { phase },
+        _ => Error::Io { phase, source },
+    }
+}

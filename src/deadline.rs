@@ -1,0 +1,70 @@
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Phase};
+
+/// What is left of the time one call was given. Every wait of the call draws on the same one, so
+/// that a bridge which drips bytes cannot stretch it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    /// `None` waits for ever.
+    end: Option<(Instant, Duration)>,
+}
+
+impl Deadline {
+    pub(crate) const NEVER: Self = Self { end: None };
+
+    /// A span beyond what the clock can hold is for ever.
+    pub(crate) fn after(span: Option<Duration>) -> Self {
+        let end = span.and_then(|span| Some((Instant::now().checked_add(span)?, span)));
+        Self { end }
+    }
+
+    /// What is left; `None` is for ever. It is never zero: `std` refuses a zero time-out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] when nothing is left.
+    pub(crate) fn left(&self, phase: Phase) -> Result<Option<Duration>, Error> {
+        let Some((end, span)) = self.end else {
+            return Ok(None);
+        };
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Error::Timeout { phase, after: span });
+        }
+        Ok(Some(left))
+    }
+
+    /// The error for a wait that the system ended, a moment before or after our own clock would.
+    pub(crate) fn expired(&self, phase: Phase) -> Error {
+        let after = self.end.map_or(Duration::ZERO, |(_, span)| span);
+        Error::Timeout { phase, after }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_of_no_time() {
+        let deadline = Deadline::after(Some(Duration::ZERO));
+        assert!(deadline.left(Phase::Hello).unwrap_err().is_timeout());
+    }
+
+    #[test]
+    fn more_time_than_the_clock_can_hold_is_for_ever() {
+        let deadline = Deadline::after(Some(Duration::MAX));
+        assert_eq!(deadline.left(Phase::Hello).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_left_is_less_than_what_was_given_and_never_zero() {
+        let given = Duration::from_secs(60);
+        let left = Deadline::after(Some(given))
+            .left(Phase::Hello)
+            .unwrap()
+            .unwrap();
+        assert!(!left.is_zero() && left <= given);
+    }
+}

@@ -1,0 +1,263 @@
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::str::FromStr;
+use std::thread;
+use std::time::Duration;
+
+use crate::deadline::Deadline;
+use crate::error::{Error, Phase};
+use crate::interrupts::{Handoff, Interrupts};
+
+/// Longest stretch a TCP connect to loopback runs before it is looked whether it still should.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// Where a bridge listens: an IP address or a host name, and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum BridgeAddr {
+    Literal(SocketAddr),
+    Name(Box<str>, u16),
+}
+
+impl BridgeAddr {
+    /// The same host, another port.
+    pub(crate) fn with_port(&self, port: u16) -> Self {
+        match self {
+            Self::Literal(addr) => Self::Literal(SocketAddr::new(addr.ip(), port)),
+            Self::Name(name, _) => Self::Name(name.clone(), port),
+        }
+    }
+
+    fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
+        match self {
+            Self::Literal(addr) => Ok(vec![*addr]),
+            Self::Name(name, port) => Ok((&**name, *port).to_socket_addrs()?.collect()),
+        }
+    }
+
+    fn unreachable(&self, source: io::Error) -> Error {
+        Error::Unreachable {
+            address: self.to_string().into(),
+            source,
+        }
+    }
+}
+
+impl FromStr for BridgeAddr {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        const FORM: Error = Error::Setting(
+            "a bridge's address has the form host:port, such as 127.0.0.1:7656 or [::1]:7656",
+        );
+        if let Ok(addr) = text.parse() {
+            return Ok(Self::Literal(addr));
+        }
+        let (name, port) = text.rsplit_once(':').ok_or(FORM)?;
+        let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        if name.is_empty() || name.len() > 253 || !name.bytes().all(is_name_byte) {
+            return Err(FORM);
+        }
+        if !port.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(FORM);
+        }
+        let port = port.parse().map_err(|_| FORM)?;
+        Ok(Self::Name(name.into(), port))
+    }
+}
+
+impl fmt::Display for BridgeAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Literal(addr) => addr.fmt(f),
+            Self::Name(name, port) => write!(f, "{name}:{port}"),
+        }
+    }
+}
+
+/// Opens a TCP connection to a bridge.
+///
+/// `std` can interrupt neither the resolution of a name nor a TCP connect. Loopback, where nearly
+/// every bridge is, is dialled here in short stretches; anything else on a thread of its own,
+/// which is left to its fate when the caller is cancelled.
+pub(crate) fn dial(
+    address: &BridgeAddr,
+    deadline: Deadline,
+    interrupts: &Interrupts,
+) -> Result<TcpStream, Error> {
+    interrupts.check(Phase::Connect)?;
+    match address {
+        BridgeAddr::Literal(addr) if addr.ip().is_loopback() => {
+            dial_loopback(address, addr, deadline, interrupts)
+        }
+        _ => {
+            let target = address.clone();
+            dial_elsewhere(address, deadline, interrupts, move || target.resolve())
+        }
+    }
+}
+
+fn dial_loopback(
+    address: &BridgeAddr,
+    addr: &SocketAddr,
+    deadline: Deadline,
+    interrupts: &Interrupts,
+) -> Result<TcpStream, Error> {
+    loop {
+        let left = deadline.left(Phase::Connect)?;
+        let stretch = left.unwrap_or(SLICE).min(SLICE);
+        match TcpStream::connect_timeout(addr, stretch) {
+            Ok(socket) => return Ok(socket),
+            Err(error) if is_timeout(&error) => interrupts.check(Phase::Connect)?,
+            Err(error) => return Err(address.unreachable(error)),
+        }
+    }
+}
+
+fn dial_elsewhere(
+    address: &BridgeAddr,
+    deadline: Deadline,
+    interrupts: &Interrupts,
+    resolve: impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static,
+) -> Result<TcpStream, Error> {
+    let handoff = Handoff::new();
+    let bringer = handoff.clone();
+    thread::Builder::new()
+        .name("i2p-sam-dial".to_owned())
+        .spawn(move || bringer.bring(resolve().and_then(|addrs| dial_any(&addrs, deadline))))
+        .map_err(|source| Error::Io {
+            phase: Phase::Connect,
+            source,
+        })?;
+    let outcome = handoff.wait(Phase::Connect, deadline, interrupts)?;
+    outcome.map_err(|error| match is_timeout(&error) {
+        true => deadline.expired(Phase::Connect),
+        false => address.unreachable(error),
+    })
+}
+
+/// The first address that answers; the last error if none does.
+fn dial_any(addrs: &[SocketAddr], deadline: Deadline) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for addr in addrs {
+        let outcome = match deadline.left(Phase::Connect)? {
+            Some(left) => TcpStream::connect_timeout(addr, left),
+            None => TcpStream::connect(addr),
+        };
+        match outcome {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// What a system calls an expired time-out differs: `WouldBlock` on Unix, `TimedOut` elsewhere
+/// and for connects.
+pub(crate) fn is_timeout(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::mpsc;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::cancel::Cancel;
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    fn name() -> BridgeAddr {
+        "bridge.invalid:7656".parse().unwrap()
+    }
+
+    #[test]
+    fn addresses_and_names_are_read_with_their_ports() {
+        for text in [
+            "127.0.0.1:7656",
+            "[::1]:1",
+            "localhost:7656",
+            "my-host.lan:0",
+        ] {
+            assert_eq!(text.parse::<BridgeAddr>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_has_no_port_or_is_no_name_is_refused() {
+        for text in [
+            "",
+            "localhost",
+            ":1",
+            "h:",
+            "h:70000",
+            "h:+1",
+            "a b:1",
+            "a\n:1",
+            "::1",
+        ] {
+            let outcome = text.parse::<BridgeAddr>();
+            assert!(matches!(outcome, Err(Error::Setting(_))), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_bridge_is_found_by_name() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let address = format!("localhost:{port}").parse().unwrap();
+        let deadline = Deadline::after(Some(LONG));
+        assert!(dial(&address, deadline, &Interrupts::default()).is_ok());
+    }
+
+    #[test]
+    fn a_cancelled_name_resolution_ends_at_once() {
+        let (hold, held) = mpsc::channel::<()>();
+        let (began, begun) = mpsc::channel();
+        let (told, tells) = mpsc::channel();
+        let cancel = Cancel::new();
+        let interrupts = Interrupts::by_cancel(&cancel);
+        thread::spawn(move || {
+            let outcome = dial_elsewhere(&name(), Deadline::NEVER, &interrupts, move || {
+                began.send(()).unwrap();
+                let _ = held.recv();
+                Ok(Vec::new())
+            });
+            told.send(outcome.map(drop)).unwrap();
+        });
+        begun.recv_timeout(LONG).unwrap();
+        let start = Instant::now();
+        cancel.cancel();
+        let outcome = tells.recv_timeout(LONG).unwrap();
+        assert!(start.elapsed() < Duration::from_millis(100));
+        let phase = Phase::Connect;
+        assert!(matches!(outcome, Err(Error::Cancelled { phase: p }) if p == phase));
+        drop(hold);
+    }
+
+    #[test]
+    fn a_name_resolution_that_hangs_ends_with_the_deadline() {
+        let (_hold, held) = mpsc::channel::<()>();
+        let deadline = Deadline::after(Some(Duration::from_millis(20)));
+        let outcome = dial_elsewhere(&name(), deadline, &Interrupts::default(), move || {
+            let _ = held.recv();
+            Ok(Vec::new())
+        });
+        assert!(outcome.unwrap_err().is_timeout());
+    }
+
+    #[test]
+    fn a_name_without_an_address_is_an_unreachable_bridge() {
+        let none = || Ok(Vec::new());
+        let outcome = dial_elsewhere(&name(), Deadline::NEVER, &Interrupts::default(), none);
+        let Err(Error::Unreachable { address, .. }) = outcome else {
+            panic!("reached");
+        };
+        assert_eq!(&*address, "bridge.invalid:7656");
+    }
+}

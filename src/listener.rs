@@ -1,0 +1,223 @@
+use std::fmt;
+use std::io;
+use std::iter::FusedIterator;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::address::I2pAddr;
+use crate::cancel::Cancel;
+use crate::deadline::Deadline;
+use crate::error::{Error, SessionLoss};
+use crate::interrupts::Interrupts;
+use crate::session::{Accepting, Arrival, SessionGuard};
+use crate::stream::SamStream;
+
+/// Accepts the streams that peers dial, used as a [`TcpListener`](std::net::TcpListener) is.
+///
+/// It waits on a queue of the session, which keeps accepts armed at the bridge: nothing is lost
+/// when an `accept` times out or is cancelled, and any number of threads may accept at once
+/// through `&self`.
+///
+/// What an error of [`accept`](SamListener::accept) means:
+///
+/// | [`Error`] | [`io::ErrorKind`] | go on? |
+/// |---|---|---|
+/// | [`SessionLost`](Error::SessionLost) | `NotConnected` | no: make a new session |
+/// | [`Cancelled`](Error::Cancelled) | `Other` | no: the handle stays fired |
+/// | [`Refused`](Error::Refused) with `ALREADY_ACCEPTING` | `Other` | no: the session forwards |
+/// | [`Timeout`](Error::Timeout) | `TimedOut` | yes: `accept_timeout` found nobody |
+/// | [`WouldBlock`](Error::WouldBlock) | `WouldBlock` | yes, later |
+/// | any other | as [`Error`] says | yes: an accept could not be armed and is tried again, with growing pauses up to 5 s |
+///
+/// ```no_run
+/// use std::io::Read;
+///
+/// # let session = i2p_sam::SamBridge::from_env()?.session().stream()?;
+/// let listener = session.listener()?;
+/// let (mut stream, peer) = listener.accept()?;
+/// println!("{peer} calls");
+/// let mut text = String::new();
+/// stream.read_to_string(&mut text)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct SamListener {
+    guard: SessionGuard,
+    cancel: Cancel,
+    nonblocking: Arc<AtomicBool>,
+}
+
+impl SamListener {
+    /// The session has counted this listener already.
+    pub(crate) fn new(guard: SessionGuard, cancel: Cancel) -> Self {
+        Self {
+            guard,
+            cancel,
+            nonblocking: Arc::default(),
+        }
+    }
+
+    /// Waits for a peer, and says who it is.
+    ///
+    /// # Errors
+    ///
+    /// As in the table above.
+    pub fn accept(&self) -> Result<(SamStream, I2pAddr), Error> {
+        self.accept_until(Deadline::NEVER)
+    }
+
+    /// Waits for a peer, not longer than `timeout`. A peer that comes later is not lost.
+    ///
+    /// # Errors
+    ///
+    /// As in the table above; [`Error::Timeout`] when nobody came.
+    pub fn accept_timeout(&self, timeout: Duration) -> Result<(SamStream, I2pAddr), Error> {
+        self.accept_until(Deadline::after(Some(timeout)))
+    }
+
+    /// The streams that come in, for ever. It ends after it has said why nothing more can come.
+    ///
+    /// ```no_run
+    /// # let session = i2p_sam::SamBridge::from_env()?.session().stream()?;
+    /// for stream in session.listener()?.incoming() {
+    ///     match stream {
+    ///         Ok(stream) => println!("{} calls", stream.peer_addr()),
+    ///         Err(error) => eprintln!("{error}"),
+    ///     }
+    /// }
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming {
+            listener: self,
+            ended: false,
+        }
+    }
+
+    /// Whether `accept` fails with [`Error::WouldBlock`] rather than wait. Default: it waits. It
+    /// holds for clones too.
+    ///
+    /// # Errors
+    ///
+    /// None; the type is that of `std`.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.nonblocking.store(nonblocking, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Our own address: what peers dial.
+    pub fn local_addr(&self) -> I2pAddr {
+        I2pAddr::from(self.guard.core().key.destination())
+    }
+
+    /// Why the session is gone, if it is.
+    pub fn session_error(&self) -> Option<SessionLoss> {
+        self.guard.closed()
+    }
+
+    /// Another handle to the same queue.
+    ///
+    /// # Errors
+    ///
+    /// None; the type is that of `std`.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(self.with_cancel(&self.cancel))
+    }
+
+    /// Another handle to the same queue; its `accept` ends when `cancel` fires.
+    pub fn with_cancel(&self, cancel: &Cancel) -> Self {
+        self.guard.core().accepting.share();
+        Self {
+            guard: self.guard.clone(),
+            cancel: cancel.clone(),
+            nonblocking: Arc::clone(&self.nonblocking),
+        }
+    }
+
+    fn accept_until(&self, deadline: Deadline) -> Result<(SamStream, I2pAddr), Error> {
+        let core = self.guard.core();
+        let interrupts = Interrupts::by_cancel(&self.cancel).or_session(&core.control);
+        let nonblocking = self.nonblocking.load(Ordering::Relaxed);
+        let arrival = Accepting::accept(core, &interrupts, deadline, nonblocking)?;
+        let stream = self.stream(arrival);
+        let peer = stream.peer_addr().clone();
+        Ok((stream, peer))
+    }
+
+    fn stream(&self, arrival: Arrival) -> SamStream {
+        let peer = with_port(I2pAddr::from(arrival.destination), arrival.from_port);
+        let local = with_port(self.local_addr(), arrival.to_port);
+        let guard = self.guard.clone();
+        SamStream::new(arrival.socket, arrival.registration, guard, peer, local)
+    }
+}
+
+impl Drop for SamListener {
+    fn drop(&mut self) {
+        self.guard.core().accepting.leave();
+    }
+}
+
+impl<'a> IntoIterator for &'a SamListener {
+    type Item = Result<SamStream, Error>;
+    type IntoIter = Incoming<'a>;
+
+    fn into_iter(self) -> Incoming<'a> {
+        self.incoming()
+    }
+}
+
+/// Shows our own address and whether the session lives.
+impl fmt::Debug for SamListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SamListener")
+            .field("local_addr", &format_args!("{}", self.local_addr()))
+            .field("session_error", &self.session_error())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The streams that come in over a [`SamListener`].
+///
+/// An error after which nothing more can come (the session is lost, the handle has fired) is
+/// given once, and is the last; so a loop that ignores errors does not spin.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    listener: &'a SamListener,
+    ended: bool,
+}
+
+impl Iterator for Incoming<'_> {
+    type Item = Result<SamStream, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let outcome = self.listener.accept().map(|(stream, _)| stream);
+        if let Err(error) = &outcome {
+            self.ended = is_final(error);
+        }
+        Some(outcome)
+    }
+}
+
+impl FusedIterator for Incoming<'_> {}
+
+/// Whether every later `accept` fails as well.
+fn is_final(error: &Error) -> bool {
+    use crate::error::ResultCode::AlreadyAccepting;
+
+    match error {
+        Error::SessionLost(_) | Error::Cancelled { .. } => true,
+        Error::Refused(refusal) => *refusal.code() == AlreadyAccepting,
+        _ => false,
+    }
+}
+
+fn with_port(addr: I2pAddr, port: Option<u16>) -> I2pAddr {
+    match port {
+        Some(port) => addr.with_port(port),
+        None => addr,
+    }
+}

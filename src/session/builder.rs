@@ -1,0 +1,256 @@
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use crate::address::{PrivateKey, SignatureType};
+use crate::bridge::SamBridge;
+use crate::connection::{Connection, value};
+use crate::deadline::Deadline;
+use crate::error::{Error, Phase};
+use crate::interrupts::Interrupts;
+use crate::session::accepting::Accepting;
+use crate::session::control::Control;
+use crate::session::guard::{Core, SessionGuard};
+use crate::session::id::unguessable;
+use crate::session::options::SessionOptions;
+use crate::session::stream::StreamSession;
+use crate::version::Version;
+use crate::wire::{Command, CommandError, CommandFault, ParseError, ParseErrorKind, needs_quotes};
+
+/// Accepts that are armed at once where the router serves several.
+const ARMED_ACCEPTS: usize = 8;
+const MOST_ARMED_ACCEPTS: usize = 64;
+
+/// Time for the last bytes of a session's streams to arrive.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// Describes a session, and makes it.
+///
+/// ```no_run
+/// use i2p_sam::{PrivateKey, SamBridge, SessionOptions, SignatureType};
+///
+/// let bridge = SamBridge::from_env()?;
+/// let key = PrivateKey::load_or_generate("service.key", || {
+///     bridge.generate(SignatureType::Ed25519)
+/// })?;
+/// let session = bridge
+///     .session()
+///     .key(&key)
+///     .nickname("my-service")
+///     .options(SessionOptions::new().tunnel_length(2))
+///     .stream()?;
+/// # Ok::<(), i2p_sam::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "a session is made by `stream`"]
+pub struct SessionBuilder {
+    bridge: SamBridge,
+    identity: Identity,
+    options: SessionOptions,
+    nickname: Option<String>,
+    heartbeat: Option<Duration>,
+    armed_accepts: usize,
+    linger: Duration,
+}
+
+#[derive(Clone)]
+enum Identity {
+    Transient(SignatureType),
+    Key(PrivateKey),
+}
+
+impl SessionBuilder {
+    pub(crate) fn new(bridge: SamBridge) -> Self {
+        Self {
+            bridge,
+            identity: Identity::Transient(SignatureType::default()),
+            options: SessionOptions::new(),
+            nickname: None,
+            heartbeat: None,
+            armed_accepts: ARMED_ACCEPTS,
+            linger: LINGER,
+        }
+    }
+
+    /// The key whose destination the session has. Default: a new one, forgotten with the session.
+    pub fn key(mut self, key: &PrivateKey) -> Self {
+        self.identity = Identity::Key(key.clone());
+        self
+    }
+
+    /// A new key of this type, forgotten with the session. Default: Ed25519.
+    pub fn transient(mut self, signature_type: SignatureType) -> Self {
+        self.identity = Identity::Transient(signature_type);
+        self
+    }
+
+    /// The name under which the router's console shows the session's tunnels. Default: none, and
+    /// the console shows something of its own.
+    ///
+    /// The session's id is not this name but random: whoever on the host knows the id can dial and
+    /// accept as us.
+    ///
+    /// Blanks, quotes and backslashes are refused when the session is made, since i2pd has no way
+    /// to be told one; so is a name longer than 255 bytes.
+    pub fn nickname(mut self, name: impl Into<String>) -> Self {
+        self.nickname = Some(name.into());
+        self
+    }
+
+    /// All options of the session. Default: [`SessionOptions::new`].
+    pub fn options(mut self, options: SessionOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// One option by its name in the router's documentation, added to the others.
+    pub fn option(mut self, name: &str, value: &str) -> Self {
+        self.options = self.options.option(name, value);
+        self
+    }
+
+    /// How often to ask the bridge whether it is alive. Default: never.
+    ///
+    /// A bridge on this machine is known to be gone at once. One on another machine that is
+    /// switched off, or whose network is gone, says nothing; with a heartbeat the session is lost
+    /// after at most two intervals. An interval under one second is taken as one second.
+    pub fn heartbeat(mut self, interval: Option<Duration>) -> Self {
+        self.heartbeat = interval.map(|interval| interval.max(Duration::from_secs(1)));
+        self
+    }
+
+    /// How many accepts to keep armed once there is a listener, 1 to 64. Default: 8.
+    ///
+    /// It is how many peers can dial in the same instant: Java I2P refuses, and emissary loses,
+    /// a connection that finds none armed. i2pd needs one and keeps the others waiting, and gets
+    /// one whatever is said here. Each takes a thread with a small stack and a socket.
+    pub fn armed_accepts(mut self, armed: usize) -> Self {
+        self.armed_accepts = armed;
+        self
+    }
+
+    /// How long the session stays when the last thing made from it is dropped. Default: 10 s.
+    ///
+    /// A router drops what a stream has not delivered when its session ends, and delivering takes
+    /// seconds in I2P. So what was written just before the last stream was dropped gets this time,
+    /// in the background, during which the key stays in use. A session that never had a stream
+    /// ends at once; so does any session on [`close`](StreamSession::close), and when the program
+    /// exits: read to the end of a stream to know that the peer has hung up.
+    pub fn linger(mut self, time: Duration) -> Self {
+        self.linger = time;
+        self
+    }
+
+    /// Makes a session for streams.
+    ///
+    /// The router builds tunnels first: seconds in a router that has been running, minutes in one
+    /// that has just been started. On i2pd it takes no less than 3 s (2.45: 20 s).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `DUPLICATED_DEST` or `DUPLICATED_ID` when the key is in use (routers
+    /// hold on to it for some seconds after its session was closed, so
+    /// [`is_retryable`](Error::is_retryable) says yes), `INVALID_KEY`, or `I2P_ERROR`;
+    /// [`Error::UnexpectedEof`] from a router that does not answer what it does not like;
+    /// [`Error::Command`] when an option cannot be said; [`Error::Timeout`] and
+    /// [`Error::Unreachable`] as for any call.
+    pub fn stream(self) -> Result<StreamSession, Error> {
+        let guard = self.create("STREAM")?;
+        Ok(StreamSession::new(guard, self.bridge.cancel().clone()))
+    }
+
+    fn create(&self, style: &'static str) -> Result<SessionGuard, Error> {
+        let phase = Phase::SessionCreate;
+        if !(1..=MOST_ARMED_ACCEPTS).contains(&self.armed_accepts) {
+            return Err(Error::Setting("1 to 64 accepts can be armed"));
+        }
+        let id = unguessable();
+        let command = self.command(style, &id)?;
+        let config = self.bridge.config();
+        let interrupts = Interrupts::by_cancel(self.bridge.cancel());
+        let mut connection = Connection::open(config, interrupts)?;
+        let version = connection.version();
+        self.check_quotes(version)?;
+        let deadline = Deadline::after(config.timeouts.session_create);
+        let reply = connection.request(&command, phase, deadline)?;
+        let key = self.made_key(&value(&reply, "DESTINATION", phase)?)?;
+        let (socket, _) = connection.hand_over(phase)?;
+        let control =
+            Control::start(socket, self.heartbeat).map_err(|source| Error::Io { phase, source })?;
+        Ok(SessionGuard::new(Core {
+            bridge: self.bridge.clone(),
+            control,
+            id,
+            key,
+            version,
+            accepting: Accepting::new(self.armed_accepts),
+            linger: self.linger,
+            streamed: AtomicBool::new(false),
+        }))
+    }
+
+    fn command(&self, style: &'static str, id: &str) -> Result<Command, Error> {
+        let mut command = Command::new("SESSION", "CREATE")
+            .pair("STYLE", style)?
+            .pair("ID", id)?;
+        command = match &self.identity {
+            Identity::Transient(signature_type) => command
+                .pair("DESTINATION", "TRANSIENT")?
+                .pair("SIGNATURE_TYPE", &signature_type.code().to_string())?,
+            Identity::Key(key) => command.pair("DESTINATION", &key.expose_base64())?,
+        };
+        for (name, value) in self.all_options()?.pairs()? {
+            command = command.pair(name, value)?;
+        }
+        Ok(command)
+    }
+
+    fn all_options(&self) -> Result<SessionOptions, Error> {
+        Ok(match &self.nickname {
+            None => self.options.clone(),
+            Some(name) => self.options.clone().nickname(name),
+        })
+    }
+
+    /// Before 3.2 there are no quotes, and a value that needs them cannot be said.
+    fn check_quotes(&self, version: Version) -> Result<(), Error> {
+        if version >= Version::V3_2 {
+            return Ok(());
+        }
+        for (name, value) in self.all_options()?.pairs()? {
+            if needs_quotes(value) {
+                return Err(CommandError::new(name, CommandFault::Quotes).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The key that the bridge says the session has. Ours must come back as it was.
+    fn made_key(&self, text: &str) -> Result<PrivateKey, Error> {
+        let phase = Phase::SessionCreate;
+        let malformed = || Error::protocol(phase, ParseError::new(ParseErrorKind::Value, 0));
+        let made = PrivateKey::from_base64(text).map_err(|_| malformed())?;
+        match &self.identity {
+            Identity::Key(key) if key.destination() != made.destination() => Err(malformed()),
+            Identity::Key(key) => Ok(key.clone()),
+            Identity::Transient(_) => Ok(made),
+        }
+    }
+}
+
+/// Shows whose session it will be, and the names of its options.
+impl fmt::Debug for SessionBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("SessionBuilder");
+        shown.field("bridge", &self.bridge);
+        match &self.identity {
+            Identity::Transient(signature_type) => shown.field("transient", signature_type),
+            Identity::Key(key) => shown.field("destination", key.destination()),
+        };
+        shown
+            .field("nickname", &self.nickname)
+            .field("options", &self.options)
+            .field("heartbeat", &self.heartbeat)
+            .finish_non_exhaustive()
+    }
+}

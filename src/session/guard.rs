@@ -1,0 +1,95 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::address::PrivateKey;
+use crate::bridge::SamBridge;
+use crate::error::{Error, Refusal, SessionLoss};
+use crate::session::accepting::Accepting;
+use crate::session::control::Control;
+use crate::version::Version;
+
+/// What a session is, for everything that is made from it.
+pub(crate) struct Core {
+    pub(crate) bridge: SamBridge,
+    pub(crate) control: Arc<Control>,
+    pub(crate) id: String,
+    pub(crate) key: PrivateKey,
+    pub(crate) version: Version,
+    pub(crate) accepting: Accepting,
+    pub(crate) linger: Duration,
+    /// Whether a stream was ever made from it.
+    pub(crate) streamed: AtomicBool,
+}
+
+impl Core {
+    /// A refusal as the session's user should see it: some of them mean that the session is gone.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        match error {
+            Error::Refused(refusal) if refusal.means_session_lost() => self.gone(refusal),
+            error => error,
+        }
+    }
+
+    fn gone(&self, refusal: Refusal) -> Error {
+        let loss = SessionLoss::Refused(refusal);
+        self.control.lose(loss.clone());
+        Error::SessionLost(self.control.loss().unwrap_or(loss))
+    }
+}
+
+/// Keeps a session alive: it lives as long as anything does that was made from it.
+///
+/// Every session, listener and stream holds one. One held alone, as
+/// [`SamStream::into_parts`](crate::SamStream::into_parts) gives it, keeps the session of a bare
+/// socket. When the last is dropped the session is closed, in the background: at once, or, if it
+/// had streams, after [`linger`](crate::SessionBuilder::linger).
+#[derive(Clone)]
+pub struct SessionGuard {
+    holder: Arc<Holder>,
+}
+
+impl SessionGuard {
+    pub(crate) fn new(core: Core) -> Self {
+        let core = Arc::new(core);
+        Self {
+            holder: Arc::new(Holder { core }),
+        }
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.holder.core
+    }
+
+    /// Why the session is gone, if it is.
+    pub fn closed(&self) -> Option<SessionLoss> {
+        self.core().control.loss()
+    }
+}
+
+/// Shows whose session it is and whether it lives; never its id.
+impl fmt::Debug for SessionGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionGuard")
+            .field("destination", self.core().key.destination())
+            .field("closed", &self.closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the guards share. The session's own threads hold the [`Core`] and not this, so they do
+/// not keep the session alive.
+struct Holder {
+    core: Arc<Core>,
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let linger = match self.core.streamed.load(Ordering::Relaxed) {
+            true => self.core.linger,
+            false => Duration::ZERO,
+        };
+        self.core.control.close_after(linger);
+    }
+}

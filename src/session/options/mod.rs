@@ -1,0 +1,297 @@
+//! Options of a session: what the router is told about tunnels, lease set, and streams.
+
+mod lease_set;
+mod router;
+mod streaming;
+#[cfg(test)]
+mod tests;
+mod tunnel;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::wire::{CommandError, CommandFault, check_name, check_value, needs_quotes};
+
+pub use lease_set::{EncryptionType, LeaseSetAuth, LeaseSetType};
+pub use router::MessageReliability;
+pub use streaming::{InactivityAction, LimitAction, StreamingProfile};
+
+/// Routers read numbers as Java's `int`.
+const INT_MAX: i64 = i32::MAX as i64;
+
+/// How Java I2P and i2pd write that there is no time limit.
+const NO_TIME_LIMIT: &str = "-1";
+
+/// What the client says itself, by fields that have methods of their own.
+const RESERVED: [&str; 18] = [
+    "STYLE",
+    "ID",
+    "DESTINATION",
+    "SIGNATURE_TYPE",
+    "FROM_PORT",
+    "TO_PORT",
+    "PROTOCOL",
+    "HEADER",
+    "LISTEN_PORT",
+    "LISTEN_PROTOCOL",
+    "PORT",
+    "HOST",
+    "SILENT",
+    "USER",
+    "PASSWORD",
+    "NAME",
+    "MIN",
+    "MAX",
+];
+
+/// What a session asks of its router: tunnels, encryption, limits on streams.
+///
+/// [`new`](Self::new) has the few options this crate recommends, [`bare`](Self::bare) has none.
+/// Every method sets one option (where it says so, two) and takes the place of an earlier setting
+/// of the same one; [`option`](Self::option) sets any other by its name.
+///
+/// What is set is sent, or refused with a reason. A value that is out of range or cannot be said
+/// is remembered, and making the session fails with the first such [`CommandError`] before
+/// anything is sent.
+///
+/// Routers ignore options they do not know. For each method its documentation says which routers
+/// read the option: *Java I2P and i2pd*, or one of them.
+///
+/// Values can be secret keys, so `Debug` shows only the names.
+///
+/// # Examples
+///
+/// A server that shows its tunnels as `blog`, and lets one peer in ten times a minute:
+///
+/// ```
+/// use i2p_sam::SessionOptions;
+///
+/// let options = SessionOptions::new()
+///     .nickname("blog")
+///     .tunnel_quantity(4)
+///     .max_conns_per_minute(Some(10));
+/// ```
+///
+/// A client that nobody dials, and that rather has speed than three hops of distance:
+///
+/// ```
+/// use i2p_sam::SessionOptions;
+///
+/// let options = SessionOptions::new()
+///     .tunnel_length(1)
+///     .dont_publish_lease_set(true);
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct SessionOptions {
+    pairs: Vec<(Cow<'static, str>, String)>,
+    refused: Option<CommandError>,
+}
+
+impl SessionOptions {
+    /// The options this crate recommends.
+    ///
+    /// | option | value | because |
+    /// |---|---|---|
+    /// | `i2cp.leaseSetEncType` | `4,0` | SAM's own default is ElGamal alone, slow and dated |
+    /// | `inbound.quantity`, `outbound.quantity` | 3 | Java I2P would build 2, i2pd 5 |
+    pub fn new() -> Self {
+        Self::bare()
+            .lease_set_encryption(&[EncryptionType::EciesX25519, EncryptionType::ElGamal])
+            .tunnel_quantity(3)
+    }
+
+    /// No options: the router's defaults for everything.
+    pub fn bare() -> Self {
+        Self {
+            pairs: Vec::new(),
+            refused: None,
+        }
+    }
+
+    /// Any option, by its name in the documentation of I2CP, of the streaming library or of i2pd.
+    ///
+    /// Names and values have 1 to 255 bytes and are case-sensitive. Line ends and NUL are
+    /// refused, in names also blanks, `=`, quotes, backslashes and control characters. So are the
+    /// names of what the client says itself, in any case: `STYLE`, `ID`, `DESTINATION` and the
+    /// like.
+    ///
+    /// A value with blanks, quotes or backslashes is sent in quotes. i2pd has none: it takes what
+    /// follows a blank for options of their own.
+    ///
+    /// ```
+    /// use i2p_sam::SessionOptions;
+    ///
+    /// let options = SessionOptions::new().option("crypto.ratchet.outboundTags", "200");
+    /// ```
+    pub fn option(mut self, name: &str, value: &str) -> Self {
+        let reserved = || RESERVED.iter().any(|word| word.eq_ignore_ascii_case(name));
+        let named = match check_name(name) {
+            Ok(()) if reserved() => Err(CommandError::new(name, CommandFault::Reserved)),
+            checked => checked,
+        };
+        if let Err(error) = named {
+            self.refused.get_or_insert(error);
+            return self;
+        }
+        self.put(name.to_owned(), Ok(value.to_owned()))
+    }
+
+    /// Names and values in the order in which they were first set.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError`] for the first setting that was refused.
+    pub(crate) fn pairs(&self) -> Result<impl Iterator<Item = (&str, &str)>, CommandError> {
+        if let Some(error) = &self.refused {
+            return Err(error.clone());
+        }
+        let pairs = self.pairs.iter();
+        Ok(pairs.map(|(name, value)| (name.as_ref(), value.as_str())))
+    }
+
+    fn put(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: Result<String, CommandFault>,
+    ) -> Self {
+        let name = name.into();
+        let checked = value
+            .map_err(|fault| CommandError::new(&name, fault))
+            .and_then(|value| check_value(&name, &value).map(|()| value));
+        match checked {
+            Ok(value) => self.replace(name, value),
+            Err(error) => {
+                self.refused.get_or_insert(error);
+            }
+        }
+        self
+    }
+
+    fn replace(&mut self, name: Cow<'static, str>, value: String) {
+        match self.pairs.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, old)) => *old = value,
+            None => self.pairs.push((name, value)),
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.pairs.iter().any(|(known, _)| known == name)
+    }
+
+    fn flag(self, name: &'static str, on: bool) -> Self {
+        self.put(name, Ok(on.to_string()))
+    }
+
+    fn number(self, name: &'static str, value: impl Into<i64>, range: RangeInclusive<i64>) -> Self {
+        self.put(name, in_range(value.into(), range))
+    }
+
+    /// A number of at least 1, or what stands for none.
+    fn limit(self, name: &'static str, limit: Option<u32>, unlimited: &str) -> Self {
+        match limit {
+            Some(limit) => self.number(name, limit, 1..=INT_MAX),
+            None => self.put(name, Ok(unlimited.to_owned())),
+        }
+    }
+
+    fn millis(self, name: &'static str, time: Duration, range: RangeInclusive<i64>) -> Self {
+        self.put(name, whole_millis(time, range))
+    }
+
+    /// A time of at least 1 ms, or none.
+    fn time_limit(self, name: &'static str, time: Option<Duration>) -> Self {
+        match time {
+            Some(time) => self.millis(name, time, 1..=INT_MAX),
+            None => self.put(name, Ok(NO_TIME_LIMIT.to_owned())),
+        }
+    }
+
+    fn text(self, name: &'static str, text: &str) -> Self {
+        self.put(name, Ok(text.to_owned()))
+    }
+
+    fn unquoted(self, name: &'static str, text: &str) -> Self {
+        self.put(name, without_quotes(text))
+    }
+
+    fn base64(self, name: &'static str, text: &str) -> Self {
+        self.put(name, base64(text))
+    }
+
+    fn base64_list(
+        self,
+        name: &'static str,
+        items: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Self {
+        let items = items.into_iter().map(|item| base64(item.as_ref()));
+        let list = items.collect::<Result<Vec<_>, _>>();
+        self.put(name, list.map(|items| items.join(",")))
+    }
+}
+
+/// The options of [`SessionOptions::new`].
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Shows names, and never a value.
+impl fmt::Debug for SessionOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.pairs.iter().map(|(name, _)| name);
+        f.debug_struct("SessionOptions")
+            .field("names", &names.collect::<Vec<_>>())
+            .field("refused", &self.refused)
+            .finish()
+    }
+}
+
+fn in_range(value: i64, range: RangeInclusive<i64>) -> Result<String, CommandFault> {
+    let (min, max) = range.into_inner();
+    if value < min || value > max {
+        return Err(CommandFault::Range { min, max });
+    }
+    Ok(value.to_string())
+}
+
+/// Parts of a millisecond are refused: cut off, they would be dropped silently.
+fn whole_millis(time: Duration, range: RangeInclusive<i64>) -> Result<String, CommandFault> {
+    if time.subsec_nanos() % 1_000_000 != 0 {
+        return Err(CommandFault::Fraction);
+    }
+    in_range(i64::try_from(time.as_millis()).unwrap_or(i64::MAX), range)
+}
+
+/// Refuses what i2pd, which has no quotes, would see in pieces.
+fn without_quotes(text: &str) -> Result<String, CommandFault> {
+    // A line end is a blank too, but has a fault of its own.
+    if let Some(offset) = text.find(['\r', '\n', '\0']) {
+        return Err(CommandFault::Character { offset });
+    }
+    if needs_quotes(text) {
+        return Err(CommandFault::Quotes);
+    }
+    Ok(text.to_owned())
+}
+
+/// Refuses what is no base64 of I2P's; whether it has the right length, the router knows.
+fn base64(text: &str) -> Result<String, CommandFault> {
+    let digit = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '~');
+    if text.is_empty() {
+        return Err(CommandFault::Empty);
+    }
+    let digits = text.trim_end_matches('=');
+    match digits.find(|char| !digit(char)) {
+        Some(offset) => Err(CommandFault::Character { offset }),
+        None if digits.is_empty() || text.len() - digits.len() > 2 => {
+            Err(CommandFault::Character {
+                offset: digits.len(),
+            })
+        }
+        None => Ok(text.to_owned()),
+    }
+}

@@ -1,0 +1,281 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::address::{Destination, I2pAddr, PrivateKey, ToI2pAddr};
+use crate::cancel::Cancel;
+use crate::connection::Connection;
+use crate::deadline::Deadline;
+use crate::error::{Error, Phase, SessionLoss};
+use crate::interrupts::Interrupts;
+use crate::listener::SamListener;
+use crate::session::accepting::Accepting;
+use crate::session::guard::{Core, SessionGuard};
+use crate::stream::SamStream;
+use crate::version::Version;
+use crate::wire::Command;
+
+/// A destination of our own that streams come to and go from.
+///
+/// Every method takes `&self`, and clones are cheap and the same session: accept in one thread,
+/// dial in ten others. The session lives until the last clone, listener and stream of it is gone,
+/// or until [`close`](StreamSession::close).
+///
+/// ```no_run
+/// use std::io::Write;
+/// use std::thread;
+/// use i2p_sam::SamBridge;
+///
+/// let session = SamBridge::from_env()?.session().stream()?;
+/// println!("dial me at {}", session.destination().b32());
+/// for stream in session.listener()?.incoming() {
+///     let mut stream = stream?;
+///     thread::spawn(move || stream.write_all(b"hello\n"));
+/// }
+/// # Ok::<(), i2p_sam::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct StreamSession {
+    guard: SessionGuard,
+    cancel: Cancel,
+}
+
+impl StreamSession {
+    pub(crate) fn new(guard: SessionGuard, cancel: Cancel) -> Self {
+        Self { guard, cancel }
+    }
+
+    /// Our public destination: what others dial.
+    pub fn destination(&self) -> &Destination {
+        self.core().key.destination()
+    }
+
+    /// Our private key. Save it to have the same destination again; never show it.
+    pub fn private_key(&self) -> &PrivateKey {
+        &self.core().key
+    }
+
+    /// The session's id at the bridge: random, 26 characters.
+    ///
+    /// Whoever on the host knows it can dial and accept as us. Do not log it.
+    pub fn id(&self) -> &str {
+        &self.core().id
+    }
+
+    /// The version of SAM the bridge speaks.
+    pub fn version(&self) -> Version {
+        self.core().version
+    }
+
+    /// Dials a peer: a [`Destination`], a `.b32.i2p` address, a host name, or any of them with a
+    /// port, as in `"stats.i2p:80"` or `(&destination, 80)`.
+    ///
+    /// The port is an I2CP port and tells services of one destination apart; it has nothing to do
+    /// with TCP. i2pd does not carry it.
+    ///
+    /// On i2pd success says only that the peer was found; if it cannot be reached the stream just
+    /// ends. Our own destination can be dialled on Java I2P only.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] when the peer is unknown or cannot be reached,
+    /// [`Error::Timeout`] after 180 s unless the bridge was told otherwise,
+    /// [`Error::SessionLost`] when the session is gone, [`Error::Address`] when this is no I2P
+    /// address, [`Error::Cancelled`].
+    ///
+    /// ```no_run
+    /// # let session = i2p_sam::SamBridge::from_env()?.session().stream()?;
+    /// let stream = session.connect("stats.i2p:80")?;
+    /// println!("connected to {}", stream.peer_addr());
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn connect(&self, address: impl ToI2pAddr) -> Result<SamStream, Error> {
+        self.connect_with(address, &ConnectOptions::new())
+    }
+
+    /// [`connect`](StreamSession::connect), with a deadline of its own.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`connect`](StreamSession::connect).
+    pub fn connect_timeout(
+        &self,
+        address: impl ToI2pAddr,
+        timeout: Duration,
+    ) -> Result<SamStream, Error> {
+        self.connect_with(address, &ConnectOptions::new().timeout(Some(timeout)))
+    }
+
+    /// [`connect`](StreamSession::connect), with ports and a deadline of its own.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`connect`](StreamSession::connect).
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use i2p_sam::ConnectOptions;
+    ///
+    /// # let session = i2p_sam::SamBridge::from_env()?.session().stream()?;
+    /// let options = ConnectOptions::new().from_port(1024).timeout(Some(Duration::from_secs(90)));
+    /// let stream = session.connect_with("stats.i2p:80", &options)?;
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn connect_with(
+        &self,
+        address: impl ToI2pAddr,
+        options: &ConnectOptions,
+    ) -> Result<SamStream, Error> {
+        let phase = Phase::StreamConnect;
+        let core = self.core();
+        let peer = address.to_i2p_addr()?;
+        let command =
+            Command::stream_connect(&core.id, &peer.to_sam(), options.from_port, peer.port())?;
+        let config = core.bridge.config();
+        let timeout = options.timeout.unwrap_or(config.timeouts.stream_connect);
+        let deadline = Deadline::after(timeout);
+        let mut connection = Connection::open(config, self.interrupts())?;
+        connection
+            .request(&command, phase, deadline)
+            .map_err(|error| core.explain(error))?;
+        let (socket, registration) = connection.hand_over(phase)?;
+        let local = self.local_addr(options.from_port);
+        Ok(SamStream::new(
+            socket,
+            registration,
+            self.guard.clone(),
+            peer,
+            local,
+        ))
+    }
+
+    /// Looks up who an address belongs to. Our own address is known without asking.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SamBridge::lookup`](crate::SamBridge::lookup).
+    pub fn lookup(&self, address: impl ToI2pAddr) -> Result<Destination, Error> {
+        let address = address.to_i2p_addr()?;
+        if address
+            .b32()
+            .is_some_and(|b32| b32 == self.destination().b32())
+        {
+            return Ok(self.destination().clone());
+        }
+        let bridge = self.core().bridge.with_cancel(&self.cancel);
+        bridge.lookup(address)
+    }
+
+    /// Begins to accept what others dial. It returns when the router knows that we accept, so that
+    /// the next dial arrives.
+    ///
+    /// Several listeners of one session share what comes in, each stream going to one of them.
+    /// When the last is dropped, what comes in is closed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] when the router does not let us, [`Error::SessionLost`],
+    /// [`Error::Cancelled`], [`Error::Timeout`] after the bridge's command deadline.
+    pub fn listener(&self) -> Result<SamListener, Error> {
+        Accepting::listen(self.core(), &self.interrupts())?;
+        Ok(SamListener::new(self.guard.clone(), self.cancel.clone()))
+    }
+
+    /// The same session; calls made through it end when `cancel` fires.
+    pub fn with_cancel(&self, cancel: &Cancel) -> Self {
+        Self::new(self.guard.clone(), cancel.clone())
+    }
+
+    /// What keeps the session alive, without the rest.
+    pub fn guard(&self) -> SessionGuard {
+        self.guard.clone()
+    }
+
+    /// Why the session is gone, if it is. It does not ask the bridge: a heartbeat does.
+    pub fn closed(&self) -> Option<SessionLoss> {
+        self.guard.closed()
+    }
+
+    /// Waits until the session is gone, and says why it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] when it still lives after `timeout` (`None` waits for ever),
+    /// [`Error::Cancelled`].
+    pub fn wait_closed(&self, timeout: Option<Duration>) -> Result<SessionLoss, Error> {
+        let interrupts = Interrupts::by_cancel(&self.cancel);
+        self.core()
+            .control
+            .wait_lost(Deadline::after(timeout), &interrupts)
+    }
+
+    /// Ends the session now, and everything made from it: its streams first, then the session
+    /// itself. It waits up to 2 s for the bridge to hang up, so that the key is free.
+    ///
+    /// What streams have written and the router has not delivered is lost. Calling it again does
+    /// nothing. Without it the session ends in the background when the last thing made from it is
+    /// dropped, after [`linger`](crate::SessionBuilder::linger).
+    pub fn close(&self) {
+        self.core().control.close();
+        self.core().control.await_farewell();
+    }
+
+    fn core(&self) -> &Arc<Core> {
+        self.guard.core()
+    }
+
+    fn interrupts(&self) -> Interrupts {
+        Interrupts::by_cancel(&self.cancel).or_session(&self.core().control)
+    }
+
+    fn local_addr(&self, port: Option<u16>) -> I2pAddr {
+        let addr = I2pAddr::from(self.destination());
+        match port {
+            Some(port) => addr.with_port(port),
+            None => addr,
+        }
+    }
+}
+
+/// Shows whose session it is and whether it lives; never its id or its key.
+impl fmt::Debug for StreamSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamSession")
+            .field("destination", self.destination())
+            .field("version", &self.version())
+            .field("closed", &self.closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How to dial, where it is not as usual.
+///
+/// ```
+/// let options = i2p_sam::ConnectOptions::new().from_port(4444);
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct ConnectOptions {
+    from_port: Option<u16>,
+    timeout: Option<Option<Duration>>,
+}
+
+impl ConnectOptions {
+    /// As usual: no port of ours is told, and the deadline is the bridge's.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Our own I2CP port, which the peer sees as `FROM_PORT`. Default: none, which it sees as 0.
+    pub fn from_port(mut self, port: u16) -> Self {
+        self.from_port = Some(port);
+        self
+    }
+
+    /// Time for the peer to be reached; `None` waits for ever. Default: the bridge's
+    /// [`stream_connect_timeout`](crate::SamBridgeBuilder::stream_connect_timeout).
+    pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+}

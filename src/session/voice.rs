@@ -1,0 +1,230 @@
+use std::collections::VecDeque;
+use std::io;
+use std::net::Shutdown;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::connection::write_all;
+use crate::deadline::Deadline;
+use crate::error::{Error, Phase, SessionLoss};
+use crate::interrupts::lock;
+use crate::session::control::{Control, spawn};
+use crate::wire::Command;
+
+/// Most commands that wait to be said. A bridge that makes us say more does not listen.
+const MOST_QUEUED: usize = 64;
+
+/// Longest time one command takes to be written.
+const WRITE_TIME: Duration = Duration::from_secs(30);
+
+/// How long the thread that speaks stays when there is nothing to say.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// What is said on a control socket, in order, by a thread that is there while it is needed.
+///
+/// The keeper must go on reading while a bridge does not, or the two would wait for each other;
+/// and dropping a session must not block. So neither writes.
+pub(crate) struct Voice {
+    state: Mutex<State>,
+    changed: Condvar,
+    heartbeat: Option<Duration>,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Command>,
+    speaking: bool,
+    /// Nothing is said after what is queued.
+    hushed: bool,
+    /// QUIT is queued, and the socket is closed behind it.
+    last: bool,
+    next_beat: Option<Instant>,
+    unanswered: bool,
+    /// Nobody holds the session any more, and then it is closed.
+    close_at: Option<Instant>,
+}
+
+/// What the thread does next.
+enum Next {
+    Say(Command),
+    Beat,
+    /// The last heartbeat was not answered until the next was due.
+    Dead(Duration),
+    Close,
+    Farewell,
+    Leave,
+}
+
+impl Voice {
+    pub(crate) fn new(heartbeat: Option<Duration>) -> Self {
+        Self {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            heartbeat,
+        }
+    }
+
+    /// Says a command after those that wait. It is not waited for.
+    pub(crate) fn say(&self, control: &Arc<Control>, command: &Command) -> Result<(), SessionLoss> {
+        let mut state = lock(&self.state);
+        if state.hushed {
+            return Ok(());
+        }
+        if state.queue.len() >= MOST_QUEUED {
+            return Err(SessionLoss::Garbled);
+        }
+        state.queue.push_back(command.clone());
+        self.ensure_speaking(state, control)
+            .map_err(|error| SessionLoss::Io(error.kind()))
+    }
+
+    /// Says a last command, and closes the socket behind it.
+    pub(crate) fn say_last(&self, control: &Arc<Control>, command: &Command) -> io::Result<()> {
+        let mut state = lock(&self.state);
+        state.queue.push_back(command.clone());
+        state.hushed = true;
+        state.last = true;
+        self.ensure_speaking(state, control)
+    }
+
+    /// Closes the session when this time has passed.
+    pub(crate) fn close_after(&self, control: &Arc<Control>, time: Duration) -> io::Result<()> {
+        let mut state = lock(&self.state);
+        state.close_at = Some(Instant::now() + time);
+        self.ensure_speaking(state, control)
+    }
+
+    /// Says nothing more.
+    pub(crate) fn hush(&self) {
+        let mut state = lock(&self.state);
+        state.queue.clear();
+        state.hushed = true;
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Starts the heartbeat.
+    pub(crate) fn wake_up(&self, control: &Arc<Control>) -> io::Result<()> {
+        self.ensure_speaking(lock(&self.state), control)
+    }
+
+    /// The bridge is alive, whatever it said.
+    pub(crate) fn heard_something(&self) {
+        if self.heartbeat.is_some() {
+            lock(&self.state).unanswered = false;
+        }
+    }
+
+    fn ensure_speaking(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        control: &Arc<Control>,
+    ) -> io::Result<()> {
+        if state.speaking {
+            drop(state);
+            self.changed.notify_all();
+            return Ok(());
+        }
+        let speaker = Arc::clone(control);
+        spawn("i2p-sam-voice", move || speaker.speak())?;
+        state.speaking = true;
+        Ok(())
+    }
+
+    /// Waits for something to do.
+    fn next(&self) -> Next {
+        let mut state = lock(&self.state);
+        let idle_since = Instant::now();
+        loop {
+            if let Some(command) = state.queue.pop_front() {
+                return Next::Say(command);
+            }
+            if state.last {
+                return Next::Farewell;
+            }
+            let until = self.due_at(&mut state, idle_since);
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return self.due(&mut state);
+            }
+            state = self
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// When there is something to do, if nothing is said before.
+    fn due_at(&self, state: &mut State, idle_since: Instant) -> Instant {
+        if state.hushed {
+            return idle_since;
+        }
+        let beat = self
+            .heartbeat
+            .map(|interval| *state.next_beat.get_or_insert(idle_since + interval));
+        match (beat, state.close_at) {
+            (Some(beat), Some(close)) => beat.min(close),
+            (Some(at), None) | (None, Some(at)) => at,
+            (None, None) => idle_since + LINGER,
+        }
+    }
+
+    /// The time to wait has run out.
+    fn due(&self, state: &mut State) -> Next {
+        if !state.hushed && state.close_at.is_some_and(|at| at <= Instant::now()) {
+            return Next::Close;
+        }
+        let Some(interval) = self.heartbeat.filter(|_| !state.hushed) else {
+            state.speaking = false;
+            return Next::Leave;
+        };
+        if state.unanswered {
+            return Next::Dead(interval);
+        }
+        state.unanswered = true;
+        state.next_beat = Some(Instant::now() + interval);
+        Next::Beat
+    }
+}
+
+impl Control {
+    fn speak(self: &Arc<Self>) {
+        loop {
+            let outcome = match self.voice().next() {
+                Next::Say(command) => self.write(&command),
+                // Every router answers this one; a PING makes i2pd hang up.
+                Next::Beat => Command::naming_lookup("ME")
+                    .map_err(Error::from)
+                    .and_then(|lookup| self.write(&lookup)),
+                Next::Dead(interval) => {
+                    self.lose(SessionLoss::Unanswered(interval));
+                    continue;
+                }
+                Next::Close => {
+                    self.close();
+                    continue;
+                }
+                Next::Farewell => {
+                    // It fails only where there is no connection any more.
+                    let _ = self.socket().shutdown(Shutdown::Write);
+                    self.await_farewell();
+                    return self.hang_up();
+                }
+                Next::Leave => return,
+            };
+            if let Err(error) = outcome {
+                self.lose(match error {
+                    Error::UnexpectedEof { .. } => SessionLoss::BridgeGone,
+                    Error::Io { source, .. } => SessionLoss::Io(source.kind()),
+                    _ => SessionLoss::Garbled,
+                });
+            }
+        }
+    }
+
+    fn write(&self, command: &Command) -> Result<(), Error> {
+        let deadline = Deadline::after(Some(WRITE_TIME));
+        write_all(self.socket(), command.as_bytes(), Phase::Command, deadline)
+    }
+}

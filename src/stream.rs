@@ -1,0 +1,338 @@
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::address::{Destination, I2pAddr};
+use crate::cancel::Registration;
+use crate::error::SessionLoss;
+use crate::session::SessionGuard;
+
+/// A stream to a peer, used as a [`TcpStream`] is.
+///
+/// The first byte read is the peer's first byte: what the bridge says in front of it has been
+/// taken away. Time-outs, non-blocking mode, `peek` and the traits behave as those of the
+/// [`TcpStream`] to the bridge, which they are.
+///
+/// Two things differ from TCP:
+///
+/// - **There is no half-close.** When either side shuts down its writing, both routers end the
+///   stream in both directions, and an answer that is under way is lost. Say where a message ends
+///   by other means, such as its length.
+/// - **Small writes are slow.** Java I2P holds the first small write about 180 ms back in case more
+///   comes. Write a request in one piece.
+///
+/// The end of the stream and the loss of the session both read as `Ok(0)`;
+/// [`session_error`](SamStream::session_error) tells them apart.
+///
+/// ```no_run
+/// use std::io::{BufRead, BufReader, Write};
+/// use i2p_sam::SamBridge;
+///
+/// let mut stream = SamBridge::from_env()?.connect("echo.i2p")?;
+/// stream.write_all(b"hello\n")?;
+/// let mut answer = String::new();
+/// BufReader::new(&stream).read_line(&mut answer)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct SamStream {
+    shared: Arc<Shared>,
+}
+
+/// What clones of a stream share. The socket comes first: it is closed before the session may end.
+struct Shared {
+    socket: Arc<TcpStream>,
+    registration: Option<Registration>,
+    guard: SessionGuard,
+    peer: I2pAddr,
+    local: I2pAddr,
+}
+
+impl SamStream {
+    pub(crate) fn new(
+        socket: Arc<TcpStream>,
+        registration: Option<Registration>,
+        guard: SessionGuard,
+        peer: I2pAddr,
+        local: I2pAddr,
+    ) -> Self {
+        guard.core().streamed.store(true, Ordering::Relaxed);
+        Self {
+            shared: Arc::new(Shared {
+                socket,
+                registration,
+                guard,
+                peer,
+                local,
+            }),
+        }
+    }
+
+    /// Who is on the other side: what was dialled, or who dialled, with the port where one is
+    /// known.
+    pub fn peer_addr(&self) -> &I2pAddr {
+        &self.shared.peer
+    }
+
+    /// The peer's destination, where it is known: always for a stream that was accepted, and for
+    /// one that was dialled by destination. A router does not tell whose a dialled name is.
+    pub fn peer_destination(&self) -> Option<&Destination> {
+        self.shared.peer.destination()
+    }
+
+    /// Our own side: the session's destination, with the port that was dialled, or dialled from.
+    pub fn local_addr(&self) -> &I2pAddr {
+        &self.shared.local
+    }
+
+    /// The peer's I2CP port. For an accepted stream this is `FROM_PORT`, which i2pd does not tell;
+    /// for a dialled one the port that was dialled.
+    pub fn peer_port(&self) -> Option<u16> {
+        self.shared.peer.port()
+    }
+
+    /// Our own I2CP port. For an accepted stream this is `TO_PORT`, which i2pd does not tell; for a
+    /// dialled one the [`from_port`](crate::ConnectOptions::from_port).
+    pub fn local_port(&self) -> Option<u16> {
+        self.shared.local.port()
+    }
+
+    /// Why the session is gone, if it is: the reason a stream ended that the peer did not end.
+    ///
+    /// The bridge closes a stream and its session in no certain order; the answer may come some
+    /// milliseconds after the stream's end.
+    pub fn session_error(&self) -> Option<SessionLoss> {
+        self.shared.guard.closed()
+    }
+
+    /// Another handle to the same stream, as [`TcpStream::try_clone`] makes it: what is read
+    /// through one is gone from the other, and time-outs are shared. It takes no descriptor.
+    ///
+    /// # Errors
+    ///
+    /// None; the type is that of `std`.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            shared: Arc::clone(&self.shared),
+        })
+    }
+
+    /// Ends the stream: all pending and future calls on any handle return at once, as in
+    /// [`TcpStream::shutdown`].
+    ///
+    /// **`Shutdown::Write` is no half-close.** Java I2P and i2pd end both directions when either
+    /// side stops writing, and what the peer was about to answer is lost.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TcpStream::shutdown`].
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.shared.socket.shutdown(how)
+    }
+
+    /// The bare socket, which begins where reading stopped, and what keeps its session alive.
+    ///
+    /// Drop the guard and, unless something else holds the session, the router ends the stream.
+    /// Closing the session does not shut this socket down; the router ends the stream all the same.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TcpStream::try_clone`], and only when there is another handle to the stream.
+    pub fn into_parts(self) -> io::Result<(TcpStream, SessionGuard)> {
+        match Arc::try_unwrap(self.shared) {
+            Ok(Shared {
+                socket,
+                registration,
+                guard,
+                ..
+            }) => {
+                drop(registration);
+                let socket = Arc::try_unwrap(socket).or_else(|shared| shared.try_clone())?;
+                Ok((socket, guard))
+            }
+            Err(shared) => Ok((shared.socket.try_clone()?, shared.guard.clone())),
+        }
+    }
+
+    /// Reads without taking, as [`TcpStream::peek`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TcpStream::peek`].
+    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.shared.socket.peek(buf)
+    }
+
+    /// The longest a read may block; `None` is for ever, the default. On Unix a read that runs out
+    /// of time fails with `WouldBlock`, elsewhere with `TimedOut`.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a time of zero; otherwise those of [`TcpStream::set_read_timeout`].
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.shared.socket.set_read_timeout(timeout)
+    }
+
+    /// The longest a write may block; `None` is for ever, the default. It fails as a read does.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a time of zero; otherwise those of [`TcpStream::set_write_timeout`].
+    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.shared.socket.set_write_timeout(timeout)
+    }
+
+    /// The longest a read may block.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TcpStream::read_timeout`].
+    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        self.shared.socket.read_timeout()
+    }
+
+    /// The longest a write may block.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TcpStream::write_timeout`].
+    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        self.shared.socket.write_timeout()
+    }
+
+    /// Whether reads and writes fail with `WouldBlock` rather than wait. Default: they wait.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TcpStream::set_nonblocking`].
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.shared.socket.set_nonblocking(nonblocking)
+    }
+
+    /// Whether small writes go to the bridge at once (`TCP_NODELAY`). Default: they do. It does
+    /// not change what the router does with them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TcpStream::set_nodelay`].
+    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        self.shared.socket.set_nodelay(nodelay)
+    }
+
+    /// Whether small writes go to the bridge at once.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TcpStream::nodelay`].
+    pub fn nodelay(&self) -> io::Result<bool> {
+        self.shared.socket.nodelay()
+    }
+
+    /// Takes the error that waits on the socket, as [`TcpStream::take_error`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TcpStream::take_error`].
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.shared.socket.take_error()
+    }
+}
+
+impl Read for &SamStream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        (&*self.shared.socket).read(buf)
+    }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&*self.shared.socket).read_vectored(bufs)
+    }
+}
+
+impl Write for &SamStream {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        (&*self.shared.socket).write(buf)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self.shared.socket).write_vectored(bufs)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for SamStream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buf)
+    }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&*self).read_vectored(bufs)
+    }
+}
+
+impl Write for SamStream {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        (&*self).write(buf)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self).write_vectored(bufs)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Shows who is on both sides.
+impl fmt::Debug for SamStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SamStream")
+            .field("peer_addr", &format_args!("{}", self.shared.peer))
+            .field("local_addr", &format_args!("{}", self.shared.local))
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+    use super::SamStream;
+
+    impl AsFd for SamStream {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.shared.socket.as_fd()
+        }
+    }
+
+    impl AsRawFd for SamStream {
+        fn as_raw_fd(&self) -> RawFd {
+            self.shared.socket.as_raw_fd()
+        }
+    }
+}
+
+/// Untested: this crate is developed and tested on Linux.
+#[cfg(windows)]
+mod windows {
+    use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
+
+    use super::SamStream;
+
+    impl AsSocket for SamStream {
+        fn as_socket(&self) -> BorrowedSocket<'_> {
+            self.shared.socket.as_socket()
+        }
+    }
+
+    impl AsRawSocket for SamStream {
+        fn as_raw_socket(&self) -> RawSocket {
+            self.shared.socket.as_raw_socket()
+        }
+    }
+}

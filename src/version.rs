@@ -1,0 +1,93 @@
+use std::fmt;
+use std::str::FromStr;
+
+use crate::wire::{ParseError, ParseErrorKind};
+
+/// A version of the SAM protocol, such as 3.3.
+///
+/// ```
+/// use i2p_sam::Version;
+///
+/// assert!(Version::V3_1 < Version::V3_3);
+/// assert_eq!("3.2".parse::<Version>()?, Version::V3_2);
+/// # Ok::<(), i2p_sam::wire::ParseError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    major: u8,
+    minor: u8,
+}
+
+impl Version {
+    /// 3.1: destinations with a chosen signature type.
+    pub const V3_1: Self = Self::new(3, 1);
+    /// 3.2: ports, quotes, `PING`, credentials, UTF-8.
+    pub const V3_2: Self = Self::new(3, 2);
+    /// 3.3: primary sessions with subsessions.
+    pub const V3_3: Self = Self::new(3, 3);
+
+    const fn new(major: u8, minor: u8) -> Self {
+        Self { major, minor }
+    }
+
+    /// The number in front of the dot.
+    pub fn major(self) -> u8 {
+        self.major
+    }
+
+    /// The number behind the dot.
+    pub fn minor(self) -> u8 {
+        self.minor
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// Reads `3.3`; a lone `3` is 3.0, as Java I2P reads it.
+impl FromStr for Version {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
+        Ok(Self::new(
+            number(major, 0)?,
+            number(minor, major.len() + 1)?,
+        ))
+    }
+}
+
+fn number(text: &str, offset: usize) -> Result<u8, ParseError> {
+    let malformed = ParseError::new(ParseErrorKind::Value, offset);
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(malformed);
+    }
+    text.parse().map_err(|_| malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_reads_back_as_it_is_shown() {
+        for version in [Version::V3_1, Version::V3_2, Version::V3_3] {
+            assert_eq!(version.to_string().parse(), Ok(version));
+        }
+    }
+
+    #[test]
+    fn a_lone_number_is_its_zeroth_minor_version() {
+        assert_eq!("3".parse(), Ok(Version::new(3, 0)));
+    }
+
+    #[test]
+    fn what_is_no_version_is_refused() {
+        for text in ["", ".", "3.", ".3", "3.3.3", "+3.1", "3.256", "x", "3. 1"] {
+            assert!(text.parse::<Version>().is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,444 @@
+use std::fmt;
+
+use crate::version::Version;
+use crate::wire::redact;
+
+/// Longest command, with its line end: 8192 bytes.
+///
+/// Java I2P answers a longer one with `Line too long` and closes; i2pd has the same limit.
+pub const MAX_COMMAND: usize = 8192;
+
+/// Longest name or value of an option, in bytes. I2CP gives a length one byte.
+const MAX_OPTION: usize = 255;
+
+/// One line for a bridge. What exists is sayable: one line, within the limit, nothing to escape
+/// left unescaped.
+///
+/// Values are quoted only where they must be, since i2pd does not know quotes: with it, a value
+/// with a blank arrives in pieces.
+///
+/// `Debug` shows the two words of the command and nothing else: the rest may be a private key.
+///
+/// ```
+/// use i2p_sam::wire::Command;
+///
+/// let command = Command::new("NAMING", "LOOKUP").pair("NAME", "stats.i2p")?;
+/// assert_eq!(command.as_str(), "NAMING LOOKUP NAME=stats.i2p\n");
+/// assert!(Command::new("NAMING", "LOOKUP").pair("NAME", "a\nQUIT").is_err());
+/// # Ok::<(), i2p_sam::wire::CommandError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Command {
+    line: String,
+    words: &'static str,
+}
+
+impl Command {
+    /// Begins a command of two words.
+    ///
+    /// The words are the caller's own, never a user's; they are not checked.
+    pub fn new(topic: &'static str, action: &'static str) -> Self {
+        Self {
+            line: format!("{topic} {action}\n"),
+            words: topic,
+        }
+    }
+
+    /// `HELLO VERSION MIN= MAX=`, with `USER` and `PASSWORD` where the bridge asks for them.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError`] when user name or password cannot be said.
+    pub fn hello(
+        min: Version,
+        max: Version,
+        credentials: Option<(&str, &str)>,
+    ) -> Result<Self, CommandError> {
+        let hello = Self::new("HELLO", "VERSION")
+            .pair("MIN", &min.to_string())?
+            .pair("MAX", &max.to_string())?;
+        match credentials {
+            None => Ok(hello),
+            Some((user, password)) => hello.pair("USER", user)?.pair("PASSWORD", password),
+        }
+    }
+
+    /// `DEST GENERATE SIGNATURE_TYPE=`.
+    ///
+    /// # Errors
+    ///
+    /// None that a number can cause; the type is that of [`pair`](Command::pair).
+    pub fn dest_generate(signature_type: u16) -> Result<Self, CommandError> {
+        Self::new("DEST", "GENERATE").pair("SIGNATURE_TYPE", &signature_type.to_string())
+    }
+
+    /// `NAMING LOOKUP NAME=`.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError`] when the name cannot be said.
+    pub fn naming_lookup(name: &str) -> Result<Self, CommandError> {
+        Self::new("NAMING", "LOOKUP").pair("NAME", name)
+    }
+
+    /// `STREAM ACCEPT ID= SILENT=false`.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError`] when the id cannot be said.
+    pub fn stream_accept(id: &str) -> Result<Self, CommandError> {
+        Self::new("STREAM", "ACCEPT")
+            .pair("ID", id)?
+            .pair("SILENT", "false")
+    }
+
+    /// `STREAM CONNECT ID= DESTINATION= SILENT=false`, with the ports that are given.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError`] when id or destination cannot be said.
+    pub fn stream_connect(
+        id: &str,
+        destination: &str,
+        from_port: Option<u16>,
+        to_port: Option<u16>,
+    ) -> Result<Self, CommandError> {
+        Self::new("STREAM", "CONNECT")
+            .pair("ID", id)?
+            .pair("DESTINATION", destination)?
+            .pair("SILENT", "false")?
+            .port("FROM_PORT", from_port)?
+            .port("TO_PORT", to_port)
+    }
+
+    /// `PING`, with the text that is to come back.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError`] when the text holds a line end or NUL, or is too long.
+    pub fn ping(text: &str) -> Result<Self, CommandError> {
+        Self::free_text("PING", text)
+    }
+
+    /// `PONG`, with the text of the `PING` it answers: Java I2P ends a session whose `PONG` has
+    /// lost it.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError`] when the text holds a line end or NUL, or is too long.
+    pub fn pong(text: &str) -> Result<Self, CommandError> {
+        Self::free_text("PONG", text)
+    }
+
+    /// `QUIT`, the last word of a session. Java I2P and emissary free its id and key at once.
+    pub fn quit() -> Self {
+        Self {
+            line: "QUIT\n".to_owned(),
+            words: "QUIT",
+        }
+    }
+
+    fn free_text(word: &'static str, text: &str) -> Result<Self, CommandError> {
+        check_text(word, text)?;
+        let line = match text {
+            "" => format!("{word}\n"),
+            text => format!("{word} {text}\n"),
+        };
+        Self { line, words: word }.within_limit(word)
+    }
+
+    /// Adds `key=value`, quoted and escaped where that is needed.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError`] when the key is empty or holds a blank, `=`, a quote, a backslash or a
+    /// control character; when the value is empty (Java I2P reads an empty value as `true`) or
+    /// holds CR, LF or NUL; when the line would pass [`MAX_COMMAND`].
+    pub fn pair(mut self, key: &str, value: &str) -> Result<Self, CommandError> {
+        check_key(key)?;
+        check_text(key, value)?;
+        if value.is_empty() {
+            return Err(CommandError::new(key, CommandFault::Empty));
+        }
+        self.line.pop();
+        self.line.push(' ');
+        self.line.push_str(key);
+        self.line.push('=');
+        if needs_quotes(value) {
+            self.push_quoted(value);
+        } else {
+            self.line.push_str(value);
+        }
+        self.line.push('\n');
+        self.within_limit(key)
+    }
+
+    fn port(self, key: &str, port: Option<u16>) -> Result<Self, CommandError> {
+        match port {
+            None => Ok(self),
+            Some(port) => self.pair(key, &port.to_string()),
+        }
+    }
+
+    fn push_quoted(&mut self, value: &str) {
+        self.line.push('"');
+        for char in value.chars() {
+            if matches!(char, '"' | '\\') {
+                self.line.push('\\');
+            }
+            self.line.push(char);
+        }
+        self.line.push('"');
+    }
+
+    fn within_limit(self, key: &str) -> Result<Self, CommandError> {
+        if self.line.len() > MAX_COMMAND {
+            return Err(CommandError::new(key, CommandFault::TooLong(MAX_COMMAND)));
+        }
+        Ok(self)
+    }
+
+    /// The line with its line end. It may hold a private key or a password: never log it.
+    pub fn as_str(&self) -> &str {
+        &self.line
+    }
+
+    /// The bytes of [`as_str`](Command::as_str).
+    pub fn as_bytes(&self) -> &[u8] {
+        self.line.as_bytes()
+    }
+}
+
+/// Shows the first word only.
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Command({} …, {} bytes)", self.words, self.line.len())
+    }
+}
+
+/// A field that cannot be said in one line, and why. It never holds the field's text.
+///
+/// ```
+/// use i2p_sam::wire::{Command, CommandFault};
+///
+/// let error = Command::naming_lookup("a\rb").unwrap_err();
+/// assert_eq!(error.fault(), CommandFault::Character { offset: 1 });
+/// assert_eq!(error.to_string(), "NAME cannot be sent: a forbidden character at byte 1");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} cannot be sent: {fault}")]
+pub struct CommandError {
+    field: Box<str>,
+    fault: CommandFault,
+}
+
+impl CommandError {
+    pub(crate) fn new(field: &str, fault: CommandFault) -> Self {
+        Self {
+            field: redact(field).into(),
+            fault,
+        }
+    }
+
+    /// The name of the field, such as `NAME` or `inbound.length`.
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// What is wrong with it.
+    pub fn fault(&self) -> CommandFault {
+        self.fault
+    }
+}
+
+/// The kinds of [`CommandError`]. More may come, so match with a wildcard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandFault {
+    /// It holds, at this byte, a character that no line can carry there.
+    #[error("a forbidden character at byte {offset}")]
+    Character {
+        /// Counted from 0.
+        offset: usize,
+    },
+    /// It is empty. Java I2P would read that as `true`.
+    #[error("it is empty")]
+    Empty,
+    /// It, or the line with it, is longer than this many bytes.
+    #[error("longer than {0} bytes")]
+    TooLong(usize),
+    /// It would need quotes, which this version of the protocol, or this kind of field on some
+    /// routers, does not have.
+    #[error("it holds a blank, quote or backslash, which not every router can be told")]
+    Quotes,
+    /// It is outside the range the protocol gives it.
+    #[error("outside {min} to {max}")]
+    Range {
+        /// The smallest value.
+        min: i64,
+        /// The largest value.
+        max: i64,
+    },
+    /// It is no whole number of milliseconds, which is what routers count in.
+    #[error("no whole number of milliseconds")]
+    Fraction,
+    /// The client sets it itself; set it through the method made for it.
+    #[error("the client sets it itself")]
+    Reserved,
+}
+
+/// Checks the name of an option: up to 255 bytes, sayable as a key.
+pub(crate) fn check_name(name: &str) -> Result<(), CommandError> {
+    check_key(name)?;
+    if name.len() > MAX_OPTION {
+        return Err(CommandError::new("name", CommandFault::TooLong(MAX_OPTION)));
+    }
+    Ok(())
+}
+
+/// Checks the value of an option: 1 to 255 bytes, sayable in one line.
+pub(crate) fn check_value(name: &str, value: &str) -> Result<(), CommandError> {
+    check_text(name, value)?;
+    match value.len() {
+        0 => Err(CommandError::new(name, CommandFault::Empty)),
+        1..=MAX_OPTION => Ok(()),
+        _ => Err(CommandError::new(name, CommandFault::TooLong(MAX_OPTION))),
+    }
+}
+
+/// Whether a value can only be said in quotes.
+pub(crate) fn needs_quotes(value: &str) -> bool {
+    value
+        .chars()
+        .any(|char| char.is_whitespace() || matches!(char, '"' | '\\'))
+}
+
+fn check_key(key: &str) -> Result<(), CommandError> {
+    if key.is_empty() {
+        return Err(CommandError::new("name", CommandFault::Empty));
+    }
+    let forbidden =
+        |char: char| char.is_control() || char.is_whitespace() || matches!(char, '=' | '"' | '\\');
+    match key.find(forbidden) {
+        Some(offset) => Err(CommandError::new(
+            "name",
+            CommandFault::Character { offset },
+        )),
+        None => Ok(()),
+    }
+}
+
+fn check_text(field: &str, text: &str) -> Result<(), CommandError> {
+    match text.find(['\r', '\n', '\0']) {
+        Some(offset) => Err(CommandError::new(field, CommandFault::Character { offset })),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Message;
+
+    fn pair(key: &str, value: &str) -> Result<String, CommandFault> {
+        Command::new("A", "B")
+            .pair(key, value)
+            .map(|command| command.as_str().to_owned())
+            .map_err(|error| error.fault())
+    }
+
+    #[test]
+    fn plain_values_stand_without_quotes() {
+        for value in ["x", "4,0", "ab~-==", "é", "a'b", "k=v"] {
+            assert_eq!(pair("K", value), Ok(format!("A B K={value}\n")));
+        }
+    }
+
+    #[test]
+    fn blanks_quotes_and_backslashes_are_quoted_and_escaped() {
+        assert_eq!(pair("K", "a b"), Ok("A B K=\"a b\"\n".to_owned()));
+        assert_eq!(pair("K", "a\"b"), Ok("A B K=\"a\\\"b\"\n".to_owned()));
+        assert_eq!(pair("K", "a\\"), Ok("A B K=\"a\\\\\"\n".to_owned()));
+    }
+
+    #[test]
+    fn what_is_quoted_reads_back_as_it_was() {
+        for value in ["a b", "\"", "\\", "\\\"", " ", "a\\ b", "=\" \""] {
+            let line = pair("K", value).unwrap();
+            let message = Message::parse(line.as_bytes()).unwrap();
+            assert_eq!(message.value("K").unwrap().unescape(), value);
+        }
+    }
+
+    #[test]
+    fn line_ends_and_nul_are_refused_wherever_they_stand() {
+        for bad in ['\n', '\r', '\0'] {
+            for offset in 0..3 {
+                let mut value = "abc".to_owned();
+                value.insert(offset, bad);
+                let fault = Err(CommandFault::Character { offset });
+                assert_eq!(pair("K", &value), fault);
+                assert_eq!(pair(&value, "v"), fault);
+            }
+        }
+    }
+
+    #[test]
+    fn keys_that_would_read_otherwise_are_refused() {
+        for key in ["a b", "a=b", "a\"b", "a\\b", "a\tb"] {
+            assert_eq!(pair(key, "v"), Err(CommandFault::Character { offset: 1 }));
+        }
+        assert_eq!(pair("", "v"), Err(CommandFault::Empty));
+    }
+
+    #[test]
+    fn an_empty_value_is_refused_because_java_reads_true() {
+        assert_eq!(pair("K", ""), Err(CommandFault::Empty));
+    }
+
+    #[test]
+    fn the_longest_line_passes_and_one_byte_more_is_refused() {
+        let longest = "x".repeat(MAX_COMMAND - "A B K=\n".len());
+        assert_eq!(pair("K", &longest).unwrap().len(), MAX_COMMAND);
+        let longer = format!("{longest}x");
+        assert_eq!(pair("K", &longer), Err(CommandFault::TooLong(MAX_COMMAND)));
+    }
+
+    #[test]
+    fn a_pong_repeats_the_text_of_its_ping() {
+        let ping = Message::parse(b"PING 1795375816695 a  \"b\n").unwrap();
+        let pong = Command::pong(ping.text().unwrap()).unwrap();
+        assert_eq!(pong.as_str(), "PONG 1795375816695 a  \"b\n");
+        assert_eq!(Command::pong("").unwrap().as_str(), "PONG\n");
+    }
+
+    #[test]
+    fn hello_carries_the_credentials_when_there_are_some() {
+        let hello = |credentials| {
+            let command = Command::hello(Version::V3_1, Version::V3_3, credentials).unwrap();
+            command.as_str().to_owned()
+        };
+        assert_eq!(hello(None), "HELLO VERSION MIN=3.1 MAX=3.3\n");
+        assert_eq!(
+            hello(Some(("me", "a b"))),
+            "HELLO VERSION MIN=3.1 MAX=3.3 USER=me PASSWORD=\"a b\"\n"
+        );
+    }
+
+    #[test]
+    fn ports_are_said_when_they_are_given() {
+        let line = Command::stream_connect("id", "x.i2p", Some(1), Some(80)).unwrap();
+        assert_eq!(
+            line.as_str(),
+            "STREAM CONNECT ID=id DESTINATION=x.i2p SILENT=false FROM_PORT=1 TO_PORT=80\n"
+        );
+    }
+
+    #[test]
+    fn debug_and_errors_show_no_value() {
+        let command = Command::new("A", "B").pair("PASSWORD", "hunter2").unwrap();
+        assert!(!format!("{command:?}").contains("hunter2"));
+        let error = Command::new("A", "B").pair("P", "hunter2\n").unwrap_err();
+        assert!(!format!("{error:?} {error}").contains("hunter2"));
+    }
+}

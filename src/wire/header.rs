@@ -1,0 +1,139 @@
+use crate::address::Destination;
+use crate::wire::{Message, ParseError, ParseErrorKind};
+
+/// The line a bridge puts in front of an accepted stream: who calls, or that nobody will.
+///
+/// ```text
+/// <destination> FROM_PORT=1111 TO_PORT=2222     a peer; the ports only from SAM 3.2 on, never from i2pd
+/// STREAM STATUS RESULT=ALREADY_ACCEPTING …      a late error, although the ACCEPT was answered OK
+/// ```
+///
+/// ```
+/// use i2p_sam::wire::StreamHeader;
+///
+/// let late = StreamHeader::parse(b"STREAM STATUS RESULT=I2P_ERROR")?;
+/// assert!(matches!(late, StreamHeader::Status(_)));
+/// # Ok::<(), i2p_sam::wire::ParseError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum StreamHeader<'a> {
+    /// A peer, and the I2CP ports where the bridge tells them.
+    Peer {
+        /// Who calls.
+        destination: Destination,
+        /// The port the peer dialled from.
+        from_port: Option<u16>,
+        /// The port the peer dialled.
+        to_port: Option<u16>,
+    },
+    /// The bridge's status, instead of a peer. Whatever its result is, no stream follows.
+    Status(Message<'a>),
+}
+
+impl<'a> StreamHeader<'a> {
+    /// Reads the line, with or without its line end.
+    ///
+    /// A destination has at least 516 characters, so the word `STREAM` in its place can only
+    /// begin a status.
+    ///
+    /// # Errors
+    ///
+    /// [`ParseErrorKind::Value`] for a malformed destination or port; otherwise those of
+    /// [`Message::parse`].
+    pub fn parse(line: &'a [u8]) -> Result<Self, ParseError> {
+        let message = Message::parse(line)?;
+        if message.topic() == "STREAM" {
+            return Ok(Self::Status(message));
+        }
+        let destination = Destination::from_base64(message.topic())
+            .map_err(|_| ParseError::new(ParseErrorKind::Value, 0))?;
+        Ok(Self::Peer {
+            destination,
+            from_port: port(&message, "FROM_PORT")?,
+            to_port: port(&message, "TO_PORT")?,
+        })
+    }
+}
+
+fn port(message: &Message<'_>, key: &str) -> Result<Option<u16>, ParseError> {
+    let Some(value) = message.value(key) else {
+        return Ok(None);
+    };
+    let malformed = ParseError::new(ParseErrorKind::Value, 0);
+    let port = value.unescape();
+    if !port.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(malformed);
+    }
+    port.parse().map(Some).map_err(|_| malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ResultCode;
+
+    /// A destination is 256 bytes of encryption key, 128 of signing key, and the certificate.
+    fn destination() -> Destination {
+        let mut bytes = vec![7; 384];
+        bytes.extend([5, 0, 4, 0, 7, 0, 0]);
+        Destination::from_bytes(&bytes).unwrap()
+    }
+
+    fn ports(behind: &str) -> Result<(Option<u16>, Option<u16>), ParseErrorKind> {
+        let line = format!("{}{behind}\n", destination().to_base64());
+        match StreamHeader::parse(line.as_bytes()) {
+            Ok(StreamHeader::Peer {
+                destination: peer,
+                from_port,
+                to_port,
+            }) => {
+                assert_eq!(peer, destination());
+                Ok((from_port, to_port))
+            }
+            Ok(StreamHeader::Status(_)) => panic!("a peer was read as a status"),
+            Err(error) => Err(error.kind()),
+        }
+    }
+
+    #[test]
+    fn a_destination_alone_is_a_peer_without_ports() {
+        assert_eq!(ports(""), Ok((None, None)));
+    }
+
+    #[test]
+    fn ports_are_read_in_either_order() {
+        assert_eq!(
+            ports(" FROM_PORT=1111 TO_PORT=2222"),
+            Ok((Some(1111), Some(2222)))
+        );
+        assert_eq!(
+            ports("  TO_PORT=0 FROM_PORT=65535"),
+            Ok((Some(65535), Some(0)))
+        );
+    }
+
+    #[test]
+    fn ports_that_are_none_are_refused() {
+        for bad in [" FROM_PORT=70000", " TO_PORT=x", " TO_PORT=-1", " TO_PORT="] {
+            assert_eq!(ports(bad), Err(ParseErrorKind::Value), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_late_error_is_told_apart_from_a_peer() {
+        let line = b"STREAM STATUS RESULT=ALREADY_ACCEPTING MESSAGE=\"x\"\n";
+        let Ok(StreamHeader::Status(status)) = StreamHeader::parse(line) else {
+            panic!("no status");
+        };
+        assert_eq!(status.result(), Some(ResultCode::AlreadyAccepting));
+    }
+
+    #[test]
+    fn a_cut_destination_is_no_peer() {
+        let whole = destination().to_base64();
+        for len in 0..whole.len() {
+            assert!(StreamHeader::parse(&whole.as_bytes()[..len]).is_err());
+        }
+    }
+}

@@ -1,0 +1,262 @@
+use std::io;
+
+/// Longest line that is read, with its line end: 64 KiB.
+///
+/// The longest legal reply, `DEST REPLY` with its two keys, has about 1.5 kB.
+pub const MAX_LINE: usize = 64 * 1024;
+
+/// Most bytes that are looked at, or taken, at once. A destination line has about 560.
+const WINDOW: usize = 1024;
+
+/// Something a line can be taken from without taking what follows it.
+///
+/// Implemented for `&TcpStream`. Both methods block as the underlying source does.
+pub trait LineSource {
+    /// Copies bytes that wait in the source and leaves them there. `Ok(0)` is the end.
+    ///
+    /// # Errors
+    ///
+    /// Those of the underlying source.
+    fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize>;
+
+    /// Takes bytes out of the source. `Ok(0)` is the end.
+    ///
+    /// # Errors
+    ///
+    /// Those of the underlying source.
+    fn take(&mut self, buf: &mut [u8]) -> io::Result<usize>;
+}
+
+impl LineSource for &std::net::TcpStream {
+    fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        std::net::TcpStream::peek(self, buf)
+    }
+
+    fn take(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        io::Read::read(self, buf)
+    }
+}
+
+/// How a line ended. Its bytes are in the buffer, without the line end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// With `\n`.
+    Complete,
+    /// With the end of the source. Java I2P and emissary leave the line end out of their last
+    /// words, so this may be an error reply; it may also be half of something else.
+    Unterminated,
+    /// There was no line: the source ended before the first byte.
+    End,
+}
+
+/// Takes one line from `source` into `line`, and not one byte more.
+///
+/// The bytes are looked at before they are taken: those in front of a line end belong to the line,
+/// those behind it stay where they are. A router may send a reply, the destination line and a
+/// peer's first bytes in one segment; the peer's bytes are the caller's.
+///
+/// What was in `line` is dropped first.
+///
+/// # Errors
+///
+/// `InvalidData` when [`MAX_LINE`] bytes hold no line end; otherwise what `source` says.
+/// `Interrupted` is tried again. What was taken so far stays in `line`.
+///
+/// ```
+/// use std::io::{self, Read};
+/// use i2p_sam::wire::{read_line, Line, LineSource};
+///
+/// struct Bytes<'a>(&'a [u8]);
+/// impl LineSource for Bytes<'_> {
+///     fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+///         self.0.clone().read(buf)
+///     }
+///     fn take(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+///         self.0.read(buf)
+///     }
+/// }
+///
+/// let mut source = Bytes(b"STREAM STATUS RESULT=OK\npayload");
+/// let mut line = Vec::new();
+/// assert_eq!(read_line(&mut source, &mut line)?, Line::Complete);
+/// assert_eq!(line, b"STREAM STATUS RESULT=OK");
+/// assert_eq!(source.0, b"payload");
+/// # Ok::<(), io::Error>(())
+/// ```
+pub fn read_line(source: &mut impl LineSource, line: &mut Vec<u8>) -> io::Result<Line> {
+    let mut window = [0; WINDOW];
+    line.clear();
+    loop {
+        let room = WINDOW.min(MAX_LINE - line.len());
+        let (view, _) = window.split_at_mut(room);
+        let seen = retry(|| source.peek(view))?;
+        if seen == 0 {
+            return Ok(if line.is_empty() {
+                Line::End
+            } else {
+                Line::Unterminated
+            });
+        }
+        let seen = view.get(..seen).unwrap_or(view);
+        let end = seen.iter().position(|&byte| byte == b'\n');
+        let wanted = end.map_or(seen.len(), |end| end + 1);
+        let complete = take_exactly(source, line, wanted)?;
+        if complete && end.is_some() {
+            line.pop();
+            return Ok(Line::Complete);
+        }
+        if line.len() >= MAX_LINE {
+            let text = "a bridge sent 64 KiB without an end of line";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+    }
+}
+
+/// Takes `wanted` bytes that were seen. Says whether they were all still there.
+fn take_exactly(
+    source: &mut impl LineSource,
+    line: &mut Vec<u8>,
+    wanted: usize,
+) -> io::Result<bool> {
+    let mut window = [0; WINDOW];
+    let mut left = wanted;
+    while left > 0 {
+        let (view, _) = window.split_at_mut(left.min(WINDOW));
+        let taken = retry(|| source.take(view))?;
+        if taken == 0 {
+            return Ok(false);
+        }
+        line.extend(view.iter().take(taken));
+        left -= taken.min(left);
+    }
+    Ok(true)
+}
+
+fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            outcome => return outcome,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    /// Shows its bytes in the given portions, as a socket does.
+    struct Portions(VecDeque<Vec<u8>>);
+
+    impl Portions {
+        fn new(portions: &[&[u8]]) -> Self {
+            Self(portions.iter().map(|portion| portion.to_vec()).collect())
+        }
+
+        fn left(&self) -> Vec<u8> {
+            self.0.iter().flatten().copied().collect()
+        }
+    }
+
+    impl LineSource for Portions {
+        fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            let Some(portion) = self.0.front() else {
+                return Ok(0);
+            };
+            let len = portion.len().min(buf.len());
+            buf[..len].copy_from_slice(&portion[..len]);
+            Ok(len)
+        }
+
+        fn take(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            let len = self.peek(buf)?;
+            if let Some(portion) = self.0.front_mut() {
+                portion.drain(..len);
+                if portion.is_empty() {
+                    self.0.pop_front();
+                }
+            }
+            Ok(len)
+        }
+    }
+
+    fn read(source: &mut Portions) -> (io::Result<Line>, Vec<u8>) {
+        let mut line = b"left over".to_vec();
+        let end = read_line(source, &mut line);
+        (end, line)
+    }
+
+    #[test]
+    fn nothing_behind_the_line_end_is_taken() {
+        let mut source = Portions::new(&[b"OK\npayload\n"]);
+        let (end, line) = read(&mut source);
+        assert_eq!((end.unwrap(), line), (Line::Complete, b"OK".to_vec()));
+        assert_eq!(source.left(), b"payload\n");
+    }
+
+    #[test]
+    fn every_way_to_cut_a_line_in_two_gives_the_same_line() {
+        let bytes = b"STREAM STATUS RESULT=OK\nrest";
+        for cut in 1..bytes.len() {
+            let (first, second) = bytes.split_at(cut);
+            let mut source = Portions::new(&[first, second]);
+            let (end, line) = read(&mut source);
+            assert_eq!(end.unwrap(), Line::Complete);
+            assert_eq!(line, b"STREAM STATUS RESULT=OK", "cut at {cut}");
+            assert_eq!(source.left(), b"rest", "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_line_longer_than_the_window_is_whole() {
+        let long = vec![b'x'; 5000];
+        let mut source = Portions::new(&[&long, b"\n!"]);
+        let (end, line) = read(&mut source);
+        assert_eq!((end.unwrap(), line), (Line::Complete, long));
+        assert_eq!(source.left(), b"!");
+    }
+
+    #[test]
+    fn an_end_in_the_middle_of_a_line_is_told_apart_from_none_at_all() {
+        let (end, line) = read(&mut Portions::new(&[b"half"]));
+        assert_eq!((end.unwrap(), line), (Line::Unterminated, b"half".to_vec()));
+        let (end, line) = read(&mut Portions::new(&[]));
+        assert_eq!((end.unwrap(), line), (Line::End, Vec::new()));
+    }
+
+    #[test]
+    fn the_longest_line_passes_and_one_byte_more_is_refused() {
+        let mut longest = vec![b'x'; MAX_LINE - 1];
+        longest.push(b'\n');
+        let (end, line) = read(&mut Portions::new(&[&longest]));
+        assert_eq!((end.unwrap(), line.len()), (Line::Complete, MAX_LINE - 1));
+
+        let longer = vec![b'x'; 1024 * 1024];
+        let (end, line) = read(&mut Portions::new(&[&longer]));
+        assert_eq!(end.unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(line.len(), MAX_LINE);
+    }
+
+    #[test]
+    fn an_interrupted_call_is_tried_again() {
+        struct Interrupted(Portions, bool);
+        impl LineSource for Interrupted {
+            fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+                self.1 = !self.1;
+                if self.1 {
+                    return Err(io::ErrorKind::Interrupted.into());
+                }
+                self.0.peek(buf)
+            }
+            fn take(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+                self.0.take(buf)
+            }
+        }
+        let mut line = Vec::new();
+        let mut source = Interrupted(Portions::new(&[b"a", b"b\n"]), false);
+        assert_eq!(read_line(&mut source, &mut line).unwrap(), Line::Complete);
+        assert_eq!(line, b"ab");
+    }
+}

@@ -1,0 +1,624 @@
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::error::ResultCode;
+use crate::wire::redact;
+
+/// One message of a bridge, read where it lies: every part borrows from the line.
+///
+/// A message is a topic, mostly an action, and pairs in any order:
+///
+/// ```text
+/// SESSION STATUS RESULT=I2P_ERROR MESSAGE="duplicate destination"
+/// ^topic  ^action ^pair           ^pair, its value quoted
+/// ```
+///
+/// `PING` and `PONG` carry free text instead of pairs ([`text`](Message::text)).
+///
+/// The reader is lenient where real routers are sloppy: Java I2P repeats the name of a failed
+/// lookup without quoting it, so a reply can hold a token that is no pair; it becomes a key
+/// without a value. Unknown keys are kept. `Debug` names the keys and never shows their values,
+/// since `SESSION STATUS` and `DEST REPLY` carry private keys.
+///
+/// ```
+/// use i2p_sam::wire::Message;
+///
+/// let message = Message::parse(b"NAMING REPLY RESULT=OK NAME=ME VALUE=abc")?;
+/// assert_eq!((message.topic(), message.action()), ("NAMING", Some("REPLY")));
+/// assert_eq!(message.value("VALUE").unwrap().raw(), "abc");
+/// # Ok::<(), i2p_sam::wire::ParseError>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Message<'a> {
+    topic: &'a str,
+    action: Option<&'a str>,
+    rest: &'a str,
+    rest_offset: usize,
+}
+
+impl<'a> Message<'a> {
+    /// Reads one line, with or without its line end.
+    ///
+    /// # Errors
+    ///
+    /// [`ParseErrorKind::Utf8`] when the line is no UTF-8, [`ParseErrorKind::Empty`] when it holds
+    /// nothing but blanks. Pairs are read only when they are asked for, so that a malformed one
+    /// does not cost the `RESULT` in front of it.
+    pub fn parse(line: &'a [u8]) -> Result<Self, ParseError> {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let text = std::str::from_utf8(line)
+            .map_err(|error| ParseError::new(ParseErrorKind::Utf8, error.valid_up_to()))?;
+
+        let mut cursor = Cursor::new(text);
+        cursor.skip_blanks();
+        let topic = cursor.word();
+        if topic.is_empty() {
+            return Err(ParseError::new(ParseErrorKind::Empty, cursor.offset));
+        }
+        if matches!(topic, "PING" | "PONG") {
+            cursor.skip_one_blank();
+            return Ok(Self::new(topic, None, cursor));
+        }
+        cursor.skip_blanks();
+        let before_action = cursor;
+        let action = cursor.word();
+        if action.is_empty() || action.contains(['=', '"']) {
+            return Ok(Self::new(topic, None, before_action));
+        }
+        Ok(Self::new(topic, Some(action), cursor))
+    }
+
+    fn new(topic: &'a str, action: Option<&'a str>, cursor: Cursor<'a>) -> Self {
+        Self {
+            topic,
+            action,
+            rest: cursor.rest,
+            rest_offset: cursor.offset,
+        }
+    }
+
+    /// The first word, such as `SESSION`.
+    pub fn topic(&self) -> &'a str {
+        self.topic
+    }
+
+    /// The second word, such as `STATUS`, where there is one that is not a pair.
+    pub fn action(&self) -> Option<&'a str> {
+        self.action
+    }
+
+    /// Whether topic and action are these.
+    pub fn is(&self, topic: &str, action: &str) -> bool {
+        self.topic == topic && self.action == Some(action)
+    }
+
+    /// The free text behind `PING` or `PONG`, and nothing for any other message.
+    ///
+    /// One blank separates it from the word; whatever follows belongs to the text.
+    pub fn text(&self) -> Option<&'a str> {
+        matches!(self.topic, "PING" | "PONG").then_some(self.rest)
+    }
+
+    /// The pairs, in the order of the line. Empty for `PING` and `PONG`.
+    pub fn params(&self) -> Params<'a> {
+        let rest = match self.text() {
+            Some(_) => "",
+            None => self.rest,
+        };
+        Params {
+            cursor: Cursor {
+                rest,
+                offset: self.rest_offset,
+            },
+        }
+    }
+
+    /// The value of the first pair with this key.
+    ///
+    /// A key that stands without `=` has no value. What follows a malformed pair is not searched.
+    pub fn value(&self, key: &str) -> Option<Value<'a>> {
+        self.params()
+            .map_while(Result::ok)
+            .find(|param| param.key == key)
+            .and_then(|param| param.value)
+    }
+
+    /// What the bridge makes of the command: the value of `RESULT`.
+    pub fn result(&self) -> Option<ResultCode> {
+        let value = self.value("RESULT")?;
+        Some(ResultCode::from_wire(&value.unescape()))
+    }
+
+    /// The explanation a bridge gave (`MESSAGE=`), fit to be shown: control characters are
+    /// replaced and anything long enough to be a key is cut out.
+    pub fn explanation(&self) -> Option<String> {
+        self.value("MESSAGE").map(|value| redact(&value.unescape()))
+    }
+}
+
+/// Shows topic, action and the names of the pairs; never a value.
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("topic", &redact(self.topic))
+            .field("action", &self.action.map(redact))
+            .field("params", &self.params())
+            .finish()
+    }
+}
+
+/// The pairs of a [`Message`], read one by one.
+///
+/// Yields an error for the first malformed pair, and nothing after it. Cloning it is cheap and
+/// reads again from where the original stands.
+///
+/// ```
+/// use i2p_sam::wire::Message;
+///
+/// let message = Message::parse(br#"NAMING REPLY RESULT=OK OPTION:a="b c" LONE"#)?;
+/// let keys: Vec<_> = message.params().map(|p| p.map(|p| p.key())).collect::<Result<_, _>>()?;
+/// assert_eq!(keys, ["RESULT", "OPTION:a", "LONE"]);
+/// # Ok::<(), i2p_sam::wire::ParseError>(())
+/// ```
+#[derive(Clone)]
+pub struct Params<'a> {
+    cursor: Cursor<'a>,
+}
+
+impl<'a> Iterator for Params<'a> {
+    type Item = Result<Param<'a>, ParseError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.cursor.skip_blanks();
+        if self.cursor.rest.is_empty() {
+            return None;
+        }
+        let param = self.cursor.param();
+        if param.is_err() {
+            self.cursor.rest = "";
+        }
+        Some(param)
+    }
+}
+
+impl std::iter::FusedIterator for Params<'_> {}
+
+/// Shows the names of the pairs, never a value.
+impl fmt::Debug for Params<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.clone().map_while(Result::ok).map(|p| redact(p.key)))
+            .finish()
+    }
+}
+
+/// One `KEY=value` of a message; the value is missing where no `=` stands.
+///
+/// ```
+/// use i2p_sam::wire::Message;
+///
+/// let message = Message::parse(b"A B KEY EMPTY= FULL=1")?;
+/// let params: Vec<_> = message.params().collect::<Result<_, _>>()?;
+/// assert!(params[0].value().is_none());
+/// assert_eq!(params[1].value().unwrap().raw(), "");
+/// assert_eq!(params[2].value().unwrap().raw(), "1");
+/// # Ok::<(), i2p_sam::wire::ParseError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Param<'a> {
+    key: &'a str,
+    value: Option<Value<'a>>,
+}
+
+impl<'a> Param<'a> {
+    /// The name, as it stands in the line. It is empty for `=value`, which Java I2P can echo.
+    pub fn key(&self) -> &'a str {
+        self.key
+    }
+
+    /// The value, where an `=` stands.
+    pub fn value(&self) -> Option<Value<'a>> {
+        self.value
+    }
+}
+
+/// Shows the name, never the value.
+impl fmt::Debug for Param<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Param")
+            .field("key", &redact(self.key))
+            .field("value", &self.value)
+            .finish()
+    }
+}
+
+/// A value as it stands in the line, and what it means.
+///
+/// Inside quotes `\"` is a quote and `\\` a backslash (SAM 3.2). A bare value means itself.
+///
+/// ```
+/// use i2p_sam::wire::Message;
+///
+/// let message = Message::parse(br#"A B M="say \"hi\"" N=plain"#)?;
+/// let quoted = message.value("M").unwrap();
+/// assert_eq!(quoted.raw(), r#"say \"hi\""#);
+/// assert_eq!(quoted.unescape(), r#"say "hi""#);
+/// assert_eq!(message.value("N").unwrap().unescape(), "plain");
+/// # Ok::<(), i2p_sam::wire::ParseError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Value<'a> {
+    raw: &'a str,
+    quoted: bool,
+}
+
+impl<'a> Value<'a> {
+    /// The bytes of the line between the quotes, or up to the next blank.
+    pub fn raw(&self) -> &'a str {
+        self.raw
+    }
+
+    /// Whether the value stands in quotes.
+    pub fn is_quoted(&self) -> bool {
+        self.quoted
+    }
+
+    /// The value with its escapes resolved. Borrows unless there is an escape.
+    pub fn unescape(&self) -> Cow<'a, str> {
+        if !self.quoted || !self.raw.contains('\\') {
+            return Cow::Borrowed(self.raw);
+        }
+        let mut text = String::with_capacity(self.raw.len());
+        let mut chars = self.raw.chars();
+        while let Some(char) = chars.next() {
+            text.extend(match char {
+                '\\' => chars.next(),
+                char => Some(char),
+            });
+        }
+        Cow::Owned(text)
+    }
+}
+
+/// Shows the length only: a value may be a private key.
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Value({} bytes)", self.raw.len())
+    }
+}
+
+/// Why a line is not a message, and where.
+///
+/// ```
+/// use i2p_sam::wire::{Message, ParseErrorKind};
+///
+/// //                     byte 9 v
+/// let line = br#"NAMING REPLY VALUE="no end"#;
+/// let message = Message::parse(line)?;
+/// let error = message.params().next().unwrap().unwrap_err();
+/// assert_eq!(error.kind(), ParseErrorKind::UnterminatedQuote);
+/// assert_eq!(line[error.offset()], b'"');
+/// # Ok::<(), i2p_sam::wire::ParseError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} at byte {offset}")]
+pub struct ParseError {
+    kind: ParseErrorKind,
+    offset: usize,
+}
+
+impl ParseError {
+    pub(crate) fn new(kind: ParseErrorKind, offset: usize) -> Self {
+        Self { kind, offset }
+    }
+
+    /// What is wrong.
+    pub fn kind(&self) -> ParseErrorKind {
+        self.kind
+    }
+
+    /// The byte of the line at which it went wrong, counted from 0.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+}
+
+/// The kinds of [`ParseError`]. More may come, so match with a wildcard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseErrorKind {
+    /// The line is not UTF-8 from this byte on.
+    #[error("not UTF-8")]
+    Utf8,
+    /// The line holds no word.
+    #[error("an empty line")]
+    Empty,
+    /// A quote is opened here and never closed.
+    #[error("a quote that is not closed")]
+    UnterminatedQuote,
+    /// More bytes than [`MAX_LINE`](crate::wire::MAX_LINE) came without a line end.
+    #[error("no end of line")]
+    TooLong,
+    /// A reply lacks a pair that it must have.
+    #[error("a reply without a pair it must have")]
+    MissingPair,
+    /// A reply to something else came.
+    #[error("a reply to something else")]
+    Unexpected,
+    /// A destination, key, port or version in a reply is malformed.
+    #[error("a malformed value")]
+    Value,
+}
+
+#[derive(Clone, Copy)]
+struct Cursor<'a> {
+    rest: &'a str,
+    offset: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            rest: text,
+            offset: 0,
+        }
+    }
+
+    /// Splits off `len` bytes. A length inside a character, or past the end, takes everything.
+    fn take(&mut self, len: usize) -> &'a str {
+        let (taken, rest) = self.rest.split_at_checked(len).unwrap_or((self.rest, ""));
+        self.rest = rest;
+        self.offset += taken.len();
+        taken
+    }
+
+    fn skip_blanks(&mut self) {
+        let rest = self.rest.trim_start_matches(is_blank);
+        self.take(self.rest.len() - rest.len());
+    }
+
+    fn skip_one_blank(&mut self) {
+        if self.rest.starts_with(is_blank) {
+            self.take(1);
+        }
+    }
+
+    fn word(&mut self) -> &'a str {
+        let len = self.rest.find(is_blank).unwrap_or(self.rest.len());
+        self.take(len)
+    }
+
+    fn param(&mut self) -> Result<Param<'a>, ParseError> {
+        let key_len = self
+            .rest
+            .find(|char| char == '=' || is_blank(char))
+            .unwrap_or(self.rest.len());
+        let key = self.take(key_len);
+        if !self.rest.starts_with('=') {
+            return Ok(Param { key, value: None });
+        }
+        self.take(1);
+        let value = if self.rest.starts_with('"') {
+            self.quoted()?
+        } else {
+            Value {
+                raw: self.word(),
+                quoted: false,
+            }
+        };
+        Ok(Param {
+            key,
+            value: Some(value),
+        })
+    }
+
+    fn quoted(&mut self) -> Result<Value<'a>, ParseError> {
+        let unterminated = ParseError::new(ParseErrorKind::UnterminatedQuote, self.offset);
+        self.take(1);
+        let mut escaped = false;
+        let end = self.rest.bytes().position(|byte| {
+            let closes = byte == b'"' && !escaped;
+            escaped = byte == b'\\' && !escaped;
+            closes
+        });
+        let raw = self.take(end.ok_or(unterminated)?);
+        self.take(1);
+        Ok(Value { raw, quoted: true })
+    }
+}
+
+fn is_blank(char: char) -> bool {
+    matches!(char, ' ' | '\t')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(line: &str) -> Vec<(String, Option<String>)> {
+        let message = Message::parse(line.as_bytes()).unwrap();
+        message
+            .params()
+            .map(|param| {
+                let param = param.unwrap();
+                let value = param.value().map(|value| value.unescape().into_owned());
+                (param.key().to_owned(), value)
+            })
+            .collect()
+    }
+
+    fn pair(key: &str, value: &str) -> (String, Option<String>) {
+        (key.to_owned(), Some(value.to_owned()))
+    }
+
+    fn lone(key: &str) -> (String, Option<String>) {
+        (key.to_owned(), None)
+    }
+
+    #[test]
+    fn topic_action_and_pairs_are_told_apart() {
+        let message = Message::parse(b"HELLO REPLY RESULT=OK VERSION=3.3\n").unwrap();
+        assert!(message.is("HELLO", "REPLY"));
+        assert_eq!(
+            pairs("HELLO REPLY RESULT=OK VERSION=3.3"),
+            [pair("RESULT", "OK"), pair("VERSION", "3.3")]
+        );
+    }
+
+    #[test]
+    fn blanks_between_pairs_and_at_both_ends_do_not_matter() {
+        assert_eq!(
+            pairs("  A   B  X=1\t Y=2  "),
+            [pair("X", "1"), pair("Y", "2")]
+        );
+    }
+
+    #[test]
+    fn a_bare_command_has_neither_action_nor_pairs() {
+        let message = Message::parse(b"QUIT").unwrap();
+        assert_eq!((message.topic(), message.action()), ("QUIT", None));
+        assert_eq!(message.params().count(), 0);
+    }
+
+    #[test]
+    fn a_pair_right_behind_the_topic_is_no_action() {
+        let message = Message::parse(b"HELLO RESULT=OK").unwrap();
+        assert_eq!(message.action(), None);
+        assert_eq!(message.result(), Some(ResultCode::Ok));
+    }
+
+    #[test]
+    fn the_forms_of_a_key_are_kept_apart() {
+        assert_eq!(
+            pairs(r#"A B KEY EMPTY= QUOTED="" =x"#),
+            [
+                lone("KEY"),
+                pair("EMPTY", ""),
+                pair("QUOTED", ""),
+                pair("", "x")
+            ]
+        );
+    }
+
+    #[test]
+    fn of_doubled_keys_the_first_counts_and_both_are_kept() {
+        let message = Message::parse(b"A B X=1 X=2").unwrap();
+        assert_eq!(message.value("X").unwrap().raw(), "1");
+        assert_eq!(message.params().count(), 2);
+    }
+
+    #[test]
+    fn base64_padding_belongs_to_the_value() {
+        assert_eq!(pairs("DEST REPLY PUB=ab=="), [pair("PUB", "ab==")]);
+    }
+
+    #[test]
+    fn escapes_are_resolved_inside_quotes_only() {
+        assert_eq!(
+            pairs(r#"A B Q="a \"b\" \\ c" R=a\b"#),
+            [pair("Q", r#"a "b" \ c"#), pair("R", r"a\b")]
+        );
+    }
+
+    #[test]
+    fn an_echoed_name_with_a_blank_does_not_cost_the_result() {
+        // Java I2P does not quote the name it repeats.
+        let line = "NAMING REPLY RESULT=KEY_NOT_FOUND NAME=a b.i2p";
+        assert_eq!(
+            pairs(line),
+            [
+                pair("RESULT", "KEY_NOT_FOUND"),
+                pair("NAME", "a"),
+                lone("b.i2p")
+            ]
+        );
+    }
+
+    #[test]
+    fn an_echoed_name_with_a_quote_is_a_bare_value() {
+        assert_eq!(
+            pairs(r#"NAMING REPLY NAME=a"b X=1"#),
+            [pair("NAME", "a\"b"), pair("X", "1")]
+        );
+    }
+
+    #[test]
+    fn the_text_of_a_ping_is_everything_behind_one_blank() {
+        for (line, text) in [
+            ("PING", ""),
+            ("PING ", ""),
+            ("PING  two", " two"),
+            (r#"PING 1 some  text "q" a=b "#, r#"1 some  text "q" a=b "#),
+        ] {
+            let message = Message::parse(line.as_bytes()).unwrap();
+            assert_eq!(message.text(), Some(text), "{line:?}");
+            assert_eq!(message.params().count(), 0);
+        }
+    }
+
+    #[test]
+    fn a_word_that_begins_like_ping_is_not_one() {
+        assert_eq!(Message::parse(b"PINGS x").unwrap().text(), None);
+    }
+
+    #[test]
+    fn a_quote_without_end_is_an_error_at_its_byte_and_ends_the_pairs() {
+        let message = Message::parse(br#"A B X=1 Y="z"#).unwrap();
+        let mut params = message.params();
+        assert!(params.next().unwrap().is_ok());
+        let error = params.next().unwrap().unwrap_err();
+        assert_eq!(error.kind(), ParseErrorKind::UnterminatedQuote);
+        assert_eq!(error.offset(), 10);
+        assert!(params.next().is_none());
+        assert_eq!(message.value("X").unwrap().raw(), "1");
+    }
+
+    #[test]
+    fn a_backslash_does_not_hide_the_end_of_the_line() {
+        let message = Message::parse(br#"A B X="\"#).unwrap();
+        assert!(message.params().next().unwrap().is_err());
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_is_an_error_at_its_byte() {
+        let error = Message::parse(b"A B X=\xff").unwrap_err();
+        assert_eq!((error.kind(), error.offset()), (ParseErrorKind::Utf8, 6));
+    }
+
+    #[test]
+    fn an_empty_line_is_an_error() {
+        for line in [&b""[..], b"\n", b"\r\n", b"   "] {
+            let error = Message::parse(line).unwrap_err();
+            assert_eq!(error.kind(), ParseErrorKind::Empty);
+        }
+    }
+
+    #[test]
+    fn names_beyond_ascii_are_kept() {
+        assert_eq!(pairs("NAMING REPLY NAME=é.i2p"), [pair("NAME", "é.i2p")]);
+    }
+
+    #[test]
+    fn what_is_read_points_into_the_line() {
+        let line = br#"SESSION STATUS RESULT=OK MESSAGE="plain text""#;
+        let range = line.as_ptr_range();
+        let inside = |text: &str| range.contains(&text.as_ptr());
+        let message = Message::parse(line).unwrap();
+        assert!(inside(message.topic()) && inside(message.action().unwrap()));
+        for param in message.params() {
+            let param = param.unwrap();
+            let value = param.value().unwrap();
+            assert!(inside(param.key()) && inside(value.raw()));
+            assert!(matches!(value.unescape(), Cow::Borrowed(text) if inside(text)));
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let message = Message::parse(b"DEST REPLY PUB=pubpubpub PRIV=privpriv").unwrap();
+        let shown = format!("{message:?} {:?}", message.value("PRIV"));
+        assert!(shown.contains("PRIV"));
+        assert!(!shown.contains("privpriv"), "{shown}");
+    }
+}
