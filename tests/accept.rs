@@ -1,0 +1,324 @@
+//! Accepting: what is armed, what is handed out, and what ends it.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use i2p_sam::{Cancel, Error, ResultCode, SamListener, SessionLoss, StreamSession};
+use support::{LONG, ScriptedBridge, Stage, Visit, eventually, in_background, key, outcome};
+
+/// A bridge whose armed accepts do what the test says, one order an accept.
+struct Ordered {
+    bridge: ScriptedBridge,
+    orders: mpsc::Sender<Order>,
+}
+
+type Order = Box<dyn FnOnce(&mut Visit) + Send>;
+
+impl Ordered {
+    fn start() -> Self {
+        let (orders, order) = mpsc::channel::<Order>();
+        let order = Mutex::new(order);
+        let bridge = ScriptedBridge::router(move |visit, stage| match stage {
+            Stage::Session => visit.until_quit(),
+            Stage::Accept => {
+                let next = order.lock().unwrap().recv();
+                if let Ok(next) = next {
+                    next(visit);
+                }
+            }
+            Stage::Command(_) => {}
+        });
+        Self { bridge, orders }
+    }
+
+    fn order(&self, order: impl FnOnce(&mut Visit) + Send + 'static) {
+        self.orders.send(Box::new(order)).unwrap();
+    }
+
+    fn session(&self, armed: usize) -> StreamSession {
+        let session = self.bridge.bridge().session();
+        session.armed_accepts(armed).stream().unwrap()
+    }
+}
+
+fn calls(seed: u8) -> impl FnOnce(&mut Visit) + Send + 'static {
+    move |visit| {
+        let line = format!("{} FROM_PORT=7 TO_PORT=80\nhello", key(seed).destination());
+        visit.say(&line);
+        visit.rest();
+    }
+}
+
+fn read(mut stream: &i2p_sam::SamStream, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    stream.read_exact(&mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn the_peer_its_ports_and_its_first_byte_are_told_apart() {
+    let router = Ordered::start();
+    let session = router.session(1);
+    let listener = session.listener().unwrap();
+    router.order(calls(9));
+    let (stream, peer) = listener.accept_timeout(LONG).unwrap();
+    assert_eq!(stream.peer_destination(), Some(key(9).destination()));
+    assert_eq!(peer, *stream.peer_addr());
+    assert_eq!(
+        (stream.peer_port(), stream.local_port()),
+        (Some(7), Some(80))
+    );
+    assert_eq!(
+        stream.local_addr().destination(),
+        Some(session.destination())
+    );
+    assert_eq!(read(&stream, 5), b"hello");
+}
+
+#[test]
+fn a_thousand_impatient_accepts_leave_one_set_of_armed_sockets() {
+    let router = Ordered::start();
+    let listener = router.session(3).listener().unwrap();
+    eventually("three are armed", || router.bridge.open_connections() == 4);
+    for _ in 0..1000 {
+        let error = listener
+            .accept_timeout(Duration::from_millis(1))
+            .unwrap_err();
+        assert!(error.is_timeout(), "{error}");
+    }
+    assert_eq!(router.bridge.connections(), 4);
+    router.order(calls(1));
+    assert!(listener.accept_timeout(LONG).is_ok());
+}
+
+#[test]
+fn another_accept_is_armed_for_each_stream_that_came() {
+    let router = Ordered::start();
+    let listener = router.session(2).listener().unwrap();
+    for seed in 0..20 {
+        router.order(calls(seed));
+        let (_, peer) = listener.accept_timeout(LONG).unwrap();
+        assert_eq!(peer.destination(), Some(key(seed).destination()));
+    }
+}
+
+#[test]
+fn after_an_armed_accept_ended_in_silence_one_is_kept() {
+    let router = Ordered::start();
+    let session = router.session(4);
+    let listener = session.listener().unwrap();
+    eventually("four are armed", || router.bridge.open_connections() == 5);
+    for _ in 0..3 {
+        router.order(|_| {});
+    }
+    eventually("one is left", || router.bridge.open_connections() == 2);
+    router.order(calls(1));
+    assert!(listener.accept_timeout(LONG).is_ok());
+    router.order(calls(2));
+    assert!(listener.accept_timeout(LONG).is_ok());
+    eventually("one is armed", || router.bridge.open_connections() == 2);
+    // The control socket, one armed accept that stayed and those of the two streams.
+    assert!(router.bridge.connections() <= 5 + 3);
+}
+
+#[test]
+fn a_late_refusal_is_told_and_the_next_peer_still_comes() {
+    let router = Ordered::start();
+    let listener = router.session(1).listener().unwrap();
+    router.order(|visit| visit.say("STREAM STATUS RESULT=I2P_ERROR MESSAGE=\"no tunnels\"\n"));
+    let error = listener.accept_timeout(LONG).unwrap_err();
+    let Error::Refused(refusal) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(refusal.explanation(), Some("no tunnels"));
+    router.order(calls(3));
+    assert!(listener.accept_timeout(LONG).is_ok());
+}
+
+#[test]
+fn a_session_that_forwards_is_not_asked_again_to_accept() {
+    let router = Ordered::start();
+    let listener = router.session(1).listener().unwrap();
+    router.order(|visit| visit.say("STREAM STATUS RESULT=ALREADY_ACCEPTING\n"));
+    for _ in 0..3 {
+        let error = listener.accept_timeout(LONG).unwrap_err();
+        assert!(
+            matches!(&error, Error::Refused(r) if *r.code() == ResultCode::AlreadyAccepting),
+            "{error}"
+        );
+    }
+    assert_eq!(listener.incoming().count(), 1);
+    assert_eq!(router.bridge.connections(), 2);
+}
+
+#[test]
+fn what_is_no_destination_is_dropped_and_the_next_peer_still_comes() {
+    let router = Ordered::start();
+    let listener = router.session(1).listener().unwrap();
+    router.order(|visit| visit.say("not-a-destination\n"));
+    let error = listener.accept_timeout(LONG).unwrap_err();
+    assert!(matches!(error, Error::Protocol { .. }), "{error}");
+    router.order(calls(3));
+    assert!(listener.accept_timeout(LONG).is_ok());
+}
+
+#[test]
+fn a_destination_line_cut_short_is_no_peer() {
+    let router = Ordered::start();
+    let listener = router.session(1).listener().unwrap();
+    router.order(|visit| visit.say(&format!("{} TO_PORT=22", key(1).destination())));
+    router.order(calls(2));
+    let (_, peer) = listener.accept_timeout(LONG).unwrap();
+    assert_eq!(peer.destination(), Some(key(2).destination()));
+}
+
+#[test]
+fn what_comes_when_nobody_listens_is_closed_and_the_accepts_stay_armed() {
+    let router = Ordered::start();
+    let session = router.session(1);
+    drop(session.listener().unwrap());
+    let (told, tells) = mpsc::channel();
+    router.order(move |visit| {
+        calls(1)(visit);
+        told.send(()).unwrap();
+    });
+    tells.recv_timeout(LONG).expect("the stream was kept");
+    eventually("armed again", || router.bridge.connections() == 3);
+    let listener = session.listener().unwrap();
+    router.order(calls(2));
+    let (_, peer) = listener.accept_timeout(LONG).unwrap();
+    assert_eq!(peer.destination(), Some(key(2).destination()));
+}
+
+#[test]
+fn streams_beyond_the_backlog_wait_and_none_is_lost() {
+    const STREAMS: u8 = 100;
+    let router = Ordered::start();
+    let listener = router.session(4).listener().unwrap();
+    for seed in 0..STREAMS {
+        router.order(calls(seed));
+    }
+    // 64 wait in the queue, and each of the four threads holds one for which there is no room.
+    eventually("the backlog is full", || router.bridge.connections() == 69);
+    let mut peers: Vec<_> = (0..STREAMS)
+        .map(|_| listener.accept_timeout(LONG).unwrap().1.b32())
+        .collect();
+    peers.sort();
+    peers.dedup();
+    assert_eq!(peers.len(), usize::from(STREAMS));
+}
+
+#[test]
+fn a_non_blocking_accept_says_that_nobody_is_there() {
+    let router = Ordered::start();
+    let listener = router.session(1).listener().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    assert!(matches!(listener.accept(), Err(Error::WouldBlock)));
+    router.order(calls(1));
+    eventually("a peer is there", || listener.accept().is_ok());
+}
+
+#[test]
+fn the_loss_of_the_session_ends_every_waiting_accept_and_is_told_once_by_incoming() {
+    let (hang_up, hung_up) = mpsc::channel::<()>();
+    let hung_up = Mutex::new(hung_up);
+    let bridge = ScriptedBridge::router(move |visit, stage| match stage {
+        Stage::Session => {
+            let _ = hung_up.lock().unwrap().recv();
+        }
+        // Some routers leave armed accepts hanging when their session is gone.
+        _ => drop(visit.rest()),
+    });
+    let session = bridge.bridge().session().stream().unwrap();
+    let listener = Arc::new(session.listener().unwrap());
+    let waiting: Vec<_> = (0..4)
+        .map(|_| {
+            let listener = Arc::clone(&listener);
+            in_background(move || {
+                listener
+                    .incoming()
+                    .map(|s| s.unwrap_err())
+                    .collect::<Vec<_>>()
+            })
+        })
+        .collect();
+    hang_up.send(()).unwrap();
+    for accepting in &waiting {
+        let errors = outcome(accepting);
+        assert_eq!(errors.len(), 1);
+        let lost = SessionLoss::BridgeGone;
+        assert!(matches!(&errors[0], Error::SessionLost(loss) if *loss == lost));
+    }
+    assert!(session.listener().unwrap_err().is_session_lost());
+    eventually("no socket is left", || bridge.open_connections() == 0);
+}
+
+#[test]
+fn a_cancelled_accept_ends_within_a_tenth_of_a_second_and_the_next_peer_still_comes() {
+    let router = Ordered::start();
+    let listener = Arc::new(router.session(1).listener().unwrap());
+    let cancel = Cancel::new();
+    let cancellable = listener.with_cancel(&cancel);
+    let waiting = in_background(move || (cancellable.accept().map(drop), Instant::now()));
+    let began = Instant::now();
+    cancel.cancel();
+    let (result, ended) = outcome(&waiting);
+    assert!(matches!(result, Err(Error::Cancelled { .. })));
+    assert!(ended - began < Duration::from_millis(100));
+    router.order(calls(1));
+    assert!(listener.accept_timeout(LONG).is_ok());
+}
+
+#[test]
+fn a_cancel_that_came_first_ends_the_accept_and_the_incoming_loop() {
+    let router = Ordered::start();
+    let session = router.session(1);
+    let cancel = Cancel::new();
+    let listener: SamListener = session.listener().unwrap().with_cancel(&cancel);
+    router.order(calls(1));
+    cancel.cancel();
+    assert!(matches!(listener.accept(), Err(Error::Cancelled { .. })));
+    assert_eq!(listener.incoming().count(), 1);
+    let refused = session.with_cancel(&cancel).listener();
+    assert!(matches!(refused, Err(Error::Cancelled { .. })));
+}
+
+#[test]
+fn a_stream_that_was_handed_out_is_not_hit_by_the_cancel() {
+    let router = Ordered::start();
+    let cancel = Cancel::new();
+    let listener = router.session(1).listener().unwrap().with_cancel(&cancel);
+    router.order(|visit| {
+        calls(1)(visit);
+    });
+    let (stream, _) = listener.accept_timeout(LONG).unwrap();
+    cancel.cancel();
+    assert_eq!(read(&stream, 5), b"hello");
+    (&stream).write_all(b"still here").unwrap();
+}
+
+#[test]
+fn a_refused_first_accept_is_the_listeners_error_and_it_can_be_tried_again() {
+    let first = Mutex::new(true);
+    let bridge = ScriptedBridge::start(move |visit| {
+        visit.greet();
+        let Some(line) = visit.line() else { return };
+        if line.starts_with("SESSION CREATE") {
+            visit.make_session(&line);
+            visit.until_quit();
+        } else if std::mem::take(&mut *first.lock().unwrap()) {
+            visit.say("STREAM STATUS RESULT=I2P_ERROR\n");
+        } else {
+            visit.say("STREAM STATUS RESULT=OK\n");
+            calls(1)(visit);
+        }
+    });
+    let session = bridge.bridge().session().armed_accepts(1).stream().unwrap();
+    assert!(matches!(session.listener(), Err(Error::Refused(_))));
+    let listener = session.listener().unwrap();
+    assert!(listener.accept_timeout(LONG).is_ok());
+}
