@@ -1,0 +1,207 @@
+//! Accepting, by many threads, in time and out of it.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use i2p_sam::{Cancel, Error};
+
+use crate::router::{LONG, Router};
+use crate::suite::behaviours;
+use crate::suite::data::{bytes, checksum, greet, put, rest, take};
+
+behaviours! {
+    the_callers_destination_is_the_diallers [Streams];
+    two_callers_are_told_apart [Streams];
+    an_accept_that_timed_out_loses_no_peer [Streams];
+    a_thousand_impatient_accepts_lose_no_peer [Streams];
+    a_non_blocking_accept_finds_a_peer [Streams];
+    a_cancelled_accept_loses_no_peer [Streams];
+    a_listener_made_again_accepts [Streams];
+    a_stream_that_nobody_listens_for_is_closed [Streams];
+    eight_threads_accept_four_hundred_streams [Streams];
+    incoming_yields_stream_after_stream [Streams];
+    #[slow] a_listener_armed_for_a_minute_accepts [Streams];
+}
+
+fn the_callers_destination_is_the_diallers(router: &Router) {
+    let pair = router.pair();
+    let (near, far) = pair.dial();
+    assert_eq!(far.peer_destination(), Some(pair.client.destination()));
+    assert_eq!(
+        far.local_addr().destination(),
+        Some(pair.server.destination())
+    );
+    assert_eq!(
+        near.local_addr().destination(),
+        Some(pair.client.destination())
+    );
+}
+
+fn two_callers_are_told_apart(router: &Router) {
+    let pair = router.pair();
+    let other = router.session();
+    let _first = pair.client.connect(pair.server.destination()).unwrap();
+    let _second = other.connect(pair.server.destination()).unwrap();
+    let accept = || pair.listener.accept_timeout(LONG).unwrap().1;
+    let came = HashSet::from([accept().b32(), accept().b32()]);
+    let dialled = [pair.client.destination(), other.destination()];
+    assert_eq!(came, HashSet::from(dialled.map(|peer| Some(peer.b32()))));
+}
+
+fn an_accept_that_timed_out_loses_no_peer(router: &Router) {
+    let pair = router.pair();
+    let timeout = Duration::from_millis(50);
+    assert!(
+        pair.listener
+            .accept_timeout(timeout)
+            .unwrap_err()
+            .is_timeout()
+    );
+    let (near, far) = pair.dial();
+    greet(&near, &far);
+}
+
+fn a_thousand_impatient_accepts_lose_no_peer(router: &Router) {
+    let pair = router.pair();
+    for _ in 0..1000 {
+        let outcome = pair.listener.accept_timeout(Duration::from_millis(1));
+        assert!(outcome.unwrap_err().is_timeout());
+    }
+    let (near, far) = pair.dial();
+    greet(&near, &far);
+}
+
+fn a_non_blocking_accept_finds_a_peer(router: &Router) {
+    let pair = router.pair();
+    let listener = pair.listener.try_clone().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    assert!(matches!(listener.accept(), Err(Error::WouldBlock)));
+    let near = pair.client.connect(pair.server.destination()).unwrap();
+    let deadline = Instant::now() + LONG;
+    let far = loop {
+        match listener.accept() {
+            Ok((far, _)) => break far,
+            Err(error) => assert!(matches!(error, Error::WouldBlock), "{error}"),
+        }
+        assert!(Instant::now() < deadline, "nobody came");
+        thread::yield_now();
+    };
+    listener.set_nonblocking(false).unwrap();
+    greet(&near, &far);
+}
+
+fn a_cancelled_accept_loses_no_peer(router: &Router) {
+    let pair = router.pair();
+    let cancel = Cancel::new();
+    let listener = pair.listener.with_cancel(&cancel);
+    let waiting = thread::spawn(move || (listener.accept().map(drop), Instant::now()));
+    let fired = Instant::now();
+    cancel.cancel();
+    let (outcome, ended) = waiting.join().unwrap();
+    assert!(matches!(outcome, Err(Error::Cancelled { .. })));
+    assert!(ended < fired + Duration::from_millis(100));
+    let (near, far) = pair.dial();
+    greet(&near, &far);
+}
+
+fn a_listener_made_again_accepts(router: &Router) {
+    let (pair, server) = (router.pair(), router.session());
+    for _ in 0..2 {
+        let listener = server.listener().unwrap();
+        let near = pair.client.connect(server.destination()).unwrap();
+        let (far, _) = listener.accept_timeout(LONG).unwrap();
+        greet(&near, &far);
+    }
+}
+
+fn a_stream_that_nobody_listens_for_is_closed(router: &Router) {
+    let (pair, server) = (router.pair(), router.session());
+    drop(server.listener().unwrap());
+    let near = pair.client.connect(server.destination()).unwrap();
+    assert!(rest(&near).is_empty());
+}
+
+/// The acceptance test of the armed accepts: many threads on both sides, nothing lost.
+fn eight_threads_accept_four_hundred_streams(router: &Router) {
+    const THREADS: usize = 8;
+    const STREAMS: usize = 400;
+    const SIZE: usize = 4096;
+    let pair = router.pair();
+    let cancel = Cancel::new();
+    let (served, dialled) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let seen = Mutex::new(HashSet::new());
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            let listener = pair.listener.with_cancel(&cancel);
+            let (served, seen) = (&served, &seen);
+            scope.spawn(move || {
+                for stream in listener.incoming() {
+                    let stream = match stream {
+                        Err(Error::Cancelled { .. }) => return,
+                        stream => stream.unwrap(),
+                    };
+                    let received = take(&stream, SIZE);
+                    seen.lock().unwrap().insert(checksum(&received));
+                    put(&stream, &received);
+                    assert!(rest(&stream).is_empty());
+                    served.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        let mut dialling = Vec::new();
+        for _ in 0..THREADS {
+            let (pair, dialled) = (&pair, &dialled);
+            dialling.push(scope.spawn(move || {
+                loop {
+                    let number = dialled.fetch_add(1, Ordering::SeqCst);
+                    if number >= STREAMS {
+                        return;
+                    }
+                    let sent = bytes(SIZE, number as u64 + 1000);
+                    let stream = pair.client.connect(pair.server.destination()).unwrap();
+                    stream.set_read_timeout(Some(LONG)).unwrap();
+                    put(&stream, &sent);
+                    assert_eq!(checksum(&take(&stream, SIZE)), checksum(&sent));
+                }
+            }));
+        }
+        let all_dialled = dialling.into_iter().all(|thread| thread.join().is_ok());
+        let deadline = Instant::now() + LONG;
+        while all_dialled && served.load(Ordering::SeqCst) < STREAMS && Instant::now() < deadline {
+            thread::yield_now();
+        }
+        cancel.cancel();
+        assert!(all_dialled, "a dial failed");
+    });
+    assert_eq!(served.into_inner(), STREAMS);
+    assert_eq!(seen.into_inner().unwrap().len(), STREAMS);
+}
+
+fn incoming_yields_stream_after_stream(router: &Router) {
+    let pair = router.pair();
+    let near: Vec<_> = (0..5)
+        .map(|_| pair.client.connect(pair.server.destination()).unwrap())
+        .collect();
+    for far in pair.listener.incoming().take(near.len()) {
+        put(&far.unwrap(), b"!");
+    }
+    for stream in near {
+        assert_eq!(take(&stream, 1), b"!");
+    }
+}
+
+fn a_listener_armed_for_a_minute_accepts(router: &Router) {
+    let pair = router.pair();
+    let minute = Duration::from_secs(61);
+    assert!(
+        pair.listener
+            .accept_timeout(minute)
+            .unwrap_err()
+            .is_timeout()
+    );
+    let (near, far) = pair.dial();
+    greet(&near, &far);
+}

@@ -1,0 +1,70 @@
+//! Bytes in which a missing, doubled or misplaced part shows.
+
+use std::io::{Read, Write};
+use std::thread;
+
+use i2p_sam::SamStream;
+use sha2::{Digest, Sha256};
+
+/// `len` bytes that differ with the seed.
+pub(crate) fn bytes(len: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let next = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    std::iter::repeat_with(next).take(len).collect()
+}
+
+pub(crate) fn checksum(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Sends each side's bytes to the other at the same time, and compares what comes.
+pub(crate) fn exchange(near: &SamStream, far: &SamStream, len: usize) {
+    thread::scope(|scope| {
+        for (from, to, seed) in [(near, far, 1), (far, near, 2)] {
+            let sent = bytes(len, seed);
+            let expected = checksum(&sent);
+            scope.spawn(move || { from }.write_all(&sent).unwrap());
+            scope.spawn(move || {
+                let mut received = vec![0; len];
+                { to }.read_exact(&mut received).unwrap();
+                assert_eq!(
+                    checksum(&received),
+                    expected,
+                    "{len} bytes came, but not as sent"
+                );
+            });
+        }
+    });
+}
+
+/// Reads exactly `len` bytes.
+pub(crate) fn take(mut stream: &SamStream, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    stream.read_exact(&mut bytes).unwrap();
+    bytes
+}
+
+pub(crate) fn put(mut stream: &SamStream, bytes: &[u8]) {
+    stream.write_all(bytes).unwrap();
+}
+
+/// Reads to the end, which must be one, and not a time-out.
+pub(crate) fn rest(mut stream: &SamStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    stream.set_read_timeout(Some(crate::router::LONG)).unwrap();
+    stream.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// Proves that both directions of a stream work.
+pub(crate) fn greet(near: &SamStream, far: &SamStream) {
+    put(near, b"hello");
+    assert_eq!(take(far, 5), b"hello");
+    put(far, b"hello to you");
+    assert_eq!(take(near, 12), b"hello to you");
+}

@@ -1,0 +1,224 @@
+//! Dialling: by what, and what when it fails.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use i2p_sam::{Cancel, ConnectOptions, Error, I2pAddr};
+
+use crate::router::{LONG, Router};
+use crate::suite::behaviours;
+use crate::suite::data::{bytes, greet, put, take};
+
+behaviours! {
+    a_peer_is_dialled_by_destination [Streams];
+    a_peer_is_dialled_by_b32 [Streams];
+    a_peer_is_dialled_by_name [Streams, Names];
+    a_dial_with_ports_arrives [Streams];
+    the_ports_of_a_dial_are_told [Streams, Ports];
+    the_own_destination_can_be_dialled [Streams, OwnDial];
+    a_peer_that_is_not_there_is_the_peers_fault;
+    a_name_that_nobody_has_is_refused;
+    a_dial_has_a_deadline_of_its_own;
+    a_cancelled_dial_ends_within_a_tenth_of_a_second;
+    a_cancelled_session_creation_ends_within_a_tenth_of_a_second;
+    one_connection_can_have_a_destination_of_its_own [Streams];
+    two_peers_dial_each_other_at_once [Streams];
+    sixteen_dials_at_once_all_arrive [Streams];
+    fifty_dials_one_after_the_other_all_arrive [Streams];
+}
+
+fn a_peer_is_dialled_by_destination(router: &Router) {
+    let pair = router.pair();
+    let (near, far) = pair.dial();
+    assert_eq!(near.peer_destination(), Some(pair.server.destination()));
+    greet(&near, &far);
+}
+
+fn a_peer_is_dialled_by_b32(router: &Router) {
+    let pair = router.pair();
+    let near = pair
+        .client
+        .connect(pair.server.destination().b32())
+        .unwrap();
+    let far = pair.accept();
+    assert_eq!(near.peer_destination(), None);
+    greet(&near, &far);
+}
+
+fn a_peer_is_dialled_by_name(router: &Router) {
+    let pair = router.pair();
+    router.add_host("server.i2p", pair.server.destination());
+    let near = pair.client.connect("Server.i2p").unwrap();
+    greet(&near, &pair.accept());
+    assert_eq!(near.peer_addr().to_string(), "server.i2p");
+}
+
+fn a_dial_with_ports_arrives(router: &Router) {
+    let pair = router.pair();
+    let options = ConnectOptions::new().from_port(1111);
+    let address = (pair.server.destination(), 2222);
+    let near = pair.client.connect_with(address, &options).unwrap();
+    assert_eq!(
+        (near.local_port(), near.peer_port()),
+        (Some(1111), Some(2222))
+    );
+    greet(&near, &pair.accept());
+}
+
+fn the_ports_of_a_dial_are_told(router: &Router) {
+    let pair = router.pair();
+    let options = ConnectOptions::new().from_port(1111);
+    let address = (pair.server.destination(), 2222);
+    let _near = pair.client.connect_with(address, &options).unwrap();
+    let far = pair.accept();
+    assert_eq!(
+        (far.peer_port(), far.local_port()),
+        (Some(1111), Some(2222))
+    );
+}
+
+fn the_own_destination_can_be_dialled(router: &Router) {
+    let pair = router.pair();
+    let near = pair.server.connect(pair.server.destination()).unwrap();
+    let (far, _) = pair.listener.accept_timeout(LONG).unwrap();
+    greet(&near, &far);
+}
+
+fn a_peer_that_is_not_there_is_the_peers_fault(router: &Router) {
+    let nobody = router
+        .bridge()
+        .generate(i2p_sam::SignatureType::Ed25519)
+        .unwrap();
+    let pair = router.pair();
+    let error = pair
+        .client
+        .connect_timeout(nobody.destination(), LONG)
+        .unwrap_err();
+    assert!(error.is_peer_fault(), "{error}");
+    assert_eq!(pair.client.closed(), None);
+}
+
+fn a_name_that_nobody_has_is_refused(router: &Router) {
+    let pair = router.pair();
+    let error = pair.client.connect("nobody-has-this-name.i2p").unwrap_err();
+    assert!(matches!(error, Error::Refused(_)), "{error}");
+    assert_eq!(pair.client.closed(), None);
+}
+
+/// A destination that no router has, so that dialling it takes as long as the router lets it.
+fn nobody() -> I2pAddr {
+    let mut nobody = bytes(384, 99);
+    nobody.extend([5, 0, 4, 0, 7, 0, 0]);
+    i2p_sam::Destination::from_bytes(&nobody).unwrap().into()
+}
+
+fn a_dial_has_a_deadline_of_its_own(router: &Router) {
+    let pair = router.pair();
+    let given = Duration::from_millis(20);
+    let start = Instant::now();
+    let error = pair.client.connect_timeout(nobody(), given).unwrap_err();
+    // i2pd knows at once that nobody has it.
+    assert!(error.is_peer_fault(), "{error}");
+    assert!(start.elapsed() < given + Duration::from_millis(500));
+}
+
+fn a_cancelled_dial_ends_within_a_tenth_of_a_second(router: &Router) {
+    let pair = router.pair();
+    let cancel = Cancel::new();
+    let client = pair.client.with_cancel(&cancel);
+    let dialling = thread::spawn(move || (client.connect(nobody()).map(drop), Instant::now()));
+    let fired = Instant::now();
+    cancel.cancel();
+    let (outcome, ended) = dialling.join().unwrap();
+    match outcome {
+        Err(Error::Cancelled { .. }) => assert!(ended < fired + Duration::from_millis(100)),
+        // i2pd knows at once that nobody has it, and may be faster than the handle.
+        Err(error) => assert!(error.is_peer_fault(), "{error}"),
+        Ok(()) => panic!("nobody answered"),
+    }
+}
+
+fn a_cancelled_session_creation_ends_within_a_tenth_of_a_second(router: &Router) {
+    let cancel = Cancel::new();
+    let bridge = router.bridge().with_cancel(&cancel);
+    // More hops than there are routers: no tunnel can be built.
+    let options = router.options().tunnel_length(5);
+    let making = thread::spawn(move || {
+        let outcome = bridge.session().options(options).stream();
+        (outcome.map(drop), Instant::now())
+    });
+    let fired = Instant::now();
+    cancel.cancel();
+    let (outcome, ended) = making.join().unwrap();
+    assert!(
+        matches!(outcome, Err(Error::Cancelled { .. })),
+        "{outcome:?}"
+    );
+    assert!(ended < fired + Duration::from_millis(100));
+}
+
+fn one_connection_can_have_a_destination_of_its_own(router: &Router) {
+    let pair = router.pair();
+    let dial = || {
+        let session = router.session();
+        session.connect(pair.server.destination()).unwrap()
+    };
+    let near = dial();
+    let (far, peer) = pair.listener.accept_timeout(LONG).unwrap();
+    assert_ne!(peer.destination(), Some(pair.client.destination()));
+    assert_eq!(Some(near.local_addr()), Some(&peer));
+    greet(&near, &far);
+}
+
+fn two_peers_dial_each_other_at_once(router: &Router) {
+    let pair = router.pair();
+    let back = pair.client.listener().unwrap();
+    thread::scope(|scope| {
+        for (me, other, mine) in [
+            (&pair.client, &pair.server, &back),
+            (&pair.server, &pair.client, &pair.listener),
+        ] {
+            scope.spawn(move || {
+                let stream = me.connect(other.destination()).unwrap();
+                put(&stream, b"dialled");
+                assert_eq!(take(&stream, 8), b"accepted");
+            });
+            scope.spawn(move || {
+                let (stream, peer) = mine.accept_timeout(LONG).unwrap();
+                assert_eq!(peer.destination(), Some(other.destination()));
+                assert_eq!(take(&stream, 7), b"dialled");
+                put(&stream, b"accepted");
+                // The other side reads before this one hangs up.
+                assert!(crate::suite::data::rest(&stream).is_empty());
+            });
+        }
+    });
+}
+
+fn sixteen_dials_at_once_all_arrive(router: &Router) {
+    let pair = router.pair();
+    thread::scope(|scope| {
+        for number in 0..16 {
+            let pair = &pair;
+            scope.spawn(move || {
+                let stream = pair.client.connect(pair.server.destination()).unwrap();
+                put(&stream, &[number]);
+                assert_eq!(take(&stream, 1), [number]);
+            });
+        }
+        for _ in 0..16 {
+            let far = pair.accept();
+            let number = take(&far, 1);
+            put(&far, &number);
+            scope.spawn(move || crate::suite::data::rest(&far));
+        }
+    });
+}
+
+fn fifty_dials_one_after_the_other_all_arrive(router: &Router) {
+    let pair = router.pair();
+    for _ in 0..50 {
+        let (near, far) = pair.dial();
+        greet(&near, &far);
+    }
+}

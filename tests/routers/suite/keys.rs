@@ -1,0 +1,187 @@
+//! Versions, keys and sessions.
+
+use std::fs;
+
+use i2p_sam::wire::{Command, Line, Message, read_line};
+use i2p_sam::{Error, PrivateKey, ResultCode, SamBridge, SignatureType, Version};
+
+use crate::router::{Router, eventually_stream};
+use crate::suite::behaviours;
+use crate::suite::data::greet;
+
+behaviours! {
+    the_bridge_agrees_to_a_version;
+    a_range_of_one_version_is_agreed_to;
+    a_bridge_makes_a_key_whose_halves_belong_together;
+    a_bridge_makes_a_new_key_each_time;
+    a_bridge_makes_keys_of_other_types [OtherSignatures];
+    a_transient_session_tells_its_key;
+    a_session_has_the_destination_of_its_key;
+    a_session_has_the_destination_of_a_saved_key;
+    a_key_of_another_type_serves_a_session [OtherSignatures, Streams];
+    a_nickname_and_further_options_are_taken;
+    the_key_is_free_again_after_close;
+    the_key_is_free_again_after_the_last_handle_is_gone;
+    an_id_in_use_is_refused;
+    what_is_no_key_is_refused [Refusals];
+    a_heartbeat_keeps_a_healthy_session;
+}
+
+fn the_bridge_agrees_to_a_version(router: &Router) {
+    let version = router.bridge().version().unwrap();
+    assert!(
+        (Version::V3_1..=Version::V3_3).contains(&version),
+        "{version}"
+    );
+    assert_eq!(version, router.version());
+}
+
+fn a_range_of_one_version_is_agreed_to(router: &Router) {
+    let bridge = SamBridge::builder().address(router.bridge().address());
+    let bridge = bridge
+        .versions(Version::V3_1, Version::V3_1)
+        .strict_versions(true);
+    assert_eq!(bridge.build().unwrap().version().unwrap(), Version::V3_1);
+}
+
+fn a_bridge_makes_a_key_whose_halves_belong_together(router: &Router) {
+    let key = router.bridge().generate(SignatureType::Ed25519).unwrap();
+    assert_eq!(key.signature_type(), SignatureType::Ed25519);
+    assert_eq!(key.expose_bytes().len(), 679);
+    assert!(key.expose_bytes().starts_with(key.destination().as_bytes()));
+}
+
+fn a_bridge_makes_a_new_key_each_time(router: &Router) {
+    let make = || router.bridge().generate(SignatureType::Ed25519).unwrap();
+    assert_ne!(make().destination(), make().destination());
+}
+
+fn a_bridge_makes_keys_of_other_types(router: &Router) {
+    for kind in [
+        SignatureType::DsaSha1,
+        SignatureType::EcdsaSha256P256,
+        SignatureType::EcdsaSha384P384,
+        SignatureType::EcdsaSha512P521,
+        SignatureType::RedDsa,
+    ] {
+        let key = router.bridge().generate(kind).unwrap();
+        assert_eq!(key.signature_type(), kind);
+    }
+}
+
+fn a_transient_session_tells_its_key(router: &Router) {
+    let session = router.session();
+    assert_eq!(session.private_key().destination(), session.destination());
+    assert_eq!(
+        session.destination().signature_type(),
+        Some(SignatureType::Ed25519)
+    );
+    assert_eq!(session.closed(), None);
+}
+
+fn a_session_has_the_destination_of_its_key(router: &Router) {
+    let key = router.bridge().generate(SignatureType::Ed25519).unwrap();
+    let session = router.builder().key(&key).stream().unwrap();
+    assert_eq!(session.destination(), key.destination());
+}
+
+fn a_session_has_the_destination_of_a_saved_key(router: &Router) {
+    let folder =
+        std::env::temp_dir().join(format!("i2p-sam-{}-{}", std::process::id(), router.name()));
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("service.key");
+    let load = || {
+        let make = || router.bridge().generate(SignatureType::Ed25519);
+        PrivateKey::load_or_generate::<Error>(&path, make).unwrap()
+    };
+    let key = load();
+    assert_eq!(load(), key);
+    let session = router.builder().key(&key).stream().unwrap();
+    assert_eq!(session.destination(), key.destination());
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+fn a_key_of_another_type_serves_a_session(router: &Router) {
+    let builder = router.builder().transient(SignatureType::EcdsaSha256P256);
+    let session = builder.stream().unwrap();
+    let kind = session.destination().signature_type();
+    assert_eq!(kind, Some(SignatureType::EcdsaSha256P256));
+    let pair = router.pair();
+    let near = session.connect(pair.server.destination()).unwrap();
+    let (far, peer) = pair.listener.accept_timeout(crate::router::LONG).unwrap();
+    assert_eq!(peer.destination(), Some(session.destination()));
+    greet(&near, &far);
+}
+
+fn a_nickname_and_further_options_are_taken(router: &Router) {
+    let builder = router.builder().nickname("suite");
+    let builder = builder.option("i2p.streaming.maxConcurrentStreams", "5");
+    assert!(builder.stream().is_ok());
+}
+
+fn the_key_is_free_again_after_close(router: &Router) {
+    let session = router.session();
+    let builder = router.builder().key(session.private_key());
+    session.close();
+    assert_eq!(
+        eventually_stream(&builder).destination(),
+        session.destination()
+    );
+}
+
+fn the_key_is_free_again_after_the_last_handle_is_gone(router: &Router) {
+    let session = router.session();
+    let destination = session.destination().clone();
+    let builder = router.builder().key(session.private_key());
+    drop(session);
+    assert_eq!(eventually_stream(&builder).destination(), &destination);
+}
+
+fn an_id_in_use_is_refused(router: &Router) {
+    let session = router.session();
+    let reply = say_raw(router, |command| {
+        let command = command.pair("ID", session.id()).unwrap();
+        command.pair("DESTINATION", "TRANSIENT").unwrap()
+    });
+    let message = Message::parse(&reply).unwrap();
+    assert_eq!(message.result(), Some(ResultCode::DuplicatedId));
+}
+
+fn what_is_no_key_is_refused(router: &Router) {
+    let reply = say_raw(router, |command| {
+        let command = command.pair("ID", "no-key-at-all").unwrap();
+        command.pair("DESTINATION", "AAAA").unwrap()
+    });
+    let message = Message::parse(&reply).unwrap();
+    assert_eq!(message.result(), Some(ResultCode::InvalidKey));
+}
+
+/// Asks for a session in a way that the library itself never would, and gives the reply.
+fn say_raw(router: &Router, complete: impl FnOnce(Command) -> Command) -> Vec<u8> {
+    use std::io::Write;
+
+    let mut socket = std::net::TcpStream::connect(router.bridge().address()).unwrap();
+    socket.set_read_timeout(Some(crate::router::LONG)).unwrap();
+    let mut line = Vec::new();
+    let hello = Command::hello(Version::V3_1, Version::V3_3, None).unwrap();
+    socket.write_all(hello.as_bytes()).unwrap();
+    assert_eq!(read_line(&mut &socket, &mut line).unwrap(), Line::Complete);
+    let create = Command::new("SESSION", "CREATE")
+        .pair("STYLE", "STREAM")
+        .unwrap();
+    let mut create = complete(create);
+    for (name, value) in router.raw_options() {
+        create = create.pair(name, value).unwrap();
+    }
+    socket.write_all(create.as_bytes()).unwrap();
+    // emissary leaves the line end out of its last words.
+    assert_ne!(read_line(&mut &socket, &mut line).unwrap(), Line::End);
+    line
+}
+
+fn a_heartbeat_keeps_a_healthy_session(router: &Router) {
+    let beat = std::time::Duration::from_secs(1);
+    let session = router.builder().heartbeat(Some(beat)).stream().unwrap();
+    let outcome = session.wait_closed(Some(beat * 4));
+    assert!(outcome.unwrap_err().is_timeout());
+}

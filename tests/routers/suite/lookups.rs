@@ -1,0 +1,57 @@
+//! Who an address belongs to.
+
+use i2p_sam::{Error, I2pAddr};
+
+use crate::router::Router;
+use crate::suite::behaviours;
+
+behaviours! {
+    the_own_address_is_known;
+    a_full_destination_is_its_own_answer;
+    a_known_name_is_found [Names, SessionlessLookup];
+    a_known_b32_is_found [SessionlessLookup];
+    an_unknown_name_is_the_peers_fault;
+    an_unknown_b32_is_the_peers_fault;
+}
+
+fn the_own_address_is_known(router: &Router) {
+    let pair = router.pair();
+    let found = pair.server.lookup(pair.server.destination().b32().as_str());
+    assert_eq!(&found.unwrap(), pair.server.destination());
+}
+
+fn a_full_destination_is_its_own_answer(router: &Router) {
+    let pair = router.pair();
+    let found = router.bridge().lookup(pair.server.destination());
+    assert_eq!(&found.unwrap(), pair.server.destination());
+}
+
+fn a_known_name_is_found(router: &Router) {
+    let pair = router.pair();
+    router.add_host("known.i2p", pair.server.destination());
+    let found = router.bridge().lookup("known.i2p:80");
+    assert_eq!(&found.unwrap(), pair.server.destination());
+}
+
+fn a_known_b32_is_found(router: &Router) {
+    let pair = router.pair();
+    let b32 = pair.server.destination().b32();
+    assert_eq!(
+        &router.bridge().lookup(b32).unwrap(),
+        pair.server.destination()
+    );
+}
+
+fn an_unknown_name_is_the_peers_fault(router: &Router) {
+    let error = router
+        .bridge()
+        .lookup("nobody-has-this-name.i2p")
+        .unwrap_err();
+    assert!(error.is_peer_fault(), "{error}");
+}
+
+fn an_unknown_b32_is_the_peers_fault(router: &Router) {
+    let nobody: I2pAddr = format!("{}.b32.i2p", "a".repeat(52)).parse().unwrap();
+    let error: Error = router.bridge().lookup(&nobody).unwrap_err();
+    assert!(error.is_peer_fault(), "{error}");
+}

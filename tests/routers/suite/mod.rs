@@ -1,0 +1,69 @@
+//! What must hold on every router that can do it.
+
+mod accepting;
+mod data;
+mod dialling;
+mod endings;
+mod keys;
+mod lookups;
+mod streams;
+
+use crate::router::Router;
+
+/// One behaviour, named as a sentence.
+pub(crate) struct Behaviour {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(&Router),
+    pub(crate) needs: &'static [Need],
+    /// Takes longer than a minute: run only when asked for.
+    pub(crate) slow: bool,
+}
+
+/// What a router must be able to do for a behaviour to be shown on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Streams between two sessions of one router.
+    Streams,
+    /// Names of an address book that a test can write.
+    Names,
+    /// I2CP ports, told to the accepting side.
+    Ports,
+    /// Dialling the own destination.
+    OwnDial,
+    /// Signature types other than Ed25519.
+    OtherSignatures,
+    /// Finding a destination by its b32 without a session.
+    SessionlessLookup,
+    /// An answer to what is refused, rather than silence.
+    Refusals,
+}
+
+/// Lists functions as behaviours; `slow` in front of those that take more than a minute.
+macro_rules! behaviours {
+    ($($(#[$slow:ident])? $name:ident $([$($need:ident),+])?;)+) => {
+        pub(crate) const ALL: &[crate::suite::Behaviour] = &[$(
+            crate::suite::Behaviour {
+                name: stringify!($name),
+                run: $name,
+                needs: &[$($(crate::suite::Need::$need),+)?],
+                slow: behaviours!(@slow $($slow)?),
+            },
+        )+];
+    };
+    (@slow slow) => { true };
+    (@slow) => { false };
+}
+use behaviours;
+
+pub(crate) fn all() -> impl Iterator<Item = &'static Behaviour> {
+    [
+        keys::ALL,
+        lookups::ALL,
+        dialling::ALL,
+        accepting::ALL,
+        streams::ALL,
+        endings::ALL,
+    ]
+    .into_iter()
+    .flatten()
+}
