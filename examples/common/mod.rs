@@ -1,0 +1,103 @@
+//! Where an example runs: on the router's bridge if one answers, else on a private network.
+
+#![allow(dead_code, reason = "each example uses a part of it")]
+
+use std::error::Error;
+use std::io::Write;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use i2p_sam::{SamBridge, SessionBuilder, SessionOptions, StreamSession};
+use i2p_sam_testnet::Testnet;
+
+pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// A bridge that answers, and what its network needs to be told.
+pub(crate) struct Place {
+    pub(crate) bridge: SamBridge,
+    options: SessionOptions,
+    /// Ends when the example does.
+    network: Option<Testnet>,
+}
+
+impl Place {
+    /// The bridge that `I2P_SAM_ADDRESS` names or the one on 127.0.0.1:7656, if it answers; else
+    /// the bridge of a private I2P network of three routers, started inside this process.
+    pub(crate) fn find() -> Outcome<Self> {
+        let bridge = SamBridge::from_env()?;
+        match bridge.version() {
+            Ok(version) => {
+                eprintln!(
+                    "The SAM bridge at {} speaks SAM {version}.",
+                    bridge.address()
+                );
+                Ok(Self {
+                    bridge,
+                    options: SessionOptions::new(),
+                    network: None,
+                })
+            }
+            Err(i2p_sam::Error::Unreachable { address, .. }) => {
+                eprintln!("No SAM bridge answers at {address}.");
+                Self::embedded()
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn embedded() -> Outcome<Self> {
+        eprintln!("Starting a private I2P network of three routers inside this process instead.");
+        let network = Testnet::start_with(|step| eprintln!("  {step}"))?;
+        let mut options = SessionOptions::new();
+        for (name, value) in Testnet::OPTIONS {
+            options = options.option(name, value);
+        }
+        Ok(Self {
+            bridge: SamBridge::new(&network.sam_address().to_string())?,
+            options,
+            network: Some(network),
+        })
+    }
+
+    /// A session in the making, with the options that this network needs.
+    pub(crate) fn session(&self, nickname: &str) -> SessionBuilder {
+        let builder = self.bridge.session().options(self.options.clone());
+        builder.nickname(nickname)
+    }
+
+    /// Makes a session, and shows that something happens while the router builds tunnels.
+    pub(crate) fn stream_session(&self, nickname: &str) -> Outcome<StreamSession> {
+        let builder = self.session(nickname);
+        eprint!("Building tunnels for {nickname} ");
+        let session = with_dots(move || builder.stream())?;
+        Ok(session)
+    }
+
+    /// How another process reaches the same network, where it would not by itself.
+    pub(crate) fn environment(&self) -> String {
+        match &self.network {
+            Some(network) => format!("I2P_SAM_ADDRESS={} ", network.sam_address()),
+            None => String::new(),
+        }
+    }
+}
+
+/// Prints a dot a second until the work is done, and how long it took.
+fn with_dots<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let start = Instant::now();
+    let (done, wait) = mpsc::channel::<()>();
+    let worker = thread::spawn(move || {
+        let _done = done;
+        work()
+    });
+    while wait.recv_timeout(Duration::from_secs(1)) == Err(mpsc::RecvTimeoutError::Timeout) {
+        eprint!(".");
+        let _ = std::io::stderr().flush();
+    }
+    eprintln!(" {:.1} s", start.elapsed().as_secs_f32());
+    match worker.join() {
+        Ok(value) => value,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
