@@ -9,13 +9,16 @@
 
 mod common;
 
-use std::io::{Read, Write};
+use std::error::Error;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::time::{Duration, Instant};
 
 use common::{Outcome, Place};
-use i2p_sam::I2pAddr;
+use i2p_sam::{I2pAddr, SamStream};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+const LONGEST_LINE: u64 = 8 * 1024;
+const LONGEST_HEAD: usize = 64 * 1024;
 
 fn main() -> Outcome {
     let Some(url) = std::env::args().nth(1) else {
@@ -35,15 +38,60 @@ fn main() -> Outcome {
         address.clone().without_port()
     );
     stream.write_all(request.as_bytes())?;
-    let mut reply = Vec::new();
-    stream.read_to_end(&mut reply)?;
-    if let Some(loss) = stream.session_error() {
-        return Err(format!("the reply was cut off: {loss}").into());
+    let reply = read_reply(&stream)?;
+    std::io::stdout().write_all(&reply.body)?;
+    eprintln!("{} bytes after {:?}", reply.body.len(), start.elapsed());
+    match reply.status.split_whitespace().nth(1) {
+        Some(code) if code.starts_with('2') => Ok(()),
+        _ => Err(format!("the server said: {}", reply.status).into()),
     }
-    let body = body(&reply)?;
-    std::io::stdout().write_all(body)?;
-    eprintln!("{} bytes after {:?}", body.len(), start.elapsed());
-    Ok(())
+}
+
+struct Reply {
+    status: String,
+    body: Vec<u8>,
+}
+
+/// Reads a reply to its end: as many bytes as it says it has, or, where it does not say, until the
+/// server hangs up.
+fn read_reply(stream: &SamStream) -> Outcome<Reply> {
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.by_ref().take(LONGEST_LINE).read_line(&mut head)? == 0 {
+            return Err(cut_off(stream, "in its head"));
+        }
+        if head.len() > LONGEST_HEAD {
+            return Err("the reply's head has no end".into());
+        }
+    }
+    let mut lines = head.lines();
+    let status = lines.next().unwrap_or_default().to_owned();
+    eprintln!("{status}");
+    let length = lines
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("Content-Length"))
+        .map(|(_, value)| value.trim().parse::<u64>())
+        .transpose()?;
+    let mut body = Vec::new();
+    reader
+        .take(length.unwrap_or(u64::MAX))
+        .read_to_end(&mut body)?;
+    match length {
+        Some(length) if length != body.len() as u64 => {
+            let place = format!("after {} of {length} bytes", body.len());
+            Err(cut_off(stream, &place))
+        }
+        _ => Ok(Reply { status, body }),
+    }
+}
+
+/// The end of a stream and the loss of the session look alike; this tells them apart.
+fn cut_off(stream: &SamStream, place: &str) -> Box<dyn Error + Send + Sync> {
+    match stream.session_error() {
+        Some(loss) => format!("the reply was cut off {place}: {loss}").into(),
+        None => format!("the server hung up {place}").into(),
+    }
 }
 
 fn split(url: &str) -> Outcome<(I2pAddr, String)> {
@@ -56,29 +104,4 @@ fn split(url: &str) -> Outcome<(I2pAddr, String)> {
         return Err("the path holds a blank: write %20".into());
     }
     Ok((host.parse()?, path))
-}
-
-/// The body of a reply that is whole.
-fn body(reply: &[u8]) -> Outcome<&[u8]> {
-    let end = reply
-        .windows(4)
-        .position(|bytes| bytes == b"\r\n\r\n")
-        .ok_or("the reply has no end of its head")?;
-    let (head, body) = (&reply[..end], &reply[end + 4..]);
-    let head = std::str::from_utf8(head)?;
-    let mut lines = head.lines();
-    let status = lines.next().unwrap_or_default();
-    eprintln!("{status}");
-    let length = lines
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("Content-Length"))
-        .map(|(_, value)| value.trim().parse::<usize>())
-        .transpose()?;
-    if length.is_some_and(|length| length != body.len()) {
-        return Err(format!("{} bytes of body came, not {length:?}", body.len()).into());
-    }
-    match status.split_whitespace().nth(1) {
-        Some(code) if code.starts_with('2') => Ok(body),
-        _ => Err(format!("the server said: {status}").into()),
-    }
 }

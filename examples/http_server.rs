@@ -82,11 +82,19 @@ fn serve(stream: SamStream) -> Outcome<String> {
     .into_bytes();
     reply.extend_from_slice(&body);
     (&stream).write_all(&reply)?;
+    await_hang_up(&stream);
     Ok(format!(
         "{} -> {status}, {} bytes",
         request.trim_end(),
         body.len()
     ))
+}
+
+/// Lets the client end the stream, who knows where the reply ends. i2pd 2.59 loses the last part of
+/// a stream that is ended while more than some 60 kB of it are under way.
+fn await_hang_up(mut stream: &SamStream) {
+    let mut bin = [0; 1024];
+    while matches!(stream.read(&mut bin), Ok(1..)) {}
 }
 
 fn respond(request: &str) -> (&'static str, Vec<u8>) {

@@ -16,11 +16,14 @@ use crate::session::SessionGuard;
 /// taken away. Time-outs, non-blocking mode, `peek` and the traits behave as those of the
 /// [`TcpStream`] to the bridge, which they are.
 ///
-/// Two things differ from TCP:
+/// Three things differ from TCP:
 ///
 /// - **There is no half-close.** When either side shuts down its writing, both routers end the
 ///   stream in both directions, and an answer that is under way is lost. Say where a message ends
 ///   by other means, such as its length.
+/// - **Who writes last should not hang up first.** What is written just before a stream is dropped
+///   is delivered, but i2pd 2.59 loses the last part, or the end itself, when more than some 60 kB
+///   are still under way. Let the side that reads hang up when it has all, and read until it does.
 /// - **Small writes are slow.** Java I2P holds the first small write about 180 ms back in case more
 ///   comes. Write a request in one piece.
 ///

@@ -28,9 +28,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// closed.
 ///
 /// How many are armed depends on the router, which does not say what it is. Java I2P refuses a
-/// connection, and emissary loses one, that finds none armed; i2pd keeps the connections and ends
-/// all armed accepts but one, without a word. So several are armed, until one ends in silence
-/// while the session lives: from then on, one.
+/// connection, and emissary loses one, that finds none armed. i2pd keeps connections for 10 s; it
+/// ends all armed accepts but one or two without a word (2.56), or serves several and mixes up
+/// their streams (2.45). So one is armed where 3.1 is spoken, which is how i2pd up to 2.56 answers;
+/// elsewhere several, until one ends in silence while the session lives: from then on, one.
 pub(crate) struct Accepting {
     state: Mutex<State>,
     changed: Condvar,
@@ -217,21 +218,23 @@ fn hold(core: &Arc<Core>, mut armed: Option<Connection>) {
         if core.control.loss().is_some() {
             break;
         }
-        let again = match outcome {
+        let failure = match outcome {
             Outcome::Arrived(arrival) => {
                 pause = FIRST_PAUSE;
                 core.accepting.hand_over(core, arrival);
                 continue;
             }
-            Outcome::Silence if core.accepting.keep_one() => true,
+            Outcome::Silence if core.accepting.keep_one() => None,
             Outcome::Silence => return,
-            Outcome::Failed(error) => core.accepting.fail(error),
+            Outcome::Failed(error) => Some(error),
         };
-        if !again {
-            break;
-        }
+        // A bridge that goes takes the control socket with it, and that is the better reason.
         core.accepting.pause(core, pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
+        if core.control.loss().is_some() || failure.is_some_and(|error| !core.accepting.fail(error))
+        {
+            break;
+        }
     }
     lock(&core.accepting.state).armed -= 1;
 }

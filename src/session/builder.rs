@@ -122,8 +122,8 @@ impl SessionBuilder {
     /// How many accepts to keep armed once there is a listener, 1 to 64. Default: 8.
     ///
     /// It is how many peers can dial in the same instant: Java I2P refuses, and emissary loses,
-    /// a connection that finds none armed. i2pd needs one and keeps the others waiting, and gets
-    /// one whatever is said here. Each takes a thread with a small stack and a socket.
+    /// a connection that finds none armed. i2pd needs one, keeps the others waiting, and gets one
+    /// whatever is said here. Each takes a thread with a small stack and a socket.
     pub fn armed_accepts(mut self, armed: usize) -> Self {
         self.armed_accepts = armed;
         self
@@ -183,7 +183,7 @@ impl SessionBuilder {
             id,
             key,
             version,
-            accepting: Accepting::new(self.armed_accepts),
+            accepting: Accepting::new(self.armed_on(version)),
             linger: self.linger,
             streamed: AtomicBool::new(false),
         }))
@@ -210,6 +210,15 @@ impl SessionBuilder {
             None => self.options.clone(),
             Some(name) => self.options.clone().nickname(name),
         })
+    }
+
+    /// i2pd 2.45, which mixes up the streams of dials that come at once when several accepts are
+    /// armed, and 2.56 answer 3.1 though 3.3 is asked for.
+    fn armed_on(&self, version: Version) -> usize {
+        match version < Version::V3_2 {
+            true => 1,
+            false => self.armed_accepts,
+        }
     }
 
     /// Before 3.2 there are no quotes, and a value that needs them cannot be said.

@@ -12,7 +12,7 @@ use crate::session::voice::Voice;
 use crate::wire::{Command, Line, Message, read_line};
 
 /// Longest wait for a bridge to hang up after QUIT. Java I2P and emissary do so at once.
-pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Stack of the session's own threads: they hold a line and little else.
 pub(crate) const SMALL_STACK: usize = 128 * 1024;
@@ -115,14 +115,16 @@ impl Control {
         true
     }
 
-    /// Closes the session without waiting for anything.
-    pub(crate) fn close(self: &Arc<Self>) {
-        // Streams first: i2pd tells the far side nothing of a stream whose session is gone.
+    /// Closes the session without waiting for anything: its streams at once, and the session itself
+    /// when `parting` has passed.
+    ///
+    /// i2pd tells the far side of a stream nothing when its session ends right behind it.
+    pub(crate) fn close(self: &Arc<Self>, parting: Duration) {
         if !self.lose(SessionLoss::Closed) {
             return;
         }
         // QUIT makes Java I2P and emissary free id and key at once.
-        if self.voice.say_last(self, &Command::quit()).is_err() {
+        if self.voice.say_last(self, Command::quit(), parting).is_err() {
             self.hang_up();
         }
     }
@@ -133,13 +135,13 @@ impl Control {
             return;
         }
         if time.is_zero() || self.voice.close_after(self, time).is_err() {
-            self.close();
+            self.close(Duration::ZERO);
         }
     }
 
-    /// Waits, for a moment only, until the bridge has hung up too.
-    pub(crate) fn await_farewell(&self) {
-        let deadline = Deadline::after(Some(FAREWELL));
+    /// Waits until the bridge has hung up too, for a moment after `parting` only.
+    pub(crate) fn await_farewell(&self, parting: Duration) {
+        let deadline = Deadline::after(Some(FAREWELL + parting));
         let mut state = lock(&self.state);
         while !state.keeper_gone {
             match wait(&self.changed, state, Phase::WaitClosed, deadline) {

@@ -10,6 +10,10 @@ use crate::session::accepting::Accepting;
 use crate::session::control::Control;
 use crate::version::Version;
 
+/// Time between the end of a session's streams and its own. On i2pd 2.56 a stream that ended less
+/// than a tenth of a second before its session leaves the far side waiting.
+const PARTING: Duration = Duration::from_millis(500);
+
 /// What a session is, for everything that is made from it.
 pub(crate) struct Core {
     pub(crate) bridge: SamBridge,
@@ -30,6 +34,16 @@ impl Core {
             Error::Refused(refusal) if refusal.means_session_lost() => self.gone(refusal),
             error => error,
         }
+    }
+
+    /// Closes the session, and waits until the bridge has let go of it.
+    pub(crate) fn close(&self) {
+        let parting = match self.streamed.load(Ordering::Relaxed) {
+            true => PARTING,
+            false => Duration::ZERO,
+        };
+        self.control.close(parting);
+        self.control.await_farewell(parting);
     }
 
     fn gone(&self, refusal: Refusal) -> Error {

@@ -210,14 +210,14 @@ impl StreamSession {
     }
 
     /// Ends the session now, and everything made from it: its streams first, then the session
-    /// itself. It waits up to 2 s for the bridge to hang up, so that the key is free.
+    /// itself, half a second later if there were any. It waits up to 2 s more for the bridge to hang
+    /// up, so that the key is free.
     ///
     /// What streams have written and the router has not delivered is lost. Calling it again does
     /// nothing. Without it the session ends in the background when the last thing made from it is
     /// dropped, after [`linger`](crate::SessionBuilder::linger).
     pub fn close(&self) {
-        self.core().control.close();
-        self.core().control.await_farewell();
+        self.core().close();
     }
 
     fn core(&self) -> &Arc<Core> {

@@ -34,10 +34,12 @@ pub(crate) struct Voice {
 struct State {
     queue: VecDeque<Command>,
     speaking: bool,
-    /// Nothing is said after what is queued.
+    /// Nothing is said any more, but for a last word.
     hushed: bool,
-    /// QUIT is queued, and the socket is closed behind it.
-    last: bool,
+    /// A last word, and when it is to be said. The socket is closed behind it.
+    last: Option<(Command, Instant)>,
+    /// The last word was said.
+    parting: bool,
     next_beat: Option<Instant>,
     unanswered: bool,
     /// Nobody holds the session any more, and then it is closed.
@@ -78,12 +80,16 @@ impl Voice {
             .map_err(|error| SessionLoss::Io(error.kind()))
     }
 
-    /// Says a last command, and closes the socket behind it.
-    pub(crate) fn say_last(&self, control: &Arc<Control>, command: &Command) -> io::Result<()> {
+    /// Says a last command when this time has passed, and closes the socket behind it.
+    pub(crate) fn say_last(
+        &self,
+        control: &Arc<Control>,
+        command: Command,
+        after: Duration,
+    ) -> io::Result<()> {
         let mut state = lock(&self.state);
-        state.queue.push_back(command.clone());
+        state.last = Some((command, Instant::now() + after));
         state.hushed = true;
-        state.last = true;
         self.ensure_speaking(state, control)
     }
 
@@ -139,7 +145,7 @@ impl Voice {
             if let Some(command) = state.queue.pop_front() {
                 return Next::Say(command);
             }
-            if state.last {
+            if state.parting {
                 return Next::Farewell;
             }
             let until = self.due_at(&mut state, idle_since);
@@ -157,6 +163,9 @@ impl Voice {
 
     /// When there is something to do, if nothing is said before.
     fn due_at(&self, state: &mut State, idle_since: Instant) -> Instant {
+        if let Some((_, at)) = &state.last {
+            return *at;
+        }
         if state.hushed {
             return idle_since;
         }
@@ -172,6 +181,10 @@ impl Voice {
 
     /// The time to wait has run out.
     fn due(&self, state: &mut State) -> Next {
+        if let Some((command, _)) = state.last.take() {
+            state.parting = true;
+            return Next::Say(command);
+        }
         if !state.hushed && state.close_at.is_some_and(|at| at <= Instant::now()) {
             return Next::Close;
         }
@@ -202,13 +215,13 @@ impl Control {
                     continue;
                 }
                 Next::Close => {
-                    self.close();
+                    self.close(Duration::ZERO);
                     continue;
                 }
                 Next::Farewell => {
                     // It fails only where there is no connection any more.
                     let _ = self.socket().shutdown(Shutdown::Write);
-                    self.await_farewell();
+                    self.await_farewell(Duration::ZERO);
                     return self.hang_up();
                 }
                 Next::Leave => return,

@@ -46,6 +46,9 @@ impl<'a> StreamHeader<'a> {
         if message.topic() == "STREAM" {
             return Ok(Self::Status(message));
         }
+        if let Some(malformed) = message.params().find_map(Result::err) {
+            return Err(malformed);
+        }
         let destination = Destination::from_base64(message.topic())
             .map_err(|_| ParseError::new(ParseErrorKind::Value, 0))?;
         Ok(Self::Peer {
@@ -118,6 +121,8 @@ mod tests {
         for bad in [" FROM_PORT=70000", " TO_PORT=x", " TO_PORT=-1", " TO_PORT="] {
             assert_eq!(ports(bad), Err(ParseErrorKind::Value), "{bad}");
         }
+        let open = Err(ParseErrorKind::UnterminatedQuote);
+        assert_eq!(ports(" FROM_PORT=\"5"), open);
     }
 
     #[test]

@@ -7,6 +7,9 @@ const LONGEST_RUN: usize = 25;
 /// Length of a base32 hash, which is public and of use in a message.
 const B32: usize = 52;
 
+/// Length of the label of an encrypted lease set's address with the longest key, of type P521.
+const LONGEST_B33: usize = 220;
+
 /// Text of a bridge made fit for an error message: whatever could be a key is replaced by its
 /// length, control characters by a blank, and what is too long for a message is cut.
 pub(crate) fn redact(text: &str) -> String {
@@ -41,8 +44,11 @@ fn is_key_char(char: char) -> bool {
 }
 
 fn is_b32(word: &str, behind: &str) -> bool {
-    behind.starts_with(".b32.i2p")
-        && word.len() >= B32
+    let Some(behind) = behind.strip_prefix(".b32.i2p") else {
+        return false;
+    };
+    matches!(word.len(), B32 | 56..=LONGEST_B33)
+        && !behind.starts_with(is_key_char)
         && word
             .bytes()
             .all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'))
@@ -76,6 +82,13 @@ mod tests {
     #[test]
     fn a_word_that_only_looks_like_base32_goes() {
         assert_eq!(redact(&"a".repeat(52)), "[52 characters]");
+    }
+
+    #[test]
+    fn a_b32_address_that_goes_on_or_has_no_end_goes() {
+        let label = "a".repeat(52);
+        assert!(!redact(&format!("{label}.b32.i2paaa")).contains(&label));
+        assert!(!redact(&format!("{}.b32.i2p", "a".repeat(300))).contains(&label));
     }
 
     #[test]
