@@ -1,49 +1,66 @@
 //! The routers a behaviour is run on: what each can do, and how to get at it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, mpsc};
 use std::time::Duration;
 
 use i2p_sam::{
-    ConnectOptions, Error, SamBridge, SamListener, SamStream, SessionBuilder, SessionOptions,
-    StreamSession, Version,
+    ConnectOptions, Error, PrivateKey, SamBridge, SamListener, SamStream, SessionBuilder,
+    SessionOptions, StreamSession, Version,
 };
 use i2p_sam_testnet::Testnet;
 
+use crate::i2pd::{I2pd, Installation};
 use crate::suite::{Behaviour, Need};
 
 /// Longer than any single step takes on the slowest router.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
+/// The name every router's address book holds, and the key whose destination it names. The key is
+/// for these tests alone.
+pub(crate) const KNOWN_NAME: &str = "known.i2p";
+const KNOWN_KEY: &str = include_str!("known.key");
+
 /// One kind of router, started when the first behaviour asks for it.
 pub(crate) struct Router {
-    name: &'static str,
-    cannot: &'static [(Need, &'static str)],
+    name: String,
+    kind: Kind,
     network: OnceLock<Network>,
     pair: Mutex<Option<Pair>>,
     ran: AtomicUsize,
     unable: AtomicUsize,
 }
 
-enum Network {
+enum Kind {
+    Embedded,
+    I2pd(Installation),
+}
+
+/// A network that runs.
+pub(crate) enum Network {
     Embedded(Testnet),
+    I2pd(I2pd),
 }
 
-/// Two sessions that reach each other, kept for all behaviours that need no sessions of their own.
-pub(crate) struct Pair {
-    pub(crate) server: StreamSession,
-    pub(crate) listener: SamListener,
-    pub(crate) client: StreamSession,
-}
-
-/// The routers that were found.
-pub(crate) fn all() -> Vec<Arc<Router>> {
-    vec![Arc::new(Router::new("embedded", EMBEDDED_CANNOT))]
-}
-
-/// What was looked for and not found.
-pub(crate) fn missing() -> Vec<String> {
-    Vec::new()
+/// What was looked for: the routers that were found, and the names of those that were not.
+pub(crate) fn all() -> (Vec<Arc<Router>>, Vec<&'static str>) {
+    let mut found = Vec::new();
+    let mut missing = Vec::new();
+    // The slowest first, so that they are not what the others wait for in the end.
+    for (name, installation) in [
+        ("i2pd old", I2pd::find_old()),
+        ("i2pd new", I2pd::find_new()),
+    ] {
+        match installation {
+            Some(installation) => {
+                let name = format!("i2pd {}", installation.version());
+                found.push(Arc::new(Router::new(name, Kind::I2pd(installation))));
+            }
+            None => missing.push(name),
+        }
+    }
+    found.push(Arc::new(Router::new("embedded".to_owned(), Kind::Embedded)));
+    (found, missing)
 }
 
 const EMBEDDED_CANNOT: &[(Need, &str)] = &[
@@ -61,13 +78,28 @@ const EMBEDDED_CANNOT: &[(Need, &str)] = &[
         Need::Refusals,
         "emissary gives no answer to what it does not like",
     ),
+    (Need::Process, "it runs inside this process"),
+];
+
+const I2PD_OLD_CANNOT: &[(Need, &str)] = &[
+    (Need::Ports, "i2pd does not tell ports"),
+    (Need::OwnDial, "i2pd: Can't connect to myself"),
+];
+
+const I2PD_NEW_CANNOT: &[(Need, &str)] = &[
+    (
+        Need::BulkBeforeEnd,
+        "i2pd 2.59 loses the end of a stream that is ended with more than 60 kB under way",
+    ),
+    (Need::Ports, "i2pd does not tell ports"),
+    (Need::OwnDial, "i2pd: Can't connect to myself"),
 ];
 
 impl Router {
-    fn new(name: &'static str, cannot: &'static [(Need, &'static str)]) -> Self {
+    fn new(name: String, kind: Kind) -> Self {
         Self {
             name,
-            cannot,
+            kind,
             network: OnceLock::new(),
             pair: Mutex::new(None),
             ran: AtomicUsize::new(0),
@@ -76,13 +108,18 @@ impl Router {
     }
 
     pub(crate) fn name(&self) -> &str {
-        self.name
+        &self.name
     }
 
     /// Why a behaviour cannot be shown on this router.
     pub(crate) fn cannot(&self, behaviour: &Behaviour) -> Option<&'static str> {
+        let cannot = match &self.kind {
+            Kind::Embedded => EMBEDDED_CANNOT,
+            Kind::I2pd(i2pd) if i2pd.version().starts_with("2.45.") => I2PD_OLD_CANNOT,
+            Kind::I2pd(_) => I2PD_NEW_CANNOT,
+        };
         let lacks = |(need, _): &&(Need, _)| behaviour.needs.contains(need);
-        self.cannot.iter().find(lacks).map(|(_, reason)| *reason)
+        cannot.iter().find(lacks).map(|(_, reason)| *reason)
     }
 
     pub(crate) fn count_run(&self) {
@@ -103,49 +140,46 @@ impl Router {
     }
 
     fn network(&self) -> &Network {
-        self.network
-            .get_or_init(|| Network::Embedded(Testnet::start().expect("the network starts")))
+        self.network.get_or_init(|| self.start())
+    }
+
+    /// A network of the behaviour's own, to be broken.
+    pub(crate) fn start(&self) -> Network {
+        match &self.kind {
+            Kind::Embedded => Network::embedded(),
+            Kind::I2pd(installation) => Network::i2pd(installation),
+        }
     }
 
     pub(crate) fn bridge(&self) -> SamBridge {
-        match self.network() {
-            Network::Embedded(network) => {
-                SamBridge::new(&network.sam_address().to_string()).unwrap()
-            }
-        }
-    }
-
-    /// Makes a name known to the router's address book.
-    pub(crate) fn add_host(&self, name: &str, destination: &i2p_sam::Destination) {
-        match self.network() {
-            Network::Embedded(network) => {
-                network.add_host(name, &destination.to_base64()).unwrap();
-            }
-        }
-    }
-
-    pub(crate) fn options(&self) -> SessionOptions {
-        let options = self.raw_options().iter();
-        options.fold(SessionOptions::new(), |options, (name, value)| {
-            options.option(name, value)
-        })
-    }
-
-    pub(crate) fn builder(&self) -> SessionBuilder {
-        self.bridge().session().options(self.options())
+        self.network().bridge()
     }
 
     /// The options by name, for what the library itself would not say.
     pub(crate) fn raw_options(&self) -> &'static [(&'static str, &'static str)] {
-        match self.network() {
-            Network::Embedded(_) => Testnet::OPTIONS,
-        }
+        self.network().raw_options()
+    }
+
+    pub(crate) fn options(&self) -> SessionOptions {
+        self.network().options()
+    }
+
+    pub(crate) fn builder(&self) -> SessionBuilder {
+        self.network().builder()
     }
 
     /// The version the bridge agrees to when 3.1 to 3.3 are asked for.
     pub(crate) fn version(&self) -> Version {
-        match self.network() {
-            Network::Embedded(_) => Version::V3_2,
+        match &self.kind {
+            Kind::Embedded => Version::V3_2,
+            Kind::I2pd(i2pd)
+                if ["2.45.", "2.56."]
+                    .iter()
+                    .any(|old| i2pd.version().starts_with(old)) =>
+            {
+                Version::V3_1
+            }
+            Kind::I2pd(_) => Version::V3_3,
         }
     }
 
@@ -167,10 +201,79 @@ impl Router {
             *pair = None;
         }
         if pair.is_none() {
-            *pair = Some(Pair::new(self));
+            *pair = Some(Pair::new(self.network()));
         }
         Shared(pair)
     }
+}
+
+impl Network {
+    fn embedded() -> Self {
+        let network = Testnet::start().expect("the network starts");
+        let known = known_key().destination().to_base64();
+        network.add_host(KNOWN_NAME, &known).unwrap();
+        Self::Embedded(network)
+    }
+
+    fn i2pd(installation: &Installation) -> Self {
+        let hosts = format!("{KNOWN_NAME}={}\n", known_key().destination());
+        let router = installation.start_with_hosts(&hosts);
+        Self::I2pd(router.unwrap_or_else(|error| panic!("i2pd does not start: {error}")))
+    }
+
+    pub(crate) fn bridge(&self) -> SamBridge {
+        let address = match self {
+            Self::Embedded(network) => network.sam_address(),
+            Self::I2pd(router) => router.sam_address(),
+        };
+        SamBridge::new(&address.to_string()).unwrap()
+    }
+
+    fn raw_options(&self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Embedded(_) => Testnet::OPTIONS,
+            Self::I2pd(router) => router.session_options(),
+        }
+    }
+
+    fn options(&self) -> SessionOptions {
+        let options = self.raw_options().iter();
+        options.fold(SessionOptions::new(), |options, (name, value)| {
+            options.option(name, value)
+        })
+    }
+
+    pub(crate) fn builder(&self) -> SessionBuilder {
+        self.bridge().session().options(self.options())
+    }
+
+    /// Ends the router as a crash would.
+    pub(crate) fn kill(&mut self) {
+        match self {
+            Self::Embedded(_) => panic!("it runs inside this process"),
+            Self::I2pd(router) => router.kill(),
+        }
+    }
+
+    /// Starts the router again where it was.
+    pub(crate) fn restart(&mut self) {
+        match self {
+            Self::Embedded(_) => panic!("it runs inside this process"),
+            Self::I2pd(router) => router.restart().unwrap(),
+        }
+    }
+}
+
+/// The key whose destination [`KNOWN_NAME`] stands for.
+pub(crate) fn known_key() -> PrivateKey {
+    KNOWN_KEY.trim_end().parse().unwrap()
+}
+
+/// Two sessions that reach each other, kept for all behaviours that need no sessions of their own.
+pub(crate) struct Pair {
+    pub(crate) server: StreamSession,
+    pub(crate) listener: SamListener,
+    pub(crate) client: StreamSession,
 }
 
 /// The shared sessions, while one behaviour has them.
@@ -186,16 +289,19 @@ impl std::ops::Deref for Shared<'_> {
 
 impl Pair {
     /// Two new sessions, between which a first stream has gone.
-    pub(crate) fn new(router: &Router) -> Self {
-        let server = router.session();
-        let listener = server.listener().unwrap();
-        let client = router.session();
+    pub(crate) fn new(network: &Network) -> Self {
+        let (server, client) = std::thread::scope(|scope| {
+            let server = scope.spawn(|| network.builder().stream().unwrap());
+            let client = network.builder().stream().unwrap();
+            (server.join().unwrap(), client)
+        });
         let pair = Self {
+            listener: server.listener().unwrap(),
             server,
-            listener,
             client,
         };
-        drop(pair.dial());
+        let (near, far) = pair.dial();
+        crate::suite::data::greet(&near, &far);
         pair
     }
 
@@ -219,7 +325,7 @@ impl Pair {
 
 /// Makes a session with this key, as soon as the router has let go of it.
 pub(crate) fn eventually_stream(builder: &SessionBuilder) -> StreamSession {
-    let (_hold, clock) = std::sync::mpsc::channel::<()>();
+    let (_hold, clock) = mpsc::channel::<()>();
     for _ in 0..120 {
         match builder.clone().stream() {
             Ok(session) => return session,

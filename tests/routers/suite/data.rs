@@ -57,7 +57,8 @@ pub(crate) fn put(mut stream: &SamStream, bytes: &[u8]) {
 pub(crate) fn rest(mut stream: &SamStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     stream.set_read_timeout(Some(crate::router::LONG)).unwrap();
-    stream.read_to_end(&mut bytes).unwrap();
+    let outcome = stream.read_to_end(&mut bytes);
+    assert!(outcome.is_ok(), "{outcome:?} after {} bytes", bytes.len());
     bytes
 }
 

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use i2p_sam::{Cancel, ConnectOptions, Error, I2pAddr};
 
-use crate::router::{LONG, Router};
+use crate::router::{KNOWN_NAME, LONG, Router, known_key};
 use crate::suite::behaviours;
 use crate::suite::data::{bytes, greet, put, take};
 
 behaviours! {
     a_peer_is_dialled_by_destination [Streams];
     a_peer_is_dialled_by_b32 [Streams];
-    a_peer_is_dialled_by_name [Streams, Names];
+    a_peer_is_dialled_by_name [Streams];
     a_dial_with_ports_arrives [Streams];
     the_ports_of_a_dial_are_told [Streams, Ports];
     the_own_destination_can_be_dialled [Streams, OwnDial];
@@ -46,11 +46,13 @@ fn a_peer_is_dialled_by_b32(router: &Router) {
 }
 
 fn a_peer_is_dialled_by_name(router: &Router) {
+    let server = router.builder().key(&known_key()).stream().unwrap();
+    let listener = server.listener().unwrap();
     let pair = router.pair();
-    router.add_host("server.i2p", pair.server.destination());
-    let near = pair.client.connect("Server.i2p").unwrap();
-    greet(&near, &pair.accept());
-    assert_eq!(near.peer_addr().to_string(), "server.i2p");
+    let near = pair.client.connect("Known.i2p").unwrap();
+    let (far, _) = listener.accept_timeout(LONG).unwrap();
+    greet(&near, &far);
+    assert_eq!(near.peer_addr().to_string(), KNOWN_NAME);
 }
 
 fn a_dial_with_ports_arrives(router: &Router) {

@@ -1,18 +1,23 @@
 //! How streams and sessions end.
 
+use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use i2p_sam::{Error, SessionLoss};
 
 use crate::router::{LONG, Pair, Router};
 use crate::suite::behaviours;
-use crate::suite::data::{bytes, greet, put, rest};
+use crate::suite::data::{bytes, greet, put, rest, take};
 
 behaviours! {
     the_dialler_hangs_up_and_the_other_side_reads_the_end [Streams];
     who_accepted_hangs_up_and_the_other_side_reads_the_end [Streams];
     what_is_written_just_before_the_end_arrives [Streams];
+    bulk_that_is_written_just_before_the_end_arrives [Streams, BulkBeforeEnd];
+    bulk_arrives_when_who_reads_hangs_up_first [Streams];
     what_a_passing_session_says_last_arrives [Streams];
     a_shutdown_ends_the_read_of_a_clone [Streams];
     the_end_of_a_stream_is_no_loss_of_the_session [Streams];
@@ -22,6 +27,8 @@ behaviours! {
     closing_a_session_ends_what_waits_on_it;
     a_closed_session_says_so;
     a_session_can_be_closed_twice;
+    a_killed_router_is_told_to_every_blocked_thread_within_a_second [Streams, Process];
+    the_same_key_serves_again_after_a_restart_of_the_router [Streams, Process];
 }
 
 fn the_dialler_hangs_up_and_the_other_side_reads_the_end(router: &Router) {
@@ -41,15 +48,37 @@ fn who_accepted_hangs_up_and_the_other_side_reads_the_end(router: &Router) {
 fn what_is_written_just_before_the_end_arrives(router: &Router) {
     let (near, far) = router.pair().dial();
     greet(&near, &far);
+    let last = bytes(20_000, 3);
+    put(&far, &last);
+    drop(far);
+    assert_eq!(rest(&near), last);
+}
+
+fn bulk_that_is_written_just_before_the_end_arrives(router: &Router) {
+    let (near, far) = router.pair().dial();
+    greet(&near, &far);
     let last = bytes(200_000, 3);
     put(&far, &last);
     drop(far);
     assert_eq!(rest(&near), last);
 }
 
+fn bulk_arrives_when_who_reads_hangs_up_first(router: &Router) {
+    let (near, far) = router.pair().dial();
+    let last = bytes(500_000, 6);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            put(&far, &last);
+            assert!(rest(&far).is_empty());
+        });
+        assert_eq!(take(&near, last.len()), last);
+        drop(near);
+    });
+}
+
 fn what_a_passing_session_says_last_arrives(router: &Router) {
     let pair = router.pair();
-    let last = bytes(50_000, 4);
+    let last = bytes(20_000, 4);
     put(
         &router.session().connect(pair.server.destination()).unwrap(),
         &last,
@@ -96,7 +125,8 @@ fn a_listener_lives_on_when_its_session_was_dropped(router: &Router) {
 }
 
 fn closing_a_session_ends_its_streams_on_both_sides(router: &Router) {
-    let pair = Pair::new(router);
+    let network = router.start();
+    let pair = Pair::new(&network);
     let (near, far) = pair.dial();
     greet(&near, &far);
     pair.server.close();
@@ -137,4 +167,90 @@ fn a_session_can_be_closed_twice(router: &Router) {
     session.close();
     session.clone().close();
     assert_eq!(session.closed(), Some(SessionLoss::Closed));
+}
+
+/// What hangs, or not, when a router is gone in an instant.
+fn a_killed_router_is_told_to_every_blocked_thread_within_a_second(router: &Router) {
+    let mut network = router.start();
+    let pair = Pair::new(&network);
+    let (near, far) = pair.dial();
+    let (told, tells) = mpsc::channel();
+    let tell = |what: &'static str, loss: Option<SessionLoss>| {
+        told.send((what, loss, Instant::now())).unwrap();
+    };
+    let tell = &tell;
+    let (killed, told) = thread::scope(|scope| {
+        for _ in 0..3 {
+            let listener = &pair.listener;
+            scope.spawn(move || {
+                let error = listener.accept().map(drop).unwrap_err();
+                tell("accept", loss(error));
+            });
+        }
+        scope.spawn(|| {
+            let loss = pair.server.wait_closed(Some(LONG));
+            tell("wait_closed", loss.ok());
+        });
+        scope.spawn(|| {
+            let _ = (&near).read(&mut [0; 1]);
+            let loss = pair.client.wait_closed(Some(LONG));
+            tell("read", loss.ok());
+        });
+        scope.spawn(|| {
+            // A write blocks when nobody reads on the other side.
+            let piece = [0; 64 * 1024];
+            while (&far).write_all(&piece).is_ok() {}
+            tell("write", pair.server.wait_closed(Some(LONG)).ok());
+        });
+        let killed = Instant::now();
+        network.kill();
+        let told: Vec<_> = (0..6).map(|_| tells.recv_timeout(LONG).unwrap()).collect();
+        (killed, told)
+    });
+    for (what, loss, at) in told {
+        assert!(
+            matches!(loss, Some(SessionLoss::BridgeGone | SessionLoss::Io(_))),
+            "{what}: {loss:?}"
+        );
+        assert!(
+            at < killed + Duration::from_secs(1),
+            "{what}: {:?}",
+            at - killed
+        );
+    }
+    assert!(near.session_error().is_some());
+    let again = pair.client.connect(pair.server.destination());
+    assert!(again.unwrap_err().is_session_lost());
+}
+
+fn loss(error: Error) -> Option<SessionLoss> {
+    match error {
+        Error::SessionLost(loss) => Some(loss),
+        error => panic!("{error}"),
+    }
+}
+
+fn the_same_key_serves_again_after_a_restart_of_the_router(router: &Router) {
+    let mut network = router.start();
+    let before = network.builder().stream().unwrap();
+    let builder = network.builder().key(before.private_key());
+    network.kill();
+    let gone = before.wait_closed(Some(LONG)).unwrap();
+    assert!(
+        matches!(gone, SessionLoss::BridgeGone | SessionLoss::Io(_)),
+        "{gone:?}"
+    );
+    let refused = builder.clone().stream().unwrap_err();
+    assert!(matches!(refused, Error::Unreachable { .. }), "{refused}");
+    network.restart();
+    let (server, client) = thread::scope(|scope| {
+        let client = scope.spawn(|| network.builder().stream().unwrap());
+        (builder.stream().unwrap(), client.join().unwrap())
+    });
+    assert_eq!(server.destination(), before.destination());
+    let listener = server.listener().unwrap();
+    let near = client.connect(server.destination()).unwrap();
+    let (far, peer) = listener.accept_timeout(LONG).unwrap();
+    assert_eq!(peer.destination(), Some(client.destination()));
+    greet(&near, &far);
 }

@@ -2,13 +2,13 @@
 
 use i2p_sam::{Error, I2pAddr};
 
-use crate::router::Router;
+use crate::router::{KNOWN_NAME, Router, known_key};
 use crate::suite::behaviours;
 
 behaviours! {
     the_own_address_is_known;
     a_full_destination_is_its_own_answer;
-    a_known_name_is_found [Names, SessionlessLookup];
+    a_known_name_is_found [SessionlessLookup];
     a_known_b32_is_found [SessionlessLookup];
     an_unknown_name_is_the_peers_fault;
     an_unknown_b32_is_the_peers_fault;
@@ -27,10 +27,8 @@ fn a_full_destination_is_its_own_answer(router: &Router) {
 }
 
 fn a_known_name_is_found(router: &Router) {
-    let pair = router.pair();
-    router.add_host("known.i2p", pair.server.destination());
-    let found = router.bridge().lookup("known.i2p:80");
-    assert_eq!(&found.unwrap(), pair.server.destination());
+    let found = router.bridge().lookup((KNOWN_NAME, 80));
+    assert_eq!(&found.unwrap(), known_key().destination());
 }
 
 fn a_known_b32_is_found(router: &Router) {

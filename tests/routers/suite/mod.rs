@@ -1,7 +1,7 @@
 //! What must hold on every router that can do it.
 
 mod accepting;
-mod data;
+pub(crate) mod data;
 mod dialling;
 mod endings;
 mod keys;
@@ -24,8 +24,6 @@ pub(crate) struct Behaviour {
 pub(crate) enum Need {
     /// Streams between two sessions of one router.
     Streams,
-    /// Names of an address book that a test can write.
-    Names,
     /// I2CP ports, told to the accepting side.
     Ports,
     /// Dialling the own destination.
@@ -34,6 +32,10 @@ pub(crate) enum Need {
     OtherSignatures,
     /// Finding a destination by its b32 without a session.
     SessionlessLookup,
+    /// A process of its own, that can be killed.
+    Process,
+    /// Delivering more than some kilobytes behind the end of a stream.
+    BulkBeforeEnd,
     /// An answer to what is refused, rather than silence.
     Refusals,
 }
