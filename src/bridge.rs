@@ -12,7 +12,7 @@ use crate::interrupts::Interrupts;
 use crate::session::SessionBuilder;
 use crate::stream::SamStream;
 use crate::version::Version;
-use crate::wire::{Command, ParseError, ParseErrorKind};
+use crate::wire::{Command, ParseError, ParseErrorKind, redact};
 
 /// The environment variable that names the bridge where the program does not.
 const ADDRESS_VARIABLE: &str = "I2P_SAM_ADDRESS";
@@ -246,6 +246,14 @@ impl Config {
         let credentials = self.credentials.as_ref().map(|(u, p)| (&**u, &**p));
         Ok(Command::hello(min, max, credentials)?)
     }
+
+    /// An error of the greeting, without the password that the bridge was told in it.
+    pub(crate) fn conceal(&self, error: Error) -> Error {
+        match (error, &self.credentials) {
+            (Error::Refused(refusal), Some((_, password))) => refusal.without(password).into(),
+            (error, _) => error,
+        }
+    }
 }
 
 /// A deadline for each phase; `None` waits for ever.
@@ -422,8 +430,8 @@ impl SamBridgeBuilder {
 impl fmt::Debug for SamBridgeBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SamBridgeBuilder")
-            .field("address", &self.address)
-            .field("udp_address", &self.udp_address)
+            .field("address", &self.address.as_deref().map(redact))
+            .field("udp_address", &self.udp_address.as_deref().map(redact))
             .field("versions", &self.versions)
             .field("strict_versions", &self.strict_versions)
             .field("timeouts", &self.timeouts)

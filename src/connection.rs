@@ -49,7 +49,9 @@ impl Connection {
     fn hello(&mut self, config: &Config) -> Result<(), Error> {
         let deadline = Deadline::after(config.timeouts.hello);
         let hello = config.hello()?;
-        let reply = self.request(&hello, Phase::Hello, deadline)?;
+        let reply = self
+            .request(&hello, Phase::Hello, deadline)
+            .map_err(|error| config.conceal(error))?;
         let offered: Version = value(&reply, "VERSION", Phase::Hello)?
             .parse()
             .map_err(|error| Error::protocol(Phase::Hello, error))?;

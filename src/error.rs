@@ -269,6 +269,16 @@ impl Refusal {
         self.explanation.as_deref()
     }
 
+    /// The same refusal, should the bridge have repeated this word in it.
+    pub(crate) fn without(mut self, secret: &str) -> Self {
+        let cut = |text: &str| text.replace(secret, "[password]").into();
+        self.explanation = self.explanation.as_deref().map(cut);
+        if let ResultCode::Other(word) = &self.code {
+            self.code = ResultCode::Other(cut(word));
+        }
+        self
+    }
+
     /// Whether the bridge speaks of a session it does not have, in one of the ways it says so.
     ///
     /// Java I2P answers `I2P_ERROR` and "Session is closed" when the router behind it is gone,

@@ -15,7 +15,9 @@ use crate::session::id::unguessable;
 use crate::session::options::SessionOptions;
 use crate::session::stream::StreamSession;
 use crate::version::Version;
-use crate::wire::{Command, CommandError, CommandFault, ParseError, ParseErrorKind, needs_quotes};
+use crate::wire::{
+    Command, CommandError, CommandFault, ParseError, ParseErrorKind, needs_quotes, redact,
+};
 
 /// Accepts that are armed at once where the router serves several.
 const ARMED_ACCEPTS: usize = 8;
@@ -257,7 +259,7 @@ impl fmt::Debug for SessionBuilder {
             Identity::Key(key) => shown.field("destination", key.destination()),
         };
         shown
-            .field("nickname", &self.nickname)
+            .field("nickname", &self.nickname.as_deref().map(redact))
             .field("options", &self.options)
             .field("heartbeat", &self.heartbeat)
             .finish_non_exhaustive()

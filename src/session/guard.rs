@@ -44,6 +44,7 @@ impl Core {
         };
         self.control.close(parting);
         self.control.await_farewell(parting);
+        self.control.hang_up();
     }
 
     fn gone(&self, refusal: Refusal) -> Error {

@@ -88,7 +88,7 @@ impl Voice {
         after: Duration,
     ) -> io::Result<()> {
         let mut state = lock(&self.state);
-        state.last = Some((command, Instant::now() + after));
+        state.last = Some((command, from_now(after)));
         state.hushed = true;
         self.ensure_speaking(state, control)
     }
@@ -96,7 +96,7 @@ impl Voice {
     /// Closes the session when this time has passed.
     pub(crate) fn close_after(&self, control: &Arc<Control>, time: Duration) -> io::Result<()> {
         let mut state = lock(&self.state);
-        state.close_at = Some(Instant::now() + time);
+        state.close_at = Some(from_now(time));
         self.ensure_speaking(state, control)
     }
 
@@ -171,7 +171,7 @@ impl Voice {
         }
         let beat = self
             .heartbeat
-            .map(|interval| *state.next_beat.get_or_insert(idle_since + interval));
+            .map(|interval| *state.next_beat.get_or_insert_with(|| from_now(interval)));
         match (beat, state.close_at) {
             (Some(beat), Some(close)) => beat.min(close),
             (Some(at), None) | (None, Some(at)) => at,
@@ -196,9 +196,16 @@ impl Voice {
             return Next::Dead(interval);
         }
         state.unanswered = true;
-        state.next_beat = Some(Instant::now() + interval);
+        state.next_beat = Some(from_now(interval));
         Next::Beat
     }
+}
+
+/// A time that the clock cannot hold is far enough away.
+fn from_now(time: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
+    Instant::now() + time.min(FAR)
 }
 
 impl Control {
@@ -227,11 +234,15 @@ impl Control {
                 Next::Leave => return,
             };
             if let Err(error) = outcome {
-                self.lose(match error {
+                let first = self.lose(match error {
                     Error::UnexpectedEof { .. } => SessionLoss::BridgeGone,
                     Error::Io { source, .. } => SessionLoss::Io(source.kind()),
                     _ => SessionLoss::Garbled,
                 });
+                // We closed it, and the bridge does not even take our last word.
+                if !first {
+                    return self.hang_up();
+                }
             }
         }
     }

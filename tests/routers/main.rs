@@ -16,7 +16,7 @@ use router::Router;
 use suite::Behaviour;
 
 /// Behaviours wait for routers more than they work.
-const THREADS: usize = 8;
+const THREADS: usize = 16;
 
 fn main() -> ExitCode {
     let mut args = Arguments::from_args();

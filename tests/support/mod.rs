@@ -223,6 +223,7 @@ impl Visit {
 
     /// Says back what comes, until the client hangs up.
     pub fn echo(&mut self) {
+        self.set_nodelay();
         let mut bytes = [0; 1024];
         while let Ok(read @ 1..) = self.socket.read(&mut bytes) {
             self.write(&bytes[..read]);

@@ -1,0 +1,785 @@
+//! Nothing that can be shown holds a byte of a private key, a password, or a session's id: not
+//! even when the bridge repeats them, or a user puts a key where it does not belong.
+
+mod support;
+
+use std::any::type_name;
+use std::collections::{BTreeSet, HashSet};
+use std::error::Error as StdError;
+use std::fmt::{Debug, Display};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::mpsc;
+
+use i2p_sam::wire::{Command, Line, Message, StreamHeader};
+use i2p_sam::{
+    B32, B33, Cancel, ConnectOptions, Destination, EncryptionType, Error, Host, HostName, I2pAddr,
+    InactivityAction, LeaseSetAuth, LeaseSetType, LimitAction, MessageReliability, Phase,
+    PrivateKey, ResultCode, SamBridge, SessionLoss, SessionOptions, SignatureType,
+    StreamingProfile, Version,
+};
+use support::{LONG, ScriptedBridge, Stage, field, key};
+
+const USER: &str = "operator-of-the-router";
+const PASSWORD: &str = "Correct-Horse-Battery";
+const B33_TEXT: &str = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p";
+
+/// Shortest run of a secret's characters that counts as a leak.
+const RUN: usize = 8;
+
+/// Shows things, and looks for secrets in what it sees.
+#[derive(Default)]
+struct Watcher {
+    runs: HashSet<Vec<u8>>,
+    types: BTreeSet<String>,
+}
+
+impl Watcher {
+    fn new() -> Self {
+        let mut watcher = Self::default();
+        watcher.guard_key(&key(7));
+        watcher.guard(USER);
+        watcher.guard(PASSWORD);
+        watcher
+    }
+
+    fn guard(&mut self, secret: &str) {
+        let runs = secret.as_bytes().windows(RUN);
+        let telling = runs.filter(|run| run.iter().any(|byte| *byte != run[0]));
+        self.runs.extend(telling.map(<[u8]>::to_vec));
+    }
+
+    /// The private part of a key: as base64 of either alphabet, and as bytes in decimal and hex.
+    fn guard_key(&mut self, key: &PrivateKey) {
+        let public = key.destination().as_bytes().len();
+        let base64 = key.expose_base64();
+        let secret = &base64[(public * 8).div_ceil(6)..];
+        self.guard(secret);
+        self.guard(&secret.replace('-', "+").replace('~', "/"));
+        for bytes in key.expose_bytes()[public..].windows(4) {
+            if bytes.iter().all(|byte| *byte == bytes[0]) {
+                continue;
+            }
+            let hex = |byte: &u8| format!("{byte:02x}");
+            let hex: String = bytes.iter().map(hex).collect();
+            self.guard(&hex);
+            self.guard(&hex.to_uppercase());
+        }
+    }
+
+    fn look_at(&mut self, shown: &str) {
+        for run in shown.as_bytes().windows(RUN) {
+            if self.runs.contains(run) {
+                let run = String::from_utf8_lossy(run);
+                panic!("{run:?} of a secret stands in {shown:?}");
+            }
+        }
+    }
+
+    fn note<T: ?Sized>(&mut self) {
+        let name = type_name::<T>();
+        let path = name.split('<').next().unwrap_or(name);
+        let word = path.rsplit("::").next().unwrap_or(path);
+        self.types.insert(word.to_owned());
+    }
+
+    fn debug<T: Debug>(&mut self, value: &T) {
+        self.note::<T>();
+        self.look_at(&format!("{value:?}"));
+        self.look_at(&format!("{value:#?}"));
+    }
+
+    fn display<T: Debug + Display>(&mut self, value: &T) {
+        self.debug(value);
+        self.look_at(&value.to_string());
+    }
+
+    /// An error, and everything behind it.
+    fn error<T: StdError + 'static>(&mut self, error: &T) {
+        self.display(error);
+        let mut source = error.source();
+        while let Some(error) = source {
+            self.look_at(&format!("{error} {error:?} {error:#?}"));
+            source = error.source();
+        }
+    }
+
+    /// An error of ours, its parts, and what becomes of it as an `io::Error`.
+    fn failure(&mut self, error: Error) {
+        self.error(&error);
+        match &error {
+            Error::Refused(refusal) => {
+                self.error(refusal);
+                self.display(refusal.code());
+                self.debug(&refusal.explanation().map(str::to_owned));
+            }
+            Error::SessionLost(loss) => self.error(loss),
+            Error::Protocol { source, .. } => self.error(source),
+            Error::Command(error) => self.error(error),
+            Error::Address(error) => self.error(error),
+            Error::Key(error) => self.error(error),
+            Error::KeyFile(error) => self.error(error),
+            _ => {}
+        }
+        self.error(&io::Error::from(error));
+    }
+}
+
+/// Every way to spoil a key: cut short, too long, with a wrong character, doubled.
+fn spoilt(text: &str) -> Vec<String> {
+    let mut spoilt: Vec<_> = (0..text.len()).map(|len| text[..len].to_owned()).collect();
+    spoilt.push(format!("{text}A"));
+    spoilt.push(format!("{text}\n"));
+    spoilt.push(format!("{text}{text}"));
+    for at in [0, 400, 530, 600, 907] {
+        for wrong in ["!", "+", "=", " ", "\u{e9}"] {
+            let mut text = text.to_owned();
+            text.replace_range(at..=at, wrong);
+            spoilt.push(text);
+        }
+    }
+    spoilt
+}
+
+/// A key that signs with a transient one.
+fn offline_key() -> PrivateKey {
+    let key = key(7);
+    let mut bytes = key.expose_bytes()[..391 + 256].to_vec();
+    bytes.extend([0; 32]);
+    bytes.extend([0x70, 0, 0, 1, 0, 7]);
+    bytes.extend((0..128_u8).map(|n| n.wrapping_mul(37) ^ 0x5a));
+    PrivateKey::from_bytes(&bytes).unwrap()
+}
+
+fn keys_and_addresses(watcher: &mut Watcher) {
+    let key = key(7);
+    let offline = offline_key();
+    watcher.guard_key(&offline);
+    watcher.debug(&key);
+    watcher.debug(&offline);
+    watcher.debug(&offline.offline_signature().unwrap());
+    watcher.display(&key.signature_type());
+    watcher.display(key.destination());
+    let addr = I2pAddr::from(key.destination()).with_port(80);
+    watcher.display(&addr);
+    watcher.display(addr.host());
+    watcher.display(&B32::from(key.destination()));
+    watcher.display(&B33_TEXT.parse::<B33>().unwrap());
+    watcher.display(&"stats.i2p".parse::<HostName>().unwrap());
+}
+
+fn keys_that_cannot_be_read(watcher: &mut Watcher) {
+    let key = key(7);
+    for text in spoilt(&key.expose_base64()) {
+        if let Err(error) = PrivateKey::from_base64(&text) {
+            watcher.error(&error);
+        }
+    }
+    let bytes = key.expose_bytes();
+    let longer = [bytes, &bytes[500..]].concat();
+    for len in (0..longer.len()).filter(|len| *len != bytes.len()) {
+        let error = PrivateKey::from_bytes(&longer[..len]).unwrap_err();
+        watcher.error(&error);
+    }
+}
+
+/// A key that was pasted where an address belongs.
+fn keys_taken_for_addresses(watcher: &mut Watcher) {
+    let key = key(7).expose_base64();
+    let secret = &key[522..];
+    let mut texts = spoilt(&key);
+    for part in [&key, secret, &secret[..60], &secret[..52], &secret[..40]] {
+        for behind in ["", ":80", ":99999", ".i2p", ".b32.i2p", " .i2p"] {
+            texts.push(format!("{part}{behind}"));
+        }
+    }
+    texts.push(format!("a.i2p:{key}"));
+    // A host name can look like anything, so what is one is not an error and may be shown.
+    for text in &texts {
+        let errors = [
+            text.parse::<I2pAddr>().err(),
+            text.parse::<Host>().err(),
+            text.parse::<HostName>().err(),
+            text.parse::<Destination>().err(),
+            text.parse::<B32>().err(),
+            text.parse::<B33>().err(),
+        ];
+        for error in errors.into_iter().flatten() {
+            watcher.error(&error);
+        }
+        if let Err(error) = SamBridge::new(text) {
+            watcher.failure(error);
+        }
+        if let Err(error) = text.parse::<Version>() {
+            watcher.error(&error);
+        }
+    }
+    let bridge = ScriptedBridge::start(|_| {}).bridge();
+    let error = bridge.lookup(&key).unwrap_err();
+    watcher.failure(error);
+}
+
+/// A folder of its own for one test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let name = format!("secrets-{name}-{}", std::process::id());
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, content).unwrap();
+        close_to_others(&path);
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(unix)]
+fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn close_to_others(path: &Path) {
+    #[cfg(unix)]
+    set_mode(path, 0o600);
+    #[cfg(not(unix))]
+    let _ = path;
+}
+
+fn key_files(watcher: &mut Watcher) {
+    let folder = Folder::new("files");
+    let (bytes, text) = (key(7).expose_bytes().to_vec(), key(7).expose_base64());
+    let cut = folder.file("cut", &bytes[..600]);
+    let cut_text = folder.file("cut-text", &text.as_bytes()[..700]);
+    let long = folder.file("long", &[&bytes[..], b"and more"].concat());
+    let long_text = folder.file("long-text", format!("{text}{text}").as_bytes());
+    let spoilt = folder.file(
+        "spoilt",
+        text.replacen(&text[600..604], "+/!?", 1).as_bytes(),
+    );
+    let private_only = folder.file("private-only", &bytes[391..]);
+    let too_large = folder.file("too-large", text.repeat(100).as_bytes());
+    let empty = folder.file("empty", b"");
+    let missing = folder.0.join("missing");
+    for path in [
+        &cut,
+        &cut_text,
+        &long,
+        &long_text,
+        &spoilt,
+        &private_only,
+        &too_large,
+        &empty,
+        &missing,
+        &folder.0,
+    ] {
+        let error = PrivateKey::load(path).unwrap_err();
+        watcher.error(&error);
+        watcher.failure(error.into());
+    }
+    let other = folder.file("other", &bytes);
+    watcher.error(&key(6).save(&other).unwrap_err());
+    watcher.error(&key(7).save(&cut).unwrap_err());
+    #[cfg(unix)]
+    {
+        set_mode(&other, 0o644);
+        watcher.error(&PrivateKey::load(&other).unwrap_err());
+        watcher.error(&key(7).save(&other).unwrap_err());
+    }
+    let unsaved = PrivateKey::load_or_generate(missing.join("further"), || Ok::<_, Error>(key(7)));
+    watcher.failure(unsaved.unwrap_err());
+}
+
+/// Lines of a bridge that hold this in every place there is.
+fn lines_with(secret: &str) -> Vec<String> {
+    let half = &secret[..secret.len() / 2];
+    [
+        format!("SESSION STATUS RESULT=I2P_ERROR MESSAGE={secret}"),
+        format!("SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"bad key {secret}, sorry\""),
+        format!("SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"\\\"{secret}\\\"\""),
+        format!("SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"'{secret}'\\\\\" {secret}=x"),
+        format!("SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"{secret}.b32.i2p\""),
+        format!("SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"{secret}"),
+        format!("SESSION STATUS RESULT=INVALID_KEY NAME={secret} DESTINATION={secret}"),
+        format!("SESSION STATUS RESULT={secret}"),
+        format!("SESSION STATUS RESULT=\"{secret}\""),
+        format!("SESSION STATUS RESULT=\"no {secret}.b32.i2p\""),
+        format!("SESSION STATUS RESULT=OK DESTINATION={secret}A"),
+        format!("SESSION STATUS RESULT=OK DESTINATION={half}"),
+        format!("SESSION STATUS RESULT=OK DESTINATION=\"{half}"),
+        format!("SESSION STATUS RESULT=OK DESTINATION={half} {half}"),
+        format!("SESSION STATUS {secret}=OK"),
+        format!("SESSION {secret} RESULT=NO"),
+        format!("SESSION {secret}"),
+        format!("{secret} STATUS RESULT=NO"),
+        format!("{secret}=1"),
+        secret.to_owned(),
+        format!("STREAM STATUS RESULT=I2P_ERROR MESSAGE=\"Session is closed {secret}\""),
+        format!("STREAM STATUS RESULT=INVALID_ID MESSAGE={secret}"),
+        format!("HELLO REPLY RESULT=OK VERSION={secret}"),
+        format!("NAMING REPLY RESULT=OK NAME={secret} VALUE={secret}"),
+        format!("NAMING REPLY RESULT=KEY_NOT_FOUND NAME={secret} MESSAGE={secret}"),
+        format!("DEST REPLY PUB={secret} PRIV={half}"),
+        format!("DEST REPLY PUB={half} PRIV={secret}"),
+        format!("DEST REPLY RESULT=I2P_ERROR PUB={half} MESSAGE={secret}"),
+    ]
+    .into()
+}
+
+fn lines_of_the_wire(watcher: &mut Watcher) {
+    let key = key(7).expose_base64();
+    let pings = [format!("PING {key}"), format!("PONG {key}")];
+    for line in lines_with(&key).iter().chain(&pings) {
+        let message = Message::parse(line.as_bytes()).unwrap();
+        watcher.debug(&message);
+        watcher.debug(&message.result());
+        watcher.debug(&message.explanation());
+        watcher.debug(&message.params());
+        for param in message.params() {
+            match param {
+                Ok(param) => {
+                    watcher.debug(&param);
+                    watcher.debug(&param.value());
+                    if let Some(value) = param.value() {
+                        watcher.debug(&value);
+                    }
+                }
+                Err(error) => {
+                    watcher.error(&error);
+                    watcher.display(&error.kind());
+                }
+            }
+        }
+        match StreamHeader::parse(line.as_bytes()) {
+            Ok(header) => watcher.debug(&header),
+            Err(error) => watcher.error(&error),
+        }
+    }
+    let invalid = [key.as_bytes(), b"\xff"].concat();
+    watcher.error(&Message::parse(&invalid).unwrap_err());
+    watcher.debug(&Line::Complete);
+}
+
+fn commands_of_the_wire(watcher: &mut Watcher) {
+    let key = key(7).expose_base64();
+    let create = || Command::new("SESSION", "CREATE");
+    let hello = Command::hello(Version::V3_1, Version::V3_3, Some((USER, PASSWORD)));
+    for command in [
+        create().pair("DESTINATION", &key),
+        create().pair(key.trim_end_matches('='), "1"),
+        create().pair("ID", &format!("\"{key} ")),
+        Command::stream_accept(&key),
+        Command::stream_connect(&key, &key, Some(1), None),
+        Command::naming_lookup(&key),
+        Command::ping(&key),
+        Command::pong(&key),
+        hello,
+    ] {
+        watcher.debug(&command.unwrap());
+    }
+    let spoilt = format!("{key}\n");
+    for command in [
+        create().pair(&spoilt, "1"),
+        create().pair("DESTINATION", &spoilt),
+        create().pair(&key, &spoilt),
+        create().pair(&key, ""),
+        create().pair(&key.repeat(10), "1"),
+        create().pair(&key, &key.repeat(10)),
+        Command::ping(&spoilt),
+        Command::hello(
+            Version::V3_1,
+            Version::V3_3,
+            Some((USER, &format!("{PASSWORD}\0"))),
+        ),
+    ] {
+        let error = command.unwrap_err();
+        watcher.error(&error);
+        watcher.display(&error.fault());
+    }
+}
+
+fn bridge_with_credentials(scripted: &ScriptedBridge) -> SamBridge {
+    SamBridge::builder()
+        .address(scripted.address().to_string())
+        .credentials(USER, PASSWORD)
+        .build()
+        .unwrap()
+}
+
+fn what_a_program_holds(watcher: &mut Watcher) {
+    let (call, calls) = mpsc::channel::<()>();
+    let calls = Mutex::new(calls);
+    let scripted = ScriptedBridge::router(move |visit, stage| match stage {
+        Stage::Session => visit.until_quit(),
+        Stage::Accept => {
+            if calls.lock().unwrap().recv().is_ok() {
+                visit.say(&format!("{}\n", key(1).destination()));
+                visit.rest();
+            }
+        }
+        Stage::Command(_) => {
+            visit.say("STREAM STATUS RESULT=OK\n");
+            visit.rest();
+        }
+    });
+    let builder = SamBridge::builder().credentials(USER, PASSWORD);
+    watcher.debug(&builder);
+    let bridge = bridge_with_credentials(&scripted);
+    watcher.debug(&bridge);
+    watcher.display(&bridge.version().unwrap());
+
+    let secret = key(7).expose_base64();
+    let options = SessionOptions::new()
+        .option("i2cp.leaseSetPrivKey", &secret[522..600])
+        .lease_set_secret(&secret[600..640])
+        .i2cp_password(PASSWORD);
+    watcher.debug(&options);
+    // One that cannot be said is remembered.
+    watcher.debug(&options.clone().option("i2cp.leaseSetSecret", &secret));
+    watcher.debug(&options.clone().option(&secret, "1"));
+    watcher.debug(&options.clone().option(&secret[522..600], "1\n"));
+    watcher.debug(&options.clone().lease_set_client_psk("joe", &secret));
+    let session_builder = bridge
+        .session()
+        .key(&key(7))
+        .options(options)
+        .armed_accepts(1);
+    watcher.debug(&session_builder);
+    let refused = session_builder.clone().option("x", &secret).stream();
+    watcher.failure(refused.unwrap_err());
+
+    let session = session_builder.stream().unwrap();
+    watcher.guard(session.id());
+    watcher.debug(&session);
+    watcher.debug(&session.guard());
+    watcher.debug(session.private_key());
+    let listener = session.listener().unwrap();
+    watcher.debug(&listener);
+    watcher.debug(&listener.incoming());
+    call.send(()).unwrap();
+    let (accepted, peer) = listener.accept_timeout(LONG).unwrap();
+    watcher.debug(&accepted);
+    watcher.display(&peer);
+    watcher.debug(&session.connect("peer.i2p:80").unwrap());
+    watcher.debug(&ConnectOptions::new().from_port(1));
+    watcher.debug(&Cancel::new());
+    session.close();
+    watcher.debug(&session);
+    watcher.failure(session.connect("peer.i2p").unwrap_err());
+}
+
+/// What holds no text of anybody's, or only what is public.
+fn plain_words(watcher: &mut Watcher) {
+    watcher.display(&Phase::Hello);
+    watcher.display(&ResultCode::InvalidId);
+    watcher.error(&SessionLoss::Garbled);
+    watcher.debug(&EncryptionType::EciesX25519);
+    watcher.debug(&LeaseSetType::Encrypted);
+    watcher.debug(&LeaseSetAuth::Psk);
+    watcher.debug(&StreamingProfile::Bulk);
+    watcher.debug(&InactivityAction::SendAck);
+    watcher.debug(&LimitAction::Text("too many".to_owned()));
+    watcher.debug(&MessageReliability::BestEffort);
+}
+
+/// Calls in front of a bridge that answers each command but a session's with `line`.
+fn failures_of_calls(watcher: &mut Watcher, line: &str) {
+    let reply = format!("{line}\n");
+    let scripted = ScriptedBridge::start(move |visit| {
+        visit.greet();
+        let Some(command) = visit.line() else { return };
+        if visit.number == 0 {
+            visit.make_session(&command);
+            visit.until_quit();
+        } else {
+            visit.say(&reply);
+        }
+    });
+    let bridge = bridge_with_credentials(&scripted);
+    let session = bridge.session().key(&key(7)).armed_accepts(1);
+    let session = session.stream().unwrap();
+    let calls = [
+        bridge.generate(SignatureType::Ed25519).err(),
+        bridge.lookup("peer.i2p").err(),
+        bridge.session().key(&key(7)).stream().err(),
+        bridge.session().stream().err(),
+        session.listener().err(),
+        session.connect("peer.i2p").err(),
+    ];
+    let errors: Vec<_> = calls.into_iter().flatten().collect();
+    assert!(errors.len() >= 4, "{line}: {errors:?}");
+    for error in errors {
+        watcher.failure(error);
+    }
+    watcher.debug(&session);
+    watcher.debug(&session.closed());
+}
+
+fn replies_that_repeat_the_key(watcher: &mut Watcher) {
+    for line in lines_with(&key(7).expose_base64()) {
+        failures_of_calls(watcher, &line);
+    }
+}
+
+fn greetings_that_repeat_the_key(watcher: &mut Watcher) {
+    for line in lines_with(&key(7).expose_base64()) {
+        let scripted = ScriptedBridge::start(move |visit| {
+            visit.line();
+            visit.say(&format!("{line}\n"));
+        });
+        let error = scripted.bridge().version().unwrap_err();
+        watcher.failure(error);
+    }
+}
+
+fn control_lines_that_repeat_the_key(watcher: &mut Watcher) {
+    let key_text = key(7).expose_base64();
+    let mut lines = lines_with(&key_text);
+    lines.push(format!("PING {key_text}"));
+    lines.push(key_text.repeat(100));
+    for line in lines {
+        let scripted = ScriptedBridge::router(move |visit, stage| {
+            if let Stage::Session = stage {
+                visit.say(&format!("{line}\n"));
+            }
+        });
+        let session = scripted.bridge().session().key(&key(7)).stream().unwrap();
+        let loss = session.wait_closed(Some(LONG)).unwrap();
+        watcher.guard(session.id());
+        watcher.error(&loss);
+        watcher.debug(&session);
+        watcher.failure(session.connect("peer.i2p").unwrap_err());
+        watcher.failure(session.listener().unwrap_err());
+    }
+}
+
+fn accepts_that_repeat_the_key(watcher: &mut Watcher) {
+    for line in lines_with(&key(7).expose_base64()) {
+        let first = Mutex::new(true);
+        let scripted = ScriptedBridge::router(move |visit, stage| match stage {
+            Stage::Session => visit.until_quit(),
+            _ if std::mem::take(&mut *first.lock().unwrap()) => visit.say(&format!("{line}\n")),
+            _ => drop(visit.rest()),
+        });
+        let session = scripted.bridge().session().key(&key(7)).armed_accepts(1);
+        let session = session.stream().unwrap();
+        let listener = session.listener().unwrap();
+        watcher.failure(listener.accept_timeout(LONG).unwrap_err());
+        watcher.debug(&listener);
+    }
+}
+
+/// A bridge that says back what it was told, in an explanation.
+fn commands_that_are_repeated(watcher: &mut Watcher) {
+    let scripted = ScriptedBridge::start(move |visit| {
+        visit.greet();
+        let Some(command) = visit.line() else { return };
+        if visit.number == 0 {
+            visit.make_session(&command);
+            return visit.until_quit();
+        }
+        let command = command.trim_end();
+        let reply = match visit.number % 3 {
+            0 => command.to_owned(),
+            1 => format!("X STATUS RESULT=I2P_ERROR MESSAGE=\"cannot {command}\""),
+            _ => format!("X STATUS RESULT=\"{command}\""),
+        };
+        visit.say(&format!("{reply}\n"));
+    });
+    let bridge = scripted.bridge();
+    let session = bridge.session().key(&key(7)).armed_accepts(1);
+    let session = session.stream().unwrap();
+    watcher.guard(session.id());
+    for _ in 0..3 {
+        watcher.failure(session.connect("peer.i2p").unwrap_err());
+    }
+    for _ in 0..3 {
+        watcher.failure(session.listener().unwrap_err());
+    }
+    for _ in 0..3 {
+        let error = bridge.session().key(&key(7)).stream().unwrap_err();
+        for line in scripted.received() {
+            watcher.guard(field(&line, "ID").unwrap_or_default());
+        }
+        watcher.failure(error);
+    }
+}
+
+fn check(show: fn(&mut Watcher)) {
+    show(&mut Watcher::new());
+}
+
+#[test]
+fn a_key_is_shown_by_its_address() {
+    check(keys_and_addresses);
+}
+
+#[test]
+fn a_key_that_cannot_be_read_is_not_shown() {
+    check(keys_that_cannot_be_read);
+}
+
+#[test]
+fn a_key_where_an_address_belongs_is_not_shown() {
+    check(keys_taken_for_addresses);
+}
+
+#[test]
+fn what_is_in_a_key_file_is_not_shown() {
+    check(key_files);
+}
+
+#[test]
+fn what_a_bridge_says_is_shown_without_keys() {
+    check(lines_of_the_wire);
+}
+
+#[test]
+fn what_is_said_to_a_bridge_is_not_shown() {
+    check(commands_of_the_wire);
+}
+
+#[test]
+fn bridges_sessions_listeners_and_streams_show_no_secret() {
+    check(what_a_program_holds);
+}
+
+#[test]
+fn a_key_that_the_bridge_repeats_in_a_reply_is_not_shown() {
+    check(replies_that_repeat_the_key);
+}
+
+#[test]
+fn a_key_that_the_bridge_repeats_in_its_greeting_is_not_shown() {
+    check(greetings_that_repeat_the_key);
+}
+
+#[test]
+fn a_key_that_the_bridge_repeats_on_the_control_socket_is_not_shown() {
+    check(control_lines_that_repeat_the_key);
+}
+
+#[test]
+fn a_key_that_the_bridge_repeats_to_an_armed_accept_is_not_shown() {
+    check(accepts_that_repeat_the_key);
+}
+
+#[test]
+fn a_command_that_the_bridge_repeats_shows_neither_key_nor_id() {
+    check(commands_that_are_repeated);
+}
+
+#[test]
+fn a_password_that_the_bridge_repeats_is_not_shown() {
+    let scripted = ScriptedBridge::start(|visit| {
+        visit.line();
+        visit.say(&format!(
+            "HELLO REPLY RESULT=I2P_ERROR MESSAGE=\"{PASSWORD} is no password\"\n"
+        ));
+    });
+    let bridge = bridge_with_credentials(&scripted);
+    let error = bridge.version().unwrap_err();
+    Watcher::new().failure(error);
+}
+
+#[test]
+fn a_key_where_a_name_belongs_is_not_shown() {
+    let scripted = ScriptedBridge::start(|_| {});
+    let text = key(7).expose_base64();
+    let mut watcher = Watcher::new();
+    watcher.debug(&SamBridge::builder().address(&text));
+    watcher.debug(&SamBridge::builder().udp_address(&text));
+    let session = scripted.bridge().session().nickname(&text);
+    watcher.debug(&session);
+    watcher.failure(session.stream().unwrap_err());
+}
+
+/// The names of all public structs and enums under this folder.
+fn public_types(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            public_types(&path, found);
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        for line in text.lines().map(str::trim_start) {
+            let words = ["pub struct ", "pub enum ", "pub union "];
+            let Some(rest) = words.iter().find_map(|word| line.strip_prefix(word)) else {
+                continue;
+            };
+            let end = rest.find(|char: char| !char.is_alphanumeric() && char != '_');
+            found.insert(rest[..end.unwrap_or(rest.len())].to_owned());
+        }
+    }
+}
+
+/// A type that is new in the crate must be shown in one of the tests above. (That what is `pub`
+/// can be reached from outside is `unreachable_pub`'s business.)
+#[test]
+fn no_public_type_is_forgotten() {
+    let mut watcher = Watcher::new();
+    for show in [
+        keys_and_addresses,
+        keys_that_cannot_be_read,
+        keys_taken_for_addresses,
+        key_files,
+        lines_of_the_wire,
+        commands_of_the_wire,
+        what_a_program_holds,
+        plain_words,
+        replies_that_repeat_the_key,
+    ] {
+        show(&mut watcher);
+    }
+    let mut types = BTreeSet::new();
+    public_types(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut types,
+    );
+    assert!(types.len() > 40, "the sources were not found");
+    let forgotten: Vec<_> = types.difference(&watcher.types).collect();
+    assert!(forgotten.is_empty(), "shown in no test: {forgotten:?}");
+}
+
+/// The net must have no hole: each kind of secret is found where it stands.
+#[test]
+fn the_watcher_sees_a_leak() {
+    let watcher = || {
+        let mut watcher = Watcher::new();
+        watcher.guard("the-session-s-id");
+        watcher
+    };
+    let key = key(7);
+    let base64 = key.expose_base64();
+    let bytes = key.expose_bytes();
+    for leak in [
+        base64[600..608].to_owned(),
+        base64[522..530].replace('-', "+"),
+        format!(
+            "{:02x}{:02x}{:02x}{:02x}",
+            bytes[400], bytes[401], bytes[402], bytes[403]
+        ),
+        PASSWORD[3..11].to_owned(),
+        "session-".to_owned(),
+    ] {
+        let shown = format!("an error: {leak}");
+        let seen = std::panic::catch_unwind(|| watcher().look_at(&shown));
+        assert!(seen.is_err(), "{leak}");
+    }
+    watcher().look_at(&base64[..520]);
+}
