@@ -41,8 +41,8 @@ fn the_callers_destination_is_the_diallers(router: &Router) {
 }
 
 fn two_callers_are_told_apart(router: &Router) {
-    let pair = router.pair();
     let other = router.session();
+    let pair = router.pair();
     let _first = pair.client.connect(pair.server.destination()).unwrap();
     let _second = other.connect(pair.server.destination()).unwrap();
     let accept = || pair.listener.accept_timeout(LONG).unwrap().1;
@@ -108,7 +108,7 @@ fn a_cancelled_accept_loses_no_peer(router: &Router) {
 }
 
 fn a_listener_made_again_accepts(router: &Router) {
-    let (pair, server) = (router.pair(), router.session());
+    let (server, pair) = (router.session(), router.pair());
     for _ in 0..2 {
         let listener = server.listener().unwrap();
         let near = pair.client.connect(server.destination()).unwrap();
@@ -118,7 +118,7 @@ fn a_listener_made_again_accepts(router: &Router) {
 }
 
 fn a_stream_that_nobody_listens_for_is_closed(router: &Router) {
-    let (pair, server) = (router.pair(), router.session());
+    let (server, pair) = (router.session(), router.pair());
     drop(server.listener().unwrap());
     let near = pair.client.connect(server.destination()).unwrap();
     assert!(rest(&near).is_empty());

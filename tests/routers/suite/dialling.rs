@@ -160,12 +160,10 @@ fn a_cancelled_session_creation_ends_within_a_tenth_of_a_second(router: &Router)
 }
 
 fn one_connection_can_have_a_destination_of_its_own(router: &Router) {
+    let session = router.session();
     let pair = router.pair();
-    let dial = || {
-        let session = router.session();
-        session.connect(pair.server.destination()).unwrap()
-    };
-    let near = dial();
+    let near = session.connect(pair.server.destination()).unwrap();
+    drop(session);
     let (far, peer) = pair.listener.accept_timeout(LONG).unwrap();
     assert_ne!(peer.destination(), Some(pair.client.destination()));
     assert_eq!(Some(near.local_addr()), Some(&peer));

@@ -77,12 +77,11 @@ fn bulk_arrives_when_who_reads_hangs_up_first(router: &Router) {
 }
 
 fn what_a_passing_session_says_last_arrives(router: &Router) {
+    let session = router.session();
     let pair = router.pair();
     let last = bytes(20_000, 4);
-    put(
-        &router.session().connect(pair.server.destination()).unwrap(),
-        &last,
-    );
+    put(&session.connect(pair.server.destination()).unwrap(), &last);
+    drop(session);
     // Stream and session are gone by now.
     let (far, _) = pair.listener.accept_timeout(LONG).unwrap();
     assert_eq!(rest(&far), last);
@@ -107,18 +106,17 @@ fn the_end_of_a_stream_is_no_loss_of_the_session(router: &Router) {
 }
 
 fn a_stream_lives_on_when_its_session_was_dropped(router: &Router) {
+    let session = router.session();
     let pair = router.pair();
-    let near = {
-        let session = router.session();
-        session.connect(pair.server.destination()).unwrap()
-    };
+    let near = session.connect(pair.server.destination()).unwrap();
+    drop(session);
     let (far, _) = pair.listener.accept_timeout(LONG).unwrap();
     greet(&near, &far);
 }
 
 fn a_listener_lives_on_when_its_session_was_dropped(router: &Router) {
-    let pair = router.pair();
     let listener = router.session().listener().unwrap();
+    let pair = router.pair();
     let near = pair.client.connect(listener.local_addr()).unwrap();
     let (far, _) = listener.accept_timeout(LONG).unwrap();
     greet(&near, &far);

@@ -140,12 +140,11 @@ fn streams_of_one_pair_do_not_mix(router: &Router) {
 }
 
 fn the_bare_socket_goes_on(router: &Router) {
+    let session = router.session();
     let pair = router.pair();
-    let (mut socket, guard) = {
-        let session = router.session();
-        let stream = session.connect(pair.server.destination()).unwrap();
-        stream.into_parts().unwrap()
-    };
+    let stream = session.connect(pair.server.destination()).unwrap();
+    drop(session);
+    let (mut socket, guard) = stream.into_parts().unwrap();
     let (far, _) = pair.listener.accept_timeout(crate::router::LONG).unwrap();
     socket.write_all(b"bare").unwrap();
     assert_eq!(take(&far, 4), b"bare");
