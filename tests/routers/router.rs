@@ -82,11 +82,13 @@ const EMBEDDED_CANNOT: &[(Need, &str)] = &[
 ];
 
 const I2PD_OLD_CANNOT: &[(Need, &str)] = &[
+    (Need::KeysApart, "i2pd lets two sessions share a key"),
     (Need::Ports, "i2pd does not tell ports"),
     (Need::OwnDial, "i2pd: Can't connect to myself"),
 ];
 
 const I2PD_NEW_CANNOT: &[(Need, &str)] = &[
+    (Need::KeysApart, "i2pd lets two sessions share a key"),
     (
         Need::BulkBeforeEnd,
         "i2pd 2.59 loses the end of a stream that is ended with more than 60 kB under way",

@@ -177,6 +177,8 @@ fn a_killed_router_is_told_to_every_blocked_thread_within_a_second(router: &Rout
         told.send((what, loss, Instant::now())).unwrap();
     };
     let tell = &tell;
+    let builder = network.builder();
+    let (making, made) = mpsc::channel();
     let (killed, told) = thread::scope(|scope| {
         for _ in 0..3 {
             let listener = &pair.listener;
@@ -200,6 +202,11 @@ fn a_killed_router_is_told_to_every_blocked_thread_within_a_second(router: &Rout
             while (&far).write_all(&piece).is_ok() {}
             tell("write", pair.server.wait_closed(Some(LONG)).ok());
         });
+        scope.spawn(move || {
+            // It takes seconds at the least, and the router has fewer than that to live.
+            let outcome = builder.stream().map(drop);
+            making.send((outcome, Instant::now())).unwrap();
+        });
         let killed = Instant::now();
         network.kill();
         let told: Vec<_> = (0..6).map(|_| tells.recv_timeout(LONG).unwrap()).collect();
@@ -216,6 +223,13 @@ fn a_killed_router_is_told_to_every_blocked_thread_within_a_second(router: &Rout
             at - killed
         );
     }
+    let (outcome, at) = made.recv_timeout(LONG).unwrap();
+    assert!(outcome.is_err());
+    assert!(
+        at < killed + Duration::from_secs(1),
+        "session: {:?}",
+        at - killed
+    );
     assert!(near.session_error().is_some());
     let again = pair.client.connect(pair.server.destination());
     assert!(again.unwrap_err().is_session_lost());

@@ -23,6 +23,7 @@ behaviours! {
     the_key_is_free_again_after_close;
     the_key_is_free_again_after_the_last_handle_is_gone;
     an_id_in_use_is_refused;
+    a_key_in_use_is_refused_and_may_be_tried_again [KeysApart];
     what_is_no_key_is_refused [Refusals];
     a_heartbeat_keeps_a_healthy_session;
 }
@@ -145,6 +146,22 @@ fn an_id_in_use_is_refused(router: &Router) {
     });
     let message = Message::parse(&reply).unwrap();
     assert_eq!(message.result(), Some(ResultCode::DuplicatedId));
+}
+
+fn a_key_in_use_is_refused_and_may_be_tried_again(router: &Router) {
+    let session = router.session();
+    let error = router
+        .builder()
+        .key(session.private_key())
+        .stream()
+        .unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    let code = match &error {
+        Error::Refused(refusal) => refusal.code(),
+        error => panic!("{error}"),
+    };
+    assert_eq!(*code, ResultCode::DuplicatedDest);
+    assert_eq!(session.closed(), None);
 }
 
 fn what_is_no_key_is_refused(router: &Router) {

@@ -36,6 +36,8 @@ pub(crate) enum Need {
     Process,
     /// Delivering more than some kilobytes behind the end of a stream.
     BulkBeforeEnd,
+    /// Refusing a second session with a key in use.
+    KeysApart,
     /// An answer to what is refused, rather than silence.
     Refusals,
 }
