@@ -215,7 +215,8 @@ impl SamBridge {
     }
 
     fn open(&self) -> Result<Connection, Error> {
-        Connection::open(&self.config, Interrupts::by_cancel(&self.cancel))
+        let interrupts = Interrupts::by_cancel(&self.cancel);
+        Connection::open(&self.config, interrupts, Deadline::NEVER)
     }
 }
 

@@ -25,9 +25,14 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Dials the bridge and agrees on a version.
-    pub(crate) fn open(config: &Config, interrupts: Interrupts) -> Result<Self, Error> {
-        let deadline = Deadline::after(config.timeouts.connect);
+    /// Dials the bridge and agrees on a version. `overall` is the deadline of the call all this is
+    /// for, where it has one.
+    pub(crate) fn open(
+        config: &Config,
+        interrupts: Interrupts,
+        overall: Deadline,
+    ) -> Result<Self, Error> {
+        let deadline = Deadline::after(config.timeouts.connect).sooner(overall);
         let socket = Arc::new(dial(&config.address, deadline, &interrupts)?);
         // A command is one small write, and its reply is waited for.
         socket.set_nodelay(true).map_err(|source| Error::Io {
@@ -42,12 +47,12 @@ impl Connection {
             watch,
             line: Vec::new(),
         };
-        connection.hello(config)?;
+        connection.hello(config, overall)?;
         Ok(connection)
     }
 
-    fn hello(&mut self, config: &Config) -> Result<(), Error> {
-        let deadline = Deadline::after(config.timeouts.hello);
+    fn hello(&mut self, config: &Config, overall: Deadline) -> Result<(), Error> {
+        let deadline = Deadline::after(config.timeouts.hello).sooner(overall);
         let hello = config.hello()?;
         let reply = self
             .request(&hello, Phase::Hello, deadline)

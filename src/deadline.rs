@@ -19,6 +19,15 @@ impl Deadline {
         Self { end }
     }
 
+    /// The one of two that comes first.
+    pub(crate) fn sooner(self, other: Self) -> Self {
+        match (self.end, other.end) {
+            (Some((mine, _)), Some((theirs, _))) if theirs < mine => other,
+            (None, Some(_)) => other,
+            _ => self,
+        }
+    }
+
     /// What is left; `None` is for ever. It is never zero: `std` refuses a zero time-out.
     ///
     /// # Errors
@@ -56,6 +65,16 @@ mod tests {
     fn more_time_than_the_clock_can_hold_is_for_ever() {
         let deadline = Deadline::after(Some(Duration::MAX));
         assert_eq!(deadline.left(Phase::Hello).unwrap(), None);
+    }
+
+    #[test]
+    fn of_two_deadlines_the_sooner_counts() {
+        let after = |seconds| Deadline::after(Some(Duration::from_secs(seconds)));
+        let of = |deadline: Deadline| deadline.end.map(|(_, span)| span.as_secs());
+        assert_eq!(of(after(10).sooner(after(20))), Some(10));
+        assert_eq!(of(after(20).sooner(after(10))), Some(10));
+        assert_eq!(of(Deadline::NEVER.sooner(after(10))), Some(10));
+        assert_eq!(of(after(10).sooner(Deadline::NEVER)), Some(10));
     }
 
     #[test]

@@ -383,3 +383,24 @@ fn a_session_outlives_a_bridge_that_takes_no_new_connections() {
     assert_unreachable(&address, &session.listener().unwrap_err());
     assert!(session.closed().is_none());
 }
+
+#[test]
+fn the_deadline_of_a_dial_holds_for_the_greeting_too() {
+    // Makes sessions, and is silent on every later socket.
+    let scripted = ScriptedBridge::start(|visit| {
+        if visit.number > 0 {
+            visit.rest();
+            return;
+        }
+        visit.greet();
+        let line = visit.line().unwrap();
+        visit.make_session(&line);
+        visit.until_quit();
+    });
+    let session = scripted.bridge().session().stream().unwrap();
+    let began = Instant::now();
+    let error = session.connect_timeout("peer.i2p", DEADLINE).unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    assert_eq!(error.phase(), Some(Phase::Hello));
+    assert!(began.elapsed() < DEADLINE + SLACK);
+}

@@ -260,7 +260,7 @@ fn await_peer(core: &Arc<Core>, armed: Option<Connection>) -> Outcome {
 fn arm(core: &Arc<Core>, interrupts: Interrupts) -> Result<Connection, Error> {
     let config = core.bridge.config();
     let command = Command::stream_accept(&core.id)?;
-    let mut connection = Connection::open(config, interrupts)?;
+    let mut connection = Connection::open(config, interrupts, Deadline::NEVER)?;
     let deadline = Deadline::after(config.timeouts.command);
     connection
         .request(&command, Phase::Accept, deadline)

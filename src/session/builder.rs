@@ -170,7 +170,7 @@ impl SessionBuilder {
         let command = self.command(style, &id)?;
         let config = self.bridge.config();
         let interrupts = Interrupts::by_cancel(self.bridge.cancel());
-        let mut connection = Connection::open(config, interrupts)?;
+        let mut connection = Connection::open(config, interrupts, Deadline::NEVER)?;
         let version = connection.version();
         self.check_quotes(version)?;
         let deadline = Deadline::after(config.timeouts.session_create);

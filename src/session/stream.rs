@@ -93,7 +93,7 @@ impl StreamSession {
         self.connect_with(address, &ConnectOptions::new())
     }
 
-    /// [`connect`](StreamSession::connect), with a deadline of its own.
+    /// [`connect`](StreamSession::connect), with a deadline of its own for all of it.
     ///
     /// # Errors
     ///
@@ -132,9 +132,12 @@ impl StreamSession {
         let command =
             Command::stream_connect(&core.id, &peer.to_sam(), options.from_port, peer.port())?;
         let config = core.bridge.config();
-        let timeout = options.timeout.unwrap_or(config.timeouts.stream_connect);
-        let deadline = Deadline::after(timeout);
-        let mut connection = Connection::open(config, self.interrupts())?;
+        let overall = Deadline::after(options.timeout.flatten());
+        let mut connection = Connection::open(config, self.interrupts(), overall)?;
+        let deadline = match options.timeout {
+            Some(_) => overall,
+            None => Deadline::after(config.timeouts.stream_connect),
+        };
         connection
             .request(&command, phase, deadline)
             .map_err(|error| core.explain(error))?;
@@ -272,8 +275,10 @@ impl ConnectOptions {
         self
     }
 
-    /// Time for the peer to be reached; `None` waits for ever. Default: the bridge's
-    /// [`stream_connect_timeout`](crate::SamBridgeBuilder::stream_connect_timeout).
+    /// Time for the whole call, from reaching the bridge to reaching the peer; `None` waits for the
+    /// peer for ever. Default: the bridge's
+    /// [`stream_connect_timeout`](crate::SamBridgeBuilder::stream_connect_timeout), which begins when
+    /// the bridge has been reached.
     pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeout = Some(timeout);
         self
