@@ -191,7 +191,7 @@ impl SessionBuilder {
         }))
     }
 
-    fn command(&self, style: &'static str, id: &str) -> Result<Command, Error> {
+    pub(super) fn command(&self, style: &'static str, id: &str) -> Result<Command, Error> {
         let mut command = Command::new("SESSION", "CREATE")
             .pair("STYLE", style)?
             .pair("ID", id)?;

@@ -235,6 +235,26 @@ fn every_setter_sets_exactly_its_option() {
 }
 
 #[test]
+fn every_setter_changes_the_line_that_makes_a_session() {
+    let bridge = crate::SamBridge::new("127.0.0.1:1").unwrap();
+    let line = |options: SessionOptions| {
+        let command = bridge.session().options(options).command("STREAM", "id");
+        command.unwrap().as_str().to_owned()
+    };
+    let bare = line(SessionOptions::bare());
+    for row in all_setters() {
+        let line = line(row.set);
+        assert!(line.starts_with(bare.trim_end()), "{}", row.setter);
+        let message = crate::wire::Message::parse(line.as_bytes()).unwrap();
+        for (name, value) in &row.pairs {
+            let said = message.value(name).unwrap().unescape();
+            assert_eq!(&said, value, "{}", row.setter);
+        }
+        assert_ne!(line, bare, "{}", row.setter);
+    }
+}
+
+#[test]
 fn no_setter_is_forgotten_in_the_table() {
     let public = SOURCES
         .iter()
