@@ -41,11 +41,7 @@ const VERSION: Call = |bridge, _| bridge.version().map(drop);
 fn silent_behind(lines: usize, there: Signal) -> ScriptedBridge {
     ScriptedBridge::start(move |visit| {
         if visit.number == 0 {
-            visit.greet();
-            if let Some(line) = visit.line() {
-                visit.make_session(&line);
-                visit.until_quit();
-            }
+            visit.serve_session();
             return;
         }
         if lines == 1 {

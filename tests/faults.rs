@@ -95,11 +95,7 @@ type Fault = dyn Fn(&mut Visit, &str) + Send + Sync;
 fn faulty(place: Call, fault: Arc<Fault>) -> ScriptedBridge {
     ScriptedBridge::start(move |visit| {
         if visit.number == 0 {
-            visit.greet();
-            if let Some(line) = visit.line() {
-                visit.make_session(&line);
-                visit.until_quit();
-            }
+            visit.serve_session();
             return;
         }
         if place.phase != Phase::Hello {
@@ -388,14 +384,10 @@ fn a_session_outlives_a_bridge_that_takes_no_new_connections() {
 fn the_deadline_of_a_dial_holds_for_the_greeting_too() {
     // Makes sessions, and is silent on every later socket.
     let scripted = ScriptedBridge::start(|visit| {
-        if visit.number > 0 {
-            visit.rest();
-            return;
+        if visit.number == 0 {
+            visit.serve_session();
         }
-        visit.greet();
-        let line = visit.line().unwrap();
-        visit.make_session(&line);
-        visit.until_quit();
+        visit.rest();
     });
     let session = scripted.bridge().session().stream().unwrap();
     let began = Instant::now();

@@ -185,6 +185,15 @@ impl Visit {
         self.say(&format!("SESSION STATUS RESULT=OK DESTINATION={key}\n"));
     }
 
+    /// Greets, makes the session that is asked for, and waits for its end.
+    pub fn serve_session(&mut self) {
+        self.greet();
+        if let Some(line) = self.line() {
+            self.make_session(&line);
+            self.until_quit();
+        }
+    }
+
     /// Waits until the client hangs up, answering QUIT as Java I2P does.
     pub fn until_quit(&mut self) {
         while let Some(line) = self.line() {

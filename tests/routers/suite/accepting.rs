@@ -52,14 +52,13 @@ fn two_callers_are_told_apart(router: &Router) {
 }
 
 fn an_accept_that_timed_out_loses_no_peer(router: &Router) {
+    accept_in_vain(router, Duration::from_millis(50));
+}
+
+fn accept_in_vain(router: &Router, timeout: Duration) {
     let pair = router.pair();
-    let timeout = Duration::from_millis(50);
-    assert!(
-        pair.listener
-            .accept_timeout(timeout)
-            .unwrap_err()
-            .is_timeout()
-    );
+    let error = pair.listener.accept_timeout(timeout).unwrap_err();
+    assert!(error.is_timeout(), "{error}");
     let (near, far) = pair.dial();
     greet(&near, &far);
 }
@@ -194,14 +193,5 @@ fn incoming_yields_stream_after_stream(router: &Router) {
 }
 
 fn a_listener_armed_for_a_minute_accepts(router: &Router) {
-    let pair = router.pair();
-    let minute = Duration::from_secs(61);
-    assert!(
-        pair.listener
-            .accept_timeout(minute)
-            .unwrap_err()
-            .is_timeout()
-    );
-    let (near, far) = pair.dial();
-    greet(&near, &far);
+    accept_in_vain(router, Duration::from_secs(61));
 }

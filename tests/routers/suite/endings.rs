@@ -46,18 +46,17 @@ fn who_accepted_hangs_up_and_the_other_side_reads_the_end(router: &Router) {
 }
 
 fn what_is_written_just_before_the_end_arrives(router: &Router) {
-    let (near, far) = router.pair().dial();
-    greet(&near, &far);
-    let last = bytes(20_000, 3);
-    put(&far, &last);
-    drop(far);
-    assert_eq!(rest(&near), last);
+    write_and_hang_up(router, 20_000);
 }
 
 fn bulk_that_is_written_just_before_the_end_arrives(router: &Router) {
+    write_and_hang_up(router, 200_000);
+}
+
+fn write_and_hang_up(router: &Router, len: usize) {
     let (near, far) = router.pair().dial();
     greet(&near, &far);
-    let last = bytes(200_000, 3);
+    let last = bytes(len, 3);
     put(&far, &last);
     drop(far);
     assert_eq!(rest(&near), last);
