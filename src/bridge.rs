@@ -1,14 +1,16 @@
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::address::{Destination, PrivateKey, SignatureType, ToI2pAddr};
+use crate::address::{Destination, I2pAddr, PrivateKey, SignatureType, ToI2pAddr};
 use crate::cancel::Cancel;
 use crate::connection::{Connection, value};
 use crate::deadline::Deadline;
 use crate::dial::BridgeAddr;
 use crate::error::{Error, Phase};
 use crate::interrupts::Interrupts;
+use crate::lookup::Lookup;
+use crate::lookup_cache::LookupCache;
 use crate::session::SessionBuilder;
 use crate::stream::SamStream;
 use crate::version::Version;
@@ -151,6 +153,9 @@ impl SamBridge {
     /// Looks up who an address belongs to. A port in it is ignored; a full destination is its own
     /// answer, and the bridge is not asked.
     ///
+    /// The answer may be one that is [remembered](SamBridgeBuilder::lookup_cache), if the program
+    /// has asked for that.
+    ///
     /// Without a session Java I2P and i2pd find names of the address book and whatever is online;
     /// emissary finds only names.
     ///
@@ -166,17 +171,53 @@ impl SamBridge {
     /// # Ok::<(), i2p_sam::Error>(())
     /// ```
     pub fn lookup(&self, address: impl ToI2pAddr) -> Result<Destination, Error> {
-        let phase = Phase::Lookup;
         let address = address.to_i2p_addr()?;
         if let Some(destination) = address.destination() {
             return Ok(destination.clone());
         }
+        if let Some(destination) = self.config.lookups.find(address.host(), Instant::now()) {
+            return Ok(destination);
+        }
         let command = Command::naming_lookup(&address.to_sam())?;
+        let lookup = self.resolve(&address, &command)?;
+        Ok(lookup.destination().clone())
+    }
+
+    /// Looks up who an address belongs to and the options of its lease set, with the services it
+    /// offers. A port in the address is ignored.
+    ///
+    /// The bridge is always asked, also for a full destination and whatever is
+    /// [remembered](SamBridgeBuilder::lookup_cache). A router that does not know options answers
+    /// without: i2pd, and Java I2P 2.8.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`lookup`](SamBridge::lookup).
+    ///
+    /// ```no_run
+    /// let bridge = i2p_sam::SamBridge::from_env()?;
+    /// let found = bridge.lookup_with_options("postman.i2p")?;
+    /// // Malformed records are passed over.
+    /// for record in found.services_of("smtp", "tcp").flatten() {
+    ///     println!("{} {}", record.priority(), record.target());
+    /// }
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn lookup_with_options(&self, address: impl ToI2pAddr) -> Result<Lookup, Error> {
+        let address = address.to_i2p_addr()?;
+        let command = Command::naming_lookup(&address.to_sam())?.pair("OPTIONS", "true")?;
+        self.resolve(&address, &command)
+    }
+
+    /// Asks the bridge, and remembers what it answers if that is wanted.
+    fn resolve(&self, address: &I2pAddr, command: &Command) -> Result<Lookup, Error> {
         let mut connection = self.open()?;
         let deadline = Deadline::after(self.config.timeouts.lookup);
-        let reply = connection.request(&command, phase, deadline)?;
-        Destination::from_base64(&value(&reply, "VALUE", phase)?)
-            .map_err(|_| Error::protocol(phase, ParseError::new(ParseErrorKind::Value, 0)))
+        let reply = connection.request(command, Phase::Lookup, deadline)?;
+        let lookup = Lookup::from_reply(&reply)?;
+        let lookups = &self.config.lookups;
+        lookups.keep(address.host(), lookup.destination(), Instant::now());
+        Ok(lookup)
     }
 
     /// Begins a session: a destination of our own, to be dialled and to dial from.
@@ -214,7 +255,7 @@ impl SamBridge {
         &self.cancel
     }
 
-    fn open(&self) -> Result<Connection, Error> {
+    pub(crate) fn open(&self) -> Result<Connection, Error> {
         let interrupts = Interrupts::by_cancel(&self.cancel);
         Connection::open(&self.config, interrupts, Deadline::NEVER)
     }
@@ -238,6 +279,7 @@ pub(crate) struct Config {
     pub(crate) versions: (Version, Version),
     pub(crate) strict_versions: bool,
     pub(crate) timeouts: Timeouts,
+    lookups: LookupCache,
 }
 
 impl Config {
@@ -305,6 +347,7 @@ pub struct SamBridgeBuilder {
     versions: (Version, Version),
     strict_versions: bool,
     timeouts: Timeouts,
+    lookup_cache: (usize, Duration),
 }
 
 impl SamBridgeBuilder {
@@ -316,6 +359,7 @@ impl SamBridgeBuilder {
             versions: (Version::V3_1, Version::V3_3),
             strict_versions: false,
             timeouts: Timeouts::default(),
+            lookup_cache: (0, Duration::ZERO),
         }
     }
 
@@ -395,6 +439,18 @@ impl SamBridgeBuilder {
         self
     }
 
+    /// Remembers what [`lookup`](SamBridge::lookup) found: so many names and `.b32.i2p` addresses
+    /// at the most, each for so long, for all clones of the bridge and the sessions made from it.
+    /// What was looked up longest ago makes room. Failures are not remembered. Default: nothing is
+    /// remembered (0 entries), since a name may move to another destination, and how long the old
+    /// one may still be used is for the program to say.
+    ///
+    /// Dialling does not need it: the router resolves what is dialled.
+    pub fn lookup_cache(mut self, entries: usize, ttl: Duration) -> Self {
+        self.lookup_cache = (entries, ttl);
+        self
+    }
+
     /// The bridge. Nothing is connected yet.
     ///
     /// # Errors
@@ -418,6 +474,7 @@ impl SamBridgeBuilder {
             versions: self.versions,
             strict_versions: self.strict_versions,
             timeouts: self.timeouts,
+            lookups: LookupCache::new(self.lookup_cache.0, self.lookup_cache.1),
         };
         config.hello()?;
         Ok(SamBridge {
@@ -436,6 +493,7 @@ impl fmt::Debug for SamBridgeBuilder {
             .field("versions", &self.versions)
             .field("strict_versions", &self.strict_versions)
             .field("timeouts", &self.timeouts)
+            .field("lookup_cache", &self.lookup_cache)
             .finish_non_exhaustive()
     }
 }

@@ -83,6 +83,7 @@
 )]
 
 mod address;
+mod auth;
 mod bridge;
 mod cancel;
 mod connection;
@@ -91,6 +92,9 @@ mod dial;
 mod error;
 mod interrupts;
 mod listener;
+mod lookup;
+mod lookup_cache;
+mod service;
 mod session;
 mod stream;
 mod version;
@@ -104,6 +108,8 @@ pub use bridge::{SamBridge, SamBridgeBuilder};
 pub use cancel::Cancel;
 pub use error::{Error, Phase, Refusal, ResultCode, SessionLoss};
 pub use listener::{Incoming, SamListener};
+pub use lookup::Lookup;
+pub use service::{ServiceRecord, ServiceRecordError};
 pub use session::{
     ConnectOptions, EncryptionType, InactivityAction, LeaseSetAuth, LeaseSetType, LimitAction,
     MessageReliability, SessionBuilder, SessionGuard, SessionOptions, StreamSession,

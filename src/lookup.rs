@@ -1,0 +1,171 @@
+use std::fmt;
+
+use crate::address::{Destination, Host};
+use crate::connection::value;
+use crate::error::{Error, Phase};
+use crate::service::{ServiceRecord, ServiceRecordError, service_name};
+use crate::wire::{Message, ParseError, ParseErrorKind, redact};
+
+/// What stands in front of an option's name in a reply.
+const OPTION: &str = "OPTION:";
+
+/// Who an address belongs to, and what its owner says about it.
+///
+/// What [`SamBridge::lookup_with_options`](crate::SamBridge::lookup_with_options) found.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Lookup {
+    destination: Destination,
+    options: Vec<(Box<str>, Box<str>)>,
+}
+
+impl Lookup {
+    /// Who the address belongs to.
+    pub fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    /// The options of the lease set, name and value, as the bridge sent them and in its order. A
+    /// router that does not know options sends none: i2pd, emissary, and Java I2P 2.8.
+    pub fn options(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.options.iter().map(|(key, value)| (&**key, &**value))
+    }
+
+    /// The service records among the options, in the order of the reply. One that is malformed is
+    /// an error in its place, and does not cost the others.
+    pub fn services(&self) -> impl Iterator<Item = Result<ServiceRecord<'_>, ServiceRecordError>> {
+        let named = |(key, records)| Some((service_name(key)?, records));
+        self.options()
+            .filter_map(named)
+            .flat_map(|(name, records)| self.records(name, records))
+    }
+
+    /// The records of one service: `services_of("smtp", "tcp")` are those of `_smtp._tcp`.
+    ///
+    /// The one with the lowest [`priority`](ServiceRecord::priority) is to be tried first.
+    pub fn services_of(
+        &self,
+        service: &str,
+        protocol: &str,
+    ) -> impl Iterator<Item = Result<ServiceRecord<'_>, ServiceRecordError>> {
+        let wanted = format!("_{service}._{protocol}");
+        self.options()
+            .filter(move |(key, _)| *key == wanted)
+            .filter_map(|(key, records)| Some((service_name(key)?, records)))
+            .flat_map(|(name, records)| self.records(name, records))
+    }
+
+    fn records<'a>(
+        &'a self,
+        name: (&'a str, &'a str),
+        records: &'a str,
+    ) -> impl Iterator<Item = Result<ServiceRecord<'a>, ServiceRecordError>> {
+        let own = Host::Destination(self.destination.clone());
+        records
+            .split(',')
+            .map(move |record| ServiceRecord::parse(name, record, &own))
+    }
+
+    /// Reads a `NAMING REPLY`.
+    pub(crate) fn from_reply(reply: &Message<'_>) -> Result<Self, Error> {
+        let phase = Phase::Lookup;
+        let malformed = |_| Error::protocol(phase, ParseError::new(ParseErrorKind::Value, 0));
+        let destination =
+            Destination::from_base64(&value(reply, "VALUE", phase)?).map_err(malformed)?;
+        let mut options = Vec::new();
+        for param in reply.params() {
+            let param = param.map_err(|error| Error::protocol(phase, error))?;
+            if let Some(key) = param.key().strip_prefix(OPTION) {
+                let value = param.value().map(|value| value.unescape());
+                options.push((key.into(), value.unwrap_or_default().into()));
+            }
+        }
+        Ok(Self {
+            destination,
+            options,
+        })
+    }
+}
+
+/// What a peer wrote into its lease set is cut wherever it could be a key.
+impl fmt::Debug for Lookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options: Vec<_> = self
+            .options()
+            .map(|(key, value)| (redact(key), redact(value)))
+            .collect();
+        f.debug_struct("Lookup")
+            .field("destination", &self.destination)
+            .field("options", &options)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lookup(options: &str) -> Result<Lookup, Error> {
+        let destination = Destination::from_bytes(&[0; 387]).unwrap();
+        let line = format!("NAMING REPLY RESULT=OK NAME=a.i2p VALUE={destination} {options}");
+        Lookup::from_reply(&Message::parse(line.as_bytes()).unwrap())
+    }
+
+    fn ports<'a>(
+        records: impl Iterator<Item = Result<ServiceRecord<'a>, ServiceRecordError>>,
+    ) -> Vec<Option<u16>> {
+        records.map(|r| r.ok().map(|r| r.port())).collect()
+    }
+
+    #[test]
+    fn options_are_kept_as_they_were_sent() {
+        let lookup =
+            lookup(r#"OPTION:b="x \"y\"" OTHER=1 OPTION:a=2 OPTION:b=3 OPTION:c"#).unwrap();
+        let options: Vec<_> = lookup.options().collect();
+        assert_eq!(
+            options,
+            [("b", "x \"y\""), ("a", "2"), ("b", "3"), ("c", "")]
+        );
+    }
+
+    #[test]
+    fn several_records_stand_with_commas_between_them() {
+        let lookup = lookup(r#"OPTION:_smtp._tcp="1 9 0 0 25 a.i2p,1 9 1 0 26 b.i2p, 0 9 27""#);
+        let lookup = lookup.unwrap();
+        assert_eq!(ports(lookup.services()), [Some(25), Some(26), Some(27)]);
+    }
+
+    #[test]
+    fn a_malformed_record_does_not_cost_the_others() {
+        let lookup =
+            lookup(r#"OPTION:_a._tcp="1 9 0 0 1 a.i2p,,1 9 0 0 2 b.i2p" OPTION:_b._udp=?"#);
+        let lookup = lookup.unwrap();
+        assert_eq!(
+            ports(lookup.services()),
+            [Some(1), None, Some(2), None],
+            "{lookup:?}"
+        );
+    }
+
+    #[test]
+    fn one_service_is_told_from_another() {
+        let lookup = lookup(r#"OPTION:_a._tcp="0 9 1" OPTION:_a._udp="0 9 2" OPTION:x="0 9 3""#);
+        let lookup = lookup.unwrap();
+        assert_eq!(ports(lookup.services_of("a", "udp")), [Some(2)]);
+        assert_eq!(ports(lookup.services_of("b", "tcp")), []);
+        assert_eq!(ports(lookup.services()), [Some(1), Some(2)]);
+    }
+
+    #[test]
+    fn a_service_without_a_target_is_at_the_destination_itself() {
+        let lookup = lookup(r#"OPTION:_a._tcp="0 9 80""#).unwrap();
+        let record = lookup.services().next().unwrap().unwrap();
+        assert_eq!(record.target().destination(), Some(lookup.destination()));
+        assert_eq!(record.target().port(), Some(80));
+    }
+
+    #[test]
+    fn an_option_whose_quote_never_closes_is_an_error() {
+        let outcome = lookup(r#"OPTION:a="x"#);
+        assert!(matches!(outcome, Err(Error::Protocol { .. })));
+    }
+}

@@ -1,0 +1,270 @@
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::address::{AddressError, Host, I2pAddr};
+use crate::wire::redact;
+
+/// Where a destination says that one of its services is found: I2P's counterpart of an SRV record.
+///
+/// It stands in the lease set, as the option `_smtp._tcp` whose value is
+///
+/// ```text
+/// 1 86400 0 0 25 ….b32.i2p [options]      the service is at that address
+/// 0 86400 25 [options]                    the service is here: at the destination looked up
+/// ```
+///
+/// with commas between the records where there are several. [`Lookup`](crate::Lookup) reads them.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ServiceRecord<'a> {
+    service: &'a str,
+    protocol: &'a str,
+    ttl: Duration,
+    priority: u16,
+    weight: u16,
+    port: u16,
+    target: I2pAddr,
+    options: &'a str,
+}
+
+impl<'a> ServiceRecord<'a> {
+    /// The service, such as `smtp`.
+    pub fn service(&self) -> &'a str {
+        self.service
+    }
+
+    /// `tcp` for streams, `udp` for datagrams.
+    pub fn protocol(&self) -> &'a str {
+        self.protocol
+    }
+
+    /// How long the record may be remembered, in whole seconds.
+    pub fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// Of several records the one with the lowest priority is to be tried first. 0 for a service at
+    /// the destination itself.
+    pub fn priority(&self) -> u16 {
+        self.priority
+    }
+
+    /// Of several records of one priority, the one with the larger weight is to be chosen more
+    /// often. 0 for a service at the destination itself.
+    pub fn weight(&self) -> u16 {
+        self.weight
+    }
+
+    /// The I2CP port; 0 is any.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Who offers the service, with the [`port`](ServiceRecord::port): it can be dialled as it is.
+    pub fn target(&self) -> &I2pAddr {
+        &self.target
+    }
+
+    /// What the record says to the application, as it was sent; mostly empty.
+    pub fn options(&self) -> &'a str {
+        self.options
+    }
+
+    /// Reads one record. `own` is who was looked up.
+    pub(crate) fn parse(
+        (service, protocol): (&'a str, &'a str),
+        text: &'a str,
+        own: &Host,
+    ) -> Result<Self, ServiceRecordError> {
+        use ServiceRecordError::{Port, Priority, Target, Ttl, Version, Weight};
+
+        let mut fields = Fields(text);
+        let here = match fields.next() {
+            "0" => true,
+            "1" => false,
+            _ => return Err(Version),
+        };
+        let ttl = Duration::from_secs(fields.number::<u32>().ok_or(Ttl)?.into());
+        let (priority, weight) = match here {
+            true => (0, 0),
+            false => (
+                fields.number().ok_or(Priority)?,
+                fields.number().ok_or(Weight)?,
+            ),
+        };
+        let port = fields.number().ok_or(Port)?;
+        let host = match here {
+            true => own.clone(),
+            // Not as an address: it could name a second port.
+            false => fields.next().parse().map_err(Target)?,
+        };
+        Ok(Self {
+            service,
+            protocol,
+            ttl,
+            priority,
+            weight,
+            port,
+            target: I2pAddr::from(host).with_port(port),
+            options: fields.rest(),
+        })
+    }
+}
+
+/// What a peer wrote into its lease set is cut wherever it could be a key.
+impl fmt::Debug for ServiceRecord<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceRecord")
+            .field("service", &redact(self.service))
+            .field("protocol", &redact(self.protocol))
+            .field("ttl", &self.ttl)
+            .field("priority", &self.priority)
+            .field("weight", &self.weight)
+            .field("target", &redact(&self.target.to_string()))
+            .field("options", &redact(self.options))
+            .finish()
+    }
+}
+
+/// Why a service record cannot be read: the first field that is missing or malformed. More may
+/// come, so match with a wildcard.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServiceRecordError {
+    /// It begins with neither `0` nor `1`.
+    #[error("a service record of an unknown version")]
+    Version,
+    /// The time to live is no number of seconds, or above 4294967295.
+    #[error("a service record without a time to live")]
+    Ttl,
+    /// The priority is no number up to 65535.
+    #[error("a service record without a priority")]
+    Priority,
+    /// The weight is no number up to 65535.
+    #[error("a service record without a weight")]
+    Weight,
+    /// The port is no number up to 65535.
+    #[error("a service record without a port")]
+    Port,
+    /// The target is no address, or has a port of its own.
+    #[error("a service record without a target: {0}")]
+    Target(#[source] AddressError),
+}
+
+/// The service and the protocol in an option's name, if it is one of a service.
+pub(crate) fn service_name(key: &str) -> Option<(&str, &str)> {
+    let (service, protocol) = key.strip_prefix('_')?.split_once("._")?;
+    (!service.is_empty() && !protocol.is_empty()).then_some((service, protocol))
+}
+
+/// Words with blanks between them.
+struct Fields<'a>(&'a str);
+
+impl<'a> Fields<'a> {
+    /// The next word, empty at the end.
+    fn next(&mut self) -> &'a str {
+        let text = self.0.trim_start();
+        let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+        self.0 = rest;
+        word
+    }
+
+    /// Digits only: `parse` alone would let a `+` pass.
+    fn number<T: FromStr>(&mut self) -> Option<T> {
+        let word = self.next();
+        let digits = word.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| word.parse().ok()).flatten()
+    }
+
+    fn rest(self) -> &'a str {
+        self.0.trim()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<ServiceRecord<'_>, ServiceRecordError> {
+        let own = "own.i2p".parse().unwrap();
+        ServiceRecord::parse(("smtp", "tcp"), text, &own)
+    }
+
+    #[test]
+    fn a_record_is_read_field_by_field() {
+        let target = format!("{}.b32.i2p", "a".repeat(52));
+        let text = format!("1 86400 3 7 25 {target}");
+        let record = parse(&text).unwrap();
+        assert_eq!((record.service(), record.protocol()), ("smtp", "tcp"));
+        assert_eq!(record.ttl(), Duration::from_secs(86400));
+        assert_eq!((record.priority(), record.weight()), (3, 7));
+        assert_eq!(record.port(), 25);
+        assert_eq!(record.target(), &format!("{target}:25").parse().unwrap());
+        assert_eq!(record.options(), "");
+    }
+
+    #[test]
+    fn what_follows_the_target_is_the_applications() {
+        let record = parse("1 1 0 0 25 a.i2p  starttls=1 é ").unwrap();
+        assert_eq!(record.options(), "starttls=1 é");
+    }
+
+    #[test]
+    fn a_service_of_the_destination_itself_names_no_target() {
+        let record = parse("0 60 443 x=y").unwrap();
+        assert_eq!(record.target(), &"own.i2p:443".parse().unwrap());
+        assert_eq!((record.priority(), record.weight()), (0, 0));
+        assert_eq!(record.options(), "x=y");
+    }
+
+    #[test]
+    fn the_first_field_that_is_wrong_is_named() {
+        use ServiceRecordError::{Port, Priority, Ttl, Version, Weight};
+
+        for (text, error) in [
+            ("", Version),
+            ("   ", Version),
+            ("2 1 0 0 25 a.i2p", Version),
+            ("01 1 0 0 25 a.i2p", Version),
+            ("1", Ttl),
+            ("1 -1 0 0 25 a.i2p", Ttl),
+            ("1 4294967296 0 0 25 a.i2p", Ttl),
+            ("1 1 65536 0 25 a.i2p", Priority),
+            ("1 1 0 +1 25 a.i2p", Weight),
+            ("1 1 0 0 smtp a.i2p", Port),
+            ("1 1 0 0", Port),
+            ("0 1", Port),
+            ("0 1 65536", Port),
+        ] {
+            assert_eq!(parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_target_must_be_an_address_without_a_port() {
+        for target in ["", "example.com", "a.i2p:25", "ME", "é.i2p", "..i2p"] {
+            let text = format!("1 1 0 0 25 {target}");
+            let outcome = parse(&text);
+            assert!(
+                matches!(outcome, Err(ServiceRecordError::Target(_))),
+                "{target}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_service_is_told_from_other_options() {
+        assert_eq!(service_name("_smtp._tcp"), Some(("smtp", "tcp")));
+        for key in ["smtp", "_smtp", "_._tcp", "_smtp._", "smtp._tcp", "", "_._"] {
+            assert_eq!(service_name(key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_nothing_that_could_be_a_key() {
+        let secret = "Ab3~".repeat(20);
+        let text = format!("1 1 0 0 25 a.i2p {secret}");
+        let shown = format!("{:?}", parse(&text).unwrap());
+        assert!(!shown.contains("Ab3~Ab3~"), "{shown}");
+    }
+}
