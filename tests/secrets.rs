@@ -496,6 +496,39 @@ fn plain_words(watcher: &mut Watcher) {
     watcher.debug(&MessageReliability::BestEffort);
 }
 
+/// A peer may write what it likes into its lease set, and a bridge repeat what it likes.
+fn what_a_lookup_finds(watcher: &mut Watcher) {
+    let secret = key(7).expose_base64();
+    let word = secret.trim_end_matches('=').to_owned();
+    let option = format!("1 1 0 0 25 a.i2p {secret},{secret},1 1 0 0 25 {secret},0 1 1 {secret}");
+    let scripted = ScriptedBridge::start(move |visit| {
+        visit.greet();
+        visit.line();
+        let destination = key(1).destination().to_base64();
+        visit.say(&format!(
+            "NAMING REPLY RESULT=OK NAME={secret} VALUE={destination} \
+             OPTION:_smtp._tcp=\"{option}\" OPTION:{secret}={secret} OPTION:_{word}._tcp=\"0 1 1\"\n"
+        ));
+    });
+    let bridge = SamBridge::builder()
+        .address(scripted.address().to_string())
+        .lookup_cache(8, LONG)
+        .build()
+        .unwrap();
+    let found = bridge.lookup_with_options("peer.i2p").unwrap();
+    watcher.debug(&found);
+    watcher.debug(&bridge);
+    let mut records = 0;
+    for record in found.services() {
+        records += 1;
+        match record {
+            Ok(record) => watcher.debug(&record),
+            Err(error) => watcher.error(&error),
+        }
+    }
+    assert_eq!(records, 5);
+}
+
 /// Calls in front of a bridge that answers each command but a session's with `line`.
 fn failures_of_calls(watcher: &mut Watcher, line: &str) {
     let reply = format!("{line}\n");
@@ -515,6 +548,8 @@ fn failures_of_calls(watcher: &mut Watcher, line: &str) {
     let calls = [
         bridge.generate(SignatureType::Ed25519).err(),
         bridge.lookup("peer.i2p").err(),
+        bridge.lookup_with_options("peer.i2p").err(),
+        bridge.auth_add(USER, PASSWORD).err(),
         bridge.session().key(&key(7)).stream().err(),
         bridge.session().stream().err(),
         session.listener().err(),
@@ -626,6 +661,11 @@ fn check(show: fn(&mut Watcher)) {
 #[test]
 fn a_key_is_shown_by_its_address() {
     check(keys_and_addresses);
+}
+
+#[test]
+fn what_a_peer_says_about_itself_is_not_shown_where_it_could_be_a_key() {
+    check(what_a_lookup_finds);
 }
 
 #[test]
@@ -742,6 +782,7 @@ fn no_public_type_is_forgotten() {
         commands_of_the_wire,
         what_a_program_holds,
         plain_words,
+        what_a_lookup_finds,
         replies_that_repeat_the_key,
     ] {
         show(&mut watcher);

@@ -10,6 +10,7 @@ behaviours! {
     a_full_destination_is_its_own_answer;
     a_known_name_is_found [SessionlessLookup];
     a_known_b32_is_found [SessionlessLookup];
+    options_may_be_asked_of_a_router_that_has_none [SessionlessLookup];
     an_unknown_name_is_the_peers_fault;
     an_unknown_b32_is_the_peers_fault;
 }
@@ -38,6 +39,18 @@ fn a_known_b32_is_found(router: &Router) {
         &router.bridge().lookup(b32).unwrap(),
         pair.server.destination()
     );
+}
+
+fn options_may_be_asked_of_a_router_that_has_none(router: &Router) {
+    let pair = router.pair();
+    let own = pair.server.destination();
+    for address in [I2pAddr::from(own), own.b32().parse().unwrap()] {
+        let found = router.bridge().lookup_with_options(&address).unwrap();
+        assert_eq!(found.destination(), own);
+        assert_eq!(found.options().count(), 0, "{found:?}");
+    }
+    let found = router.bridge().lookup_with_options(KNOWN_NAME).unwrap();
+    assert_eq!(found.destination(), known_key().destination());
 }
 
 fn an_unknown_name_is_the_peers_fault(router: &Router) {
