@@ -3,8 +3,8 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::wire::{Command, CommandError};
 
-/// Who may use the bridge. Java I2P alone knows users; i2pd hangs up when it is told of them
-/// ([`Error::UnexpectedEof`]).
+/// Who may use the bridge. Java I2P alone knows users; i2pd and emissary hang up when they are told
+/// of them ([`Error::UnexpectedEof`]).
 ///
 /// Any program that reaches the bridge may say all this while passwords are not asked for.
 impl SamBridge {

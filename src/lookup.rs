@@ -25,7 +25,7 @@ impl Lookup {
     }
 
     /// The options of the lease set, name and value, as the bridge sent them and in its order. A
-    /// router that does not know options sends none: i2pd, emissary, and Java I2P 2.8.
+    /// router that does not know options sends none: i2pd, and Java I2P 2.8.
     pub fn options(&self) -> impl Iterator<Item = (&str, &str)> {
         self.options.iter().map(|(key, value)| (&**key, &**value))
     }

@@ -248,7 +248,7 @@ fn users_that_cannot_be_said_are_refused_before_anything_is_sent() {
 
 #[test]
 fn a_router_without_users_hangs_up() {
-    // As i2pd does.
+    // As i2pd and emissary do.
     let scripted = ScriptedBridge::start(|visit| {
         visit.greet();
         visit.line();

@@ -7,6 +7,7 @@ mod endings;
 mod keys;
 mod lookups;
 mod streams;
+mod users;
 
 use crate::router::Router;
 
@@ -67,6 +68,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Behaviour> {
         accepting::ALL,
         streams::ALL,
         endings::ALL,
+        users::ALL,
     ]
     .into_iter()
     .flatten()

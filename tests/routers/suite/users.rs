@@ -1,0 +1,19 @@
+//! The users of a bridge, which Java I2P alone has.
+
+use i2p_sam::Error;
+
+use crate::router::Router;
+use crate::suite::behaviours;
+
+behaviours! {
+    a_router_without_users_hangs_up_and_works_on;
+}
+
+fn a_router_without_users_hangs_up_and_works_on(router: &Router) {
+    let bridge = router.bridge();
+    for outcome in [bridge.auth_add("joe", "a b"), bridge.auth_enable()] {
+        let error = outcome.unwrap_err();
+        assert!(matches!(error, Error::UnexpectedEof { .. }), "{error}");
+    }
+    bridge.version().unwrap();
+}
