@@ -51,6 +51,26 @@ impl Connection {
         Ok(connection)
     }
 
+    /// A router that connected to us, and is to say who calls.
+    pub(crate) fn of_caller(
+        socket: Arc<TcpStream>,
+        version: Version,
+        interrupts: Interrupts,
+    ) -> Result<Self, Error> {
+        let phase = Phase::Accept;
+        socket
+            .set_nodelay(true)
+            .map_err(|source| Error::Io { phase, source })?;
+        let watch = interrupts.watch_socket(&socket, phase)?;
+        Ok(Self {
+            socket,
+            version,
+            interrupts,
+            watch,
+            line: Vec::new(),
+        })
+    }
+
     fn hello(&mut self, config: &Config, overall: Deadline) -> Result<(), Error> {
         let deadline = Deadline::after(config.timeouts.hello).sooner(overall);
         let hello = config.hello()?;
@@ -100,11 +120,10 @@ impl Connection {
         check_reply(message, topic, end, phase)
     }
 
-    /// Waits for the line in front of an accepted stream. The wait has no deadline: peers come
-    /// when they come.
-    pub(crate) fn read_header(&mut self) -> Result<StreamHeader<'_>, Error> {
+    /// Waits for the line in front of an accepted stream.
+    pub(crate) fn read_header(&mut self, deadline: Deadline) -> Result<StreamHeader<'_>, Error> {
         let phase = Phase::Accept;
-        let end = self.read_line(phase, Deadline::NEVER)?;
+        let end = self.read_line(phase, deadline)?;
         let header =
             StreamHeader::parse(&self.line).map_err(|error| Error::protocol(phase, error))?;
         match (&header, end) {

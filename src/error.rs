@@ -26,7 +26,8 @@ use crate::wire::{CommandError, Message, ParseError, redact};
 /// | `HostUnreachable` | the peer cannot be reached: `CANT_REACH_PEER`, no lease set |
 /// | `NotFound` | the name or session is unknown: `KEY_NOT_FOUND`, `INVALID_ID` |
 /// | `NotConnected` | the session is lost or closed |
-/// | `AddrInUse` | the session's key or id is in use |
+/// | `ConnectionAborted` | the router does not forward any more |
+/// | `AddrInUse` | the session's key or id is in use, or what it does excludes this |
 /// | `PermissionDenied` | the bridge wants other credentials, or a key file is open to others |
 /// | `InvalidInput` | an address, key, name or value was refused before it was sent |
 /// | `InvalidData` | the bridge broke the protocol |
@@ -76,6 +77,9 @@ pub enum Error {
     /// The session is gone, and everything that was made from it. Make a new one.
     #[error("the session is gone: {0}")]
     SessionLost(#[from] SessionLoss),
+    /// The router does not forward any more, though the session may live: forward again.
+    #[error("the router does not forward any more: {0}")]
+    ForwardLost(#[source] SessionLoss),
     /// The bridge hung up in the middle of an exchange. i2pd and emissary do so instead of
     /// answering what they do not like.
     #[error("the bridge hung up during {phase}")]
@@ -101,6 +105,9 @@ pub enum Error {
     /// A setting of a builder that cannot be, and what it should look like. Nothing was sent.
     #[error("{0}")]
     Setting(&'static str),
+    /// What the session does already, or has done, excludes this. Nothing was sent.
+    #[error("{0}")]
+    Occupied(&'static str),
     /// A field cannot be said to a bridge. Nothing was sent.
     #[error(transparent)]
     Command(#[from] CommandError),
@@ -178,6 +185,8 @@ impl Error {
             Self::WouldBlock => io::ErrorKind::WouldBlock,
             Self::Refused(refusal) => refusal.kind(),
             Self::SessionLost(_) => io::ErrorKind::NotConnected,
+            Self::ForwardLost(_) => io::ErrorKind::ConnectionAborted,
+            Self::Occupied(_) => io::ErrorKind::AddrInUse,
             Self::UnexpectedEof { .. } => io::ErrorKind::UnexpectedEof,
             Self::Protocol { .. } | Self::Version { .. } => io::ErrorKind::InvalidData,
             Self::Setting(_) | Self::Command(_) | Self::Address(_) | Self::Key(_) => {
@@ -218,6 +227,8 @@ pub enum Phase {
     StreamConnect,
     /// Arming an accept, or waiting for a peer to dial.
     Accept,
+    /// Asking the router to forward.
+    Forward,
     /// Waiting for the end of a session.
     WaitClosed,
 }
@@ -232,6 +243,7 @@ impl fmt::Display for Phase {
             Self::SessionCreate => "creating a session",
             Self::StreamConnect => "dialling a peer",
             Self::Accept => "accepting a connection",
+            Self::Forward => "asking the router to forward",
             Self::WaitClosed => "waiting for the session to end",
         })
     }

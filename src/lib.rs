@@ -27,6 +27,7 @@
 //! | [`SamBridge`] | where a router's bridge is; makes keys, looks up names, makes sessions | an address |
 //! | [`StreamSession`] | a destination of our own, with the tunnels that lead to it | a network interface |
 //! | [`SamListener`] | accepts what peers dial | [`TcpListener`](std::net::TcpListener) |
+//! | [`ForwardListener`] | the same, where the router connects to a TCP port of ours | [`TcpListener`](std::net::TcpListener) |
 //! | [`SamStream`] | one connection to a peer | [`TcpStream`](std::net::TcpStream) |
 //! | [`Cancel`] | ends what blocks, from another thread | |
 //! | [`I2pAddr`], [`Destination`], [`PrivateKey`] | who is who | [`SocketAddr`](std::net::SocketAddr) |
@@ -90,6 +91,7 @@ mod connection;
 mod deadline;
 mod dial;
 mod error;
+mod forward;
 mod interrupts;
 mod listener;
 mod lookup;
@@ -107,13 +109,14 @@ pub use address::{
 pub use bridge::{SamBridge, SamBridgeBuilder};
 pub use cancel::Cancel;
 pub use error::{Error, Phase, Refusal, ResultCode, SessionLoss};
+pub use forward::{ForwardListener, Forwarded};
 pub use listener::{Incoming, SamListener};
 pub use lookup::Lookup;
 pub use service::{ServiceRecord, ServiceRecordError};
 pub use session::{
-    ConnectOptions, EncryptionType, InactivityAction, LeaseSetAuth, LeaseSetType, LimitAction,
-    MessageReliability, SessionBuilder, SessionGuard, SessionOptions, StreamSession,
-    StreamingProfile,
+    ConnectOptions, EncryptionType, ForwardOptions, Forwarding, InactivityAction, LeaseSetAuth,
+    LeaseSetType, LimitAction, MessageReliability, SessionBuilder, SessionGuard, SessionOptions,
+    StreamSession, StreamingProfile,
 };
 pub use stream::SamStream;
 pub use version::Version;
@@ -125,6 +128,8 @@ const _: () = {
     shared::<StreamSession>();
     shared::<SamListener>();
     shared::<SamStream>();
+    shared::<ForwardListener>();
+    shared::<Forwarding>();
     shared::<SessionGuard>();
     shared::<Cancel>();
     shared::<PrivateKey>();

@@ -10,7 +10,7 @@ use crate::cancel::Cancel;
 use crate::deadline::Deadline;
 use crate::error::{Error, SessionLoss};
 use crate::interrupts::Interrupts;
-use crate::session::{Accepting, Arrival, SessionGuard};
+use crate::session::{Accepting, SessionGuard};
 use crate::stream::SamStream;
 
 /// Accepts the streams that peers dial, used as a [`TcpListener`](std::net::TcpListener) is.
@@ -139,16 +139,9 @@ impl SamListener {
         let interrupts = Interrupts::by_cancel(&self.cancel).or_session(&core.control);
         let nonblocking = self.nonblocking.load(Ordering::Relaxed);
         let arrival = Accepting::accept(core, &interrupts, deadline, nonblocking)?;
-        let stream = self.stream(arrival);
+        let stream = arrival.into_stream(&self.guard);
         let peer = stream.peer_addr().clone();
         Ok((stream, peer))
-    }
-
-    fn stream(&self, arrival: Arrival) -> SamStream {
-        let peer = with_port(I2pAddr::from(arrival.destination), arrival.from_port);
-        let local = with_port(self.local_addr(), arrival.to_port);
-        let guard = self.guard.clone();
-        SamStream::new(arrival.socket, arrival.registration, guard, peer, local)
     }
 }
 
@@ -205,19 +198,12 @@ impl Iterator for Incoming<'_> {
 impl FusedIterator for Incoming<'_> {}
 
 /// Whether every later `accept` fails as well.
-fn is_final(error: &Error) -> bool {
+pub(crate) fn is_final(error: &Error) -> bool {
     use crate::error::ResultCode::AlreadyAccepting;
 
     match error {
-        Error::SessionLost(_) | Error::Cancelled { .. } => true,
+        Error::SessionLost(_) | Error::ForwardLost(_) | Error::Cancelled { .. } => true,
         Error::Refused(refusal) => *refusal.code() == AlreadyAccepting,
         _ => false,
-    }
-}
-
-fn with_port(addr: I2pAddr, port: Option<u16>) -> I2pAddr {
-    match port {
-        Some(port) => addr.with_port(port),
-        None => addr,
     }
 }

@@ -3,14 +3,15 @@ use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::address::Destination;
+use crate::address::{Destination, I2pAddr};
 use crate::cancel::{Registration, Wake};
 use crate::connection::Connection;
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Refusal, ResultCode};
 use crate::interrupts::{Interrupts, lock, wait};
 use crate::session::control::spawn;
-use crate::session::guard::Core;
+use crate::session::guard::{Core, SessionGuard};
+use crate::stream::SamStream;
 use crate::wire::{Command, StreamHeader};
 
 /// Most streams that wait for an `accept`. While they do, no further accept is armed.
@@ -60,6 +61,22 @@ pub(crate) struct Arrival {
     pub(crate) destination: Destination,
     pub(crate) from_port: Option<u16>,
     pub(crate) to_port: Option<u16>,
+}
+
+impl Arrival {
+    pub(crate) fn into_stream(self, guard: &SessionGuard) -> SamStream {
+        let local = I2pAddr::from(guard.core().key.destination());
+        let peer = with_port(I2pAddr::from(self.destination), self.from_port);
+        let local = with_port(local, self.to_port);
+        SamStream::new(self.socket, self.registration, guard.clone(), peer, local)
+    }
+}
+
+fn with_port(addr: I2pAddr, port: Option<u16>) -> I2pAddr {
+    match port {
+        Some(port) => addr.with_port(port),
+        None => addr,
+    }
 }
 
 /// What came of an armed accept.
@@ -269,7 +286,8 @@ fn arm(core: &Arc<Core>, interrupts: Interrupts) -> Result<Connection, Error> {
 }
 
 fn receive(core: &Arc<Core>, mut connection: Connection) -> Result<Arrival, Error> {
-    let (destination, from_port, to_port) = match connection.read_header()? {
+    // Peers come when they come.
+    let (destination, from_port, to_port) = match connection.read_header(Deadline::NEVER)? {
         StreamHeader::Peer {
             destination,
             from_port,

@@ -12,6 +12,7 @@ use crate::session::accepting::Accepting;
 use crate::session::control::Control;
 use crate::session::guard::{Core, SessionGuard};
 use crate::session::id::unguessable;
+use crate::session::intake::Intake;
 use crate::session::options::SessionOptions;
 use crate::session::stream::StreamSession;
 use crate::version::Version;
@@ -186,6 +187,7 @@ impl SessionBuilder {
             key,
             version,
             accepting: Accepting::new(self.armed_on(version)),
+            intake: Intake::default(),
             linger: self.linger,
             streamed: AtomicBool::new(false),
         }))

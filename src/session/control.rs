@@ -19,6 +19,9 @@ pub(crate) const SMALL_STACK: usize = 128 * 1024;
 
 /// A session's control socket. The session lives exactly as long as it does.
 ///
+/// A FORWARD socket is kept as one, too: it must stay open, be read and have its PING answered, and
+/// what depends on it ends with it.
+///
 /// One thread, the keeper, is its only reader: it answers PING, notes why the session ended, and
 /// ends with it everything that was made from the session. What is said goes through [`Voice`],
 /// so that the keeper never waits for a bridge that does not read.

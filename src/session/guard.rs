@@ -8,6 +8,7 @@ use crate::bridge::SamBridge;
 use crate::error::{Error, Refusal, SessionLoss};
 use crate::session::accepting::Accepting;
 use crate::session::control::Control;
+use crate::session::intake::Intake;
 use crate::version::Version;
 
 /// Time between the end of a session's streams and its own. On i2pd 2.56 a stream that ended less
@@ -22,6 +23,7 @@ pub(crate) struct Core {
     pub(crate) key: PrivateKey,
     pub(crate) version: Version,
     pub(crate) accepting: Accepting,
+    pub(crate) intake: Intake,
     pub(crate) linger: Duration,
     /// Whether a stream was ever made from it.
     pub(crate) streamed: AtomicBool,

@@ -2,16 +2,21 @@
 
 mod accepting;
 mod builder;
+mod callers;
 mod control;
+mod forwarding;
 mod guard;
 mod id;
+mod intake;
 mod options;
 mod stream;
 mod voice;
 
-pub(crate) use accepting::{Accepting, Arrival};
+pub(crate) use accepting::Accepting;
 pub use builder::SessionBuilder;
+pub(crate) use callers::Callers;
 pub(crate) use control::Control;
+pub use forwarding::{ForwardOptions, Forwarding};
 pub use guard::SessionGuard;
 pub use options::*;
 pub use stream::{ConnectOptions, StreamSession};

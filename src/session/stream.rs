@@ -1,4 +1,5 @@
 use std::fmt;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,9 +8,11 @@ use crate::cancel::Cancel;
 use crate::connection::Connection;
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, SessionLoss};
+use crate::forward::{self, ForwardListener};
 use crate::interrupts::Interrupts;
 use crate::listener::SamListener;
 use crate::session::accepting::Accepting;
+use crate::session::forwarding::{ForwardOptions, Forwarding};
 use crate::session::guard::{Core, SessionGuard};
 use crate::stream::SamStream;
 use crate::version::Version;
@@ -178,10 +181,96 @@ impl StreamSession {
     /// # Errors
     ///
     /// [`Error::Refused`] when the router does not let us, [`Error::SessionLost`],
-    /// [`Error::Cancelled`], [`Error::Timeout`] after the bridge's command deadline.
+    /// [`Error::Cancelled`], [`Error::Timeout`] after the bridge's command deadline,
+    /// [`Error::Occupied`] when the session forwards or has forwarded.
     pub fn listener(&self) -> Result<SamListener, Error> {
+        self.core().intake.accept()?;
         Accepting::listen(self.core(), &self.interrupts())?;
         Ok(SamListener::new(self.guard.clone(), self.cancel.clone()))
+    }
+
+    /// Begins to accept what others dial, over a TCP port of loopback to which the router connects.
+    ///
+    /// What any user of this machine can do to that port stands at [`ForwardListener`]. When it and
+    /// its clones are dropped the router stops, and the session can forward again; it can never
+    /// accept with [`listener`](StreamSession::listener), nor forward if it has ever accepted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Occupied`] when the session forwards, accepts or has accepted, [`Error::Refused`]
+    /// when the router does not let us, [`Error::Setting`] when the bridge is not on loopback,
+    /// [`Error::Io`] when no port can be had, [`Error::SessionLost`], [`Error::Cancelled`],
+    /// [`Error::Timeout`] after the bridge's command deadline.
+    ///
+    /// ```no_run
+    /// # let session = i2p_sam::SamBridge::from_env()?.session().stream()?;
+    /// let listener = session.forward()?;
+    /// let (stream, peer) = listener.accept()?;
+    /// println!("{peer} calls");
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn forward(&self) -> Result<ForwardListener, Error> {
+        let ours = self.core().control.socket().local_addr();
+        let ours = ours.map_err(|source| Error::Io {
+            phase: Phase::Forward,
+            source,
+        })?;
+        self.forward_with(forward::loopback(ours.ip())?, &ForwardOptions::new())
+    }
+
+    /// [`forward`](StreamSession::forward), over a TCP listener of one's own.
+    ///
+    /// It is the way to a router on another machine. Bind it to where that router can reach it, and
+    /// to no more.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`forward`](StreamSession::forward); [`Error::Setting`] also for
+    /// [`silent`](ForwardOptions::silent), [`Error::Command`] when the host cannot be said.
+    ///
+    /// ```no_run
+    /// use std::net::TcpListener;
+    /// use i2p_sam::ForwardOptions;
+    ///
+    /// # let session = i2p_sam::SamBridge::from_env()?.session().stream()?;
+    /// let tcp = TcpListener::bind("10.0.0.2:0")?;
+    /// let listener = session.forward_with(tcp, &ForwardOptions::new().host("10.0.0.2"))?;
+    /// println!("the router connects to {}", listener.tcp_addr());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn forward_with(
+        &self,
+        listener: TcpListener,
+        options: &ForwardOptions,
+    ) -> Result<ForwardListener, Error> {
+        ForwardListener::start(&self.guard, &self.cancel, listener, options)
+    }
+
+    /// Has the router connect to a TCP port that something else serves: another program, or a
+    /// [`TcpListener`] of one's own. It does so until the [`Forwarding`] is dropped.
+    ///
+    /// The first line of each connection is the caller's destination, unless
+    /// [`silent`](ForwardOptions::silent); what can be done to such a port stands at
+    /// [`ForwardListener`]. Nothing here reads these connections, so
+    /// [`header_timeout`](ForwardOptions::header_timeout) and [`believe`](ForwardOptions::believe)
+    /// mean nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`forward`](StreamSession::forward); [`Error::Setting`] for port 0.
+    ///
+    /// ```no_run
+    /// use i2p_sam::ForwardOptions;
+    ///
+    /// // A web server on this machine becomes an eepsite.
+    /// # let session = i2p_sam::SamBridge::from_env()?.session().stream()?;
+    /// let forwarding = session.forward_to(8080, &ForwardOptions::new().silent(true))?;
+    /// session.wait_closed(None)?;
+    /// # drop(forwarding);
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn forward_to(&self, port: u16, options: &ForwardOptions) -> Result<Forwarding, Error> {
+        Forwarding::arrange(&self.guard, &self.cancel, port, options)
     }
 
     /// The same session; calls made through it end when `cancel` fires.

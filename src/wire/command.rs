@@ -111,6 +111,27 @@ impl Command {
             .port("TO_PORT", to_port)
     }
 
+    /// `STREAM FORWARD ID= PORT= SILENT=`, with the host if one is given.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError`] when id or host cannot be said.
+    pub fn stream_forward(
+        id: &str,
+        port: u16,
+        host: Option<&str>,
+        silent: bool,
+    ) -> Result<Self, CommandError> {
+        let command = Self::new("STREAM", "FORWARD")
+            .pair("ID", id)?
+            .port("PORT", Some(port))?;
+        let command = match host {
+            None => command,
+            Some(host) => command.pair("HOST", host)?,
+        };
+        command.pair("SILENT", if silent { "true" } else { "false" })
+    }
+
     /// `PING`, with the text that is to come back.
     ///
     /// # Errors

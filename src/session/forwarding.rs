@@ -1,0 +1,224 @@
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cancel::{Cancel, Registration};
+use crate::connection::Connection;
+use crate::deadline::Deadline;
+use crate::error::{Error, Phase, SessionLoss};
+use crate::interrupts::Interrupts;
+use crate::session::control::Control;
+use crate::session::guard::{Core, SessionGuard};
+use crate::wire::{Command, CommandError, CommandFault, needs_quotes};
+
+/// Time for a caller to say who it is.
+const HEADER_TIME: Duration = Duration::from_secs(30);
+
+/// How long after the FORWARD socket the control socket of the same bridge may end.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// Keeps a router connecting to a TCP port for each stream that peers dial.
+///
+/// [`StreamSession::forward_to`](crate::StreamSession::forward_to) makes it. The router forwards as
+/// long as this lives, and so does the session; streams that came in go on when it is dropped, as
+/// long as something else holds the session.
+pub struct Forwarding {
+    /// The FORWARD socket is kept as a session's control socket is: its `PING` must be answered.
+    control: Arc<Control>,
+    /// Ends the socket with its session.
+    _registration: Option<Registration>,
+    guard: SessionGuard,
+}
+
+impl Forwarding {
+    pub(crate) fn arrange(
+        guard: &SessionGuard,
+        cancel: &Cancel,
+        port: u16,
+        options: &ForwardOptions,
+    ) -> Result<Self, Error> {
+        let core = guard.core();
+        let command = options.command(&core.id, port)?;
+        let interrupts = Interrupts::by_cancel(cancel).or_session(&core.control);
+        core.intake.forward(|| {
+            let (control, registration) = ask(core, &command, interrupts)?;
+            Ok(Self {
+                control,
+                _registration: registration,
+                guard: guard.clone(),
+            })
+        })
+    }
+
+    /// Why the router does not forward any more, if that is so: [`Error::SessionLost`], or
+    /// [`Error::ForwardLost`] when the session lives and can forward again.
+    pub fn error(&self) -> Option<Error> {
+        let loss = self.control.loss()?;
+        Some(self.explain(Error::SessionLost(loss)))
+    }
+
+    /// Why the session is gone, if it is.
+    pub fn session_error(&self) -> Option<SessionLoss> {
+        self.guard.closed()
+    }
+
+    pub(crate) fn guard(&self) -> &SessionGuard {
+        &self.guard
+    }
+
+    pub(crate) fn control(&self) -> &Arc<Control> {
+        &self.control
+    }
+
+    /// Tells the loss of the FORWARD socket apart from that of the session.
+    ///
+    /// A bridge that goes takes both sockets with it, and the session is the better reason.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        let Error::SessionLost(loss) = error else {
+            return error;
+        };
+        let deadline = Deadline::after(Some(GRACE));
+        let session = &self.guard.core().control;
+        match session.wait_lost(deadline, &Interrupts::default()) {
+            Ok(loss) => Error::SessionLost(loss),
+            Err(_) => Error::ForwardLost(loss),
+        }
+    }
+}
+
+/// The socket must stay open, and everything else follows from its end: the router stops
+/// forwarding, and whoever waits on the keeper is woken by it.
+impl Drop for Forwarding {
+    fn drop(&mut self) {
+        self.control.hang_up();
+        self.guard.core().intake.forwarded();
+    }
+}
+
+/// Shows whose session it is and whether it lives.
+impl fmt::Debug for Forwarding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forwarding")
+            .field("destination", self.guard.core().key.destination())
+            .field("session_error", &self.session_error())
+            .finish_non_exhaustive()
+    }
+}
+
+fn ask(
+    core: &Arc<Core>,
+    command: &Command,
+    interrupts: Interrupts,
+) -> Result<(Arc<Control>, Option<Registration>), Error> {
+    let phase = Phase::Forward;
+    let config = core.bridge.config();
+    let mut connection = Connection::open(config, interrupts, Deadline::NEVER)?;
+    let deadline = Deadline::after(config.timeouts.command);
+    connection
+        .request(command, phase, deadline)
+        .map_err(|error| core.explain(error))?;
+    let (socket, registration) = connection.hand_over(phase)?;
+    let control = Control::start(socket, None).map_err(|source| Error::Io { phase, source })?;
+    Ok((control, registration))
+}
+
+/// How to forward, where it is not as usual.
+///
+/// ```
+/// // A router in a container reaches this machine by a name of its own.
+/// let options = i2p_sam::ForwardOptions::new()
+///     .host("host.containers.internal")
+///     .believe([172, 17, 0, 2].into());
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ForwardOptions {
+    host: Option<String>,
+    port: Option<u16>,
+    silent: bool,
+    header_timeout: Option<Duration>,
+    believed: Vec<IpAddr>,
+}
+
+impl Default for ForwardOptions {
+    fn default() -> Self {
+        Self {
+            host: None,
+            port: None,
+            silent: false,
+            header_timeout: Some(HEADER_TIME),
+            believed: Vec::new(),
+        }
+    }
+}
+
+impl ForwardOptions {
+    /// As usual: the router connects to where the command came from and says who calls.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The host the router is told to connect to: a name or an IP address. Default: none is told,
+    /// and the router takes the address from which our connection to its bridge comes.
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.host = Some(host.into());
+        self
+    }
+
+    /// The TCP port the router is told to connect to, where something in between changes it.
+    /// Default: that of the listener.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    /// Whether the router leaves out the line that says who calls (`SILENT=true`). Default: it
+    /// says it.
+    ///
+    /// For [`forward_to`](crate::StreamSession::forward_to) alone, to serve a program that knows
+    /// nothing of I2P: a [`ForwardListener`](crate::ForwardListener) tells who calls.
+    pub fn silent(mut self, silent: bool) -> Self {
+        self.silent = silent;
+        self
+    }
+
+    /// Time for a caller to say who it is; `None` is for ever. Default: 30 s. Routers say it at
+    /// once.
+    pub fn header_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.header_timeout = timeout;
+        self
+    }
+
+    /// An address from which the router may connect; call it again for more. Default: that of the
+    /// bridge, as our own connection to it shows it. Whoever comes from elsewhere is dropped.
+    pub fn believe(mut self, address: IpAddr) -> Self {
+        self.believed.push(address);
+        self
+    }
+
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silent
+    }
+
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        self.header_timeout
+    }
+
+    pub(crate) fn believed(&self) -> &[IpAddr] {
+        &self.believed
+    }
+
+    fn command(&self, id: &str, port: u16) -> Result<Command, Error> {
+        let host = self.host.as_deref();
+        // i2pd has no quotes, and no host has a blank.
+        if host.is_some_and(needs_quotes) {
+            return Err(CommandError::new("HOST", CommandFault::Quotes).into());
+        }
+        let port = self.port.unwrap_or(port);
+        if port == 0 {
+            return Err(Error::Setting("a router cannot connect to port 0"));
+        }
+        Ok(Command::stream_forward(id, port, host, self.silent)?)
+    }
+}
