@@ -4,6 +4,7 @@ mod accepting;
 pub(crate) mod data;
 mod dialling;
 mod endings;
+mod forwarding;
 mod keys;
 mod lookups;
 mod streams;
@@ -69,6 +70,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Behaviour> {
         streams::ALL,
         endings::ALL,
         users::ALL,
+        forwarding::ALL,
     ]
     .into_iter()
     .flatten()
