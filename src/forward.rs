@@ -163,10 +163,14 @@ impl ForwardListener {
     fn accept_until(&self, deadline: Deadline) -> Result<(SamStream, I2pAddr), Error> {
         let forwarding = &self.shared.forwarding;
         let interrupts = Interrupts::by_cancel(&self.cancel).or_session(forwarding.control());
-        let arrival = self.shared.callers.accept(&interrupts, deadline);
-        let stream = arrival
-            .map_err(|error| forwarding.explain(error))?
-            .into_stream(self.guard());
+        let callers = &self.shared.callers;
+        let outcome = callers.accept(&interrupts, deadline);
+        let arrival = match outcome.map_err(|error| forwarding.explain(error)) {
+            // The streams that came in before live on.
+            Err(Error::ForwardLost(loss)) => callers.left_over().ok_or(Error::ForwardLost(loss))?,
+            outcome => outcome?,
+        };
+        let stream = arrival.into_stream(self.guard());
         let peer = stream.peer_addr().clone();
         Ok((stream, peer))
     }

@@ -351,6 +351,24 @@ fn the_end_of_the_forward_socket_is_no_loss_of_the_session_which_can_forward_aga
 }
 
 #[test]
+fn a_stream_that_came_before_the_forwarding_ended_is_not_lost() {
+    let router = Forwards::start();
+    let session = router.session();
+    // Nothing announces that a caller has been heard, so some are cut off before they are.
+    eventually("one is heard first", || {
+        let (hang_up, hung_up) = mpsc::channel::<()>();
+        router.order(move |_| drop(hung_up.recv()));
+        let listener = session.forward().unwrap();
+        let _far = call(&listener, &header(1));
+        hang_up.send(()).unwrap();
+        is_closed(listener.tcp_addr());
+        let heard = listener.accept().is_ok();
+        assert!(matches!(listener.accept(), Err(Error::ForwardLost(_))));
+        heard
+    });
+}
+
+#[test]
 fn the_last_handle_ends_the_forwarding_and_its_streams_go_on() {
     let router = Forwards::start();
     let session = router.session();

@@ -15,10 +15,10 @@ use std::sync::mpsc;
 
 use i2p_sam::wire::{Command, Line, Message, StreamHeader};
 use i2p_sam::{
-    B32, B33, Cancel, ConnectOptions, Destination, EncryptionType, Error, Host, HostName, I2pAddr,
-    InactivityAction, LeaseSetAuth, LeaseSetType, LimitAction, MessageReliability, Phase,
-    PrivateKey, ResultCode, SamBridge, SessionLoss, SessionOptions, SignatureType,
-    StreamingProfile, Version,
+    B32, B33, Cancel, ConnectOptions, Destination, EncryptionType, Error, ForwardOptions, Host,
+    HostName, I2pAddr, InactivityAction, LeaseSetAuth, LeaseSetType, LimitAction,
+    MessageReliability, Phase, PrivateKey, ResultCode, SamBridge, SessionLoss, SessionOptions,
+    SignatureType, StreamingProfile, Version,
 };
 use support::{LONG, ScriptedBridge, Stage, field, key};
 
@@ -476,10 +476,27 @@ fn what_a_program_holds(watcher: &mut Watcher) {
     watcher.display(&peer);
     watcher.debug(&session.connect("peer.i2p:80").unwrap());
     watcher.debug(&ConnectOptions::new().from_port(1));
+    what_forwards(watcher, &bridge);
     watcher.debug(&Cancel::new());
     session.close();
     watcher.debug(&session);
     watcher.failure(session.connect("peer.i2p").unwrap_err());
+}
+
+fn what_forwards(watcher: &mut Watcher, bridge: &SamBridge) {
+    let options = ForwardOptions::new().host("10.0.0.2");
+    watcher.debug(&options);
+    let session = bridge.session().key(&key(7)).stream().unwrap();
+    watcher.guard(session.id());
+    let forwarding = session.forward_to(80, &options).unwrap();
+    watcher.debug(&forwarding);
+    watcher.failure(session.forward().unwrap_err());
+    drop(forwarding);
+    let forward = session.forward().unwrap();
+    watcher.debug(&forward);
+    watcher.debug(&forward.incoming());
+    session.close();
+    watcher.failure(forward.accept().unwrap_err());
 }
 
 /// What holds no text of anybody's, or only what is public.
@@ -552,6 +569,7 @@ fn failures_of_calls(watcher: &mut Watcher, line: &str) {
         bridge.auth_add(USER, PASSWORD).err(),
         bridge.session().key(&key(7)).stream().err(),
         bridge.session().stream().err(),
+        session.forward().err(),
         session.listener().err(),
         session.connect("peer.i2p").err(),
     ];

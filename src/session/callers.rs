@@ -102,6 +102,11 @@ impl Callers {
         }
     }
 
+    /// A stream that came before the router stopped forwarding.
+    pub(crate) fn left_over(&self) -> Option<Arrival> {
+        lock(&self.state).queue.pop_front()
+    }
+
     /// How many callers were dropped.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)

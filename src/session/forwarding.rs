@@ -23,6 +23,9 @@ const GRACE: Duration = Duration::from_millis(50);
 /// [`StreamSession::forward_to`](crate::StreamSession::forward_to) makes it. The router forwards as
 /// long as this lives, and so does the session; streams that came in go on when it is dropped, as
 /// long as something else holds the session.
+///
+/// emissary 0.4.0 does not stop before the session is closed, and connects to whoever has the port
+/// by then; there, close the session as well.
 pub struct Forwarding {
     /// The FORWARD socket is kept as a session's control socket is: its `PING` must be answered.
     control: Arc<Control>,
@@ -160,7 +163,8 @@ impl ForwardOptions {
     }
 
     /// The host the router is told to connect to: a name or an IP address. Default: none is told,
-    /// and the router takes the address from which our connection to its bridge comes.
+    /// and the router takes the address from which our connection to its bridge comes. emissary
+    /// 0.4.0 connects to 127.0.0.1 whatever it is told.
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = Some(host.into());
         self

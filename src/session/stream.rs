@@ -192,8 +192,9 @@ impl StreamSession {
     /// Begins to accept what others dial, over a TCP port of loopback to which the router connects.
     ///
     /// What any user of this machine can do to that port stands at [`ForwardListener`]. When it and
-    /// its clones are dropped the router stops, and the session can forward again; it can never
-    /// accept with [`listener`](StreamSession::listener), nor forward if it has ever accepted.
+    /// its clones are dropped the router stops, and the session can forward again (on emissary 0.4.0
+    /// neither, before the session is closed); it can never accept with
+    /// [`listener`](StreamSession::listener), nor forward if it has ever accepted.
     ///
     /// # Errors
     ///

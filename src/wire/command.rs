@@ -456,6 +456,19 @@ mod tests {
     }
 
     #[test]
+    fn a_host_to_forward_to_is_said_when_it_is_given() {
+        let line = |host| {
+            let command = Command::stream_forward("id", 80, host, true).unwrap();
+            command.as_str().to_owned()
+        };
+        assert_eq!(line(None), "STREAM FORWARD ID=id PORT=80 SILENT=true\n");
+        assert_eq!(
+            line(Some("::1")),
+            "STREAM FORWARD ID=id PORT=80 HOST=::1 SILENT=true\n"
+        );
+    }
+
+    #[test]
     fn debug_and_errors_show_no_value() {
         let command = Command::new("A", "B").pair("PASSWORD", "hunter2").unwrap();
         assert!(!format!("{command:?}").contains("hunter2"));

@@ -78,6 +78,10 @@ const EMBEDDED_CANNOT: &[(Need, &str)] = &[
         Need::Refusals,
         "emissary gives no answer to what it does not like",
     ),
+    (
+        Need::ForwardAgain,
+        "emissary 0.4.0 forwards until the session ends",
+    ),
     (Need::Process, "it runs inside this process"),
 ];
 

@@ -12,7 +12,7 @@ use crate::suite::data::{greet, rest};
 behaviours! {
     a_forwarded_stream_arrives_with_its_caller [Streams];
     a_forward_takes_twenty_dials_in_a_row [Streams];
-    a_forward_made_again_takes_streams [Streams];
+    a_forward_made_again_takes_streams [Streams, ForwardAgain];
     a_silent_forward_begins_with_the_peers_first_byte [Streams];
     closing_a_session_ends_its_forward;
 }

@@ -40,6 +40,8 @@ pub(crate) enum Need {
     BulkBeforeEnd,
     /// Refusing a second session with a key in use.
     KeysApart,
+    /// Ending a forward with its socket, so that the session can have another.
+    ForwardAgain,
     /// An answer to what is refused, rather than silence.
     Refusals,
 }
