@@ -29,7 +29,8 @@ use crate::stream::SamStream;
 ///
 /// A caller that says nothing within 30 s, says something else than who it is, or comes from an
 /// address that is not believed is dropped and [counted](ForwardListener::dropped_callers); it keeps
-/// nobody waiting. Of more than 64 who say nothing the oldest is dropped. Up to 64 streams, and some
+/// nobody waiting. Of more than 64 who say nothing the oldest is
+/// dropped, after a second. Up to 64 streams, and some
 /// that were on their way, wait for an `accept`; no further caller is let in then, until there is
 /// room.
 ///

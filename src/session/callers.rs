@@ -23,6 +23,10 @@ const BACKLOG: usize = 64;
 /// it at once, so that whoever has been silent for longest is the least likely to be one.
 const MOST_UNKNOWN: usize = 64;
 
+/// But nobody is dropped for it before this time: in a burst the threads that read are late, and not
+/// the callers.
+const FAIR_TIME: Duration = Duration::from_secs(1);
+
 /// First pause after the system refused a connection; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -45,7 +49,7 @@ pub(crate) struct Callers {
 struct State {
     queue: VecDeque<Arrival>,
     /// Those who have not said who they are, the oldest first.
-    unknown: BTreeMap<u64, Arc<TcpStream>>,
+    unknown: BTreeMap<u64, (Deadline, Arc<TcpStream>)>,
     came: u64,
     /// What the next `accept` is told.
     failure: Option<Error>,
@@ -61,7 +65,8 @@ impl Callers {
         patience: Option<Duration>,
     ) -> io::Result<Arc<Self>> {
         let believed = match believed {
-            [] => vec![forwarding.socket().peer_addr()?.ip().to_canonical()],
+            // The FORWARD socket's own end may have come already, and then it tells no address.
+            [] => vec![core.control.socket().peer_addr()?.ip().to_canonical()],
             believed => believed.iter().map(IpAddr::to_canonical).collect(),
         };
         let callers = Arc::new(Self {
@@ -133,7 +138,7 @@ impl Callers {
                 }
             }
         }
-        for socket in std::mem::take(&mut lock(&self.state).unknown).into_values() {
+        for (_, socket) in std::mem::take(&mut lock(&self.state).unknown).into_values() {
             hang_up(&socket);
         }
     }
@@ -178,14 +183,26 @@ impl Callers {
     /// Notes one who has not said who it is, in the place of the oldest where there is no other.
     fn admit(&self, socket: &Arc<TcpStream>) -> u64 {
         let mut state = lock(&self.state);
-        if state.unknown.len() >= MOST_UNKNOWN {
-            if let Some((_, oldest)) = state.unknown.pop_first() {
-                hang_up(&oldest);
+        while state.unknown.len() >= MOST_UNKNOWN && !self.is_over() {
+            let fair = match state.unknown.first_key_value() {
+                Some((_, (fair, _))) => *fair,
+                None => break,
+            };
+            if fair.left(Phase::Accept).is_err() {
+                if let Some((_, (_, oldest))) = state.unknown.pop_first() {
+                    hang_up(&oldest);
+                }
+                break;
             }
+            state = match wait(&self.changed, state, Phase::Accept, fair) {
+                Ok(woken) => woken,
+                Err(_) => lock(&self.state),
+            };
         }
         let number = state.came;
         state.came += 1;
-        state.unknown.insert(number, Arc::clone(socket));
+        let fair = Deadline::after(Some(FAIR_TIME));
+        state.unknown.insert(number, (fair, Arc::clone(socket)));
         number
     }
 
