@@ -274,7 +274,7 @@ impl fmt::Debug for SamBridge {
 /// What a bridge needs to be spoken to.
 pub(crate) struct Config {
     pub(crate) address: BridgeAddr,
-    udp_address: BridgeAddr,
+    pub(crate) udp_address: BridgeAddr,
     credentials: Option<(Box<str>, Box<str>)>,
     pub(crate) versions: (Version, Version),
     pub(crate) strict_versions: bool,

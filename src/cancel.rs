@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 /// [`Error::Cancelled`](crate::Error::Cancelled), and every later one at once. It stays fired for
 /// ever: make a new one to go on. Clones are the same handle.
 ///
-/// What it ends: `accept`, `incoming`, `connect`, `lookup`, `generate`, making a session,
+/// What it ends: `accept`, `incoming`, `recv_from`, `connect`, `lookup`, `generate`, making a session,
 /// `wait_closed`. What it does not touch: streams that were handed out, and sessions that exist;
 /// [`SamStream::shutdown`](crate::SamStream::shutdown) and `close` are for those.
 ///

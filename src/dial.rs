@@ -97,6 +97,33 @@ pub(crate) fn dial(
     }
 }
 
+/// Where a bridge's UDP port is. Bridges listen on IPv4 unless told otherwise.
+pub(crate) fn resolve(
+    address: &BridgeAddr,
+    deadline: Deadline,
+    interrupts: &Interrupts,
+) -> Result<SocketAddr, Error> {
+    let phase = Phase::Connect;
+    let BridgeAddr::Name(..) = address else {
+        return first_of(address, address.resolve());
+    };
+    let handoff = Handoff::new();
+    let (bringer, target) = (handoff.clone(), address.clone());
+    thread::Builder::new()
+        .name("i2p-sam-resolve".to_owned())
+        .spawn(move || bringer.bring(target.resolve()))
+        .map_err(|source| Error::Io { phase, source })?;
+    first_of(address, handoff.wait(phase, deadline, interrupts)?)
+}
+
+fn first_of(address: &BridgeAddr, found: io::Result<Vec<SocketAddr>>) -> Result<SocketAddr, Error> {
+    let found = found.map_err(|source| address.unreachable(source))?;
+    let nothing = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let first = found.iter().find(|addr| addr.is_ipv4());
+    let first = first.or(found.first()).copied();
+    first.ok_or_else(|| address.unreachable(nothing()))
+}
+
 fn dial_loopback(
     address: &BridgeAddr,
     addr: &SocketAddr,

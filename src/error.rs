@@ -21,7 +21,7 @@ use crate::wire::{CommandError, Message, ParseError, redact};
 /// | [`io::ErrorKind`] | when |
 /// |---|---|
 /// | `TimedOut` | a deadline ran out |
-/// | `WouldBlock` | a non-blocking `accept` found nobody waiting |
+/// | `WouldBlock` | a non-blocking call found nothing |
 /// | `ConnectionRefused` | the bridge's port is closed, or the bridge said `CONNECTION_REFUSED` |
 /// | `HostUnreachable` | the peer cannot be reached: `CANT_REACH_PEER`, no lease set |
 /// | `NotFound` | the name or session is unknown: `KEY_NOT_FOUND`, `INVALID_ID` |
@@ -29,7 +29,7 @@ use crate::wire::{CommandError, Message, ParseError, redact};
 /// | `ConnectionAborted` | the router does not forward any more |
 /// | `AddrInUse` | the session's key or id is in use, or what it does excludes this |
 /// | `PermissionDenied` | the bridge wants other credentials, or a key file is open to others |
-/// | `InvalidInput` | an address, key, name or value was refused before it was sent |
+/// | `InvalidInput` | an address, key, name, value or size was refused before it was sent; a buffer is too small |
 /// | `InvalidData` | the bridge broke the protocol |
 /// | `UnexpectedEof` | the bridge hung up |
 /// | `Other` | cancelled, or any other refusal |
@@ -68,9 +68,25 @@ pub enum Error {
         /// What was waited for.
         phase: Phase,
     },
-    /// A non-blocking `accept` found nobody waiting.
-    #[error("no connection is waiting")]
+    /// A non-blocking call found nothing: nobody dialled, no datagram came.
+    #[error("nothing is waiting")]
     WouldBlock,
+    /// A datagram is empty, or larger than its kind can be. Nothing was sent.
+    #[error("a datagram of {size} bytes cannot be sent: it holds 1 to {max}")]
+    DatagramSize {
+        /// The bytes that were given.
+        size: usize,
+        /// Most bytes one can hold.
+        max: usize,
+    },
+    /// A datagram is larger than the buffer. It was discarded, or, if it was only peeked at, stays.
+    #[error("a datagram of {needed} bytes does not fit into a buffer of {given}")]
+    BufferTooSmall {
+        /// The datagram's bytes.
+        needed: usize,
+        /// The buffer's.
+        given: usize,
+    },
     /// The bridge said no.
     #[error("{0}")]
     Refused(#[from] Refusal),
@@ -189,9 +205,12 @@ impl Error {
             Self::Occupied(_) => io::ErrorKind::AddrInUse,
             Self::UnexpectedEof { .. } => io::ErrorKind::UnexpectedEof,
             Self::Protocol { .. } | Self::Version { .. } => io::ErrorKind::InvalidData,
-            Self::Setting(_) | Self::Command(_) | Self::Address(_) | Self::Key(_) => {
-                io::ErrorKind::InvalidInput
-            }
+            Self::Setting(_)
+            | Self::Command(_)
+            | Self::Address(_)
+            | Self::Key(_)
+            | Self::DatagramSize { .. }
+            | Self::BufferTooSmall { .. } => io::ErrorKind::InvalidInput,
             Self::KeyFile(error) => error.io_kind().unwrap_or(io::ErrorKind::InvalidData),
             Self::Cancelled { .. } => io::ErrorKind::Other,
         }
@@ -229,6 +248,10 @@ pub enum Phase {
     Accept,
     /// Asking the router to forward.
     Forward,
+    /// Sending a datagram.
+    Send,
+    /// Waiting for a datagram.
+    Receive,
     /// Waiting for the end of a session.
     WaitClosed,
 }
@@ -244,6 +267,8 @@ impl fmt::Display for Phase {
             Self::StreamConnect => "dialling a peer",
             Self::Accept => "accepting a connection",
             Self::Forward => "asking the router to forward",
+            Self::Send => "sending a datagram",
+            Self::Receive => "waiting for a datagram",
             Self::WaitClosed => "waiting for the session to end",
         })
     }

@@ -29,6 +29,7 @@
 //! | [`SamListener`] | accepts what peers dial | [`TcpListener`](std::net::TcpListener) |
 //! | [`ForwardListener`] | the same, where the router connects to a TCP port of ours | [`TcpListener`](std::net::TcpListener) |
 //! | [`SamStream`] | one connection to a peer | [`TcpStream`](std::net::TcpStream) |
+//! | [`DatagramSession`], [`RawSession`] | datagrams to and from a destination of our own | [`UdpSocket`](std::net::UdpSocket) |
 //! | [`Cancel`] | ends what blocks, from another thread | |
 //! | [`I2pAddr`], [`Destination`], [`PrivateKey`] | who is who | [`SocketAddr`](std::net::SocketAddr) |
 //!
@@ -114,9 +115,10 @@ pub use listener::{Incoming, SamListener};
 pub use lookup::Lookup;
 pub use service::{ServiceRecord, ServiceRecordError};
 pub use session::{
-    ConnectOptions, EncryptionType, ForwardOptions, Forwarding, InactivityAction, LeaseSetAuth,
-    LeaseSetType, LimitAction, MessageReliability, SessionBuilder, SessionGuard, SessionOptions,
-    StreamSession, StreamingProfile,
+    ConnectOptions, DatagramOptions, DatagramSession, DatagramSource, DatagramStyle,
+    DroppedDatagrams, EncryptionType, ForwardOptions, Forwarding, InactivityAction, LeaseSetAuth,
+    LeaseSetType, LimitAction, MessageReliability, RawOptions, RawSession, Sender, SessionBuilder,
+    SessionGuard, SessionOptions, StreamSession, StreamingProfile,
 };
 pub use stream::SamStream;
 pub use version::Version;
@@ -126,6 +128,8 @@ const _: () = {
     const fn shared<T: Send + Sync>() {}
     shared::<SamBridge>();
     shared::<StreamSession>();
+    shared::<DatagramSession>();
+    shared::<RawSession>();
     shared::<SamListener>();
     shared::<SamStream>();
     shared::<ForwardListener>();

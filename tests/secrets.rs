@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::mpsc;
 
-use i2p_sam::wire::{Command, Line, Message, StreamHeader};
+use i2p_sam::wire::{Command, DatagramHeader, Line, Message, RawHeader, StreamHeader};
 use i2p_sam::{
-    B32, B33, Cancel, ConnectOptions, Destination, EncryptionType, Error, ForwardOptions, Host,
-    HostName, I2pAddr, InactivityAction, LeaseSetAuth, LeaseSetType, LimitAction,
-    MessageReliability, Phase, PrivateKey, ResultCode, SamBridge, SessionLoss, SessionOptions,
-    SignatureType, StreamingProfile, Version,
+    B32, B33, Cancel, ConnectOptions, DatagramOptions, DatagramSource, DatagramStyle, Destination,
+    EncryptionType, Error, ForwardOptions, Host, HostName, I2pAddr, InactivityAction, LeaseSetAuth,
+    LeaseSetType, LimitAction, MessageReliability, Phase, PrivateKey, RawOptions, ResultCode,
+    SamBridge, Sender, SessionLoss, SessionOptions, SignatureType, StreamingProfile, Version,
 };
 use support::{LONG, ScriptedBridge, Stage, field, key};
 
@@ -711,6 +711,43 @@ fn what_is_said_to_a_bridge_is_not_shown() {
     check(commands_of_the_wire);
 }
 
+fn datagrams(watcher: &mut Watcher) {
+    let scripted = ScriptedBridge::router(|visit, _| visit.until_quit());
+    let bridge = scripted.bridge();
+    let builder = bridge.session().key(&key(7));
+    let session = builder.clone().datagram(DatagramStyle::Datagram).unwrap();
+    let raw = builder.raw_with(&RawOptions::new().header(true)).unwrap();
+    watcher.guard(session.id());
+    watcher.guard(raw.id());
+    watcher.debug(&session);
+    watcher.debug(&session.dropped());
+    watcher.debug(&raw);
+    watcher.failure(session.send_to(b"", key(1).destination()).unwrap_err());
+    session.close();
+    watcher.failure(session.recv_from(&mut [0]).unwrap_err());
+    watcher.debug(&DatagramStyle::Datagram3);
+    watcher.debug(&DatagramSource::Host);
+    watcher.debug(&DatagramOptions::new().from_port(1));
+    watcher.debug(&RawOptions::new());
+    watcher.debug(&Sender::Unauthenticated {
+        address: B32::from_hash([7; 32]),
+        from_port: None,
+        to_port: None,
+    });
+    let packet = format!("{}\nhello", key(7).destination());
+    watcher.debug(&DatagramHeader::split(packet.as_bytes()).unwrap().0);
+    watcher.debug(
+        &RawHeader::split(b"PROTOCOL=1 FROM_PORT=2 TO_PORT=3\n")
+            .unwrap()
+            .0,
+    );
+}
+
+#[test]
+fn sessions_for_datagrams_show_no_secret() {
+    check(datagrams);
+}
+
 #[test]
 fn bridges_sessions_listeners_and_streams_show_no_secret() {
     check(what_a_program_holds);
@@ -799,6 +836,7 @@ fn no_public_type_is_forgotten() {
         lines_of_the_wire,
         commands_of_the_wire,
         what_a_program_holds,
+        datagrams,
         plain_words,
         what_a_lookup_finds,
         replies_that_repeat_the_key,

@@ -53,8 +53,12 @@ impl Place {
         for (name, value) in Testnet::OPTIONS {
             options = options.option(name, value);
         }
+        let bridge = SamBridge::builder()
+            .address(network.sam_address().to_string())
+            .udp_address(network.udp_address().to_string())
+            .build()?;
         Ok(Self {
-            bridge: SamBridge::new(&network.sam_address().to_string())?,
+            bridge,
             options,
             network: Some(network),
         })

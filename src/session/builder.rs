@@ -1,4 +1,5 @@
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -10,11 +11,14 @@ use crate::error::{Error, Phase};
 use crate::interrupts::Interrupts;
 use crate::session::accepting::Accepting;
 use crate::session::control::Control;
+use crate::session::datagram::{DatagramSession, DatagramStyle};
 use crate::session::guard::{Core, SessionGuard};
 use crate::session::id::unguessable;
 use crate::session::intake::Intake;
 use crate::session::options::SessionOptions;
+use crate::session::raw::{RawOptions, RawSession, read_raw};
 use crate::session::stream::StreamSession;
+use crate::session::udp::{DatagramSource, Datagrams, Pair, UdpPort, UdpSettings};
 use crate::version::Version;
 use crate::wire::{
     Command, CommandError, CommandFault, ParseError, ParseErrorKind, needs_quotes, redact,
@@ -54,6 +58,7 @@ pub struct SessionBuilder {
     heartbeat: Option<Duration>,
     armed_accepts: usize,
     linger: Duration,
+    udp: UdpSettings,
 }
 
 #[derive(Clone)]
@@ -72,6 +77,7 @@ impl SessionBuilder {
             heartbeat: None,
             armed_accepts: ARMED_ACCEPTS,
             linger: LINGER,
+            udp: UdpSettings::default(),
         }
     }
 
@@ -144,6 +150,21 @@ impl SessionBuilder {
         self
     }
 
+    /// Where datagrams are received: the UDP address to bind, which the bridge is told. Default: a
+    /// free port of the address from which the bridge is reached, 127.0.0.1 if it is on this
+    /// machine. Of no use to streams.
+    pub fn datagram_bind(mut self, address: SocketAddr) -> Self {
+        self.udp.bind = Some(address);
+        self
+    }
+
+    /// Whose packets are believed to be the bridge's. Default: [`DatagramSource::Bridge`]. Of no
+    /// use to streams.
+    pub fn datagram_source(mut self, source: DatagramSource) -> Self {
+        self.udp.source = source;
+        self
+    }
+
     /// Makes a session for streams.
     ///
     /// The router builds tunnels first: seconds in a router that has been running, minutes in one
@@ -158,17 +179,70 @@ impl SessionBuilder {
     /// [`Error::Command`] when an option cannot be said; [`Error::Timeout`] and
     /// [`Error::Unreachable`] as for any call.
     pub fn stream(self) -> Result<StreamSession, Error> {
-        let guard = self.create("STREAM")?;
+        let guard = self.create("STREAM", &[])?;
         Ok(StreamSession::new(guard, self.bridge.cancel().clone()))
     }
 
-    fn create(&self, style: &'static str) -> Result<SessionGuard, Error> {
+    /// Makes a session for datagrams that say who sent them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`stream`](SessionBuilder::stream); [`Error::Io`] when the UDP port cannot be bound.
+    /// Java I2P up to 2.8.0 refuses [`DatagramStyle::Datagram2`] and
+    /// [`DatagramStyle::Datagram3`], emissary hangs up on the latter, i2pd 2.45 on both.
+    ///
+    /// ```no_run
+    /// use i2p_sam::{DatagramStyle, SamBridge};
+    ///
+    /// let session = SamBridge::from_env()?.session().datagram(DatagramStyle::Datagram)?;
+    /// println!("send to {}", session.destination());
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn datagram(self, style: DatagramStyle) -> Result<DatagramSession, Error> {
+        let datagrams = self.by_udp(style.word(), &[], move |packet| style.read(packet))?;
+        Ok(DatagramSession::new(datagrams, style))
+    }
+
+    /// Makes a session for datagrams without a sender.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`stream`](SessionBuilder::stream); [`Error::Io`] when the UDP port cannot be bound.
+    pub fn raw(self) -> Result<RawSession, Error> {
+        self.raw_with(&RawOptions::new())
+    }
+
+    /// [`raw`](SessionBuilder::raw), with a protocol of its own.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`raw`](SessionBuilder::raw); [`Error::Setting`] for a protocol that is taken.
+    pub fn raw_with(self, options: &RawOptions) -> Result<RawSession, Error> {
+        let header = options.has_header();
+        let pairs = options.pairs()?;
+        let datagrams = self.by_udp("RAW", &pairs, move |packet| read_raw(packet, header))?;
+        Ok(RawSession::new(datagrams))
+    }
+
+    /// A session whose datagrams the bridge forwards to a UDP port of ours.
+    fn by_udp<O: Send + 'static>(
+        &self,
+        style: &'static str,
+        pairs: &[Pair],
+        read: impl Fn(&[u8]) -> Option<(O, &[u8])> + Send + 'static,
+    ) -> Result<Datagrams<O>, Error> {
+        let port = UdpPort::open(&self.bridge, &self.udp)?;
+        let guard = self.create(style, &[&port.pairs()?, pairs].concat())?;
+        Datagrams::start(guard, self.bridge.cancel().clone(), port, read)
+    }
+
+    fn create(&self, style: &'static str, pairs: &[Pair]) -> Result<SessionGuard, Error> {
         let phase = Phase::SessionCreate;
         if !(1..=MOST_ARMED_ACCEPTS).contains(&self.armed_accepts) {
             return Err(Error::Setting("1 to 64 accepts can be armed"));
         }
         let id = unguessable();
-        let command = self.command(style, &id)?;
+        let command = self.command(style, &id, pairs)?;
         let config = self.bridge.config();
         let interrupts = Interrupts::by_cancel(self.bridge.cancel());
         let mut connection = Connection::open(config, interrupts, Deadline::NEVER)?;
@@ -193,7 +267,12 @@ impl SessionBuilder {
         }))
     }
 
-    pub(super) fn command(&self, style: &'static str, id: &str) -> Result<Command, Error> {
+    pub(super) fn command(
+        &self,
+        style: &'static str,
+        id: &str,
+        pairs: &[Pair],
+    ) -> Result<Command, Error> {
         let mut command = Command::new("SESSION", "CREATE")
             .pair("STYLE", style)?
             .pair("ID", id)?;
@@ -203,6 +282,9 @@ impl SessionBuilder {
                 .pair("SIGNATURE_TYPE", &signature_type.code().to_string())?,
             Identity::Key(key) => command.pair("DESTINATION", &key.expose_base64())?,
         };
+        for (name, value) in pairs {
+            command = command.pair(name, value)?;
+        }
         for (name, value) in self.all_options()?.pairs()? {
             command = command.pair(name, value)?;
         }

@@ -63,12 +63,16 @@ fn port(message: &Message<'_>, key: &str) -> Result<Option<u16>, ParseError> {
     let Some(value) = message.value(key) else {
         return Ok(None);
     };
+    port_number(&value.unescape()).map(Some)
+}
+
+/// Digits only: `parse` alone would let a `+` pass.
+pub(super) fn port_number(port: &str) -> Result<u16, ParseError> {
     let malformed = ParseError::new(ParseErrorKind::Value, 0);
-    let port = value.unescape();
     if !port.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(malformed);
     }
-    port.parse().map(Some).map_err(|_| malformed)
+    port.parse().map_err(|_| malformed)
 }
 
 #[cfg(test)]

@@ -83,12 +83,24 @@ const EMBEDDED_CANNOT: &[(Need, &str)] = &[
         "emissary 0.4.0 forwards until the session ends",
     ),
     (Need::Process, "it runs inside this process"),
+    (
+        Need::NewDatagrams,
+        "emissary 0.4.0 delivers no DATAGRAM2 and has no DATAGRAM3",
+    ),
+    (
+        Need::LargeDatagrams,
+        "emissary cuts datagrams at some 8 kB without a word",
+    ),
 ];
 
 const I2PD_OLD_CANNOT: &[(Need, &str)] = &[
     (Need::KeysApart, "i2pd lets two sessions share a key"),
     (Need::Ports, "i2pd does not tell ports"),
     (Need::OwnDial, "i2pd: Can't connect to myself"),
+    (
+        Need::NewDatagrams,
+        "i2pd 2.45 has neither DATAGRAM2 nor DATAGRAM3",
+    ),
 ];
 
 const I2PD_NEW_CANNOT: &[(Need, &str)] = &[
@@ -228,11 +240,12 @@ impl Network {
     }
 
     pub(crate) fn bridge(&self) -> SamBridge {
-        let address = match self {
-            Self::Embedded(network) => network.sam_address(),
-            Self::I2pd(router) => router.sam_address(),
+        let (tcp, udp) = match self {
+            Self::Embedded(network) => (network.sam_address(), network.udp_address()),
+            Self::I2pd(router) => (router.sam_address(), router.udp_address()),
         };
-        SamBridge::new(&address.to_string()).unwrap()
+        let builder = SamBridge::builder().address(tcp.to_string());
+        builder.udp_address(udp.to_string()).build().unwrap()
     }
 
     fn raw_options(&self) -> &'static [(&'static str, &'static str)] {

@@ -238,7 +238,10 @@ fn every_setter_sets_exactly_its_option() {
 fn every_setter_changes_the_line_that_makes_a_session() {
     let bridge = crate::SamBridge::new("127.0.0.1:1").unwrap();
     let line = |options: SessionOptions| {
-        let command = bridge.session().options(options).command("STREAM", "id");
+        let command = bridge
+            .session()
+            .options(options)
+            .command("STREAM", "id", &[]);
         command.unwrap().as_str().to_owned()
     };
     let bare = line(SessionOptions::bare());

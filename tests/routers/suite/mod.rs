@@ -2,6 +2,7 @@
 
 mod accepting;
 pub(crate) mod data;
+mod datagrams;
 mod dialling;
 mod endings;
 mod forwarding;
@@ -44,6 +45,10 @@ pub(crate) enum Need {
     ForwardAgain,
     /// An answer to what is refused, rather than silence.
     Refusals,
+    /// DATAGRAM2 and DATAGRAM3.
+    NewDatagrams,
+    /// Datagrams of 11 kB.
+    LargeDatagrams,
 }
 
 /// Lists functions as behaviours; `slow` in front of those that take more than a minute.
@@ -73,6 +78,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Behaviour> {
         endings::ALL,
         users::ALL,
         forwarding::ALL,
+        datagrams::ALL,
     ]
     .into_iter()
     .flatten()

@@ -1,0 +1,406 @@
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::address::{B32, Destination, PrivateKey, ToI2pAddr};
+use crate::cancel::Cancel;
+use crate::deadline::Deadline;
+use crate::error::{Error, SessionLoss};
+use crate::interrupts::Interrupts;
+use crate::session::guard::{Core, SessionGuard};
+use crate::session::sender::Sender;
+use crate::session::udp::{Datagrams, DroppedDatagrams, Pair};
+use crate::version::Version;
+use crate::wire::DatagramHeader;
+
+/// Most bytes in a datagram that says who sent it.
+const MAX_PAYLOAD: usize = 31_744;
+
+/// The kinds of datagrams that say who sent them. Both sides must use the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum DatagramStyle {
+    /// Signed by the sender; who has seen one can send it again. Every router has it.
+    #[default]
+    Datagram,
+    /// Signed, and safe against being sent again by others. In i2pd from 2.56 on and in Java I2P
+    /// after 2.8.0; emissary 0.4.0 makes the session and delivers nothing.
+    Datagram2,
+    /// Not signed, and small: the sender is a claim ([`Sender::Unauthenticated`]). In i2pd from
+    /// 2.56 on and in Java I2P after 2.8.0.
+    Datagram3,
+}
+
+impl DatagramStyle {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Datagram => "DATAGRAM",
+            Self::Datagram2 => "DATAGRAM2",
+            Self::Datagram3 => "DATAGRAM3",
+        }
+    }
+
+    /// Who sent a packet of this style, and what.
+    pub(crate) fn read(self, packet: &[u8]) -> Option<(Sender, &[u8])> {
+        let (header, payload) = DatagramHeader::split(packet).ok()?;
+        let (from_port, to_port) = (header.from_port, header.to_port);
+        let sender = match self {
+            Self::Datagram3 => Sender::Unauthenticated {
+                address: claimed(header.sender)?,
+                from_port,
+                to_port,
+            },
+            Self::Datagram | Self::Datagram2 => Sender::Authenticated {
+                destination: Destination::from_base64(header.sender).ok()?,
+                from_port,
+                to_port,
+            },
+        };
+        Some((sender, payload))
+    }
+}
+
+/// Routers name the sender of a `DATAGRAM3` by a hash. Should one give the whole destination, it
+/// is not proven either.
+fn claimed(text: &str) -> Option<B32> {
+    let whole = || Destination::from_base64(text).ok();
+    let hash = B32::from_base64(text).ok();
+    hash.or_else(|| Some(B32::from(&whole()?)))
+}
+
+/// A destination of our own that datagrams come to and go from, used as a
+/// [`UdpSocket`](std::net::UdpSocket) is.
+///
+/// Every method takes `&self`, and clones are cheap and the same session: receive in one thread,
+/// send in ten others. Between the bridge and us datagrams go by UDP, so they can be lost even
+/// there; a thread of the session takes them in, and keeps up to 512 of them, or 4 MiB.
+///
+/// # What to expect
+///
+/// - Like UDP, a datagram arrives once, twice or not at all, and nobody says which.
+/// - **On i2pd the first datagram to a peer is lost**: it only makes the router look the peer up.
+///   Repeat what was not answered.
+/// - 1 to 31744 bytes can be sent. Above some 11 kB delivery becomes unlikely, and **emissary cuts
+///   what is above some 8 kB** without a word: 8000 bytes are safe everywhere.
+/// - An id that a bridge does not know, a peer it does not find, a name it cannot resolve: the
+///   datagram is gone, and no error tells.
+///
+/// ```no_run
+/// use i2p_sam::{DatagramStyle, SamBridge};
+///
+/// let session = SamBridge::from_env()?.session().datagram(DatagramStyle::Datagram)?;
+/// let mut buf = [0; 32_768];
+/// loop {
+///     let (len, sender) = session.recv_from(&mut buf)?;
+///     session.send_to(buf.get(..len).unwrap_or_default(), &sender)?;
+/// }
+/// # Ok::<(), i2p_sam::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct DatagramSession {
+    datagrams: Datagrams<Sender>,
+    style: DatagramStyle,
+}
+
+impl DatagramSession {
+    pub(crate) fn new(datagrams: Datagrams<Sender>, style: DatagramStyle) -> Self {
+        Self { datagrams, style }
+    }
+
+    /// The kind of its datagrams.
+    pub fn style(&self) -> DatagramStyle {
+        self.style
+    }
+
+    /// Sends a datagram: to a [`Destination`], a [`Sender`], a `.b32.i2p` address or a name, any of
+    /// them with an I2CP port. It returns how many bytes were sent, which is all of them.
+    ///
+    /// What is no full destination is left to the router to look up, and **not every router does**:
+    /// i2pd takes full destinations only, and Java I2P wants one for
+    /// [`DatagramStyle::Datagram2`]. [`SamBridge::lookup`](crate::SamBridge::lookup) finds it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DatagramSize`] unless it holds 1 to 31744 bytes, [`Error::Address`] when this is no
+    /// I2P address, [`Error::Setting`] for a port on a bridge before SAM 3.2,
+    /// [`Error::SessionLost`], [`Error::Cancelled`], [`Error::Io`].
+    pub fn send_to(&self, payload: &[u8], address: impl ToI2pAddr) -> Result<usize, Error> {
+        self.send_to_with(payload, address, &DatagramOptions::new())
+    }
+
+    /// [`send_to`](DatagramSession::send_to), with ports and what the router may be told.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send_to`](DatagramSession::send_to); [`Error::Setting`] for a protocol, which
+    /// only raw datagrams have, and for two different ports of the peer.
+    pub fn send_to_with(
+        &self,
+        payload: &[u8],
+        address: impl ToI2pAddr,
+        options: &DatagramOptions,
+    ) -> Result<usize, Error> {
+        if options.protocol.is_some() {
+            return Err(Error::Setting("only raw datagrams have a protocol"));
+        }
+        let peer = address.to_i2p_addr()?;
+        self.datagrams.send(payload, MAX_PAYLOAD, &peer, options)
+    }
+
+    /// Waits for a datagram, and says how long it is and who sent it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BufferTooSmall`], and the datagram is discarded: 31744 bytes always do.
+    /// [`Error::Timeout`] after the [read time-out](DatagramSession::set_read_timeout),
+    /// [`Error::WouldBlock`], [`Error::SessionLost`], [`Error::Cancelled`].
+    pub fn recv_from(&self, buf: &mut [u8]) -> Result<(usize, Sender), Error> {
+        self.datagrams.receive(buf)
+    }
+
+    /// [`recv_from`](DatagramSession::recv_from), and the datagram stays, even if the buffer is too
+    /// small for it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv_from`](DatagramSession::recv_from).
+    pub fn peek_from(&self, buf: &mut [u8]) -> Result<(usize, Sender), Error> {
+        self.datagrams.peek(buf)
+    }
+
+    /// The same session; calls made through it end when `cancel` fires.
+    pub fn with_cancel(&self, cancel: &Cancel) -> Self {
+        Self::new(self.datagrams.with_cancel(cancel), self.style)
+    }
+
+    /// Our public destination: what others send to.
+    pub fn destination(&self) -> &Destination {
+        self.core().key.destination()
+    }
+
+    /// Our private key. Save it to have the same destination again; never show it.
+    pub fn private_key(&self) -> &PrivateKey {
+        &self.core().key
+    }
+
+    /// The session's id at the bridge: random, 26 characters.
+    ///
+    /// Whoever on the host knows it can send as us. Do not log it.
+    pub fn id(&self) -> &str {
+        &self.core().id
+    }
+
+    /// The version of SAM the bridge speaks.
+    pub fn version(&self) -> Version {
+        self.core().version
+    }
+
+    /// The UDP address to which the bridge forwards what comes.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn udp_addr(&self) -> io::Result<SocketAddr> {
+        self.datagrams.udp_addr()
+    }
+
+    /// How long receiving waits; `None`, the default, is for ever. It holds for clones too.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for no time at all, as in `std`.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.datagrams.set_read_timeout(timeout)
+    }
+
+    /// How long receiving waits.
+    ///
+    /// # Errors
+    ///
+    /// None; the type is that of `std`.
+    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.datagrams.read_timeout())
+    }
+
+    /// Whether receiving fails with [`Error::WouldBlock`] rather than wait. Default: it waits. It
+    /// holds for clones too.
+    ///
+    /// # Errors
+    ///
+    /// None; the type is that of `std`.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.datagrams.set_nonblocking(nonblocking);
+        Ok(())
+    }
+
+    /// Another handle to the same session: what comes goes to one of them.
+    ///
+    /// # Errors
+    ///
+    /// None; the type is that of `std`.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(self.clone())
+    }
+
+    /// What came and was dropped, so far.
+    pub fn dropped(&self) -> DroppedDatagrams {
+        self.datagrams.dropped()
+    }
+
+    /// What keeps the session alive, without the rest.
+    pub fn guard(&self) -> SessionGuard {
+        self.datagrams.guard.clone()
+    }
+
+    /// Why the session is gone, if it is. It does not ask the bridge: a heartbeat does.
+    pub fn closed(&self) -> Option<SessionLoss> {
+        self.datagrams.guard.closed()
+    }
+
+    /// Waits until the session is gone, and says why it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] when it still lives after `timeout` (`None` waits for ever),
+    /// [`Error::Cancelled`].
+    pub fn wait_closed(&self, timeout: Option<Duration>) -> Result<SessionLoss, Error> {
+        let interrupts = Interrupts::by_cancel(self.datagrams.cancel());
+        self.core()
+            .control
+            .wait_lost(Deadline::after(timeout), &interrupts)
+    }
+
+    /// Ends the session now, and waits up to 2 s for the bridge to hang up, so that the key is
+    /// free. Calling it again does nothing. Without it the session ends in the background when its
+    /// last clone is dropped.
+    pub fn close(&self) {
+        self.core().close();
+    }
+
+    fn core(&self) -> &Arc<Core> {
+        self.datagrams.guard.core()
+    }
+}
+
+/// Shows whose session it is and whether it lives; never its id or its key.
+impl fmt::Debug for DatagramSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatagramSession")
+            .field("destination", self.destination())
+            .field("version", &self.version())
+            .field("closed", &self.closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How to send a datagram, where it is not as usual. All of it needs SAM 3.2.
+///
+/// ```
+/// let options = i2p_sam::DatagramOptions::new().from_port(4444).to_port(53);
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct DatagramOptions {
+    from_port: Option<u16>,
+    to_port: Option<u16>,
+    protocol: Option<u8>,
+    send_tags: Option<u8>,
+    tag_threshold: Option<u8>,
+    expires: Option<Duration>,
+    send_lease_set: Option<bool>,
+}
+
+impl DatagramOptions {
+    /// As usual: nothing is said but who it is for, and the port of the address if it has one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Our I2CP port. Default: none is said, which is 0. i2pd does not tell the peer.
+    pub fn from_port(mut self, port: u16) -> Self {
+        self.from_port = Some(port);
+        self
+    }
+
+    /// The peer's I2CP port. Default: that of the address; else none is said, which is 0.
+    pub fn to_port(mut self, port: u16) -> Self {
+        self.to_port = Some(port);
+        self
+    }
+
+    /// The I2CP protocol of this one datagram; for a [`RawSession`](crate::RawSession) only.
+    /// Default: the session's.
+    pub fn protocol(mut self, protocol: u8) -> Self {
+        self.protocol = Some(protocol);
+        self
+    }
+
+    /// How many session tags to send along, for destinations with ElGamal keys (Java I2P). Default:
+    /// the router's.
+    pub fn send_tags(mut self, tags: u8) -> Self {
+        self.send_tags = Some(tags);
+        self
+    }
+
+    /// Below how many session tags to send more, for destinations with ElGamal keys (Java I2P).
+    /// Default: the router's.
+    pub fn tag_threshold(mut self, tags: u8) -> Self {
+        self.tag_threshold = Some(tags);
+        self
+    }
+
+    /// When the datagram need not be delivered any more, in whole seconds; under one is one (Java
+    /// I2P). Default: the router's.
+    pub fn expires(mut self, after: Duration) -> Self {
+        self.expires = Some(after);
+        self
+    }
+
+    /// Whether our lease set goes along, so that the peer can answer without looking us up (Java
+    /// I2P). Default: the router's, which is yes.
+    pub fn send_lease_set(mut self, send: bool) -> Self {
+        self.send_lease_set = Some(send);
+        self
+    }
+
+    /// What is said behind the destination, whose address may name a port.
+    pub(crate) fn pairs(&self, port: Option<u16>) -> Result<Vec<Pair>, Error> {
+        if self.protocol.is_some_and(|protocol| !is_free(protocol)) {
+            return Err(PROTOCOL_TAKEN);
+        }
+        let to_port = match (self.to_port, port) {
+            (Some(asked), Some(in_address)) if asked != in_address => {
+                return Err(Error::Setting("the address has a port, and it is another"));
+            }
+            (asked, in_address) => asked.or(in_address),
+        };
+        let expires = self.expires.map(|after| after.as_secs().max(1));
+        let pairs = [
+            ("FROM_PORT", self.from_port.map(|port| port.to_string())),
+            ("TO_PORT", to_port.map(|port| port.to_string())),
+            ("PROTOCOL", self.protocol.map(|number| number.to_string())),
+            ("SEND_TAGS", self.send_tags.map(|tags| tags.to_string())),
+            (
+                "TAG_THRESHOLD",
+                self.tag_threshold.map(|tags| tags.to_string()),
+            ),
+            ("EXPIRES", expires.map(|seconds| seconds.to_string())),
+            (
+                "SEND_LEASESET",
+                self.send_lease_set.map(|send| send.to_string()),
+            ),
+        ];
+        let said = |(name, value): (_, Option<String>)| Some((name, value?));
+        Ok(pairs.into_iter().filter_map(said).collect())
+    }
+}
+
+pub(crate) const PROTOCOL_TAKEN: Error =
+    Error::Setting("the protocols 6, 17, 19 and 20 are those of streams and datagrams");
+
+/// Streams have 6, datagrams 17, 19 and 20.
+pub(crate) fn is_free(protocol: u8) -> bool {
+    !matches!(protocol, 6 | 17 | 19 | 20)
+}

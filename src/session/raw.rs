@@ -1,0 +1,285 @@
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::address::{Destination, PrivateKey, ToI2pAddr};
+use crate::cancel::Cancel;
+use crate::deadline::Deadline;
+use crate::error::{Error, SessionLoss};
+use crate::interrupts::Interrupts;
+use crate::session::datagram::{DatagramOptions, PROTOCOL_TAKEN, is_free};
+use crate::session::guard::{Core, SessionGuard};
+use crate::session::udp::{Datagrams, DroppedDatagrams, Pair};
+use crate::version::Version;
+use crate::wire::RawHeader;
+
+/// Most bytes in a raw datagram.
+const MAX_PAYLOAD: usize = 32_768;
+
+/// The payload of a packet, behind a header if one was asked for.
+pub(crate) fn read_raw(packet: &[u8], header: bool) -> Option<(Option<RawHeader>, &[u8])> {
+    if !header {
+        return Some((None, packet));
+    }
+    let (header, payload) = RawHeader::split(packet).ok()?;
+    Some((Some(header), payload))
+}
+
+/// A destination of our own for datagrams that do not say who sent them.
+///
+/// What [`DatagramSession`](crate::DatagramSession) says of loss, of first datagrams and of names
+/// holds here as well. 1 to 32768 bytes can be sent; i2pd cuts what is above some 32.2 kB and
+/// emissary what is above some 7.6 kB, without a word: 7500 bytes are safe everywhere.
+///
+/// ```no_run
+/// let session = i2p_sam::SamBridge::from_env()?.session().raw()?;
+/// let mut buf = [0; 32_768];
+/// let len = session.recv(&mut buf)?;
+/// println!("{len} bytes from somebody");
+/// # Ok::<(), i2p_sam::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct RawSession {
+    datagrams: Datagrams<Option<RawHeader>>,
+}
+
+impl RawSession {
+    pub(crate) fn new(datagrams: Datagrams<Option<RawHeader>>) -> Self {
+        Self { datagrams }
+    }
+
+    /// Sends a datagram, as [`DatagramSession::send_to`](crate::DatagramSession::send_to) does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DatagramSize`] unless it holds 1 to 32768 bytes; otherwise those of
+    /// [`DatagramSession::send_to`](crate::DatagramSession::send_to).
+    pub fn send_to(&self, payload: &[u8], address: impl ToI2pAddr) -> Result<usize, Error> {
+        self.send_to_with(payload, address, &DatagramOptions::new())
+    }
+
+    /// [`send_to`](RawSession::send_to), with ports, a protocol and what the router may be told.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send_to`](RawSession::send_to); [`Error::Setting`] for a protocol that is taken,
+    /// and for two different ports of the peer.
+    pub fn send_to_with(
+        &self,
+        payload: &[u8],
+        address: impl ToI2pAddr,
+        options: &DatagramOptions,
+    ) -> Result<usize, Error> {
+        let peer = address.to_i2p_addr()?;
+        self.datagrams.send(payload, MAX_PAYLOAD, &peer, options)
+    }
+
+    /// Waits for a datagram, and says how long it is. Java I2P delivers empty ones too.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BufferTooSmall`], and the datagram is discarded: 32768 bytes always do.
+    /// [`Error::Timeout`] after the [read time-out](RawSession::set_read_timeout),
+    /// [`Error::WouldBlock`], [`Error::SessionLost`], [`Error::Cancelled`].
+    pub fn recv(&self, buf: &mut [u8]) -> Result<usize, Error> {
+        Ok(self.datagrams.receive(buf)?.0)
+    }
+
+    /// [`recv`](RawSession::recv), with protocol and ports, if [`RawOptions::header`] asked for
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](RawSession::recv).
+    pub fn recv_with_header(&self, buf: &mut [u8]) -> Result<(usize, Option<RawHeader>), Error> {
+        self.datagrams.receive(buf)
+    }
+
+    /// [`recv`](RawSession::recv), and the datagram stays, even if the buffer is too small for it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](RawSession::recv).
+    pub fn peek(&self, buf: &mut [u8]) -> Result<usize, Error> {
+        Ok(self.datagrams.peek(buf)?.0)
+    }
+
+    /// The same session; calls made through it end when `cancel` fires.
+    pub fn with_cancel(&self, cancel: &Cancel) -> Self {
+        Self::new(self.datagrams.with_cancel(cancel))
+    }
+
+    /// Our public destination: what others send to.
+    pub fn destination(&self) -> &Destination {
+        self.core().key.destination()
+    }
+
+    /// Our private key. Save it to have the same destination again; never show it.
+    pub fn private_key(&self) -> &PrivateKey {
+        &self.core().key
+    }
+
+    /// The session's id at the bridge: random, 26 characters.
+    ///
+    /// Whoever on the host knows it can send as us. Do not log it.
+    pub fn id(&self) -> &str {
+        &self.core().id
+    }
+
+    /// The version of SAM the bridge speaks.
+    pub fn version(&self) -> Version {
+        self.core().version
+    }
+
+    /// The UDP address to which the bridge forwards what comes.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn udp_addr(&self) -> io::Result<SocketAddr> {
+        self.datagrams.udp_addr()
+    }
+
+    /// How long receiving waits; `None`, the default, is for ever. It holds for clones too.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for no time at all, as in `std`.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.datagrams.set_read_timeout(timeout)
+    }
+
+    /// How long receiving waits.
+    ///
+    /// # Errors
+    ///
+    /// None; the type is that of `std`.
+    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.datagrams.read_timeout())
+    }
+
+    /// Whether receiving fails with [`Error::WouldBlock`] rather than wait. Default: it waits. It
+    /// holds for clones too.
+    ///
+    /// # Errors
+    ///
+    /// None; the type is that of `std`.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.datagrams.set_nonblocking(nonblocking);
+        Ok(())
+    }
+
+    /// Another handle to the same session: what comes goes to one of them.
+    ///
+    /// # Errors
+    ///
+    /// None; the type is that of `std`.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(self.clone())
+    }
+
+    /// What came and was dropped, so far.
+    pub fn dropped(&self) -> DroppedDatagrams {
+        self.datagrams.dropped()
+    }
+
+    /// What keeps the session alive, without the rest.
+    pub fn guard(&self) -> SessionGuard {
+        self.datagrams.guard.clone()
+    }
+
+    /// Why the session is gone, if it is. It does not ask the bridge: a heartbeat does.
+    pub fn closed(&self) -> Option<SessionLoss> {
+        self.datagrams.guard.closed()
+    }
+
+    /// Waits until the session is gone, and says why it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] when it still lives after `timeout` (`None` waits for ever),
+    /// [`Error::Cancelled`].
+    pub fn wait_closed(&self, timeout: Option<Duration>) -> Result<SessionLoss, Error> {
+        let interrupts = Interrupts::by_cancel(self.datagrams.cancel());
+        self.core()
+            .control
+            .wait_lost(Deadline::after(timeout), &interrupts)
+    }
+
+    /// Ends the session now, and waits up to 2 s for the bridge to hang up, so that the key is
+    /// free. Calling it again does nothing. Without it the session ends in the background when its
+    /// last clone is dropped.
+    pub fn close(&self) {
+        self.core().close();
+    }
+
+    fn core(&self) -> &Arc<Core> {
+        self.datagrams.guard.core()
+    }
+}
+
+/// Shows whose session it is and whether it lives; never its id or its key.
+impl fmt::Debug for RawSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawSession")
+            .field("destination", self.destination())
+            .field("version", &self.version())
+            .field("closed", &self.closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a [`RawSession`] is for, where it is not as usual.
+///
+/// ```
+/// let options = i2p_sam::RawOptions::new().protocol(99);
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct RawOptions {
+    protocol: Option<u8>,
+    header: bool,
+}
+
+impl RawOptions {
+    /// As usual: protocol 18, and no header.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The I2CP protocol of its datagrams, 0 to 255 but for 6, 17, 19 and 20, which are those of
+    /// streams and of datagrams with a sender. Default: none is said, which is 18.
+    pub fn protocol(mut self, protocol: u8) -> Self {
+        self.protocol = Some(protocol);
+        self
+    }
+
+    /// Whether the bridge is to say protocol and ports of each datagram. Default: no.
+    ///
+    /// Ask only where the router is known to be Java I2P: i2pd and emissary send no header although
+    /// asked, so that all they forward is dropped, unless a peer writes what looks like one.
+    pub fn header(mut self, header: bool) -> Self {
+        self.header = header;
+        self
+    }
+
+    pub(crate) fn has_header(&self) -> bool {
+        self.header
+    }
+
+    pub(crate) fn pairs(&self) -> Result<Vec<Pair>, Error> {
+        let mut pairs = Vec::new();
+        if let Some(protocol) = self.protocol {
+            if !is_free(protocol) {
+                return Err(PROTOCOL_TAKEN);
+            }
+            pairs.push(("PROTOCOL", protocol.to_string()));
+        }
+        if self.header {
+            pairs.push(("HEADER", "true".to_owned()));
+        }
+        Ok(pairs)
+    }
+}

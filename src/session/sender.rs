@@ -1,0 +1,77 @@
+use crate::address::{AddressError, B32, Destination, I2pAddr, ToI2pAddr};
+
+/// Who sent a datagram, and whether that is proven.
+///
+/// It is an address: [`send_to`](crate::DatagramSession::send_to) takes it, and answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Sender {
+    /// The router has checked the sender's signature.
+    Authenticated {
+        /// Who sent it.
+        destination: Destination,
+        /// The I2CP port it was sent from, if the router tells; i2pd does not.
+        from_port: Option<u16>,
+        /// The I2CP port it was sent to, if the router tells; i2pd does not.
+        to_port: Option<u16>,
+    },
+    /// Anyone may have sent it, and named this address: a `DATAGRAM3` has no signature.
+    Unauthenticated {
+        /// Who is said to have sent it.
+        address: B32,
+        /// The I2CP port it was sent from, if the router tells; i2pd does not.
+        from_port: Option<u16>,
+        /// The I2CP port it was sent to, if the router tells; i2pd does not.
+        to_port: Option<u16>,
+    },
+}
+
+impl Sender {
+    /// The sender's destination, where it is proven.
+    pub fn destination(&self) -> Option<&Destination> {
+        match self {
+            Self::Authenticated { destination, .. } => Some(destination),
+            Self::Unauthenticated { .. } => None,
+        }
+    }
+
+    /// Whether the router has checked who it was.
+    pub fn is_authenticated(&self) -> bool {
+        self.destination().is_some()
+    }
+
+    /// Where an answer goes: the sender, with the port it sent from. Port 0 is none.
+    pub fn addr(&self) -> I2pAddr {
+        let addr = match self {
+            Self::Authenticated { destination, .. } => I2pAddr::from(destination),
+            Self::Unauthenticated { address, .. } => I2pAddr::from(*address),
+        };
+        match self.from_port() {
+            None | Some(0) => addr,
+            Some(port) => addr.with_port(port),
+        }
+    }
+
+    /// The I2CP port it was sent from, if the router tells.
+    pub fn from_port(&self) -> Option<u16> {
+        match self {
+            Self::Authenticated { from_port, .. } | Self::Unauthenticated { from_port, .. } => {
+                *from_port
+            }
+        }
+    }
+
+    /// The I2CP port it was sent to, if the router tells.
+    pub fn to_port(&self) -> Option<u16> {
+        match self {
+            Self::Authenticated { to_port, .. } | Self::Unauthenticated { to_port, .. } => *to_port,
+        }
+    }
+}
+
+/// The address of [`Sender::addr`].
+impl ToI2pAddr for Sender {
+    fn to_i2p_addr(&self) -> Result<I2pAddr, AddressError> {
+        Ok(self.addr())
+    }
+}

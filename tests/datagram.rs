@@ -1,0 +1,404 @@
+//! Datagrams: what is said by UDP, what is believed, what is dropped, and what ends a wait.
+
+mod support;
+
+use std::net::UdpSocket;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use i2p_sam::{
+    Cancel, DatagramOptions, DatagramSession, DatagramSource, DatagramStyle, Error, RawOptions,
+    RawSession, SamBridge, Sender, SessionBuilder, SessionLoss, Version,
+};
+use support::{LONG, ScriptedBridge, eventually, field, in_background, key, outcome};
+
+/// A bridge with a UDP port, which the test plays.
+struct Router {
+    scripted: ScriptedBridge,
+    udp: UdpSocket,
+    /// Ends the sessions, when it is dropped.
+    end: Option<mpsc::Sender<()>>,
+}
+
+impl Router {
+    fn start() -> Self {
+        let (end, ended) = mpsc::channel::<()>();
+        let ended = Arc::new(Mutex::new(ended));
+        let scripted = ScriptedBridge::router(move |visit, _| {
+            let _ = ended.lock().unwrap().recv_timeout(LONG);
+            visit.hang_up();
+        });
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        udp.set_read_timeout(Some(LONG)).unwrap();
+        let end = Some(end);
+        Self { scripted, udp, end }
+    }
+
+    fn bridge(&self) -> SamBridge {
+        let builder = SamBridge::builder().address(self.scripted.address().to_string());
+        let udp = self.udp.local_addr().unwrap().to_string();
+        builder.udp_address(udp).build().unwrap()
+    }
+
+    fn builder(&self) -> SessionBuilder {
+        self.bridge().session()
+    }
+
+    fn session(&self) -> DatagramSession {
+        let session = self.builder().datagram(DatagramStyle::Datagram).unwrap();
+        session.set_read_timeout(Some(LONG)).unwrap();
+        session
+    }
+
+    fn raw(&self, options: &RawOptions) -> RawSession {
+        let session = self.builder().raw_with(options).unwrap();
+        session.set_read_timeout(Some(LONG)).unwrap();
+        session
+    }
+
+    /// Forwards a packet to a session.
+    fn forward(&self, session: &DatagramSession, packet: &[u8]) {
+        let to = session.udp_addr().unwrap();
+        assert_eq!(self.udp.send_to(packet, to).unwrap(), packet.len());
+    }
+
+    /// The next packet that a session sent.
+    fn sent(&self) -> Vec<u8> {
+        let mut packet = vec![0; 65_536];
+        let len = self.udp.recv(&mut packet).unwrap();
+        packet.truncate(len);
+        packet
+    }
+
+    fn create_line(&self) -> String {
+        let lines = self.scripted.received().into_iter();
+        let mut lines = lines.filter(|line| line.starts_with("SESSION CREATE"));
+        lines.next().unwrap()
+    }
+}
+
+fn packet(behind: &str, payload: &[u8]) -> Vec<u8> {
+    let line = format!("{}{behind}\n", key(9).destination());
+    [line.as_bytes(), payload].concat()
+}
+
+fn receive(session: &DatagramSession) -> (Vec<u8>, Sender) {
+    let mut buf = vec![0; 65_536];
+    let (len, sender) = session.recv_from(&mut buf).unwrap();
+    buf.truncate(len);
+    (buf, sender)
+}
+
+#[test]
+fn the_bridge_is_told_host_and_port() {
+    for (style, word) in [
+        (DatagramStyle::Datagram, "DATAGRAM"),
+        (DatagramStyle::Datagram2, "DATAGRAM2"),
+        (DatagramStyle::Datagram3, "DATAGRAM3"),
+    ] {
+        let router = Router::start();
+        let session = router.builder().datagram(style).unwrap();
+        let line = router.create_line();
+        let port = session.udp_addr().unwrap().port().to_string();
+        assert_eq!(field(&line, "STYLE"), Some(word));
+        assert_eq!(field(&line, "HOST"), Some("127.0.0.1"));
+        assert_eq!(field(&line, "PORT"), Some(&*port));
+    }
+}
+
+#[test]
+fn a_datagram_is_sent_behind_one_line() {
+    let router = Router::start();
+    let session = router.session();
+    let peer = key(3);
+    let peer = peer.destination();
+    assert_eq!(session.send_to(b"a\nb", peer).unwrap(), 3);
+    let line = format!("3.3 {} {peer}\na\nb", session.id());
+    assert_eq!(router.sent(), line.as_bytes());
+    session.send_to(b"x", "name.i2p:7").unwrap();
+    let line = format!("3.3 {} name.i2p TO_PORT=7\nx", session.id());
+    assert_eq!(router.sent(), line.as_bytes());
+    let options = DatagramOptions::new()
+        .from_port(1)
+        .to_port(2)
+        .send_tags(3)
+        .tag_threshold(4)
+        .expires(Duration::from_secs(5))
+        .send_lease_set(false);
+    session.send_to_with(b"x", peer, &options).unwrap();
+    let line = format!(
+        "3.3 {} {peer} FROM_PORT=1 TO_PORT=2 SEND_TAGS=3 TAG_THRESHOLD=4 EXPIRES=5 \
+         SEND_LEASESET=false\nx",
+        session.id()
+    );
+    assert_eq!(router.sent(), line.as_bytes());
+}
+
+#[test]
+fn a_raw_datagram_may_have_a_protocol() {
+    let router = Router::start();
+    let session = router.raw(&RawOptions::new().protocol(99));
+    assert_eq!(field(&router.create_line(), "PROTOCOL"), Some("99"));
+    assert_eq!(field(&router.create_line(), "HEADER"), None);
+    let options = DatagramOptions::new().protocol(77);
+    session.send_to_with(b"x", "name.i2p", &options).unwrap();
+    let line = format!("3.3 {} name.i2p PROTOCOL=77\nx", session.id());
+    assert_eq!(router.sent(), line.as_bytes());
+}
+
+#[test]
+fn protocols_of_others_are_refused() {
+    let router = Router::start();
+    let session = router.raw(&RawOptions::new());
+    for taken in [6, 17, 19, 20] {
+        let options = DatagramOptions::new().protocol(taken);
+        let error = session.send_to_with(b"x", "a.i2p", &options).unwrap_err();
+        assert!(matches!(error, Error::Setting(_)), "{error}");
+        let outcome = router
+            .builder()
+            .raw_with(&RawOptions::new().protocol(taken));
+        assert!(matches!(outcome, Err(Error::Setting(_))));
+    }
+    let options = DatagramOptions::new().protocol(18);
+    let outcome = router.session().send_to_with(b"x", "a.i2p", &options);
+    assert!(matches!(outcome, Err(Error::Setting(_))));
+}
+
+#[test]
+fn sizes_that_cannot_be_are_refused_and_the_largest_is_sent() {
+    let router = Router::start();
+    let (session, raw) = (router.session(), router.raw(&RawOptions::new()));
+    let bytes = vec![7; 40_000];
+    for wrong in [0, 31_745, 40_000] {
+        match session.send_to(&bytes[..wrong], "a.i2p") {
+            Err(Error::DatagramSize { size, max: 31_744 }) => assert_eq!(size, wrong),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(raw.send_to(&[], "a.i2p").is_err());
+    assert!(raw.send_to(&bytes[..32_769], "a.i2p").is_err());
+    assert_eq!(session.send_to(&bytes[..31_744], "a.i2p").unwrap(), 31_744);
+    assert!(router.sent().ends_with(&bytes[..31_744]));
+    assert_eq!(raw.send_to(&bytes[..32_768], "a.i2p").unwrap(), 32_768);
+    assert!(router.sent().ends_with(&bytes[..32_768]));
+}
+
+#[test]
+fn a_bridge_before_3_2_is_told_no_ports() {
+    let scripted = ScriptedBridge::start(|visit| {
+        visit.line();
+        visit.say("HELLO REPLY RESULT=OK VERSION=3.1\n");
+        let Some(line) = visit.line() else { return };
+        visit.make_session(&line);
+        visit.until_quit();
+    });
+    let session = scripted.bridge().session();
+    let session = session.datagram(DatagramStyle::Datagram).unwrap();
+    assert_eq!(session.version(), Version::V3_1);
+    let outcome = session.send_to(b"x", ("a.i2p", 7));
+    assert!(matches!(outcome, Err(Error::Setting(_))));
+    assert!(session.send_to(b"x", "a.i2p").is_ok());
+}
+
+#[test]
+fn sender_ports_and_payload_are_told_apart() {
+    let router = Router::start();
+    let session = router.session();
+    router.forward(&session, &packet(" FROM_PORT=7 TO_PORT=8", b"hello\n"));
+    let (payload, sender) = receive(&session);
+    assert_eq!(payload, b"hello\n");
+    assert_eq!(sender.destination(), Some(key(9).destination()));
+    assert_eq!((sender.from_port(), sender.to_port()), (Some(7), Some(8)));
+    assert_eq!(sender.addr().port(), Some(7));
+    // As i2pd forwards it.
+    router.forward(&session, &packet("", b"FROM_PORT=1 TO_PORT=2\n"));
+    let (payload, sender) = receive(&session);
+    assert_eq!(payload, b"FROM_PORT=1 TO_PORT=2\n");
+    assert_eq!((sender.from_port(), sender.to_port()), (None, None));
+}
+
+#[test]
+fn the_sender_of_a_datagram3_is_not_proven() {
+    let router = Router::start();
+    let session = router.builder().datagram(DatagramStyle::Datagram3).unwrap();
+    session.set_read_timeout(Some(LONG)).unwrap();
+    let hash = "u0NuPdUgTdTYs8tjErvDpbeevW2dAO4r1b4Ccy6Kojc=";
+    router.forward(&session, format!("{hash}\nhello").as_bytes());
+    let (payload, sender) = receive(&session);
+    assert_eq!(payload, b"hello");
+    assert!(!sender.is_authenticated());
+    let said = i2p_sam::B32::from_base64(hash).unwrap();
+    assert_eq!(sender.addr().b32(), Some(said.to_string()));
+    router.forward(&session, &packet("", b"x"));
+    assert!(!receive(&session).1.is_authenticated());
+}
+
+#[test]
+fn what_does_not_come_from_the_bridge_is_dropped_and_counted() {
+    let router = Router::start();
+    let session = router.session();
+    let forger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = session.udp_addr().unwrap();
+    forger.send_to(&packet("", b"forged"), to).unwrap();
+    router.forward(&session, &packet("", b"genuine"));
+    assert_eq!(receive(&session).0, b"genuine");
+    assert_eq!(session.dropped().foreign, 1);
+    let builder = router.builder().datagram_source(DatagramSource::Host);
+    let session = builder.datagram(DatagramStyle::Datagram).unwrap();
+    session.set_read_timeout(Some(LONG)).unwrap();
+    let to = session.udp_addr().unwrap();
+    forger.send_to(&packet("", b"asked for"), to).unwrap();
+    assert_eq!(receive(&session).0, b"asked for");
+}
+
+#[test]
+fn what_names_no_sender_is_dropped_and_counted() {
+    let router = Router::start();
+    let session = router.session();
+    let hash = b"u0NuPdUgTdTYs8tjErvDpbeevW2dAO4r1b4Ccy6Kojc=\nx".to_vec();
+    let cut = packet("", b"x").split_off(40);
+    let bad = [
+        Vec::new(),
+        b"no line at all".to_vec(),
+        b"\xff\xfe\nx".to_vec(),
+        vec![b'A'; 65_507],
+        packet(" FROM_PORT=70000", b"x"),
+        hash,
+        cut,
+    ];
+    for packet in &bad {
+        router.forward(&session, packet);
+    }
+    let largest = vec![7; 60_000];
+    router.forward(&session, &packet("", &largest));
+    assert_eq!(receive(&session).0, largest);
+    assert_eq!(session.dropped().malformed, bad.len() as u64);
+}
+
+#[test]
+fn a_short_buffer_costs_the_datagram_and_a_peek_does_not() {
+    let router = Router::start();
+    let session = router.session();
+    router.forward(&session, &packet("", b"hello"));
+    router.forward(&session, &packet("", b"next"));
+    let mut buf = [0; 5];
+    assert_eq!(session.peek_from(&mut buf).unwrap().0, 5);
+    for take in [false, true] {
+        let short = &mut buf[..4];
+        let error = match take {
+            false => session.peek_from(short).unwrap_err(),
+            true => session.recv_from(short).unwrap_err(),
+        };
+        let Error::BufferTooSmall { needed, given } = error else {
+            panic!("{error}");
+        };
+        assert_eq!((needed, given), (5, 4));
+    }
+    assert_eq!(receive(&session).0, b"next");
+}
+
+#[test]
+fn what_comes_when_too_many_wait_is_dropped_and_counted() {
+    let router = Router::start();
+    let session = router.session();
+    let total = |session: &DatagramSession| session.dropped().overflow;
+    let mut sent = 0_u64;
+    eventually("the queue is full", || {
+        router.forward(&session, &packet("", &sent.to_be_bytes()));
+        sent += 1;
+        total(&session) > 0
+    });
+    assert_eq!(receive(&session).0, 0_u64.to_be_bytes());
+}
+
+#[test]
+fn raw_datagrams_have_a_header_only_where_it_was_asked_for() {
+    let router = Router::start();
+    let headed = b"PROTOCOL=18 FROM_PORT=3 TO_PORT=4\nhello";
+    let mut buf = [0; 100];
+    let plain = router.raw(&RawOptions::new());
+    router
+        .udp
+        .send_to(headed, plain.udp_addr().unwrap())
+        .unwrap();
+    let (len, header) = plain.recv_with_header(&mut buf).unwrap();
+    assert_eq!((&buf[..len], header), (&headed[..], None));
+    router.udp.send_to(b"", plain.udp_addr().unwrap()).unwrap();
+    assert_eq!(plain.recv(&mut buf).unwrap(), 0);
+    let asked = router.raw(&RawOptions::new().header(true));
+    router
+        .udp
+        .send_to(headed, asked.udp_addr().unwrap())
+        .unwrap();
+    let (len, header) = asked.recv_with_header(&mut buf).unwrap();
+    let header = header.unwrap();
+    assert_eq!(&buf[..len], b"hello");
+    assert_eq!(
+        (header.protocol, header.from_port, header.to_port),
+        (18, 3, 4)
+    );
+}
+
+#[test]
+fn waits_end_by_time_or_not_at_all() {
+    let router = Router::start();
+    let session = router.session();
+    assert!(session.set_read_timeout(Some(Duration::ZERO)).is_err());
+    session
+        .set_read_timeout(Some(Duration::from_millis(20)))
+        .unwrap();
+    assert!(session.recv_from(&mut [0]).unwrap_err().is_timeout());
+    let clone = session.try_clone().unwrap();
+    clone.set_nonblocking(true).unwrap();
+    let error = session.recv_from(&mut [0]).unwrap_err();
+    assert!(matches!(error, Error::WouldBlock), "{error}");
+}
+
+#[test]
+fn a_cancel_ends_a_wait_at_once_and_spares_the_session() {
+    let router = Router::start();
+    let session = router.session();
+    let cancel = Cancel::new();
+    let waiting = session.with_cancel(&cancel);
+    let wait = in_background(move || waiting.recv_from(&mut [0]).map(|_| Instant::now()));
+    assert!(wait.recv_timeout(Duration::from_millis(100)).is_err());
+    let fired = Instant::now();
+    cancel.cancel();
+    let error = outcome(&wait).unwrap_err();
+    assert!(fired.elapsed() < Duration::from_millis(100));
+    assert!(matches!(error, Error::Cancelled { .. }), "{error}");
+    let sent = session.with_cancel(&cancel).send_to(b"x", "a.i2p");
+    assert!(matches!(sent, Err(Error::Cancelled { .. })));
+    router.forward(&session, &packet("", b"still here"));
+    assert_eq!(receive(&session).0, b"still here");
+}
+
+#[test]
+fn the_loss_of_the_session_ends_a_wait() {
+    let mut router = Router::start();
+    let session = router.session();
+    let waiting = session.clone();
+    let wait = in_background(move || waiting.recv_from(&mut [0]).map(|(len, _)| len));
+    drop(router.end.take());
+    let error = outcome(&wait).unwrap_err();
+    assert!(
+        matches!(error, Error::SessionLost(SessionLoss::BridgeGone)),
+        "{error}"
+    );
+    assert!(
+        session
+            .send_to(b"x", "a.i2p")
+            .unwrap_err()
+            .is_session_lost()
+    );
+}
+
+#[test]
+fn the_port_is_free_again_when_the_session_is_closed() {
+    let router = Router::start();
+    let session = router.session();
+    let address = session.udp_addr().unwrap();
+    session.close();
+    drop(session);
+    eventually("the port is free", || UdpSocket::bind(address).is_ok());
+}

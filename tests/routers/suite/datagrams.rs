@@ -1,0 +1,104 @@
+//! Datagrams, with a sender and without.
+
+use std::time::Duration;
+
+use i2p_sam::{DatagramSession, DatagramStyle, RawSession, Sender};
+
+use super::data;
+use crate::router::Router;
+use crate::suite::behaviours;
+
+behaviours! {
+    datagrams_are_answered;
+    datagrams_that_withstand_replay_are_answered [NewDatagrams];
+    a_datagram_without_a_signature_names_its_sender_unproven [NewDatagrams];
+    a_datagram_of_eleven_thousand_bytes_arrives_whole [LargeDatagrams];
+    raw_datagrams_go_both_ways;
+}
+
+/// How long one datagram is waited for before it is sent again.
+const AGAIN: Duration = Duration::from_secs(2);
+const TIMES: usize = 30;
+
+fn pair(router: &Router, style: DatagramStyle) -> (DatagramSession, DatagramSession) {
+    std::thread::scope(|scope| {
+        let server = scope.spawn(|| router.builder().datagram(style).unwrap());
+        let client = router.builder().datagram(style).unwrap();
+        let server = server.join().unwrap();
+        for session in [&server, &client] {
+            session.set_read_timeout(Some(AGAIN)).unwrap();
+        }
+        (server, client)
+    })
+}
+
+/// Sends until it arrives: on i2pd the first datagram to a peer only makes the router look it up.
+fn deliver(from: &DatagramSession, to: &DatagramSession, payload: &[u8]) -> Sender {
+    let mut buf = [0; 40_000];
+    for _ in 0..TIMES {
+        from.send_to(payload, to.destination()).unwrap();
+        match to.recv_from(&mut buf) {
+            // One that was sent before may come late.
+            Ok((len, sender)) if buf[..len] == *payload => return sender,
+            Ok(_) => {}
+            Err(error) => assert!(error.is_timeout(), "{error}"),
+        }
+    }
+    panic!("it never arrives; dropped: {:?}", to.dropped());
+}
+
+fn are_answered(router: &Router, style: DatagramStyle) {
+    let (server, client) = pair(router, style);
+    let sender = deliver(&client, &server, b"hello\nFROM_PORT=7 TO_PORT=8");
+    assert_eq!(sender.destination(), Some(client.destination()));
+    let sender = deliver(&server, &client, &data::bytes(5000, 3));
+    assert_eq!(sender.destination(), Some(server.destination()));
+    assert_eq!(client.dropped(), server.dropped());
+    assert_eq!(client.dropped(), Default::default());
+}
+
+fn datagrams_are_answered(router: &Router) {
+    are_answered(router, DatagramStyle::Datagram);
+}
+
+fn datagrams_that_withstand_replay_are_answered(router: &Router) {
+    are_answered(router, DatagramStyle::Datagram2);
+}
+
+fn a_datagram_without_a_signature_names_its_sender_unproven(router: &Router) {
+    let (server, client) = pair(router, DatagramStyle::Datagram3);
+    let sender = deliver(&client, &server, b"believe me");
+    assert!(!sender.is_authenticated());
+    assert_eq!(sender.addr().b32(), Some(client.destination().b32()));
+}
+
+fn a_datagram_of_eleven_thousand_bytes_arrives_whole(router: &Router) {
+    let (server, client) = pair(router, DatagramStyle::Datagram);
+    deliver(&client, &server, &data::bytes(11_000, 4));
+}
+
+fn deliver_raw(from: &RawSession, to: &RawSession, payload: &[u8]) {
+    let mut buf = [0; 40_000];
+    for _ in 0..TIMES {
+        from.send_to(payload, to.destination()).unwrap();
+        match to.recv(&mut buf) {
+            Ok(len) if buf[..len] == *payload => return,
+            Ok(_) => {}
+            Err(error) => assert!(error.is_timeout(), "{error}"),
+        }
+    }
+    panic!("it never arrives; dropped: {:?}", to.dropped());
+}
+
+fn raw_datagrams_go_both_ways(router: &Router) {
+    let (near, far) = std::thread::scope(|scope| {
+        let near = scope.spawn(|| router.builder().raw().unwrap());
+        let far = router.builder().raw().unwrap();
+        (near.join().unwrap(), far)
+    });
+    for session in [&near, &far] {
+        session.set_read_timeout(Some(AGAIN)).unwrap();
+    }
+    deliver_raw(&near, &far, b"PROTOCOL=18 FROM_PORT=0 TO_PORT=0\nhello");
+    deliver_raw(&far, &near, &data::bytes(5000, 5));
+}
