@@ -22,8 +22,8 @@ use std::iter::repeat_n;
 use std::ops::Range;
 
 use i2p_sam::wire::{
-    Command, CommandError, CommandFault, Line, LineSource, MAX_COMMAND, MAX_LINE, Message,
-    ParseErrorKind, StreamHeader, read_line,
+    Command, CommandError, CommandFault, DatagramHeader, Line, LineSource, MAX_COMMAND, MAX_LINE,
+    Message, ParseErrorKind, RawHeader, StreamHeader, read_line,
 };
 use i2p_sam::{B32, B33, Destination, Host, HostName, I2pAddr, PrivateKey, Version};
 
@@ -588,6 +588,42 @@ pub fn header(line: &[u8]) -> Outcome {
             }
         }
         _ => Outcome::Read("something new"),
+    }
+}
+
+// ---------------------------------------------------------------------------------- datagram header
+
+/// Header and payload lie in the packet, one line end between them, and the sender has no blank.
+pub fn datagram_header(packet: &[u8]) -> Outcome {
+    if let Ok((_, payload)) = RawHeader::split(packet) {
+        assert!(packet.ends_with(payload));
+        assert!(packet[..packet.len() - payload.len()].ends_with(b"\n"));
+    }
+    let (header, payload) = match DatagramHeader::split(packet) {
+        Ok(split) => split,
+        Err(error) => return refused(&error.kind()),
+    };
+    assert!(packet.ends_with(payload));
+    let line = &packet[..packet.len() - payload.len()];
+    assert_eq!(
+        line.iter().position(|byte| *byte == b'\n'),
+        Some(line.len() - 1)
+    );
+    let line = std::str::from_utf8(line).unwrap().trim_end_matches('\n');
+    let mut words = line
+        .split([' ', '\t', '\r'])
+        .filter(|word| !word.is_empty());
+    assert_eq!(words.next(), Some(header.sender));
+    let words: Vec<_> = words.collect();
+    let port = |key: &str| {
+        let mut values = words.iter().filter_map(|word| word.strip_prefix(key));
+        values.next_back().map(|port| port.parse::<u16>().unwrap())
+    };
+    assert_eq!(header.from_port, port("FROM_PORT="));
+    assert_eq!(header.to_port, port("TO_PORT="));
+    match (header.from_port, header.to_port) {
+        (None, None) => Outcome::Read("sender"),
+        _ => Outcome::Read("sender with ports"),
     }
 }
 

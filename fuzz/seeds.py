@@ -367,11 +367,31 @@ KEY = {
     "empty": "",
 }
 
+HASH = b64(noise(32, "hash"))
+
+DATAGRAM_HEADER = {
+    "java": f"{BOB} FROM_PORT=12 TO_PORT=34\nhello with ports",
+    "emissary": f"{BOB} FROM_PORT=0 TO_PORT=0\nping payload",
+    "i2pd": f"{BOB}\nhello dgram 2",
+    "i2pd-payload-like-ports": f"{BOB}\n FROM_PORT=1 TO_PORT=2\n",
+    "i2pd-datagram3": f"{HASH}\nhello dgram 2",
+    "raw-java": "PROTOCOL=18 FROM_PORT=0 TO_PORT=0\nraw hello",
+    "raw-protocol-256": "PROTOCOL=256 FROM_PORT=0 TO_PORT=0\n",
+    "no-line": "hello",
+    "empty": "",
+    "nobody": "\nhello",
+    "port-70000": f"{HASH} FROM_PORT=70000\nx",
+    "port-twice": f"{HASH} TO_PORT=1 TO_PORT=2\r\nx",
+    "invalid-utf8": b"\xff\xfe\nx",
+    "line-of-2049": "A" * 2048 + "\n",
+}
+
 TARGETS = {
     "message": MESSAGE,
     "command": COMMAND,
     "line": LINE,
     "header": HEADER,
+    "datagram_header": DATAGRAM_HEADER,
     "destination": DESTINATION,
     "private_key": KEY,
 }

@@ -87,6 +87,19 @@ fn header() {
 }
 
 #[test]
+fn datagram_header() {
+    let read = ["sender", "sender with ports"];
+    let refused = ["Empty", "TooLong", "Utf8", "Value"];
+    replay(
+        "datagram_header",
+        bodies::datagram_header,
+        12,
+        &read,
+        &refused,
+    );
+}
+
+#[test]
 fn destination() {
     let read = ["b32", "b33", "base64", "bytes", "name"];
     let refused = [

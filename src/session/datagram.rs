@@ -25,11 +25,11 @@ pub enum DatagramStyle {
     /// Signed by the sender; who has seen one can send it again. Every router has it.
     #[default]
     Datagram,
-    /// Signed, and safe against being sent again by others. In i2pd from 2.56 on and in Java I2P
-    /// after 2.8.0; emissary 0.4.0 makes the session and delivers nothing.
+    /// Signed, and safe against being sent again by others. i2pd 2.59 has it; i2pd 2.45 and Java I2P
+    /// 2.8.0 do not; emissary 0.4.0 makes the session and delivers nothing.
     Datagram2,
-    /// Not signed, and small: the sender is a claim ([`Sender::Unauthenticated`]). In i2pd from
-    /// 2.56 on and in Java I2P after 2.8.0.
+    /// Not signed, and small: the sender is a claim ([`Sender::Unauthenticated`]). i2pd 2.59 has it;
+    /// i2pd 2.45, Java I2P 2.8.0 and emissary 0.4.0 do not.
     Datagram3,
 }
 
@@ -118,8 +118,9 @@ impl DatagramSession {
     /// them with an I2CP port. It returns how many bytes were sent, which is all of them.
     ///
     /// What is no full destination is left to the router to look up, and **not every router does**:
-    /// i2pd takes full destinations only, and Java I2P wants one for
-    /// [`DatagramStyle::Datagram2`]. [`SamBridge::lookup`](crate::SamBridge::lookup) finds it.
+    /// Java I2P 2.8.0 and i2pd 2.59 do, i2pd 2.45 and emissary 0.4.0 send nothing and say nothing,
+    /// and Java I2P wants a full one for [`DatagramStyle::Datagram2`].
+    /// [`SamBridge::lookup`](crate::SamBridge::lookup) finds it.
     ///
     /// # Errors
     ///
