@@ -1,5 +1,4 @@
 use std::fmt;
-use std::iter::FusedIterator;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +6,9 @@ use std::time::Duration;
 use crate::address::I2pAddr;
 use crate::cancel::Cancel;
 use crate::deadline::Deadline;
+use crate::endpoint::Incoming;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::interrupts::Interrupts;
-use crate::listener::is_final;
 use crate::session::{Callers, ForwardOptions, Forwarding, SessionGuard};
 use crate::stream::SamStream;
 
@@ -122,11 +121,8 @@ impl ForwardListener {
     }
 
     /// The streams that come in, for ever. It ends after it has said why nothing more can come.
-    pub fn incoming(&self) -> Forwarded<'_> {
-        Forwarded {
-            listener: self,
-            ended: false,
-        }
+    pub fn incoming(&self) -> Incoming<'_, Self> {
+        Incoming::over(self)
     }
 
     /// Our own address: what peers dial.
@@ -179,9 +175,9 @@ impl ForwardListener {
 
 impl<'a> IntoIterator for &'a ForwardListener {
     type Item = Result<SamStream, Error>;
-    type IntoIter = Forwarded<'a>;
+    type IntoIter = Incoming<'a, ForwardListener>;
 
-    fn into_iter(self) -> Forwarded<'a> {
+    fn into_iter(self) -> Incoming<'a, ForwardListener> {
         self.incoming()
     }
 }
@@ -196,33 +192,6 @@ impl fmt::Debug for ForwardListener {
             .finish_non_exhaustive()
     }
 }
-
-/// The streams that come in over a [`ForwardListener`].
-///
-/// An error after which nothing more can come is given once, and is the last; so a loop that
-/// ignores errors does not spin.
-#[derive(Debug)]
-pub struct Forwarded<'a> {
-    listener: &'a ForwardListener,
-    ended: bool,
-}
-
-impl Iterator for Forwarded<'_> {
-    type Item = Result<SamStream, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let outcome = self.listener.accept().map(|(stream, _)| stream);
-        if let Err(error) = &outcome {
-            self.ended = is_final(error);
-        }
-        Some(outcome)
-    }
-}
-
-impl FusedIterator for Forwarded<'_> {}
 
 /// A listener where a router on this machine can reach it and nobody else can.
 ///

@@ -91,6 +91,7 @@ mod cancel;
 mod connection;
 mod deadline;
 mod dial;
+mod endpoint;
 mod error;
 mod forward;
 mod interrupts;
@@ -109,9 +110,10 @@ pub use address::{
 };
 pub use bridge::{SamBridge, SamBridgeBuilder};
 pub use cancel::Cancel;
+pub use endpoint::{Accept, Connect, Incoming};
 pub use error::{Error, Phase, Refusal, ResultCode, SessionLoss};
-pub use forward::{ForwardListener, Forwarded};
-pub use listener::{Incoming, SamListener};
+pub use forward::ForwardListener;
+pub use listener::SamListener;
 pub use lookup::Lookup;
 pub use service::{ServiceRecord, ServiceRecordError};
 pub use session::{

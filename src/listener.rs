@@ -1,6 +1,5 @@
 use std::fmt;
 use std::io;
-use std::iter::FusedIterator;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,6 +7,7 @@ use std::time::Duration;
 use crate::address::I2pAddr;
 use crate::cancel::Cancel;
 use crate::deadline::Deadline;
+use crate::endpoint::Incoming;
 use crate::error::{Error, SessionLoss};
 use crate::interrupts::Interrupts;
 use crate::session::{Accepting, SessionGuard};
@@ -88,10 +88,7 @@ impl SamListener {
     /// # Ok::<(), i2p_sam::Error>(())
     /// ```
     pub fn incoming(&self) -> Incoming<'_> {
-        Incoming {
-            listener: self,
-            ended: false,
-        }
+        Incoming::over(self)
     }
 
     /// Whether `accept` fails with [`Error::WouldBlock`] rather than wait. Default: it waits. It
@@ -167,43 +164,5 @@ impl fmt::Debug for SamListener {
             .field("local_addr", &format_args!("{}", self.local_addr()))
             .field("session_error", &self.session_error())
             .finish_non_exhaustive()
-    }
-}
-
-/// The streams that come in over a [`SamListener`].
-///
-/// An error after which nothing more can come (the session is lost, the handle has fired) is
-/// given once, and is the last; so a loop that ignores errors does not spin.
-#[derive(Debug)]
-pub struct Incoming<'a> {
-    listener: &'a SamListener,
-    ended: bool,
-}
-
-impl Iterator for Incoming<'_> {
-    type Item = Result<SamStream, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let outcome = self.listener.accept().map(|(stream, _)| stream);
-        if let Err(error) = &outcome {
-            self.ended = is_final(error);
-        }
-        Some(outcome)
-    }
-}
-
-impl FusedIterator for Incoming<'_> {}
-
-/// Whether every later `accept` fails as well.
-pub(crate) fn is_final(error: &Error) -> bool {
-    use crate::error::ResultCode::AlreadyAccepting;
-
-    match error {
-        Error::SessionLost(_) | Error::ForwardLost(_) | Error::Cancelled { .. } => true,
-        Error::Refused(refusal) => *refusal.code() == AlreadyAccepting,
-        _ => false,
     }
 }

@@ -1,0 +1,176 @@
+//! What listeners have in common, and what dials.
+
+use std::iter::FusedIterator;
+use std::time::Duration;
+
+use crate::address::I2pAddr;
+use crate::cancel::Cancel;
+use crate::error::Error;
+use crate::forward::ForwardListener;
+use crate::listener::SamListener;
+use crate::session::{ConnectOptions, StreamSession};
+use crate::stream::SamStream;
+
+/// Gives the streams that peers dial: what a server is written against, whichever listener it is
+/// run on.
+///
+/// ```
+/// use std::io::Write;
+/// use i2p_sam::{Accept, Error};
+///
+/// fn greet_one(listener: &impl Accept) -> Result<(), Error> {
+///     let (mut stream, peer) = listener.accept()?;
+///     stream.write_all(format!("hello {}\n", peer.host()).as_bytes())?;
+///     Ok(())
+/// }
+/// ```
+pub trait Accept: Send + Sync {
+    /// Waits for a peer, and says who it is.
+    ///
+    /// # Errors
+    ///
+    /// Those of the listener's own `accept`.
+    fn accept(&self) -> Result<(SamStream, I2pAddr), Error>;
+
+    /// Waits for a peer, not longer than `timeout`. A peer that comes later is not lost.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`accept`](Accept::accept); [`Error::Timeout`] when nobody came.
+    fn accept_timeout(&self, timeout: Duration) -> Result<(SamStream, I2pAddr), Error>;
+
+    /// The streams that come in, for ever. It ends after it has said why nothing more can come.
+    fn incoming(&self) -> Incoming<'_, Self>
+    where
+        Self: Sized,
+    {
+        Incoming::over(self)
+    }
+
+    /// Our own address: what peers dial.
+    fn local_addr(&self) -> I2pAddr;
+
+    /// Another handle to the same queue; its `accept` ends when `cancel` fires.
+    #[must_use]
+    fn with_cancel(&self, cancel: &Cancel) -> Self
+    where
+        Self: Sized;
+}
+
+/// Dials: what a client is written against, whatever keeps its session.
+///
+/// ```
+/// use i2p_sam::{Connect, ConnectOptions, Error, I2pAddr, SamStream};
+///
+/// fn first_that_answers(dialler: &impl Connect, peers: &[I2pAddr]) -> Option<SamStream> {
+///     let options = ConnectOptions::new();
+///     peers.iter().find_map(|peer| dialler.connect_to(peer, &options).ok())
+/// }
+/// ```
+pub trait Connect: Send + Sync {
+    /// Dials a peer.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`StreamSession::connect_with`].
+    fn connect_to(&self, peer: &I2pAddr, options: &ConnectOptions) -> Result<SamStream, Error>;
+
+    /// The same dialler; its calls end when `cancel` fires.
+    #[must_use]
+    fn with_cancel(&self, cancel: &Cancel) -> Self
+    where
+        Self: Sized;
+}
+
+impl Accept for SamListener {
+    fn accept(&self) -> Result<(SamStream, I2pAddr), Error> {
+        Self::accept(self)
+    }
+
+    fn accept_timeout(&self, timeout: Duration) -> Result<(SamStream, I2pAddr), Error> {
+        Self::accept_timeout(self, timeout)
+    }
+
+    fn local_addr(&self) -> I2pAddr {
+        Self::local_addr(self)
+    }
+
+    fn with_cancel(&self, cancel: &Cancel) -> Self {
+        Self::with_cancel(self, cancel)
+    }
+}
+
+impl Accept for ForwardListener {
+    fn accept(&self) -> Result<(SamStream, I2pAddr), Error> {
+        Self::accept(self)
+    }
+
+    fn accept_timeout(&self, timeout: Duration) -> Result<(SamStream, I2pAddr), Error> {
+        Self::accept_timeout(self, timeout)
+    }
+
+    fn local_addr(&self) -> I2pAddr {
+        Self::local_addr(self)
+    }
+
+    fn with_cancel(&self, cancel: &Cancel) -> Self {
+        Self::with_cancel(self, cancel)
+    }
+}
+
+impl Connect for StreamSession {
+    fn connect_to(&self, peer: &I2pAddr, options: &ConnectOptions) -> Result<SamStream, Error> {
+        self.connect_with(peer, options)
+    }
+
+    fn with_cancel(&self, cancel: &Cancel) -> Self {
+        Self::with_cancel(self, cancel)
+    }
+}
+
+/// The streams that come in over a listener.
+///
+/// An error after which nothing more can come (the session or the forwarding is lost, the handle
+/// has fired) is given once, and is the last; so a loop that ignores errors does not spin.
+#[derive(Debug)]
+pub struct Incoming<'a, L: ?Sized = SamListener> {
+    listener: &'a L,
+    ended: bool,
+}
+
+impl<'a, L: Accept + ?Sized> Incoming<'a, L> {
+    pub(crate) fn over(listener: &'a L) -> Self {
+        Self {
+            listener,
+            ended: false,
+        }
+    }
+}
+
+impl<L: Accept + ?Sized> Iterator for Incoming<'_, L> {
+    type Item = Result<SamStream, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let outcome = self.listener.accept().map(|(stream, _)| stream);
+        if let Err(error) = &outcome {
+            self.ended = is_final(error);
+        }
+        Some(outcome)
+    }
+}
+
+impl<L: Accept + ?Sized> FusedIterator for Incoming<'_, L> {}
+
+/// Whether every later `accept` fails as well.
+fn is_final(error: &Error) -> bool {
+    use crate::error::ResultCode::AlreadyAccepting;
+
+    match error {
+        Error::SessionLost(_) | Error::ForwardLost(_) | Error::Cancelled { .. } => true,
+        Error::Refused(refusal) => *refusal.code() == AlreadyAccepting,
+        _ => false,
+    }
+}
