@@ -18,6 +18,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,12 @@ pub const NEW_VARIABLE: &str = "I2P_SAM_TEST_I2PD_NEW";
 const READY_DEADLINE: Duration = Duration::from_secs(20);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How long one question whether it is ready waits.
+const POLL_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A router that does not answer HELLO for so long has stopped.
+const SILENCE: Duration = Duration::from_secs(20);
 
 /// Another process can take a free port between our looking and i2pd's binding.
 const PORT_ATTEMPTS: u32 = 5;
@@ -105,7 +112,7 @@ impl Installation {
                 Ok(child) => {
                     return Ok(I2pd {
                         installation: self.clone(),
-                        child,
+                        child: Mutex::new(child),
                         home,
                         ports,
                     });
@@ -147,7 +154,7 @@ impl Installation {
 #[derive(Debug)]
 pub struct I2pd {
     installation: Installation,
-    child: Child,
+    child: Mutex<Child>,
     home: Home,
     ports: Ports,
 }
@@ -195,8 +202,13 @@ impl I2pd {
     }
 
     /// Whether the process is still there; i2pd has commands that crash it.
-    pub fn is_running(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+    pub fn is_running(&self) -> bool {
+        matches!(self.child().try_wait(), Ok(None))
+    }
+
+    /// Whether the bridge answers HELLO, for which it gets more time than any load takes.
+    pub fn answers(&self) -> bool {
+        greets(self.sam_address(), SILENCE).unwrap_or(false)
     }
 
     /// What the router last wrote to its log and its output, for a failing test's message.
@@ -206,10 +218,11 @@ impl I2pd {
 
     /// Kills the router with SIGKILL and waits until it is gone. Its ports refuse connections
     /// from then on.
-    pub fn kill(&mut self) {
+    pub fn kill(&self) {
+        let mut child = self.child();
         // Both fail only when the process is gone already, which is what is wanted.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = child.kill();
+        let _ = child.wait();
     }
 
     /// Kills the router if it still runs, and starts it again with the same ports and data.
@@ -217,11 +230,15 @@ impl I2pd {
     /// # Errors
     ///
     /// As for [`Installation::start`], and when another process took one of the ports meanwhile.
-    pub fn restart(&mut self) -> io::Result<()> {
+    pub fn restart(&self) -> io::Result<()> {
         self.kill();
         self.home.forget_log()?;
-        self.child = launch(&self.installation.program, &self.home, self.ports)?;
+        *self.child() = launch(&self.installation.program, &self.home, self.ports)?;
         Ok(())
+    }
+
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -445,7 +462,7 @@ fn is_ready(pid: u32, ports: Ports) -> bool {
     holds(pid, "tcp", ports.sam)
         && holds(pid, "tcp", ports.router)
         && holds(pid, "udp", ports.udp)
-        && greets(loopback(ports.sam)).unwrap_or(false)
+        && greets(loopback(ports.sam), POLL_PATIENCE).unwrap_or(false)
 }
 
 /// Whether the process has a socket bound to this loopback port.
@@ -476,11 +493,10 @@ fn bound_sockets(table: &str, port: u16) -> Vec<String> {
         .collect()
 }
 
-fn greets(address: SocketAddr) -> io::Result<bool> {
-    let patience = Some(Duration::from_secs(1));
-    let mut bridge = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
-    bridge.set_read_timeout(patience)?;
-    bridge.set_write_timeout(patience)?;
+fn greets(address: SocketAddr, patience: Duration) -> io::Result<bool> {
+    let mut bridge = TcpStream::connect_timeout(&address, patience)?;
+    bridge.set_read_timeout(Some(patience))?;
+    bridge.set_write_timeout(Some(patience))?;
     bridge.write_all(b"HELLO VERSION MIN=3.1 MAX=3.3\n")?;
     let expected = b"HELLO REPLY RESULT=OK ";
     let mut reply = [0; 22];

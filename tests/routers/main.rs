@@ -53,8 +53,7 @@ fn trial(router: &Arc<Router>, behaviour: &'static Behaviour) -> Trial {
     let name = format!("{}::{}", router.name(), behaviour.name);
     let router = Arc::clone(router);
     let run = move || {
-        (behaviour.run)(&router);
-        router.count_run();
+        router.show(behaviour);
         Ok(())
     };
     Trial::test(name, run).with_ignored_flag(behaviour.slow)

@@ -1,7 +1,8 @@
 //! The routers a behaviour is run on: what each can do, and how to get at it.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::time::Duration;
 
 use i2p_sam::{
@@ -21,14 +22,18 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 pub(crate) const KNOWN_NAME: &str = "known.i2p";
 const KNOWN_KEY: &str = include_str!("known.key");
 
+/// How many routers that stop answering are replaced by new ones in a run.
+const MOST_REPLACED: usize = 2;
+
 /// One kind of router, started when the first behaviour asks for it.
 pub(crate) struct Router {
     name: String,
     kind: Kind,
-    network: OnceLock<Network>,
-    pair: Mutex<Option<Pair>>,
+    network: Mutex<Option<Arc<Network>>>,
+    pair: Mutex<Option<Kept>>,
     ran: AtomicUsize,
     unable: AtomicUsize,
+    replaced: AtomicUsize,
 }
 
 enum Kind {
@@ -118,10 +123,11 @@ impl Router {
         Self {
             name,
             kind,
-            network: OnceLock::new(),
+            network: Mutex::new(None),
             pair: Mutex::new(None),
             ran: AtomicUsize::new(0),
             unable: AtomicUsize::new(0),
+            replaced: AtomicUsize::new(0),
         }
     }
 
@@ -140,8 +146,41 @@ impl Router {
         cannot.iter().find(lacks).map(|(_, reason)| *reason)
     }
 
-    pub(crate) fn count_run(&self) {
+    /// Runs a behaviour; once more, on a new router, if the router had stopped answering.
+    ///
+    /// i2pd 2.59 sometimes stops: its bridge answers nobody any more, not even HELLO. Nothing can
+    /// be shown on it then. It is asked without the library, so that no fault of ours passes for
+    /// one of the router's; and the run says how often it happened.
+    pub(crate) fn show(&self, behaviour: &Behaviour) {
+        let network = self.network();
+        let run = AssertUnwindSafe(|| (behaviour.run)(self));
+        if let Err(panic) = panic::catch_unwind(run) {
+            if network.answers() || !self.replace(&network) {
+                panic::resume_unwind(panic);
+            }
+            (behaviour.run)(self);
+        }
         self.ran.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Has the next behaviour find a new router, unless another has seen to it.
+    fn replace(&self, silent: &Arc<Network>) -> bool {
+        let mut network = self.network_slot();
+        if !network.as_ref().is_some_and(|now| Arc::ptr_eq(now, silent)) {
+            return true;
+        }
+        if self.replaced.fetch_add(1, Ordering::Relaxed) >= MOST_REPLACED {
+            return false;
+        }
+        eprintln!(
+            "{} answers nobody any more; a new one takes its place",
+            self.name
+        );
+        eprintln!("{}", silent.last_words());
+        // Whoever waits for it is to learn now that it is gone.
+        silent.kill();
+        *network = None;
+        true
     }
 
     pub(crate) fn count_unable(&self) {
@@ -149,16 +188,23 @@ impl Router {
     }
 
     pub(crate) fn tally(&self) -> String {
-        format!(
-            "{}: {} ran, {} it cannot",
-            self.name,
-            self.ran.load(Ordering::Relaxed),
-            self.unable.load(Ordering::Relaxed)
-        )
+        let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+        let (ran, unable) = (count(&self.ran), count(&self.unable));
+        let replaced = match count(&self.replaced) {
+            0 => String::new(),
+            times => format!(", {times} time(s) it stopped and was replaced"),
+        };
+        format!("{}: {ran} ran, {unable} it cannot{replaced}", self.name)
     }
 
-    fn network(&self) -> &Network {
-        self.network.get_or_init(|| self.start())
+    fn network(&self) -> Arc<Network> {
+        let mut network = self.network_slot();
+        Arc::clone(network.get_or_insert_with(|| Arc::new(self.start())))
+    }
+
+    fn network_slot(&self) -> MutexGuard<'_, Option<Arc<Network>>> {
+        let slot = self.network.lock();
+        slot.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A network of the behaviour's own, to be broken.
@@ -214,12 +260,14 @@ impl Router {
             .pair
             .lock()
             .unwrap_or_else(|poison| poison.into_inner());
-        if poisoned {
+        let network = self.network();
+        if poisoned || !pair.as_ref().is_some_and(|kept| kept.is_on(&network)) {
             self.pair.clear_poison();
             *pair = None;
-        }
-        if pair.is_none() {
-            *pair = Some(Pair::new(self.network()));
+            *pair = Some(Kept {
+                network: Arc::downgrade(&network),
+                pair: Pair::new(&network),
+            });
         }
         Shared(pair)
     }
@@ -266,8 +314,23 @@ impl Network {
         self.bridge().session().options(self.options())
     }
 
+    /// Whether the bridge still greets who comes.
+    fn answers(&self) -> bool {
+        match self {
+            Self::Embedded(_) => true,
+            Self::I2pd(router) => router.answers(),
+        }
+    }
+
+    fn last_words(&self) -> String {
+        match self {
+            Self::Embedded(_) => String::new(),
+            Self::I2pd(router) => router.log_tail(),
+        }
+    }
+
     /// Ends the router as a crash would.
-    pub(crate) fn kill(&mut self) {
+    pub(crate) fn kill(&self) {
         match self {
             Self::Embedded(_) => panic!("it runs inside this process"),
             Self::I2pd(router) => router.kill(),
@@ -275,7 +338,7 @@ impl Network {
     }
 
     /// Starts the router again where it was.
-    pub(crate) fn restart(&mut self) {
+    pub(crate) fn restart(&self) {
         match self {
             Self::Embedded(_) => panic!("it runs inside this process"),
             Self::I2pd(router) => router.restart().unwrap(),
@@ -295,14 +358,26 @@ pub(crate) struct Pair {
     pub(crate) client: StreamSession,
 }
 
+/// The pair of one network, of no use when another has taken its place.
+struct Kept {
+    network: Weak<Network>,
+    pair: Pair,
+}
+
+impl Kept {
+    fn is_on(&self, network: &Arc<Network>) -> bool {
+        self.network.as_ptr() == Arc::as_ptr(network)
+    }
+}
+
 /// The shared sessions, while one behaviour has them.
-pub(crate) struct Shared<'a>(MutexGuard<'a, Option<Pair>>);
+pub(crate) struct Shared<'a>(MutexGuard<'a, Option<Kept>>);
 
 impl std::ops::Deref for Shared<'_> {
     type Target = Pair;
 
     fn deref(&self) -> &Pair {
-        self.0.as_ref().unwrap()
+        &self.0.as_ref().unwrap().pair
     }
 }
 

@@ -168,7 +168,7 @@ fn a_session_can_be_closed_twice(router: &Router) {
 
 /// What hangs, or not, when a router is gone in an instant.
 fn a_killed_router_is_told_to_every_blocked_thread_within_a_second(router: &Router) {
-    let mut network = router.start();
+    let network = router.start();
     let pair = Pair::new(&network);
     let (near, far) = pair.dial();
     let (told, tells) = mpsc::channel();
@@ -242,7 +242,7 @@ fn loss(error: Error) -> Option<SessionLoss> {
 }
 
 fn the_same_key_serves_again_after_a_restart_of_the_router(router: &Router) {
-    let mut network = router.start();
+    let network = router.start();
     let before = network.builder().stream().unwrap();
     let builder = network.builder().key(before.private_key());
     network.kill();
