@@ -145,6 +145,51 @@ pub struct B33 {
 }
 
 impl B33 {
+    /// The address of a service with this key, if it is of a type that can be blinded.
+    pub(super) fn blinding(signature_type: SignatureType, public_key: &[u8]) -> Option<Self> {
+        let can_be = matches!(
+            signature_type,
+            SignatureType::Ed25519 | SignatureType::RedDsa
+        );
+        can_be.then(|| Self {
+            flags: 0,
+            signature_type,
+            blinded_type: SignatureType::RedDsa,
+            public_key: public_key.to_vec(),
+        })
+    }
+
+    /// The same address, which says that a [secret](Self::secret_required) has to be known too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let address: i2p_sam::B33 = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p".parse()?;
+    /// assert!(address.with_secret().secret_required());
+    /// # Ok::<(), i2p_sam::AddressError>(())
+    /// ```
+    #[must_use]
+    pub fn with_secret(mut self) -> Self {
+        self.flags |= FLAG_SECRET;
+        self
+    }
+
+    /// The same address, which says that only [clients whose keys](Self::client_key_required) the
+    /// service knows are let in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let address: i2p_sam::B33 = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p".parse()?;
+    /// assert!(address.with_client_key().client_key_required());
+    /// # Ok::<(), i2p_sam::AddressError>(())
+    /// ```
+    #[must_use]
+    pub fn with_client_key(mut self) -> Self {
+        self.flags |= FLAG_CLIENT_KEY;
+        self
+    }
+
     /// Whether a secret has to be known as well: session option `i2cp.leaseSetSecret`.
     ///
     /// # Examples
@@ -396,6 +441,15 @@ mod tests {
         assert!(secret.secret_required() && !secret.client_key_required());
         let client: B33 = B33_CLIENT.parse().unwrap();
         assert!(!client.secret_required() && client.client_key_required());
+    }
+
+    #[test]
+    fn the_address_of_a_key_is_the_one_that_tells_it() {
+        let address = B33::blinding(SignatureType::Ed25519, &pattern(32, 7)).unwrap();
+        assert_eq!(address.to_string(), B33_PLAIN);
+        assert_eq!(address.clone().with_secret().to_string(), B33_SECRET);
+        assert!(address.with_client_key().client_key_required());
+        assert_eq!(B33::blinding(SignatureType::DsaSha1, &[0; 128]), None);
     }
 
     #[test]

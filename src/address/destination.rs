@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::b32::B32;
+use super::b32::{B32, B33};
 use super::encoding::{Cursor, base64_decode, base64_encode};
 use super::error::AddressError;
 use super::signature::SignatureType;
@@ -165,6 +165,34 @@ impl Destination {
     /// ```
     pub fn b32(&self) -> String {
         B32::from_hash(self.hash()).to_string()
+    }
+
+    /// The address under which its *encrypted* lease set is found, or `None` when its key cannot be
+    /// blinded: Ed25519 and RedDSA keys can.
+    ///
+    /// A session publishes one when it is told
+    /// [`LeaseSetType::Encrypted`](crate::LeaseSetType::Encrypted); its [`b32`](Self::b32) finds
+    /// nothing then. If a secret or a client's key is needed as well, say so with
+    /// [`B33::with_secret`] and [`B33::with_client_key`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use i2p_sam::{Destination, I2pAddr};
+    ///
+    /// # let mut bytes = [7; 391];
+    /// # bytes[384..].copy_from_slice(&[5, 0, 4, 0, 7, 0, 0]);
+    /// # let destination = Destination::from_bytes(&bytes)?;
+    /// let address = destination.b33().expect("an Ed25519 key").to_string();
+    /// assert_eq!(address.len(), 56 + ".b32.i2p".len());
+    /// assert!(address.parse::<I2pAddr>().is_ok());
+    /// # Ok::<(), i2p_sam::AddressError>(())
+    /// ```
+    pub fn b33(&self) -> Option<B33> {
+        let signature_type = self.signature_type()?;
+        // Both have 32 bytes, right-aligned in front of the certificate.
+        let start = KEYS_LEN.checked_sub(signature_type.public_key_len())?;
+        B33::blinding(signature_type, self.bytes.get(start..KEYS_LEN)?)
     }
 
     /// How the destination signs, or `None` for a type that this crate does not know.

@@ -96,6 +96,10 @@ const EMBEDDED_CANNOT: &[(Need, &str)] = &[
         Need::LargeDatagrams,
         "emissary cuts datagrams at some 8 kB without a word",
     ),
+    (
+        Need::EncryptedLeaseSets,
+        "emissary 0.4.0 publishes no encrypted lease sets",
+    ),
 ];
 
 const I2PD_OLD_CANNOT: &[(Need, &str)] = &[
@@ -105,6 +109,10 @@ const I2PD_OLD_CANNOT: &[(Need, &str)] = &[
     (
         Need::NewDatagrams,
         "i2pd 2.45 has neither DATAGRAM2 nor DATAGRAM3",
+    ),
+    (
+        Need::EncryptedLeaseSets,
+        "i2pd 2.45 does not find the encrypted lease sets it has published itself",
     ),
 ];
 

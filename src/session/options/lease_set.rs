@@ -97,6 +97,20 @@ impl LeaseSetAuth {
 ///     .lease_set_auth(LeaseSetAuth::Dh)
 ///     .lease_set_client_dh("alice", &public_key_of_alice);
 /// ```
+///
+/// Who is to dial such a session needs its [`b33`](crate::Destination::b33) address, and Alice
+/// her private key as well:
+///
+/// ```no_run
+/// use i2p_sam::{SamBridge, SessionOptions};
+///
+/// # let private_key_of_alice = "A".repeat(43) + "=";
+/// # let address = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p";
+/// let alice = SessionOptions::new().lease_set_decryption_key(&private_key_of_alice);
+/// let session = SamBridge::from_env()?.session().options(alice).stream()?;
+/// let stream = session.connect(address)?;
+/// # Ok::<(), i2p_sam::Error>(())
+/// ```
 impl SessionOptions {
     /// `i2cp.leaseSetEncType`: how peers may encrypt to the session, the best first.
     ///

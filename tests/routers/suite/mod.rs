@@ -4,6 +4,7 @@ mod accepting;
 pub(crate) mod data;
 mod datagrams;
 mod dialling;
+mod encrypted;
 mod endings;
 mod forwarding;
 mod keys;
@@ -49,6 +50,8 @@ pub(crate) enum Need {
     NewDatagrams,
     /// Datagrams of 11 kB.
     LargeDatagrams,
+    /// Lease sets that only some can read.
+    EncryptedLeaseSets,
 }
 
 /// Lists functions as behaviours; `slow` in front of those that take more than a minute.
@@ -79,6 +82,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Behaviour> {
         users::ALL,
         forwarding::ALL,
         datagrams::ALL,
+        encrypted::ALL,
     ]
     .into_iter()
     .flatten()

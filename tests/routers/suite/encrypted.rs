@@ -1,0 +1,100 @@
+//! Lease sets that only who knows the b33 address, or has a key, can read.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use i2p_sam::{
+    LeaseSetAuth, LeaseSetType, SamStream, SessionOptions, SignatureType, StreamSession,
+};
+
+use crate::router::{LONG, Router};
+use crate::suite::behaviours;
+use crate::suite::data::{greet, rest};
+
+behaviours! {
+    an_encrypted_service_is_dialled_by_its_b33 [Streams, EncryptedLeaseSets];
+    an_encrypted_service_may_have_a_reddsa_key [Streams, EncryptedLeaseSets];
+    an_encrypted_service_lets_in_who_has_the_private_key [Streams, EncryptedLeaseSets];
+    an_encrypted_service_lets_in_who_has_the_shared_key [Streams, EncryptedLeaseSets];
+}
+
+// The pairs of RFC 7748, section 6.1, in I2P's base64.
+const PRIVATE_OF_ALICE: &str = "dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCo=";
+const PUBLIC_OF_ALICE: &str = "hSDwCYkwp1R0i33ctD73Wg2~Og0mOBr066SpjqqbTmo=";
+const OF_MALLORY: &str = "XasIfmJKikt54X-Lg4AO5m87sSkmGLb9HC-LJ~-I4Os=";
+
+fn an_encrypted_service_is_dialled_by_its_b33(router: &Router) {
+    dial_encrypted(router, SignatureType::Ed25519);
+}
+
+fn an_encrypted_service_may_have_a_reddsa_key(router: &Router) {
+    dial_encrypted(router, SignatureType::RedDsa);
+}
+
+fn dial_encrypted(router: &Router, signature_type: SignatureType) {
+    let options = encrypted(router);
+    let builder = router.builder().transient(signature_type).options(options);
+    let service = builder.stream().unwrap();
+    let listener = service.listener().unwrap();
+    let client = router.session();
+    let address = service.destination().b33().unwrap().to_string();
+    let near = eventually_connect(&client, &address);
+    let (far, caller) = listener.accept_timeout(LONG).unwrap();
+    assert_eq!(caller.destination(), Some(client.destination()));
+    greet(&near, &far);
+}
+
+fn an_encrypted_service_lets_in_who_has_the_private_key(router: &Router) {
+    let service = encrypted(router)
+        .lease_set_auth(LeaseSetAuth::Dh)
+        .lease_set_client_dh("alice", PUBLIC_OF_ALICE);
+    let_in_one(router, service, PRIVATE_OF_ALICE);
+}
+
+fn an_encrypted_service_lets_in_who_has_the_shared_key(router: &Router) {
+    let service = encrypted(router)
+        .lease_set_auth(LeaseSetAuth::Psk)
+        .lease_set_client_psk("alice", PRIVATE_OF_ALICE);
+    let_in_one(router, service, PRIVATE_OF_ALICE);
+}
+
+fn let_in_one(router: &Router, service: SessionOptions, key: &str) {
+    let service = router.builder().options(service).stream().unwrap();
+    let listener = service.listener().unwrap();
+    let address = service.destination().b33().unwrap().with_client_key();
+    let address = address.to_string();
+    let with = |key| {
+        let options = router.options().lease_set_decryption_key(key);
+        router.builder().options(options).stream().unwrap()
+    };
+
+    // i2pd says that a dial has succeeded before it has looked; its stream ends then.
+    let mallory = with(OF_MALLORY);
+    match mallory.connect(address.as_str()) {
+        Ok(stream) => assert_eq!(rest(&stream), b""),
+        Err(error) => assert!(error.is_peer_fault(), "{error}"),
+    }
+
+    let alice = with(key);
+    let near = eventually_connect(&alice, &address);
+    let (far, caller) = listener.accept_timeout(LONG).unwrap();
+    assert_eq!(caller.destination(), Some(alice.destination()));
+    greet(&near, &far);
+}
+
+/// A lease set is found some seconds after the session was made.
+fn eventually_connect(client: &StreamSession, address: &str) -> SamStream {
+    let (_hold, clock) = mpsc::channel::<()>();
+    for _ in 0..60 {
+        match client.connect(address) {
+            Ok(stream) => return stream,
+            Err(error) => assert!(error.is_peer_fault(), "{error}"),
+        }
+        let _ = clock.recv_timeout(Duration::from_millis(500));
+    }
+    panic!("{address} is never found");
+}
+
+fn encrypted(router: &Router) -> SessionOptions {
+    router.options().lease_set_type(LeaseSetType::Encrypted)
+}
