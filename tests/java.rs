@@ -4,8 +4,9 @@
 mod support;
 
 use std::io::{ErrorKind, Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use i2p_sam::{ConnectOptions, Error, ResultCode, SessionLoss, StreamSession};
+use i2p_sam::{ConnectOptions, Error, ResultCode, SamBridge, SessionLoss, StreamSession, Version};
 use support::{LONG, ScriptedBridge, Stage, field, key};
 
 /// A bridge that makes sessions and answers anything else with this line.
@@ -248,4 +249,82 @@ fn a_lookup_is_answered_or_not_found() {
     let error = bridge.lookup("nosuch.i2p").unwrap_err();
     assert!(error.is_peer_fault(), "{error}");
     assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+/// Java's users as its record shows them: `alice` with the password `secret`.
+fn users() -> ScriptedBridge {
+    let asks = AtomicBool::new(false);
+    let known = AtomicBool::new(false);
+    ScriptedBridge::start(move |visit| {
+        let hello = visit.line().unwrap_or_default();
+        if asks.load(Ordering::SeqCst) {
+            match (field(&hello, "USER"), field(&hello, "PASSWORD")) {
+                (Some("alice"), Some("secret")) => {}
+                (Some(_), Some(_)) => {
+                    return visit
+                        .say("HELLO REPLY RESULT=I2P_ERROR MESSAGE=\"Authorization failed\"\n");
+                }
+                _ => {
+                    return visit.say(
+                        "HELLO REPLY RESULT=I2P_ERROR MESSAGE=\"USER and PASSWORD required\"\n",
+                    );
+                }
+            }
+        }
+        visit.say("HELLO REPLY RESULT=OK VERSION=3.3\n");
+        let Some(line) = visit.line() else { return };
+        let flip = |state: &AtomicBool, to| state.swap(to, Ordering::SeqCst) != to;
+        visit.say(match line.as_str() {
+            "AUTH ADD USER=alice PASSWORD=secret\n" if flip(&known, true) => {
+                "AUTH STATUS RESULT=OK\n"
+            }
+            "AUTH ADD USER=alice PASSWORD=secret\n" => {
+                "AUTH STATUS RESULT=I2P_ERROR MESSAGE=\"user alice already exists\"\n"
+            }
+            "AUTH REMOVE USER=alice\n" if flip(&known, false) => "AUTH STATUS RESULT=OK\n",
+            "AUTH REMOVE USER=nobody\n" => {
+                "AUTH STATUS RESULT=I2P_ERROR MESSAGE=\"user nobody not found\"\n"
+            }
+            "AUTH ENABLE\n" => {
+                asks.store(true, Ordering::SeqCst);
+                "AUTH STATUS RESULT=OK\n"
+            }
+            "AUTH DISABLE\n" => {
+                asks.store(false, Ordering::SeqCst);
+                "AUTH STATUS RESULT=OK\n"
+            }
+            line => panic!("Java was never told this: {line}"),
+        });
+    })
+}
+
+#[test]
+fn users_are_managed_as_the_record_shows_it() {
+    let scripted = users();
+    let open = scripted.bridge();
+    let with = |user, password| {
+        let builder = SamBridge::builder().address(scripted.address().to_string());
+        builder.credentials(user, password).build().unwrap()
+    };
+    let said = |outcome: Result<(), Error>| refused(outcome.unwrap_err()).1;
+
+    open.auth_add("alice", "secret").unwrap();
+    assert_eq!(
+        said(open.auth_add("alice", "secret")),
+        "user alice already exists"
+    );
+    assert_eq!(said(open.auth_remove("nobody")), "user nobody not found");
+    open.auth_enable().unwrap();
+
+    let version = |bridge: &SamBridge| bridge.version().map(drop);
+    assert_eq!(said(version(&open)), "USER and PASSWORD required");
+    for (user, password) in [("alice", "wrong"), ("nobody", "x")] {
+        let bridge = with(user, password);
+        assert_eq!(said(version(&bridge)), "Authorization failed");
+    }
+    let alice = with("alice", "secret");
+    assert_eq!(alice.version().unwrap(), Version::V3_3);
+    alice.auth_remove("alice").unwrap();
+    alice.auth_disable().unwrap();
+    assert_eq!(open.version().unwrap(), Version::V3_3);
 }
