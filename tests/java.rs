@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use i2p_sam::{ConnectOptions, Error, ResultCode, SamBridge, SessionLoss, StreamSession, Version};
-use support::{LONG, ScriptedBridge, Stage, field, key};
+use support::{LONG, ScriptedBridge, Stage, field, key, refused};
 
 /// A bridge that makes sessions and answers anything else with this line.
 fn answering(reply: &'static str) -> ScriptedBridge {
@@ -18,27 +18,8 @@ fn answering(reply: &'static str) -> ScriptedBridge {
     })
 }
 
-/// A bridge that greets and answers the first command with this line.
-fn refusing(reply: &'static str) -> ScriptedBridge {
-    ScriptedBridge::start(move |visit| {
-        visit.greet();
-        visit.line();
-        visit.say(reply);
-    })
-}
-
 fn session(bridge: &ScriptedBridge) -> StreamSession {
     bridge.bridge().session().armed_accepts(1).stream().unwrap()
-}
-
-fn refused(error: Error) -> (ResultCode, String) {
-    match error {
-        Error::Refused(refusal) => {
-            let explanation = refusal.explanation().unwrap_or_default().to_owned();
-            (refusal.code().clone(), explanation)
-        }
-        error => panic!("{error}"),
-    }
 }
 
 #[test]
@@ -203,7 +184,7 @@ fn what_a_session_is_refused_with_says_whether_to_try_again() {
         ),
     ];
     for (reply, kind, again) in recorded {
-        let bridge = refusing(reply);
+        let bridge = ScriptedBridge::answering(reply);
         let error = bridge.bridge().session().stream().unwrap_err();
         assert_eq!(
             (error.kind(), error.is_retryable()),
@@ -215,7 +196,7 @@ fn what_a_session_is_refused_with_says_whether_to_try_again() {
 
 #[test]
 fn what_stands_in_a_refusal_is_shown_to_who_has_to_mend_it() {
-    let bridge = refusing(
+    let bridge = ScriptedBridge::answering(
         "SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"Cannot connect to the router: Unsupported \
          crypto type: 99\"\n",
     );

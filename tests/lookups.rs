@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use i2p_sam::{Error, ResultCode, SamBridge};
-use support::{LONG, ScriptedBridge, field, in_background, key, milestone, outcome};
+use support::{LONG, ScriptedBridge, field, in_background, key, milestone, outcome, refused};
 
 /// A bridge that answers a lookup with a key of its own for each connection, and with `options`.
 fn naming(options: &'static str) -> ScriptedBridge {
@@ -22,16 +22,6 @@ fn naming(options: &'static str) -> ScriptedBridge {
     })
 }
 
-/// A bridge that answers every command with this line.
-fn answering(reply: &'static str) -> ScriptedBridge {
-    ScriptedBridge::start(move |visit| {
-        visit.greet();
-        if visit.line().is_some() {
-            visit.say(reply);
-        }
-    })
-}
-
 fn remembering(scripted: &ScriptedBridge, entries: usize) -> SamBridge {
     SamBridge::builder()
         .address(scripted.address().to_string())
@@ -43,16 +33,6 @@ fn remembering(scripted: &ScriptedBridge, entries: usize) -> SamBridge {
 /// What was said behind the greeting, on the last connection.
 fn last_command(scripted: &ScriptedBridge) -> String {
     scripted.received().last().unwrap().clone()
-}
-
-fn refused(error: Error) -> (ResultCode, String) {
-    match error {
-        Error::Refused(refusal) => {
-            let explanation = refusal.explanation().unwrap_or_default().to_owned();
-            (refusal.code().clone(), explanation)
-        }
-        error => panic!("{error}"),
-    }
 }
 
 #[test]
@@ -70,7 +50,7 @@ fn options_are_asked_for_by_name_and_a_router_without_them_answers_without() {
 
 #[test]
 fn a_name_that_is_not_found_with_options_is_the_peers_fault() {
-    let scripted = answering("NAMING REPLY RESULT=KEY_NOT_FOUND NAME=nosuch.i2p\n");
+    let scripted = ScriptedBridge::answering("NAMING REPLY RESULT=KEY_NOT_FOUND NAME=nosuch.i2p\n");
     let error = scripted.bridge().lookup_with_options("nosuch.i2p");
     let error = error.unwrap_err();
     assert!(error.is_peer_fault(), "{error}");
@@ -144,7 +124,7 @@ fn no_more_is_remembered_than_was_asked_for() {
 
 #[test]
 fn what_was_not_found_is_asked_for_again() {
-    let scripted = answering("NAMING REPLY RESULT=KEY_NOT_FOUND NAME=nosuch.i2p\n");
+    let scripted = ScriptedBridge::answering("NAMING REPLY RESULT=KEY_NOT_FOUND NAME=nosuch.i2p\n");
     let bridge = remembering(&scripted, 8);
     for _ in 0..2 {
         bridge.lookup("nosuch.i2p").unwrap_err();
@@ -189,7 +169,7 @@ fn what_is_remembered_is_told_while_another_lookup_waits() {
 
 #[test]
 fn users_are_added_removed_and_asked_for_as_java_reads_it() {
-    let scripted = answering("AUTH STATUS RESULT=OK\n");
+    let scripted = ScriptedBridge::answering("AUTH STATUS RESULT=OK\n");
     let bridge = scripted.bridge();
     bridge.auth_add("alice", "secret").unwrap();
     assert_eq!(
@@ -206,8 +186,9 @@ fn users_are_added_removed_and_asked_for_as_java_reads_it() {
 
 #[test]
 fn a_user_who_is_there_already_is_refused() {
-    let scripted =
-        answering("AUTH STATUS RESULT=I2P_ERROR MESSAGE=\"user alice already exists\"\n");
+    let scripted = ScriptedBridge::answering(
+        "AUTH STATUS RESULT=I2P_ERROR MESSAGE=\"user alice already exists\"\n",
+    );
     let error = scripted.bridge().auth_add("alice", "secret").unwrap_err();
     let explanation = "user alice already exists".to_owned();
     assert_eq!(refused(error), (ResultCode::I2pError, explanation));
@@ -215,7 +196,9 @@ fn a_user_who_is_there_already_is_refused() {
 
 #[test]
 fn a_user_who_is_not_there_cannot_be_removed() {
-    let scripted = answering("AUTH STATUS RESULT=I2P_ERROR MESSAGE=\"user nobody not found\"\n");
+    let scripted = ScriptedBridge::answering(
+        "AUTH STATUS RESULT=I2P_ERROR MESSAGE=\"user nobody not found\"\n",
+    );
     let error = scripted.bridge().auth_remove("nobody").unwrap_err();
     let explanation = "user nobody not found".to_owned();
     assert_eq!(refused(error), (ResultCode::I2pError, explanation));
@@ -223,14 +206,16 @@ fn a_user_who_is_not_there_cannot_be_removed() {
 
 #[test]
 fn a_password_that_comes_back_in_a_refusal_is_not_shown() {
-    let scripted = answering("AUTH STATUS RESULT=I2P_ERROR MESSAGE=\"hunter2 is too short\"\n");
+    let scripted = ScriptedBridge::answering(
+        "AUTH STATUS RESULT=I2P_ERROR MESSAGE=\"hunter2 is too short\"\n",
+    );
     let error = scripted.bridge().auth_add("joe", "hunter2").unwrap_err();
     assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
 }
 
 #[test]
 fn users_that_cannot_be_said_are_refused_before_anything_is_sent() {
-    let scripted = answering("AUTH STATUS RESULT=OK\n");
+    let scripted = ScriptedBridge::answering("AUTH STATUS RESULT=OK\n");
     let bridge = scripted.bridge();
     for (user, password) in [
         ("a\nb", "c"),

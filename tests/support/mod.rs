@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use i2p_sam::{PrivateKey, SamBridge};
+use i2p_sam::{Error, PrivateKey, ResultCode, SamBridge};
 
 /// Longer than anything a test waits for takes, and shorter than the patience of who runs it.
 pub const LONG: Duration = Duration::from_secs(20);
@@ -78,6 +78,16 @@ impl ScriptedBridge {
                 other(visit, Stage::Accept);
             } else {
                 other(visit, Stage::Command(&line));
+            }
+        })
+    }
+
+    /// A bridge that greets and answers any first command with this line.
+    pub fn answering(reply: &'static str) -> Self {
+        Self::start(move |visit| {
+            visit.greet();
+            if visit.line().is_some() {
+                visit.say(reply);
             }
         })
     }
@@ -255,6 +265,17 @@ impl Visit {
 pub fn field<'a>(line: &'a str, key: &str) -> Option<&'a str> {
     line.split_whitespace()
         .find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='))
+}
+
+/// What the bridge said no with, and how it explained that.
+pub fn refused(error: Error) -> (ResultCode, String) {
+    match error {
+        Error::Refused(refusal) => {
+            let explanation = refusal.explanation().unwrap_or_default().to_owned();
+            (refusal.code().clone(), explanation)
+        }
+        error => panic!("{error}"),
+    }
 }
 
 /// A private key of the usual kind, Ed25519, that is nobody's.
