@@ -1,6 +1,8 @@
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::address::I2pAddr;
@@ -28,10 +30,11 @@ use crate::stream::SamStream;
 ///
 /// A caller that says nothing within 30 s, says something else than who it is, or comes from an
 /// address that is not believed is dropped and [counted](ForwardListener::dropped_callers); it keeps
-/// nobody waiting. Of more than 64 who say nothing the oldest is
-/// dropped, after a second. Up to 64 streams, and some
-/// that were on their way, wait for an `accept`; no further caller is let in then, until there is
-/// room.
+/// nobody waiting. Of more than 64 who say nothing the oldest is dropped, after a second.
+///
+/// As many streams wait for an `accept` as the session's
+/// [backlog](crate::SessionBuilder::backlog) holds, and up to 64 that were on their way; what
+/// becomes of others, [`WhenFull`](crate::WhenFull) says.
 ///
 /// A session accepts or forwards, never both: Java I2P and emissary refuse it, and i2pd gives
 /// everything to the forwarding.
@@ -44,6 +47,7 @@ use crate::stream::SamStream;
 /// | [`ForwardLost`](Error::ForwardLost) | `ConnectionAborted` | no: drop this and forward again |
 /// | [`Cancelled`](Error::Cancelled) | `Other` | no: the handle stays fired |
 /// | [`Timeout`](Error::Timeout) | `TimedOut` | yes: `accept_timeout` found nobody |
+/// | [`WouldBlock`](Error::WouldBlock) | `WouldBlock` | yes, later |
 /// | [`Io`](Error::Io) | the system's | yes: it refused a connection or a thread, and is asked again |
 ///
 /// ```no_run
@@ -68,6 +72,7 @@ struct Shared {
     callers: Arc<Callers>,
     forwarding: Forwarding,
     tcp_addr: SocketAddr,
+    nonblocking: AtomicBool,
 }
 
 impl ForwardListener {
@@ -97,6 +102,7 @@ impl ForwardListener {
                 callers,
                 forwarding,
                 tcp_addr,
+                nonblocking: AtomicBool::new(false),
             }),
             cancel: cancel.clone(),
         })
@@ -125,6 +131,18 @@ impl ForwardListener {
         Incoming::over(self)
     }
 
+    /// Whether `accept` fails with [`Error::WouldBlock`] rather than wait. Default: it waits. It
+    /// holds for clones too.
+    ///
+    /// # Errors
+    ///
+    /// None; the type is that of `std`.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        let flag = &self.shared.nonblocking;
+        flag.store(nonblocking, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Our own address: what peers dial.
     pub fn local_addr(&self) -> I2pAddr {
         I2pAddr::from(self.guard().core().key.destination())
@@ -140,9 +158,24 @@ impl ForwardListener {
         self.shared.callers.dropped()
     }
 
+    /// How many streams were closed because the backlog was full; none unless the session was made
+    /// with [`WhenFull::TurnAway`](crate::WhenFull::TurnAway).
+    pub fn turned_away(&self) -> u64 {
+        self.shared.callers.backlog().turned_away()
+    }
+
     /// Why the session is gone, if it is.
     pub fn session_error(&self) -> Option<SessionLoss> {
         self.guard().closed()
+    }
+
+    /// Another handle to the same queue.
+    ///
+    /// # Errors
+    ///
+    /// None; the type is that of `std`.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(self.with_cancel(&self.cancel))
     }
 
     /// Another handle to the same queue; its `accept` ends when `cancel` fires.
@@ -160,11 +193,12 @@ impl ForwardListener {
     fn accept_until(&self, deadline: Deadline) -> Result<(SamStream, I2pAddr), Error> {
         let forwarding = &self.shared.forwarding;
         let interrupts = Interrupts::by_cancel(&self.cancel).or_session(forwarding.control());
-        let callers = &self.shared.callers;
-        let outcome = callers.accept(&interrupts, deadline);
+        let backlog = self.shared.callers.backlog();
+        let nonblocking = self.shared.nonblocking.load(Ordering::Relaxed);
+        let outcome = backlog.accept(&interrupts, deadline, nonblocking);
         let arrival = match outcome.map_err(|error| forwarding.explain(error)) {
             // The streams that came in before live on.
-            Err(Error::ForwardLost(loss)) => callers.left_over().ok_or(Error::ForwardLost(loss))?,
+            Err(Error::ForwardLost(loss)) => backlog.left_over().ok_or(Error::ForwardLost(loss))?,
             outcome => outcome?,
         };
         let stream = arrival.into_stream(self.guard());

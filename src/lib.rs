@@ -120,7 +120,7 @@ pub use session::{
     ConnectOptions, DatagramOptions, DatagramSession, DatagramSource, DatagramStyle,
     DroppedDatagrams, EncryptionType, ForwardOptions, Forwarding, InactivityAction, LeaseSetAuth,
     LeaseSetType, LimitAction, MessageReliability, RawOptions, RawSession, Sender, SessionBuilder,
-    SessionGuard, SessionOptions, StreamSession, StreamingProfile,
+    SessionGuard, SessionOptions, StreamSession, StreamingProfile, WhenFull,
 };
 pub use stream::SamStream;
 pub use version::Version;

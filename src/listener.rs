@@ -10,7 +10,7 @@ use crate::deadline::Deadline;
 use crate::endpoint::Incoming;
 use crate::error::{Error, SessionLoss};
 use crate::interrupts::Interrupts;
-use crate::session::{Accepting, SessionGuard};
+use crate::session::SessionGuard;
 use crate::stream::SamStream;
 
 /// Accepts the streams that peers dial, used as a [`TcpListener`](std::net::TcpListener) is.
@@ -107,6 +107,12 @@ impl SamListener {
         I2pAddr::from(self.guard.core().key.destination())
     }
 
+    /// How many streams were closed because the backlog was full, of all listeners of the session;
+    /// none unless it was made with [`WhenFull::TurnAway`](crate::WhenFull::TurnAway).
+    pub fn turned_away(&self) -> u64 {
+        self.guard.core().accepting.backlog().turned_away()
+    }
+
     /// Why the session is gone, if it is.
     pub fn session_error(&self) -> Option<SessionLoss> {
         self.guard.closed()
@@ -123,7 +129,7 @@ impl SamListener {
 
     /// Another handle to the same queue; its `accept` ends when `cancel` fires.
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
-        self.guard.core().accepting.share();
+        self.guard.core().accepting.backlog().join();
         Self {
             guard: self.guard.clone(),
             cancel: cancel.clone(),
@@ -135,7 +141,8 @@ impl SamListener {
         let core = self.guard.core();
         let interrupts = Interrupts::by_cancel(&self.cancel).or_session(&core.control);
         let nonblocking = self.nonblocking.load(Ordering::Relaxed);
-        let arrival = Accepting::accept(core, &interrupts, deadline, nonblocking)?;
+        let backlog = core.accepting.backlog();
+        let arrival = backlog.accept(&interrupts, deadline, nonblocking)?;
         let stream = arrival.into_stream(&self.guard);
         let peer = stream.peer_addr().clone();
         Ok((stream, peer))
@@ -144,7 +151,7 @@ impl SamListener {
 
 impl Drop for SamListener {
     fn drop(&mut self) {
-        self.guard.core().accepting.leave();
+        self.guard.core().accepting.backlog().leave();
     }
 }
 

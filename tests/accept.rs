@@ -7,51 +7,9 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use i2p_sam::{Cancel, Error, ResultCode, SamListener, SessionLoss, StreamSession};
-use support::{LONG, ScriptedBridge, Stage, Visit, eventually, in_background, key, outcome};
-
-/// A bridge whose armed accepts do what the test says, one order an accept.
-struct Ordered {
-    bridge: ScriptedBridge,
-    orders: mpsc::Sender<Order>,
-}
-
-type Order = Box<dyn FnOnce(&mut Visit) + Send>;
-
-impl Ordered {
-    fn start() -> Self {
-        let (orders, order) = mpsc::channel::<Order>();
-        let order = Mutex::new(order);
-        let bridge = ScriptedBridge::router(move |visit, stage| match stage {
-            Stage::Session => visit.until_quit(),
-            Stage::Accept => {
-                let next = order.lock().unwrap().recv();
-                if let Ok(next) = next {
-                    next(visit);
-                }
-            }
-            Stage::Command(_) => {}
-        });
-        Self { bridge, orders }
-    }
-
-    fn order(&self, order: impl FnOnce(&mut Visit) + Send + 'static) {
-        self.orders.send(Box::new(order)).unwrap();
-    }
-
-    fn session(&self, armed: usize) -> StreamSession {
-        let session = self.bridge.bridge().session();
-        session.armed_accepts(armed).stream().unwrap()
-    }
-}
-
-fn calls(seed: u8) -> impl FnOnce(&mut Visit) + Send + 'static {
-    move |visit| {
-        let line = format!("{} FROM_PORT=7 TO_PORT=80\nhello", key(seed).destination());
-        visit.say(&line);
-        visit.rest();
-    }
-}
+use i2p_sam::{Cancel, Error, ForwardOptions, ResultCode, SamListener, SessionLoss};
+use support::ordered::{Ordered, calls};
+use support::{LONG, ScriptedBridge, Stage, eventually, in_background, key, outcome};
 
 fn read(mut stream: &i2p_sam::SamStream, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
@@ -321,4 +279,74 @@ fn a_refused_first_accept_is_the_listeners_error_and_it_can_be_tried_again() {
     assert!(matches!(session.listener(), Err(Error::Refused(_))));
     let listener = session.listener().unwrap();
     assert!(listener.accept_timeout(LONG).is_ok());
+}
+
+#[test]
+fn a_stream_that_comes_with_the_first_accept_finds_its_listener() {
+    let bridge = ScriptedBridge::router(|visit, stage| match stage {
+        Stage::Accept => calls(1)(visit),
+        _ => visit.until_quit(),
+    });
+    for _ in 0..50 {
+        let session = bridge.bridge().session().armed_accepts(1).stream().unwrap();
+        let listener = session.listener().unwrap();
+        assert_eq!(read(&listener.accept_timeout(LONG).unwrap().0, 5), b"hello");
+    }
+}
+
+/// A bridge that does this with ACCEPTs, and takes any FORWARD.
+fn takes_forwards(accept: impl Fn(&mut support::Visit) + Send + Sync + 'static) -> ScriptedBridge {
+    ScriptedBridge::start(move |visit| {
+        visit.greet();
+        let Some(line) = visit.line() else { return };
+        if line.starts_with("SESSION CREATE") {
+            visit.make_session(&line);
+            visit.until_quit();
+        } else if line.starts_with("STREAM ACCEPT") {
+            accept(visit);
+        } else {
+            visit.say("STREAM STATUS RESULT=OK\n");
+            visit.rest();
+        }
+    })
+}
+
+#[test]
+fn a_session_whose_accept_was_refused_can_forward() {
+    let refusals: [fn(&mut support::Visit); 2] = [
+        |visit| visit.say("STREAM STATUS RESULT=I2P_ERROR\n"),
+        |_hangs_up| {},
+    ];
+    for refusal in refusals {
+        let bridge = takes_forwards(refusal);
+        let session = bridge.bridge().session().stream().unwrap();
+        assert!(session.listener().is_err());
+        assert!(session.forward_to(80, &ForwardOptions::new()).is_ok());
+    }
+}
+
+#[test]
+fn a_session_cancelled_before_it_said_accept_can_forward() {
+    let bridge = takes_forwards(|visit| drop(visit.rest()));
+    let session = bridge.bridge().session().stream().unwrap();
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let cancelled = session.with_cancel(&cancel).listener();
+    assert!(matches!(cancelled, Err(Error::Cancelled { .. })));
+    assert!(session.forward_to(80, &ForwardOptions::new()).is_ok());
+}
+
+/// Java I2P keeps an ACCEPT whose socket was closed, and then refuses any FORWARD.
+#[test]
+fn a_session_that_gave_up_an_accept_the_router_may_have_does_not_forward() {
+    let scripted = takes_forwards(|visit| drop(visit.rest()));
+    let bridge = i2p_sam::SamBridge::builder()
+        .address(scripted.address().to_string())
+        .command_timeout(Some(Duration::from_millis(50)))
+        .build()
+        .unwrap();
+    let session = bridge.session().stream().unwrap();
+    assert!(session.listener().unwrap_err().is_timeout());
+    let forward = session.forward_to(80, &ForwardOptions::new());
+    assert!(matches!(forward, Err(Error::Occupied(_))));
 }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use i2p_sam::{
-    Cancel, Error, ForwardListener, ForwardOptions, SamStream, SessionLoss, StreamSession,
+    Cancel, Error, ForwardListener, ForwardOptions, SamStream, SessionLoss, StreamSession, WhenFull,
 };
 use support::{LONG, ScriptedBridge, Stage, Visit, eventually, field, in_background, key, outcome};
 
@@ -271,6 +271,50 @@ fn streams_beyond_the_backlog_wait_and_none_is_lost() {
     peers.dedup();
     assert_eq!(peers.len(), usize::from(STREAMS));
     assert_eq!(listener.dropped_callers(), 0);
+}
+
+#[test]
+fn who_finds_the_backlog_full_is_turned_away_and_counted() {
+    let router = Forwards::start();
+    let builder = router.bridge.bridge().session().backlog(2);
+    let session = builder.when_full(WhenFull::TurnAway).stream().unwrap();
+    let listener = session.forward().unwrap();
+    let mut far: Vec<_> = (0..5).map(|seed| call(&listener, &header(seed))).collect();
+    eventually("three are turned away", || listener.turned_away() == 3);
+    for _ in 0..2 {
+        let (near, _) = listener.accept_timeout(LONG).unwrap();
+        (&near).write_all(b"!").unwrap();
+    }
+    let answered = far.iter_mut().map(|far| far.read(&mut [0]).unwrap_or(0));
+    assert_eq!(answered.sum::<usize>(), 2);
+    let _far = call(&listener, &header(9));
+    assert!(listener.accept_timeout(LONG).is_ok());
+    assert_eq!((listener.turned_away(), listener.dropped_callers()), (3, 0));
+}
+
+#[test]
+fn a_non_blocking_accept_says_that_nobody_is_there_through_every_handle() {
+    let router = Forwards::start();
+    let listener = router.session().forward().unwrap();
+    let clone = listener.try_clone().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    assert!(matches!(listener.accept(), Err(Error::WouldBlock)));
+    assert!(matches!(clone.accept(), Err(Error::WouldBlock)));
+    let _far = call(&listener, &header(1));
+    eventually("a peer is there", || clone.accept().is_ok());
+    clone.set_nonblocking(false).unwrap();
+    let nobody = listener.accept_timeout(Duration::from_millis(10));
+    assert!(nobody.unwrap_err().is_timeout());
+}
+
+#[test]
+fn a_clone_forwards_on_when_the_first_handle_is_gone() {
+    let router = Forwards::start();
+    let listener = router.session().forward().unwrap();
+    let clone = listener.try_clone().unwrap();
+    drop(listener);
+    let _far = call(&clone, &header(1));
+    assert!(clone.accept_timeout(LONG).is_ok());
 }
 
 #[test]

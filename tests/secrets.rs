@@ -19,6 +19,7 @@ use i2p_sam::{
     EncryptionType, Error, ForwardOptions, Host, HostName, I2pAddr, InactivityAction, LeaseSetAuth,
     LeaseSetType, LimitAction, MessageReliability, Phase, PrivateKey, RawOptions, ResultCode,
     SamBridge, Sender, SessionLoss, SessionOptions, SignatureType, StreamingProfile, Version,
+    WhenFull,
 };
 use support::{LONG, ScriptedBridge, Stage, field, key};
 
@@ -511,6 +512,7 @@ fn plain_words(watcher: &mut Watcher) {
     watcher.debug(&InactivityAction::SendAck);
     watcher.debug(&LimitAction::Text("too many".to_owned()));
     watcher.debug(&MessageReliability::BestEffort);
+    watcher.debug(&WhenFull::Wait);
 }
 
 /// A peer may write what it likes into its lease set, and a bridge repeat what it likes.

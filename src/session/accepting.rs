@@ -1,25 +1,14 @@
-use std::collections::VecDeque;
-use std::net::TcpStream;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex};
 
-use crate::address::{Destination, I2pAddr};
-use crate::cancel::{Registration, Wake};
+use crate::cancel::Wake;
 use crate::connection::Connection;
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Refusal, ResultCode};
 use crate::interrupts::{Interrupts, lock, wait};
-use crate::session::control::spawn;
-use crate::session::guard::{Core, SessionGuard};
-use crate::stream::SamStream;
+use crate::session::backlog::{Arrival, Backlog, BacklogLimits, FIRST_PAUSE, LONGEST_PAUSE};
+use crate::session::control::{Control, spawn};
+use crate::session::guard::Core;
 use crate::wire::{Command, StreamHeader};
-
-/// Most streams that wait for an `accept`. While they do, no further accept is armed.
-const BACKLOG: usize = 64;
-
-/// First pause after an armed accept came to nothing; it doubles up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The armed accepts of a session, and the streams that have come in over them.
 ///
@@ -34,49 +23,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// their streams (2.45). So one is armed where 3.1 is spoken, which is how i2pd up to 2.56 answers;
 /// elsewhere several, until one ends in silence while the session lives: from then on, one.
 pub(crate) struct Accepting {
+    backlog: Arc<Backlog>,
     state: Mutex<State>,
     changed: Condvar,
 }
 
-#[derive(Default)]
 struct State {
-    listeners: usize,
     /// A caller is about to arm the first accept.
     arming: bool,
     /// Threads that hold, or are about to hold, an armed accept.
     armed: usize,
     /// How many there should be.
     wanted: usize,
-    queue: VecDeque<Arrival>,
-    /// What the next `accept` is told.
-    failure: Option<Error>,
-    /// What every `accept` from now on is told.
-    refusal: Option<Refusal>,
-}
-
-/// A stream that came in: its socket, in its place in the session, and who calls.
-pub(crate) struct Arrival {
-    pub(crate) socket: Arc<TcpStream>,
-    pub(crate) registration: Option<Registration>,
-    pub(crate) destination: Destination,
-    pub(crate) from_port: Option<u16>,
-    pub(crate) to_port: Option<u16>,
-}
-
-impl Arrival {
-    pub(crate) fn into_stream(self, guard: &SessionGuard) -> SamStream {
-        let local = I2pAddr::from(guard.core().key.destination());
-        let peer = with_port(I2pAddr::from(self.destination), self.from_port);
-        let local = with_port(local, self.to_port);
-        SamStream::new(self.socket, self.registration, guard.clone(), peer, local)
-    }
-}
-
-fn with_port(addr: I2pAddr, port: Option<u16>) -> I2pAddr {
-    match port {
-        Some(port) => addr.with_port(port),
-        None => addr,
-    }
 }
 
 /// What came of an armed accept.
@@ -89,31 +47,48 @@ enum Outcome {
 }
 
 impl Accepting {
-    pub(crate) fn new(wanted: usize) -> Self {
-        let state = State {
-            wanted,
-            ..State::default()
-        };
+    pub(crate) fn new(session: &Arc<Control>, wanted: usize, limits: BacklogLimits) -> Self {
         Self {
-            state: Mutex::new(state),
+            backlog: Backlog::new(session, limits),
+            state: Mutex::new(State {
+                arming: false,
+                armed: 0,
+                wanted,
+            }),
             changed: Condvar::new(),
         }
     }
 
+    /// Where the streams wait for an `accept`.
+    pub(crate) fn backlog(&self) -> &Arc<Backlog> {
+        &self.backlog
+    }
+
     /// Takes in one more listener. The first arms the accepts, and waits until one of them is.
     pub(crate) fn listen(core: &Arc<Core>, interrupts: &Interrupts) -> Result<(), Error> {
+        // Before anything is armed: what comes at once must find somebody who listens.
+        core.accepting.backlog.join();
+        let outcome = Self::arm_first(core, interrupts);
+        if outcome.is_err() {
+            core.accepting.backlog.leave();
+        }
+        outcome
+    }
+
+    fn arm_first(core: &Arc<Core>, interrupts: &Interrupts) -> Result<(), Error> {
         if !core.accepting.claim_first(core, interrupts)? {
             return Ok(());
         }
-        let outcome = arm(core, interrupts.clone())
-            .and_then(|first| first.leave_caller(&core.control, Phase::Accept))
-            .and_then(|first| spawn_holder(core, Some(first)));
+        let outcome = core.intake.accept(|| {
+            arm(core, interrupts.clone())
+                .and_then(|first| first.leave_caller(&core.control, Phase::Accept))
+                .and_then(|first| spawn_holder(core, Some(first)))
+        });
         {
             let mut state = lock(&core.accepting.state);
             state.arming = false;
-            match outcome {
-                Ok(()) => state.listeners += 1,
-                Err(_) => state.armed -= 1,
+            if outcome.is_err() {
+                state.armed -= 1;
             }
         }
         core.accepting.changed.notify_all();
@@ -123,7 +98,7 @@ impl Accepting {
         Ok(())
     }
 
-    /// Whether the caller is to arm the first accept. If not, it has been taken in.
+    /// Whether the caller is to arm the first accept. If not, there is one.
     fn claim_first(&self, core: &Arc<Core>, interrupts: &Interrupts) -> Result<bool, Error> {
         let phase = Phase::Accept;
         let _watch = interrupts.watch_waiter(core, phase)?;
@@ -133,11 +108,10 @@ impl Accepting {
             state = wait(&self.changed, state, phase, Deadline::NEVER)?;
         }
         interrupts.check(phase)?;
-        if let Some(refusal) = &state.refusal {
-            return Err(refusal.clone().into());
+        if let Some(refusal) = self.backlog.refusal() {
+            return Err(refusal.into());
         }
         if state.armed > 0 {
-            state.listeners += 1;
             return Ok(false);
         }
         state.arming = true;
@@ -145,53 +119,15 @@ impl Accepting {
         Ok(true)
     }
 
-    /// Takes in a listener beside one that is there.
-    pub(crate) fn share(&self) {
-        lock(&self.state).listeners += 1;
-    }
-
-    /// One listener less. What waits for nobody is closed.
-    pub(crate) fn leave(&self) {
-        let left_over = {
-            let mut state = lock(&self.state);
-            state.listeners -= 1;
-            match state.listeners {
-                0 => std::mem::take(&mut state.queue),
-                _ => VecDeque::new(),
-            }
-        };
-        drop(left_over);
-        self.changed.notify_all();
-    }
-
-    /// The next stream.
-    pub(crate) fn accept(
-        core: &Arc<Core>,
-        interrupts: &Interrupts,
-        deadline: Deadline,
-        nonblocking: bool,
-    ) -> Result<Arrival, Error> {
-        let phase = Phase::Accept;
-        let _watch = interrupts.watch_waiter(core, phase)?;
-        let mut state = lock(&core.accepting.state);
-        loop {
-            interrupts.check(phase)?;
-            if let Some(arrival) = state.queue.pop_front() {
-                // Whoever holds a stream for which there was no room may go on.
-                core.accepting.changed.notify_all();
-                return Ok(arrival);
-            }
-            if let Some(error) = state.failure.take() {
-                return Err(error);
-            }
-            if let Some(refusal) = &state.refusal {
-                return Err(refusal.clone().into());
-            }
-            if nonblocking {
-                return Err(Error::WouldBlock);
-            }
-            state = wait(&core.accepting.changed, state, phase, deadline)?;
+    /// From now on one accept is armed. Says whether it is the asking thread's.
+    fn keep_one(&self) -> bool {
+        let mut state = lock(&self.state);
+        state.wanted = 1;
+        if state.armed > 1 {
+            state.armed -= 1;
+            return false;
         }
+        true
     }
 }
 
@@ -229,16 +165,17 @@ fn spawn_holder(core: &Arc<Core>, first: Option<Connection>) -> Result<(), Error
 
 /// The work of one thread: hold an armed accept, hand over what comes, arm again.
 fn hold(core: &Arc<Core>, mut armed: Option<Connection>) {
+    let backlog = core.accepting.backlog();
     let mut pause = FIRST_PAUSE;
     loop {
         let outcome = await_peer(core, armed.take());
-        if core.control.loss().is_some() {
+        if backlog.is_over() {
             break;
         }
         let failure = match outcome {
             Outcome::Arrived(arrival) => {
                 pause = FIRST_PAUSE;
-                core.accepting.hand_over(core, arrival);
+                backlog.put_when_room(arrival);
                 continue;
             }
             Outcome::Silence if core.accepting.keep_one() => None,
@@ -246,14 +183,27 @@ fn hold(core: &Arc<Core>, mut armed: Option<Connection>) {
             Outcome::Failed(error) => Some(error),
         };
         // A bridge that goes takes the control socket with it, and that is the better reason.
-        core.accepting.pause(core, pause);
+        backlog.pause(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
-        if core.control.loss().is_some() || failure.is_some_and(|error| !core.accepting.fail(error))
-        {
+        if backlog.is_over() || failure.is_some_and(|error| !tell(backlog, error)) {
             break;
         }
     }
     lock(&core.accepting.state).armed -= 1;
+}
+
+/// Tells the next `accept`. Says whether it is worth trying again.
+fn tell(backlog: &Backlog, error: Error) -> bool {
+    match error {
+        Error::Refused(refusal) if *refusal.code() == ResultCode::AlreadyAccepting => {
+            backlog.refuse(refusal);
+            false
+        }
+        error => {
+            backlog.fail(error);
+            true
+        }
+    }
 }
 
 /// Arms an accept, unless one is given that is armed, and waits for a peer.
@@ -263,7 +213,7 @@ fn await_peer(core: &Arc<Core>, armed: Option<Connection>) -> Outcome {
         None => arm(core, Interrupts::by_session(&core.control)),
     };
     if armed.is_ok() {
-        lock(&core.accepting.state).failure = None;
+        core.accepting.backlog.forget_failure();
     }
     match armed.and_then(|connection| receive(core, connection)) {
         Ok(arrival) => Outcome::Arrived(arrival),
@@ -307,72 +257,4 @@ fn receive(core: &Arc<Core>, mut connection: Connection) -> Result<Arrival, Erro
         from_port,
         to_port,
     })
-}
-
-impl Accepting {
-    /// Queues a stream, when there is room for it. A stream nobody listens for is closed.
-    fn hand_over(&self, core: &Arc<Core>, arrival: Arrival) {
-        let interrupts = Interrupts::by_session(&core.control);
-        let Ok(_watch) = interrupts.watch_waiter(core, Phase::Accept) else {
-            return;
-        };
-        let mut state = lock(&self.state);
-        while state.listeners > 0 && core.control.loss().is_none() {
-            if state.queue.len() < BACKLOG {
-                state.queue.push_back(arrival);
-                drop(state);
-                self.changed.notify_all();
-                return;
-            }
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    /// From now on one accept is armed. Says whether it is the asking thread's.
-    fn keep_one(&self) -> bool {
-        let mut state = lock(&self.state);
-        state.wanted = 1;
-        if state.armed > 1 {
-            state.armed -= 1;
-            return false;
-        }
-        true
-    }
-
-    /// Tells the next `accept`. Says whether it is worth trying again.
-    fn fail(&self, error: Error) -> bool {
-        let mut state = lock(&self.state);
-        let again = match error {
-            Error::Refused(refusal) if *refusal.code() == ResultCode::AlreadyAccepting => {
-                state.refusal = Some(refusal);
-                false
-            }
-            error => {
-                state.failure = Some(error);
-                true
-            }
-        };
-        drop(state);
-        self.changed.notify_all();
-        again
-    }
-
-    /// Waits, unless the session ends.
-    fn pause(&self, core: &Arc<Core>, pause: Duration) {
-        let interrupts = Interrupts::by_session(&core.control);
-        let Ok(_watch) = interrupts.watch_waiter(core, Phase::Accept) else {
-            return;
-        };
-        let deadline = Deadline::after(Some(pause));
-        let mut state = lock(&self.state);
-        while core.control.loss().is_none() {
-            match wait(&self.changed, state, Phase::Accept, deadline) {
-                Ok(woken) => state = woken,
-                Err(_) => return,
-            }
-        }
-    }
 }

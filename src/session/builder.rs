@@ -10,6 +10,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::interrupts::Interrupts;
 use crate::session::accepting::Accepting;
+use crate::session::backlog::{BacklogLimits, WhenFull};
 use crate::session::control::Control;
 use crate::session::datagram::{DatagramSession, DatagramStyle};
 use crate::session::guard::{Core, SessionGuard};
@@ -27,6 +28,10 @@ use crate::wire::{
 /// Accepts that are armed at once where the router serves several.
 const ARMED_ACCEPTS: usize = 8;
 const MOST_ARMED_ACCEPTS: usize = 64;
+
+/// Streams that wait for an `accept`. Each is a socket.
+const BACKLOG: usize = 64;
+const MOST_BACKLOG: usize = 4096;
 
 /// Time for the last bytes of a session's streams to arrive.
 const LINGER: Duration = Duration::from_secs(10);
@@ -57,6 +62,7 @@ pub struct SessionBuilder {
     nickname: Option<String>,
     heartbeat: Option<Duration>,
     armed_accepts: usize,
+    backlog: BacklogLimits,
     linger: Duration,
     udp: UdpSettings,
 }
@@ -76,6 +82,10 @@ impl SessionBuilder {
             nickname: None,
             heartbeat: None,
             armed_accepts: ARMED_ACCEPTS,
+            backlog: BacklogLimits {
+                size: BACKLOG,
+                when_full: WhenFull::default(),
+            },
             linger: LINGER,
             udp: UdpSettings::default(),
         }
@@ -135,6 +145,22 @@ impl SessionBuilder {
     /// whatever is said here. Each takes a thread with a small stack and a socket.
     pub fn armed_accepts(mut self, armed: usize) -> Self {
         self.armed_accepts = armed;
+        self
+    }
+
+    /// How many streams may wait for an `accept` of ours, 1 to 4096. Default: 64.
+    ///
+    /// Each is a socket that the router has given us, and a peer that has been told it is connected.
+    /// A few more may be on their way: one for each [armed accept](SessionBuilder::armed_accepts),
+    /// or up to 64 callers of a [`ForwardListener`](crate::ForwardListener).
+    pub fn backlog(mut self, streams: usize) -> Self {
+        self.backlog.size = streams;
+        self
+    }
+
+    /// What becomes of peers that dial while the backlog is full. Default: [`WhenFull::Wait`].
+    pub fn when_full(mut self, policy: WhenFull) -> Self {
+        self.backlog.when_full = policy;
         self
     }
 
@@ -241,6 +267,9 @@ impl SessionBuilder {
         if !(1..=MOST_ARMED_ACCEPTS).contains(&self.armed_accepts) {
             return Err(Error::Setting("1 to 64 accepts can be armed"));
         }
+        if !(1..=MOST_BACKLOG).contains(&self.backlog.size) {
+            return Err(Error::Setting("1 to 4096 streams can wait for an accept"));
+        }
         let id = unguessable();
         let command = self.command(style, &id, pairs)?;
         let config = self.bridge.config();
@@ -254,13 +283,14 @@ impl SessionBuilder {
         let (socket, _) = connection.hand_over(phase)?;
         let control =
             Control::start(socket, self.heartbeat).map_err(|source| Error::Io { phase, source })?;
+        let armed = self.armed_on(version);
         Ok(SessionGuard::new(Core {
             bridge: self.bridge.clone(),
+            accepting: Accepting::new(&control, armed, self.backlog),
             control,
             id,
             key,
             version,
-            accepting: Accepting::new(self.armed_on(version)),
             intake: Intake::default(),
             linger: self.linger,
             streamed: AtomicBool::new(false),

@@ -1,8 +1,8 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use crate::cancel::Wake;
@@ -10,14 +10,10 @@ use crate::connection::Connection;
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::interrupts::{Interrupts, lock, wait};
-use crate::session::accepting::Arrival;
+use crate::session::backlog::{Arrival, Backlog, FIRST_PAUSE, LONGEST_PAUSE};
 use crate::session::control::{Control, spawn};
 use crate::session::guard::Core;
 use crate::wire::{ParseError, ParseErrorKind, StreamHeader};
-
-/// Most streams that wait for an `accept` before no further caller is let in. The system keeps
-/// some more.
-const BACKLOG: usize = 64;
 
 /// Most callers that have not said who they are. One more, and the oldest is dropped: a router says
 /// it at once, so that whoever has been silent for longest is the least likely to be one.
@@ -26,10 +22,6 @@ const MOST_UNKNOWN: usize = 64;
 /// But nobody is dropped for it before this time: in a burst the threads that read are late, and not
 /// the callers.
 const FAIR_TIME: Duration = Duration::from_secs(1);
-
-/// First pause after the system refused a connection; it doubles up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Who connects to the port that a router forwards to, and the streams that came of it.
 ///
@@ -40,6 +32,7 @@ pub(crate) struct Callers {
     forwarding: Arc<Control>,
     believed: Vec<IpAddr>,
     patience: Option<Duration>,
+    backlog: Arc<Backlog>,
     state: Mutex<State>,
     changed: Condvar,
     dropped: AtomicU64,
@@ -47,12 +40,9 @@ pub(crate) struct Callers {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Arrival>,
     /// Those who have not said who they are, the oldest first.
     unknown: BTreeMap<u64, (Deadline, Arc<TcpStream>)>,
     came: u64,
-    /// What the next `accept` is told.
-    failure: Option<Error>,
 }
 
 impl Callers {
@@ -74,42 +64,22 @@ impl Callers {
             forwarding: Arc::clone(forwarding),
             believed,
             patience,
+            backlog: Backlog::new(forwarding, core.accepting.backlog().limits()),
             state: Mutex::default(),
             changed: Condvar::new(),
             dropped: AtomicU64::new(0),
         });
+        // The handles share one place: with the last of them the forwarding ends.
+        callers.backlog.join();
         let doorbell = Arc::new(Doorbell(listener.local_addr()?));
         let door = Arc::clone(&callers);
         spawn("i2p-sam-forward", move || door.serve(&listener, &doorbell))?;
         Ok(callers)
     }
 
-    /// The next stream.
-    pub(crate) fn accept(
-        self: &Arc<Self>,
-        interrupts: &Interrupts,
-        deadline: Deadline,
-    ) -> Result<Arrival, Error> {
-        let phase = Phase::Accept;
-        let _watch = interrupts.watch_waiter(self, phase)?;
-        let mut state = lock(&self.state);
-        loop {
-            interrupts.check(phase)?;
-            if let Some(arrival) = state.queue.pop_front() {
-                // There may be room for further callers.
-                self.changed.notify_all();
-                return Ok(arrival);
-            }
-            if let Some(error) = state.failure.take() {
-                return Err(error);
-            }
-            state = wait(&self.changed, state, phase, deadline)?;
-        }
-    }
-
-    /// A stream that came before the router stopped forwarding.
-    pub(crate) fn left_over(&self) -> Option<Arrival> {
-        lock(&self.state).queue.pop_front()
+    /// Where the streams wait for an `accept`.
+    pub(crate) fn backlog(&self) -> &Arc<Backlog> {
+        &self.backlog
     }
 
     /// How many callers were dropped.
@@ -121,46 +91,25 @@ impl Callers {
     fn serve(self: &Arc<Self>, listener: &TcpListener, doorbell: &Arc<Doorbell>) {
         let interrupts = Interrupts::by_session(&self.forwarding);
         let bell = interrupts.watch_waiter(doorbell, Phase::Accept);
-        let room = interrupts.watch_waiter(self, Phase::Accept);
+        let unknown = interrupts.watch_waiter(self, Phase::Accept);
         let mut pause = FIRST_PAUSE;
-        while bell.is_ok() && room.is_ok() && self.wait_for_room() {
+        while bell.is_ok() && unknown.is_ok() && self.backlog.wait_for_room() {
             match listener.accept() {
                 // It may be the doorbell.
-                Ok(_) if self.is_over() => break,
+                Ok(_) if self.backlog.is_over() => break,
                 Ok((socket, from)) => {
                     pause = FIRST_PAUSE;
                     self.let_in(socket, from.ip().to_canonical());
                 }
                 Err(error) => {
                     self.fail(error);
-                    self.pause(pause);
+                    self.backlog.pause(pause);
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
         }
         for (_, socket) in std::mem::take(&mut lock(&self.state).unknown).into_values() {
             hang_up(&socket);
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.forwarding.loss().is_some()
-    }
-
-    /// Waits until one more stream may come in. Says whether one will.
-    fn wait_for_room(&self) -> bool {
-        let mut state = lock(&self.state);
-        loop {
-            if self.is_over() {
-                return false;
-            }
-            if state.queue.len() < BACKLOG {
-                return true;
-            }
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -183,7 +132,7 @@ impl Callers {
     /// Notes one who has not said who it is, in the place of the oldest where there is no other.
     fn admit(&self, socket: &Arc<TcpStream>) -> u64 {
         let mut state = lock(&self.state);
-        while state.unknown.len() >= MOST_UNKNOWN && !self.is_over() {
+        while state.unknown.len() >= MOST_UNKNOWN && !self.backlog.is_over() {
             let fair = match state.unknown.first_key_value() {
                 Some((_, (fair, _))) => *fair,
                 None => break,
@@ -209,14 +158,12 @@ impl Callers {
     /// The work of one thread: learn who calls, and queue the stream.
     fn hear(&self, number: u64, socket: Arc<TcpStream>) {
         let outcome = self.receive(socket);
-        let mut state = lock(&self.state);
-        let still_wanted = state.unknown.remove(&number).is_some();
+        let still_wanted = lock(&self.state).unknown.remove(&number).is_some();
+        self.changed.notify_all();
         match outcome {
-            Ok(arrival) if still_wanted => state.queue.push_back(arrival),
+            Ok(arrival) if still_wanted => self.backlog.put(arrival),
             _ => self.count_dropped(),
         }
-        drop(state);
-        self.changed.notify_all();
     }
 
     fn receive(&self, socket: Arc<TcpStream>) -> Result<Arrival, Error> {
@@ -253,20 +200,7 @@ impl Callers {
     /// Tells the next `accept`.
     fn fail(&self, source: io::Error) {
         let phase = Phase::Accept;
-        lock(&self.state).failure = Some(Error::Io { phase, source });
-        self.changed.notify_all();
-    }
-
-    /// Waits, unless it is over.
-    fn pause(&self, pause: Duration) {
-        let deadline = Deadline::after(Some(pause));
-        let mut state = lock(&self.state);
-        while !self.is_over() {
-            match wait(&self.changed, state, Phase::Accept, deadline) {
-                Ok(woken) => state = woken,
-                Err(_) => return,
-            }
-        }
+        self.backlog.fail(Error::Io { phase, source });
     }
 }
 

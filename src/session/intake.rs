@@ -1,6 +1,6 @@
 use std::sync::Mutex;
 
-use crate::error::Error;
+use crate::error::{Error, Phase};
 use crate::interrupts::lock;
 
 /// How a session takes in what peers dial: by accepts or by forwarding, never by both.
@@ -23,16 +23,20 @@ enum Way {
 }
 
 impl Intake {
-    /// From now on the session accepts.
-    pub(crate) fn accept(&self) -> Result<(), Error> {
-        let mut way = lock(&self.way);
-        if matches!(*way, Way::Forwards { .. }) {
-            return Err(Error::Occupied(
+    /// From now on the session accepts, if `arrange` succeeds, or a router may have an ACCEPT of
+    /// ours all the same.
+    pub(crate) fn accept<T>(&self, arrange: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        let before = self.turn(Way::Accepts, |way| match way {
+            Way::Forwards { .. } => Some(
                 "a session that forwards, or has forwarded, cannot accept: make another session",
-            ));
+            ),
+            Way::Open | Way::Accepts => None,
+        })?;
+        let outcome = arrange();
+        if outcome.as_ref().is_err_and(|error| !may_have_armed(error)) {
+            *lock(&self.way) = before;
         }
-        *way = Way::Accepts;
-        Ok(())
+        outcome
     }
 
     /// From now on the session forwards, if `arrange` succeeds.
@@ -40,24 +44,14 @@ impl Intake {
         &self,
         arrange: impl FnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let before = {
-            let mut way = lock(&self.way);
-            match *way {
-                Way::Accepts => {
-                    return Err(Error::Occupied(
-                        "a session that accepts, or has accepted, cannot forward: make another \
-                         session",
-                    ));
-                }
-                // Java I2P refuses a second FORWARD, and ends the first with it.
-                Way::Forwards { now: true } => {
-                    return Err(Error::Occupied("the session forwards already"));
-                }
-                Way::Open | Way::Forwards { now: false } => {
-                    std::mem::replace(&mut *way, Way::Forwards { now: true })
-                }
-            }
-        };
+        let before = self.turn(Way::Forwards { now: true }, |way| match way {
+            Way::Accepts => Some(
+                "a session that accepts, or has accepted, cannot forward: make another session",
+            ),
+            // Java I2P refuses a second FORWARD, and ends the first with it.
+            Way::Forwards { now: true } => Some("the session forwards already"),
+            Way::Open | Way::Forwards { now: false } => None,
+        })?;
         let outcome = arrange();
         if outcome.is_err() {
             *lock(&self.way) = before;
@@ -68,5 +62,23 @@ impl Intake {
     /// The forwarding has ended; the session may forward again.
     pub(crate) fn forwarded(&self) {
         *lock(&self.way) = Way::Forwards { now: false };
+    }
+
+    /// Takes another way, unless the one taken excludes it. The answer is the one before.
+    fn turn(&self, to: Way, excluded: fn(Way) -> Option<&'static str>) -> Result<Way, Error> {
+        let mut way = lock(&self.way);
+        match excluded(*way) {
+            Some(reason) => Err(Error::Occupied(reason)),
+            None => Ok(std::mem::replace(&mut *way, to)),
+        }
+    }
+}
+
+/// Whether the router may have taken an ACCEPT that failed: it was said, and neither refused nor
+/// answered by hanging up.
+fn may_have_armed(error: &Error) -> bool {
+    match error {
+        Error::Refused(_) | Error::UnexpectedEof { .. } => false,
+        error => error.phase() == Some(Phase::Accept),
     }
 }

@@ -1,6 +1,7 @@
 //! Sessions: a destination of our own on a router, and what is made from it.
 
 mod accepting;
+mod backlog;
 mod builder;
 mod callers;
 mod control;
@@ -16,7 +17,7 @@ mod stream;
 mod udp;
 mod voice;
 
-pub(crate) use accepting::Accepting;
+pub use backlog::WhenFull;
 pub use builder::SessionBuilder;
 pub(crate) use callers::Callers;
 pub(crate) use control::Control;

@@ -184,7 +184,6 @@ impl StreamSession {
     /// [`Error::Cancelled`], [`Error::Timeout`] after the bridge's command deadline,
     /// [`Error::Occupied`] when the session forwards or has forwarded.
     pub fn listener(&self) -> Result<SamListener, Error> {
-        self.core().intake.accept()?;
         Accepting::listen(self.core(), &self.interrupts())?;
         Ok(SamListener::new(self.guard.clone(), self.cancel.clone()))
     }

@@ -8,6 +8,8 @@
     reason = "each test file uses a part of it"
 )]
 
+pub mod ordered;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
