@@ -7,6 +7,9 @@ use crate::wire::{Command, CommandError};
 /// of them ([`Error::UnexpectedEof`]).
 ///
 /// Any program that reaches the bridge may say all this while passwords are not asked for.
+///
+/// Users belong to one bridge: of [several](SamBridge#several-bridges), speak to each of
+/// [`bridges`](SamBridge::bridges) by itself.
 impl SamBridge {
     /// Makes the bridge ask every socket for a user's name and password, from now on. Add a user
     /// first: this bridge then needs those [`credentials`](crate::SamBridgeBuilder::credentials)
@@ -14,8 +17,8 @@ impl SamBridge {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] when the bridge says no, [`Error::UnexpectedEof`] when it knows no users.
-    /// Otherwise as [`version`](SamBridge::version).
+    /// [`Error::Refused`] when the bridge says no, [`Error::UnexpectedEof`] when it knows no users,
+    /// [`Error::Setting`] for several bridges. Otherwise as [`version`](SamBridge::version).
     ///
     /// ```no_run
     /// let bridge = i2p_sam::SamBridge::from_env()?;
@@ -63,6 +66,11 @@ impl SamBridge {
     }
 
     fn auth(&self, command: &Command) -> Result<(), Error> {
+        if self.is_several() {
+            return Err(Error::Setting(
+                "users belong to one bridge: speak to each of `bridges` by itself",
+            ));
+        }
         let mut connection = self.open()?;
         let deadline = Deadline::after(self.config().timeouts.command);
         connection.request(command, Phase::Command, deadline)?;

@@ -8,6 +8,7 @@ use crate::connection::{Connection, value};
 use crate::deadline::Deadline;
 use crate::dial::BridgeAddr;
 use crate::error::{Error, Phase};
+use crate::failover::{Failover, RETRY_AFTER};
 use crate::interrupts::Interrupts;
 use crate::lookup::Lookup;
 use crate::lookup_cache::LookupCache;
@@ -26,6 +27,28 @@ const DEFAULT_UDP_PORT: u16 = 7655;
 /// Nothing is connected until something is asked. Every question opens a socket of its own, so
 /// that threads do not wait for each other. Clones are cheap and the same bridge.
 ///
+/// # Several bridges
+///
+/// With [fallbacks](SamBridgeBuilder::fallback), or several addresses in `I2P_SAM_ADDRESS`, it is
+/// the bridges of several routers, of which one is enough:
+///
+/// - Asking for a version, a key or an address, dialling once ([`connect`](SamBridge::connect)) and
+///   making a session go to the first bridge; to the next when that cannot be reached, does not
+///   agree on a version in time, does not let us in, hangs up or does not speak SAM.
+/// - What a bridge answers is the answer, also `KEY_NOT_FOUND`, and so is its refusal to make a
+///   session. No other is asked when a bridge that was asked takes too long to answer: that is the
+///   deadline of the call. Until then each bridge has its own deadlines, to be connected to and to
+///   agree on a version.
+/// - A bridge that failed stands behind the others for
+///   [60 s](SamBridgeBuilder::retry_after); then the next call, and no other meanwhile, begins with
+///   it again.
+/// - When none answers, the error is the one that tells most of what to do;
+///   [`Error::Unreachable`] names all that could not be reached.
+/// - A session stays at the bridge that made it ([`bridge`](crate::StreamSession::bridge)), and is lost with it.
+///
+/// **Each router that is asked learns what is asked**, and a session's private key with it: name
+/// only routers that are trusted alike.
+///
 /// ```no_run
 /// use std::io::{Read, Write};
 /// use i2p_sam::SamBridge;
@@ -40,6 +63,9 @@ const DEFAULT_UDP_PORT: u16 = 7655;
 #[derive(Clone)]
 pub struct SamBridge {
     config: Arc<Config>,
+    /// All of them, where there are several.
+    failover: Option<Arc<Failover>>,
+    lookups: Arc<LookupCache>,
     cancel: Cancel,
 }
 
@@ -59,11 +85,12 @@ impl SamBridge {
         Self::builder().address(address).build()
     }
 
-    /// The bridge that the environment variable `I2P_SAM_ADDRESS` names, or 127.0.0.1:7656.
+    /// The bridge that the environment variable `I2P_SAM_ADDRESS` names, or 127.0.0.1:7656. The
+    /// variable may name [several](SamBridge#several-bridges), separated by commas.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] when the variable is set and is no `host:port`.
+    /// [`Error::Setting`] when the variable is set and is no `host:port`, nor several.
     ///
     /// ```
     /// let bridge = i2p_sam::SamBridge::from_env()?;
@@ -79,12 +106,12 @@ impl SamBridge {
         SamBridgeBuilder::new()
     }
 
-    /// The bridge's TCP address, `host:port`.
+    /// The bridge's TCP address, `host:port`; of several, the one of the first choice.
     pub fn address(&self) -> String {
         self.config.address.to_string()
     }
 
-    /// The bridge's UDP address, `host:port`, for datagrams.
+    /// The bridge's UDP address, `host:port`, for datagrams; of several, the one of the first choice.
     pub fn udp_address(&self) -> String {
         self.config.udp_address.to_string()
     }
@@ -93,8 +120,28 @@ impl SamBridge {
     /// `cancel` fires.
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {
-            config: Arc::clone(&self.config),
             cancel: cancel.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// Each of [several bridges](SamBridge#several-bridges) by itself, the first choice first.
+    ///
+    /// ```
+    /// let spare = i2p_sam::SamBridge::new("router.lan:7656")?;
+    /// let bridge = i2p_sam::SamBridge::builder().address("[::1]:7656").fallback(&spare).build()?;
+    /// let addresses: Vec<_> = bridge.bridges().iter().map(|one| one.address()).collect();
+    /// assert_eq!(addresses, ["[::1]:7656", "router.lan:7656"]);
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn bridges(&self) -> Vec<Self> {
+        match &self.failover {
+            None => vec![self.clone()],
+            Some(several) => several
+                .bridges()
+                .iter()
+                .map(|config| self.only(config))
+                .collect(),
         }
     }
 
@@ -114,7 +161,7 @@ impl SamBridge {
     /// # Ok::<(), i2p_sam::Error>(())
     /// ```
     pub fn version(&self) -> Result<Version, Error> {
-        Ok(self.open()?.version())
+        self.first_to_answer(|bridge| Ok(bridge.open()?.version()))
     }
 
     /// Lets the bridge make a key. No session is needed; nothing is stored.
@@ -135,6 +182,10 @@ impl SamBridge {
     /// # Ok::<(), i2p_sam::Error>(())
     /// ```
     pub fn generate(&self, signature_type: SignatureType) -> Result<PrivateKey, Error> {
+        self.first_to_answer(|bridge| bridge.generate_here(signature_type))
+    }
+
+    fn generate_here(&self, signature_type: SignatureType) -> Result<PrivateKey, Error> {
         let phase = Phase::Command;
         let command = Command::dest_generate(signature_type.code())?;
         let mut connection = self.open()?;
@@ -175,7 +226,7 @@ impl SamBridge {
         if let Some(destination) = address.destination() {
             return Ok(destination.clone());
         }
-        if let Some(destination) = self.config.lookups.find(address.host(), Instant::now()) {
+        if let Some(destination) = self.lookups.find(address.host(), Instant::now()) {
             return Ok(destination);
         }
         let command = Command::naming_lookup(&address.to_sam())?;
@@ -211,13 +262,18 @@ impl SamBridge {
 
     /// Asks the bridge, and remembers what it answers if that is wanted.
     fn resolve(&self, address: &I2pAddr, command: &Command) -> Result<Lookup, Error> {
+        let lookup = self.first_to_answer(|bridge| bridge.look_up(command))?;
+        let destination = lookup.destination();
+        self.lookups
+            .keep(address.host(), destination, Instant::now());
+        Ok(lookup)
+    }
+
+    fn look_up(&self, command: &Command) -> Result<Lookup, Error> {
         let mut connection = self.open()?;
         let deadline = Deadline::after(self.config.timeouts.lookup);
         let reply = connection.request(command, Phase::Lookup, deadline)?;
-        let lookup = Lookup::from_reply(&reply)?;
-        let lookups = &self.config.lookups;
-        lookups.keep(address.host(), lookup.destination(), Instant::now());
-        Ok(lookup)
+        Lookup::from_reply(&reply)
     }
 
     /// Begins a session: a destination of our own, to be dialled and to dial from.
@@ -244,7 +300,31 @@ impl SamBridge {
     pub fn connect(&self, address: impl ToI2pAddr) -> Result<SamStream, Error> {
         // An address that cannot be dialled should not cost the building of tunnels.
         let address = address.to_i2p_addr()?;
-        self.session().stream()?.connect(address)
+        self.first_to_answer(|bridge| bridge.session().stream()?.connect(&address))
+    }
+
+    /// Has the bridge do it; of several, one after the other until one answers, each by itself.
+    pub(crate) fn first_to_answer<T>(
+        &self,
+        mut ask: impl FnMut(Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match &self.failover {
+            None => ask(self.clone()),
+            Some(several) => several.run(self, ask),
+        }
+    }
+
+    /// One of several, by itself.
+    pub(crate) fn only(&self, config: &Arc<Config>) -> Self {
+        Self {
+            config: Arc::clone(config),
+            failover: None,
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn is_several(&self) -> bool {
+        self.failover.is_some()
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -261,13 +341,17 @@ impl SamBridge {
     }
 }
 
-/// Shows where the bridge is; never the credentials.
+/// Shows where the bridge is, or where all are; never the credentials.
 impl fmt::Debug for SamBridge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SamBridge")
+        let mut shown = f.debug_struct("SamBridge");
+        shown
             .field("address", &self.address())
-            .field("udp_address", &self.udp_address())
-            .finish_non_exhaustive()
+            .field("udp_address", &self.udp_address());
+        if let Some((_, fallbacks)) = self.bridges().split_first().filter(|_| self.is_several()) {
+            shown.field("fallbacks", &fallbacks);
+        }
+        shown.finish_non_exhaustive()
     }
 }
 
@@ -279,7 +363,6 @@ pub(crate) struct Config {
     pub(crate) versions: (Version, Version),
     pub(crate) strict_versions: bool,
     pub(crate) timeouts: Timeouts,
-    lookups: LookupCache,
 }
 
 impl Config {
@@ -348,6 +431,8 @@ pub struct SamBridgeBuilder {
     strict_versions: bool,
     timeouts: Timeouts,
     lookup_cache: (usize, Duration),
+    fallbacks: Vec<SamBridge>,
+    retry_after: Duration,
 }
 
 impl SamBridgeBuilder {
@@ -360,12 +445,14 @@ impl SamBridgeBuilder {
             strict_versions: false,
             timeouts: Timeouts::default(),
             lookup_cache: (0, Duration::ZERO),
+            fallbacks: Vec::new(),
+            retry_after: RETRY_AFTER,
         }
     }
 
     /// The bridge's TCP address: `host:port`, where the host is a name, an IPv4 address or an IPv6
-    /// address in brackets. Default: the environment variable `I2P_SAM_ADDRESS`, or
-    /// 127.0.0.1:7656.
+    /// address in brackets. Default: the environment variable `I2P_SAM_ADDRESS`, which may name
+    /// several, separated by commas, or 127.0.0.1:7656.
     ///
     /// SAM is neither encrypted nor, in most routers, guarded by a password: a bridge on another
     /// machine belongs behind a tunnel.
@@ -451,16 +538,70 @@ impl SamBridgeBuilder {
         self
     }
 
+    /// Another bridge, for when those before it do not answer: see
+    /// [several bridges](SamBridge#several-bridges). It may have its own UDP address, credentials,
+    /// versions and deadlines. Its [`Cancel`] handle and what it remembers of lookups are not those
+    /// of the whole. Default: none.
+    ///
+    /// ```
+    /// use i2p_sam::SamBridge;
+    ///
+    /// let spare = SamBridge::builder().address("router.lan:7656").credentials("joe", "correct horse");
+    /// let bridge = SamBridge::builder().address("127.0.0.1:7656").fallback(&spare.build()?).build()?;
+    /// assert_eq!(bridge.bridges().len(), 2);
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn fallback(mut self, bridge: &SamBridge) -> Self {
+        self.fallbacks.push(bridge.clone());
+        self
+    }
+
+    /// How long a bridge that failed stands behind the others. Default: 60 s. Of no use to a single
+    /// bridge.
+    pub fn retry_after(mut self, time: Duration) -> Self {
+        self.retry_after = time;
+        self
+    }
+
     /// The bridge. Nothing is connected yet.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] when an address is no `host:port` or the versions are no range,
-    /// [`Error::Command`] when the credentials cannot be sent.
+    /// [`Error::Setting`] when an address is no `host:port`, when the versions are no range, or when
+    /// there is a UDP address but `I2P_SAM_ADDRESS` names several bridges; [`Error::Command`] when
+    /// the credentials cannot be sent.
     pub fn build(self) -> Result<SamBridge, Error> {
-        let text = self.address.unwrap_or_else(default_address);
-        let address: BridgeAddr = text.parse()?;
-        let udp_address = match self.udp_address {
+        let mut bridges = match &self.address {
+            Some(address) => vec![self.config(address)?],
+            None => self.configs(&default_addresses())?,
+        };
+        for fallback in &self.fallbacks {
+            bridges.extend(fallback.bridges().into_iter().map(|one| one.config));
+        }
+        let (entries, ttl) = self.lookup_cache;
+        let first = bridges.first().map(Arc::clone);
+        Ok(SamBridge {
+            config: first.ok_or(Error::Setting("there is no bridge"))?,
+            failover: (bridges.len() > 1)
+                .then(|| Arc::new(Failover::new(bridges, self.retry_after))),
+            lookups: Arc::new(LookupCache::new(entries, ttl)),
+            cancel: Cancel::new(),
+        })
+    }
+
+    fn configs(&self, addresses: &str) -> Result<Vec<Arc<Config>>, Error> {
+        if self.udp_address.is_some() && addresses.contains(',') {
+            return Err(Error::Setting(
+                "a UDP address belongs to one bridge, and I2P_SAM_ADDRESS names several",
+            ));
+        }
+        let addresses = addresses.split(',');
+        addresses.map(|text| self.config(text.trim())).collect()
+    }
+
+    fn config(&self, address: &str) -> Result<Arc<Config>, Error> {
+        let address: BridgeAddr = address.parse()?;
+        let udp_address = match &self.udp_address {
             Some(text) => text.parse()?,
             None => address.with_port(DEFAULT_UDP_PORT),
         };
@@ -470,17 +611,13 @@ impl SamBridgeBuilder {
         let config = Config {
             address,
             udp_address,
-            credentials: self.credentials,
+            credentials: self.credentials.clone(),
             versions: self.versions,
             strict_versions: self.strict_versions,
             timeouts: self.timeouts,
-            lookups: LookupCache::new(self.lookup_cache.0, self.lookup_cache.1),
         };
         config.hello()?;
-        Ok(SamBridge {
-            config: Arc::new(config),
-            cancel: Cancel::new(),
-        })
+        Ok(Arc::new(config))
     }
 }
 
@@ -494,11 +631,13 @@ impl fmt::Debug for SamBridgeBuilder {
             .field("strict_versions", &self.strict_versions)
             .field("timeouts", &self.timeouts)
             .field("lookup_cache", &self.lookup_cache)
+            .field("fallbacks", &self.fallbacks)
+            .field("retry_after", &self.retry_after)
             .finish_non_exhaustive()
     }
 }
 
-fn default_address() -> String {
+fn default_addresses() -> String {
     std::env::var(ADDRESS_VARIABLE)
         .ok()
         .filter(|address| !address.is_empty())
@@ -513,6 +652,39 @@ mod tests {
     fn the_udp_address_is_on_the_host_of_the_tcp_address() {
         let bridge = SamBridge::new("[::1]:17656").unwrap();
         assert_eq!(bridge.udp_address(), "[::1]:7655");
+    }
+
+    #[test]
+    fn the_environment_may_name_several_bridges() {
+        let configs = SamBridge::builder()
+            .configs("127.0.0.1:1, router.lan:2")
+            .unwrap();
+        let addresses: Vec<_> = configs
+            .iter()
+            .map(|one| one.udp_address.to_string())
+            .collect();
+        assert_eq!(addresses, ["127.0.0.1:7655", "router.lan:7655"]);
+    }
+
+    #[test]
+    fn what_is_no_list_of_bridges_is_refused() {
+        for text in ["", ",", "a:1,", ",a:1", "a:1;b:2", "a:1,b"] {
+            let outcome = SamBridge::builder().configs(text);
+            assert!(matches!(outcome, Err(Error::Setting(_))), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn one_udp_address_is_not_that_of_several_bridges() {
+        let builder = SamBridge::builder().udp_address("a:1");
+        assert!(builder.configs("a:1").is_ok());
+        assert!(matches!(builder.configs("a:1,b:2"), Err(Error::Setting(_))));
+    }
+
+    #[test]
+    fn an_address_is_one_address() {
+        let outcome = SamBridge::new("127.0.0.1:1,127.0.0.1:2");
+        assert!(matches!(outcome, Err(Error::Setting(_))));
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub enum Error {
          `[sam]` in i2pd.conf and restart it"
     )]
     Unreachable {
-        /// The address that was tried.
+        /// The address that was tried; of several bridges all, separated by commas.
         address: Box<str>,
         /// What the system said.
         source: io::Error,

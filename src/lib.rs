@@ -93,6 +93,7 @@ mod deadline;
 mod dial;
 mod endpoint;
 mod error;
+mod failover;
 mod forward;
 mod interrupts;
 mod listener;

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::address::{Destination, I2pAddr};
+use crate::bridge::SamBridge;
 use crate::cancel::Registration;
 use crate::error::SessionLoss;
 use crate::session::SessionGuard;
@@ -100,6 +101,11 @@ impl SamStream {
     /// dialled one the [`from_port`](crate::ConnectOptions::from_port).
     pub fn local_port(&self) -> Option<u16> {
         self.shared.local.port()
+    }
+
+    /// The bridge it goes by: the one at which its session is.
+    pub fn bridge(&self) -> &SamBridge {
+        &self.shared.guard.core().bridge
     }
 
     /// Why the session is gone, if it is: the reason a stream ended that the peer did not end.

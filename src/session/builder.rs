@@ -205,8 +205,10 @@ impl SessionBuilder {
     /// [`Error::Command`] when an option cannot be said; [`Error::Timeout`] and
     /// [`Error::Unreachable`] as for any call.
     pub fn stream(self) -> Result<StreamSession, Error> {
-        let guard = self.create("STREAM", &[])?;
-        Ok(StreamSession::new(guard, self.bridge.cancel().clone()))
+        self.first_to_answer(|at| {
+            let guard = at.create("STREAM", &[])?;
+            Ok(StreamSession::new(guard, at.bridge.cancel().clone()))
+        })
     }
 
     /// Makes a session for datagrams that say who sent them.
@@ -225,8 +227,10 @@ impl SessionBuilder {
     /// # Ok::<(), i2p_sam::Error>(())
     /// ```
     pub fn datagram(self, style: DatagramStyle) -> Result<DatagramSession, Error> {
-        let datagrams = self.by_udp(style.word(), &[], move |packet| style.read(packet))?;
-        Ok(DatagramSession::new(datagrams, style))
+        self.first_to_answer(|at| {
+            let datagrams = at.by_udp(style.word(), &[], move |packet| style.read(packet))?;
+            Ok(DatagramSession::new(datagrams, style))
+        })
     }
 
     /// Makes a session for datagrams without a sender.
@@ -246,8 +250,22 @@ impl SessionBuilder {
     pub fn raw_with(self, options: &RawOptions) -> Result<RawSession, Error> {
         let header = options.has_header();
         let pairs = options.pairs()?;
-        let datagrams = self.by_udp("RAW", &pairs, move |packet| read_raw(packet, header))?;
-        Ok(RawSession::new(datagrams))
+        self.first_to_answer(|at| {
+            let datagrams = at.by_udp("RAW", &pairs, move |packet| read_raw(packet, header))?;
+            Ok(RawSession::new(datagrams))
+        })
+    }
+
+    /// Makes it at the bridge; of several, at the first that answers. It stays there.
+    fn first_to_answer<T>(&self, make: impl Fn(&Self) -> Result<T, Error>) -> Result<T, Error> {
+        self.bridge
+            .first_to_answer(|bridge| make(&self.clone().at(bridge)))
+    }
+
+    /// The same session, at this bridge.
+    fn at(mut self, bridge: SamBridge) -> Self {
+        self.bridge = bridge;
+        self
     }
 
     /// A session whose datagrams the bridge forwards to a UDP port of ours.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::{Destination, PrivateKey, ToI2pAddr};
+use crate::bridge::SamBridge;
 use crate::cancel::Cancel;
 use crate::deadline::Deadline;
 use crate::error::{Error, SessionLoss};
@@ -131,6 +132,12 @@ impl RawSession {
     /// The version of SAM the bridge speaks.
     pub fn version(&self) -> Version {
         self.core().version
+    }
+
+    /// The bridge at which the session is: of [several](crate::SamBridge#several-bridges), the one
+    /// that made it.
+    pub fn bridge(&self) -> &SamBridge {
+        &self.core().bridge
     }
 
     /// The UDP address to which the bridge forwards what comes.

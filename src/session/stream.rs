@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::{Destination, I2pAddr, PrivateKey, ToI2pAddr};
+use crate::bridge::SamBridge;
 use crate::cancel::Cancel;
 use crate::connection::Connection;
 use crate::deadline::Deadline;
@@ -68,6 +69,12 @@ impl StreamSession {
     /// The version of SAM the bridge speaks.
     pub fn version(&self) -> Version {
         self.core().version
+    }
+
+    /// The bridge at which the session is: of [several](crate::SamBridge#several-bridges), the one
+    /// that made it.
+    pub fn bridge(&self) -> &SamBridge {
+        &self.core().bridge
     }
 
     /// Dials a peer: a [`Destination`], a `.b32.i2p` address, a host name, or any of them with a
