@@ -28,6 +28,7 @@ use crate::wire::{CommandError, Message, ParseError, redact};
 /// | `NotConnected` | the session is lost or closed |
 /// | `ConnectionAborted` | the router does not forward any more |
 /// | `AddrInUse` | the session's key or id is in use, or what it does excludes this |
+/// | `Unsupported` | the router cannot do it |
 /// | `PermissionDenied` | the bridge wants other credentials, or a key file is open to others |
 /// | `InvalidInput` | an address, key, name, value or size was refused before it was sent; a buffer is too small |
 /// | `InvalidData` | the bridge broke the protocol |
@@ -124,6 +125,9 @@ pub enum Error {
     /// What the session does already, or has done, excludes this. Nothing was sent.
     #[error("{0}")]
     Occupied(&'static str),
+    /// The router cannot do this, and would end the session if it were asked. Nothing was sent.
+    #[error("{0}")]
+    Unsupported(&'static str),
     /// A field cannot be said to a bridge. Nothing was sent.
     #[error(transparent)]
     Command(#[from] CommandError),
@@ -203,6 +207,7 @@ impl Error {
             Self::SessionLost(_) => io::ErrorKind::NotConnected,
             Self::ForwardLost(_) => io::ErrorKind::ConnectionAborted,
             Self::Occupied(_) => io::ErrorKind::AddrInUse,
+            Self::Unsupported(_) => io::ErrorKind::Unsupported,
             Self::UnexpectedEof { .. } => io::ErrorKind::UnexpectedEof,
             Self::Protocol { .. } | Self::Version { .. } => io::ErrorKind::InvalidData,
             Self::Setting(_)
@@ -242,6 +247,8 @@ pub enum Phase {
     Lookup,
     /// Creating a session: the router builds tunnels.
     SessionCreate,
+    /// Adding a subsession to a primary session.
+    SessionAdd,
     /// Dialling a peer.
     StreamConnect,
     /// Arming an accept, or waiting for a peer to dial.
@@ -264,6 +271,7 @@ impl fmt::Display for Phase {
             Self::Command => "a command to the SAM bridge",
             Self::Lookup => "looking up an address",
             Self::SessionCreate => "creating a session",
+            Self::SessionAdd => "adding a subsession",
             Self::StreamConnect => "dialling a peer",
             Self::Accept => "accepting a connection",
             Self::Forward => "asking the router to forward",
@@ -321,15 +329,28 @@ impl Refusal {
     /// Java I2P answers `I2P_ERROR` and "Session is closed" when the router behind it is gone,
     /// `INVALID_ID` when another client took the id.
     pub(crate) fn means_session_lost(&self) -> bool {
-        let says = |text| {
-            self.explanation()
-                .is_some_and(|explanation| explanation.to_ascii_lowercase().contains(text))
-        };
-        match self.code {
-            ResultCode::InvalidId => true,
-            ResultCode::I2pError => says("session is closed") || says("pong timeout"),
-            _ => false,
-        }
+        self.code == ResultCode::InvalidId || self.speaks_of_the_end()
+    }
+
+    /// Whether the bridge says that the session is over, whatever it was asked.
+    pub(crate) fn speaks_of_the_end(&self) -> bool {
+        self.code == ResultCode::I2pError
+            && (self.says("session is closed") || self.says("pong timeout"))
+    }
+
+    /// Whether the bridge does not know the style that was asked for, in Java I2P's words or i2pd's.
+    pub(crate) fn means_unknown_style(&self) -> bool {
+        self.is_of_i2pd() || self.says("unrecognized session style")
+    }
+
+    /// Whether it is i2pd that does not know the style.
+    pub(crate) fn is_of_i2pd(&self) -> bool {
+        self.says("unknown style")
+    }
+
+    fn says(&self, text: &str) -> bool {
+        self.explanation()
+            .is_some_and(|explanation| explanation.to_ascii_lowercase().contains(text))
     }
 
     fn is_peer_fault(&self) -> bool {
@@ -357,9 +378,7 @@ impl Refusal {
             // Routers keep the key and the id of a closed session for a second or more.
             | ResultCode::DuplicatedDest
             | ResultCode::DuplicatedId => true,
-            ResultCode::I2pError => self.explanation().is_some_and(|explanation| {
-                explanation.to_ascii_lowercase().contains("duplicate destination")
-            }),
+            ResultCode::I2pError => self.says("duplicate destination"),
             _ => false,
         }
     }

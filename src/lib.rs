@@ -30,6 +30,7 @@
 //! | [`ForwardListener`] | the same, where the router connects to a TCP port of ours | [`TcpListener`](std::net::TcpListener) |
 //! | [`SamStream`] | one connection to a peer | [`TcpStream`](std::net::TcpStream) |
 //! | [`DatagramSession`], [`RawSession`] | datagrams to and from a destination of our own | [`UdpSocket`](std::net::UdpSocket) |
+//! | [`PrimarySession`] | one destination for several of these sessions | |
 //! | [`Cancel`] | ends what blocks, from another thread | |
 //! | [`I2pAddr`], [`Destination`], [`PrivateKey`] | who is who | [`SocketAddr`](std::net::SocketAddr) |
 //!
@@ -120,8 +121,9 @@ pub use service::{ServiceRecord, ServiceRecordError};
 pub use session::{
     ConnectOptions, DatagramOptions, DatagramSession, DatagramSource, DatagramStyle,
     DroppedDatagrams, EncryptionType, ForwardOptions, Forwarding, InactivityAction, LeaseSetAuth,
-    LeaseSetType, LimitAction, MessageReliability, RawOptions, RawSession, Sender, SessionBuilder,
-    SessionGuard, SessionOptions, StreamSession, StreamingProfile, WhenFull,
+    LeaseSetType, LimitAction, MessageReliability, PrimarySession, RawOptions, RawSession, Sender,
+    SessionBuilder, SessionGuard, SessionOptions, StreamSession, StreamingProfile,
+    SubsessionOptions, WhenFull,
 };
 pub use stream::SamStream;
 pub use version::Version;
@@ -133,6 +135,7 @@ const _: () = {
     shared::<StreamSession>();
     shared::<DatagramSession>();
     shared::<RawSession>();
+    shared::<PrimarySession>();
     shared::<SamListener>();
     shared::<SamStream>();
     shared::<ForwardListener>();

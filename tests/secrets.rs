@@ -18,8 +18,8 @@ use i2p_sam::{
     B32, B33, Cancel, ConnectOptions, DatagramOptions, DatagramSource, DatagramStyle, Destination,
     EncryptionType, Error, ForwardOptions, Host, HostName, I2pAddr, InactivityAction, LeaseSetAuth,
     LeaseSetType, LimitAction, MessageReliability, Phase, PrivateKey, RawOptions, ResultCode,
-    SamBridge, Sender, SessionLoss, SessionOptions, SignatureType, StreamingProfile, Version,
-    WhenFull,
+    SamBridge, Sender, SessionLoss, SessionOptions, SignatureType, StreamingProfile,
+    SubsessionOptions, Version, WhenFull,
 };
 use support::{LONG, ScriptedBridge, Stage, field, key};
 
@@ -750,6 +750,42 @@ fn sessions_for_datagrams_show_no_secret() {
     check(datagrams);
 }
 
+fn primary_sessions(watcher: &mut Watcher) {
+    let scripted = ScriptedBridge::router(|visit, _| {
+        while let Some(line) = visit.line() {
+            let id = field(&line, "ID").unwrap_or_default();
+            let verdict = match field(&line, "LISTEN_PORT") {
+                Some("1") => format!("I2P_ERROR ID=\"{id}\" MESSAGE=\"Duplicate ID {id}\""),
+                Some("2") => format!("{id} ID={id}"),
+                _ => format!("OK ID=\"{id}\" MESSAGE=\"ADD {id}\""),
+            };
+            visit.say(&format!("SESSION STATUS RESULT={verdict}\n"));
+        }
+    });
+    let primary = scripted.bridge().session().key(&key(7)).primary().unwrap();
+    let session = primary.stream().unwrap();
+    watcher.guard(session.id());
+    let port = |port| SubsessionOptions::new().listen_port(port);
+    let errors = [1, 2].map(|n| primary.stream_with(&port(n)).unwrap_err());
+    for line in scripted.received() {
+        watcher.guard(field(&line, "ID").unwrap_or("nobody's"));
+    }
+    for error in errors {
+        watcher.failure(error);
+    }
+    watcher.debug(&primary);
+    watcher.debug(&session);
+    watcher.debug(&port(3));
+    watcher.failure(primary.stream().unwrap_err());
+    primary.close();
+    watcher.failure(primary.stream().unwrap_err());
+}
+
+#[test]
+fn primary_sessions_show_no_secret() {
+    check(primary_sessions);
+}
+
 #[test]
 fn bridges_sessions_listeners_and_streams_show_no_secret() {
     check(what_a_program_holds);
@@ -839,6 +875,7 @@ fn no_public_type_is_forgotten() {
         commands_of_the_wire,
         what_a_program_holds,
         datagrams,
+        primary_sessions,
         plain_words,
         what_a_lookup_finds,
         replies_that_repeat_the_key,

@@ -17,6 +17,7 @@ use crate::session::guard::{Core, SessionGuard};
 use crate::session::id::unguessable;
 use crate::session::intake::Intake;
 use crate::session::options::SessionOptions;
+use crate::session::primary::{PrimarySession, SubsessionSettings};
 use crate::session::raw::{RawOptions, RawSession, read_raw};
 use crate::session::stream::StreamSession;
 use crate::session::udp::{DatagramSource, Datagrams, Pair, UdpPort, UdpSettings};
@@ -35,6 +36,10 @@ const MOST_BACKLOG: usize = 4096;
 
 /// Time for the last bytes of a session's streams to arrive.
 const LINGER: Duration = Duration::from_secs(10);
+
+/// What a primary session waits before its last word: i2pd and emissary pass over a command that
+/// comes in one segment with another, and the removal of its last subsession may just be said.
+const BREATH: Duration = Duration::from_millis(100);
 
 /// Describes a session, and makes it.
 ///
@@ -266,6 +271,46 @@ impl SessionBuilder {
     fn at(mut self, bridge: SamBridge) -> Self {
         self.bridge = bridge;
         self
+    }
+
+    /// Makes a session beneath which others are added and removed while it runs, for streams and
+    /// datagrams of one destination.
+    ///
+    /// The bridge is asked for `STYLE=PRIMARY`, and where it does not know that (i2pd, Java I2P before
+    /// 0.9.47) for `STYLE=MASTER`, over another socket.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`stream`](SessionBuilder::stream).
+    ///
+    /// ```no_run
+    /// let primary = i2p_sam::SamBridge::from_env()?.session().primary()?;
+    /// let streams = primary.stream()?;
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn primary(self) -> Result<PrimarySession, Error> {
+        let alone = Self {
+            linger: BREATH,
+            ..self.clone()
+        };
+        let mut only_streams = false;
+        let guard = match alone.create("PRIMARY", &[]) {
+            // i2pd closes the socket with its refusal.
+            Err(Error::Refused(refusal)) if refusal.means_unknown_style() => {
+                only_streams = refusal.is_of_i2pd();
+                alone.create("MASTER", &[])?
+            }
+            outcome => outcome?,
+        };
+        let settings = SubsessionSettings {
+            only_streams,
+            armed_accepts: self.armed_on(guard.core().version),
+            backlog: self.backlog,
+            linger: self.linger,
+            udp: self.udp,
+        };
+        let cancel = self.bridge.cancel().clone();
+        Ok(PrimarySession::new(guard, cancel, settings))
     }
 
     /// A session whose datagrams the bridge forwards to a UDP port of ours.

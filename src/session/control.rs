@@ -8,6 +8,9 @@ use crate::cancel::{Fired, Registration, Registry, Target, Wake};
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Refusal, ResultCode, SessionLoss};
 use crate::interrupts::{Interrupts, lock, wait};
+use crate::session::guard::SessionGuard;
+use crate::session::replies::Replies;
+use crate::session::subsession::{Beneath, Claim};
 use crate::session::voice::Voice;
 use crate::wire::{Command, Line, Message, read_line};
 
@@ -22,15 +25,20 @@ pub(crate) const SMALL_STACK: usize = 128 * 1024;
 /// A FORWARD socket is kept as one, too: it must stay open, be read and have its PING answered, and
 /// what depends on it ends with it.
 ///
-/// One thread, the keeper, is its only reader: it answers PING, notes why the session ended, and
-/// ends with it everything that was made from the session. What is said goes through [`Voice`],
-/// so that the keeper never waits for a bridge that does not read.
+/// One thread, the keeper, is its only reader: it answers PING, hands replies to who asked, notes why
+/// the session ended, and ends with it everything that was made from the session. What is said goes
+/// through [`Voice`], so that the keeper never waits for a bridge that does not read.
+///
+/// A subsession has one as well, without a keeper: the socket, and all that is said, is its primary
+/// session's, and it ends by being removed ([`Beneath`]).
 pub(crate) struct Control {
     socket: Arc<TcpStream>,
     dependents: Arc<Registry>,
     state: Mutex<State>,
     changed: Condvar,
     voice: Voice,
+    replies: Replies,
+    beneath: Option<Beneath>,
 }
 
 #[derive(Default)]
@@ -45,19 +53,40 @@ impl Control {
         socket: Arc<TcpStream>,
         heartbeat: Option<Duration>,
     ) -> io::Result<Arc<Self>> {
-        let control = Arc::new(Self {
-            socket,
-            dependents: Arc::default(),
-            state: Mutex::default(),
-            changed: Condvar::new(),
-            voice: Voice::new(heartbeat),
-        });
+        let control = Arc::new(Self::new(socket, heartbeat, None));
         let keeper = Arc::clone(&control);
         spawn("i2p-sam-keeper", move || keeper.keep())?;
         if heartbeat.is_some() {
             control.voice.wake_up(&control)?;
         }
         Ok(control)
+    }
+
+    /// That of a subsession that was just added.
+    pub(crate) fn beneath(
+        primary: &SessionGuard,
+        id: &str,
+        claim: Claim,
+    ) -> Result<Arc<Self>, Error> {
+        let socket = Arc::clone(&primary.core().control.socket);
+        let beneath = Beneath::new(primary, id);
+        let control = Arc::new(Self::new(socket, None, Some(beneath)));
+        if let Some(beneath) = &control.beneath {
+            beneath.take_place(&control, primary.clone(), claim)?;
+        }
+        Ok(control)
+    }
+
+    fn new(socket: Arc<TcpStream>, heartbeat: Option<Duration>, beneath: Option<Beneath>) -> Self {
+        Self {
+            socket,
+            dependents: Arc::default(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            voice: Voice::new(heartbeat),
+            replies: Replies::default(),
+            beneath,
+        }
     }
 
     pub(crate) fn socket(&self) -> &TcpStream {
@@ -68,9 +97,23 @@ impl Control {
         &self.voice
     }
 
-    /// Why the session is gone, if it is.
+    pub(crate) fn replies(&self) -> &Replies {
+        &self.replies
+    }
+
+    /// Why the session is gone, if it is. A subsession goes with its primary session.
     pub(crate) fn loss(&self) -> Option<SessionLoss> {
-        lock(&self.state).loss.clone()
+        let own = lock(&self.state).loss.clone();
+        own.or_else(|| self.primary_loss())
+    }
+
+    fn primary_loss(&self) -> Option<SessionLoss> {
+        self.beneath.as_ref()?.primary_loss()
+    }
+
+    /// All that is registered, as one.
+    pub(crate) fn dependents_as_target(&self) -> Target {
+        Target::Child(Arc::downgrade(&self.dependents))
     }
 
     /// What is registered ends with the session.
@@ -90,8 +133,8 @@ impl Control {
         let _watch = interrupts.watch_waiter(self, phase)?;
         let mut state = lock(&self.state);
         loop {
-            if let Some(loss) = &state.loss {
-                return Ok(loss.clone());
+            if let Some(loss) = state.loss.clone().or_else(|| self.primary_loss()) {
+                return Ok(loss);
             }
             interrupts.check(phase)?;
             state = wait(&self.changed, state, phase, deadline)?;
@@ -102,20 +145,22 @@ impl Control {
     /// stays. Says whether this was it.
     pub(crate) fn lose(&self, loss: SessionLoss) -> bool {
         let by_us = loss == SessionLoss::Closed;
+        let with_primary = self.primary_loss();
+        let first = with_primary.is_none();
         {
             let mut state = lock(&self.state);
             if state.loss.is_some() {
                 return false;
             }
-            state.loss = Some(loss);
+            state.loss = Some(with_primary.unwrap_or(loss));
         }
         self.changed.notify_all();
         self.dependents.fire();
         self.voice.hush();
-        if !by_us {
+        if !(by_us && first) {
             self.hang_up();
         }
-        true
+        first
     }
 
     /// Closes the session without waiting for anything: its streams at once, and the session itself
@@ -125,6 +170,9 @@ impl Control {
     pub(crate) fn close(self: &Arc<Self>, parting: Duration) {
         if !self.lose(SessionLoss::Closed) {
             return;
+        }
+        if let Some(beneath) = &self.beneath {
+            return beneath.remove(parting);
         }
         // QUIT makes Java I2P and emissary free id and key at once.
         if self.voice.say_last(self, Command::quit(), parting).is_err() {
@@ -144,6 +192,9 @@ impl Control {
 
     /// Waits until the bridge has hung up too, for a moment after `parting` only.
     pub(crate) fn await_farewell(&self, parting: Duration) {
+        if let Some(beneath) = &self.beneath {
+            return beneath.await_removal();
+        }
         let deadline = Deadline::after(Some(FAREWELL + parting));
         let mut state = lock(&self.state);
         while !state.keeper_gone {
@@ -155,6 +206,9 @@ impl Control {
     }
 
     pub(crate) fn hang_up(&self) {
+        if let Some(beneath) = &self.beneath {
+            return beneath.let_go();
+        }
         // It fails only where there is no connection any more.
         let _ = self.socket.shutdown(Shutdown::Both);
     }
@@ -182,7 +236,7 @@ impl Control {
                 Err(error) => return SessionLoss::Io(error.kind()),
             };
             self.voice.heard_something();
-            if let Some(loss) = self.heed(&line) {
+            if let Some(loss) = self.heed(&line, end) {
                 return loss;
             }
             if end == Line::Unterminated {
@@ -191,9 +245,9 @@ impl Control {
         }
     }
 
-    /// What the bridge says unasked: PING, or that the session is over. Anything else is passed
+    /// What the bridge says: PING, a reply, or that the session is over. Anything else is passed
     /// over; a bridge may know more than we do.
-    fn heed(self: &Arc<Self>, line: &[u8]) -> Option<SessionLoss> {
+    fn heed(self: &Arc<Self>, line: &[u8], end: Line) -> Option<SessionLoss> {
         let message = Message::parse(line).ok()?;
         if message.topic() == "PING" {
             // A text that cannot be said back is no PING of a router's.
@@ -203,12 +257,18 @@ impl Control {
         if !message.is("SESSION", "STATUS") {
             return None;
         }
-        match message.result()? {
-            ResultCode::Ok => None,
-            code => {
-                let phase = Phase::WaitClosed;
-                Some(SessionLoss::Refused(Refusal::new(phase, code, &message)))
-            }
+        let code = message.result()?;
+        if code == ResultCode::Ok && end != Line::Complete {
+            return None;
+        }
+        let refusal = Refusal::new(Phase::WaitClosed, code.clone(), &message);
+        // It may come instead of a reply.
+        if refusal.speaks_of_the_end() {
+            return Some(SessionLoss::Refused(refusal));
+        }
+        match self.heed_reply(code, &message) || *refusal.code() == ResultCode::Ok {
+            true => None,
+            false => Some(SessionLoss::Refused(refusal)),
         }
     }
 }

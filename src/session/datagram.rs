@@ -43,6 +43,15 @@ impl DatagramStyle {
         }
     }
 
+    /// I2CP's number for it.
+    pub(crate) fn protocol(self) -> u8 {
+        match self {
+            Self::Datagram => 17,
+            Self::Datagram2 => 19,
+            Self::Datagram3 => 20,
+        }
+    }
+
     /// Who sent a packet of this style, and what.
     pub(crate) fn read(self, packet: &[u8]) -> Option<(Sender, &[u8])> {
         let (header, payload) = DatagramHeader::split(packet).ok()?;
@@ -283,6 +292,9 @@ impl DatagramSession {
     /// Ends the session now, and waits up to 2 s for the bridge to hang up, so that the key is
     /// free. Calling it again does nothing. Without it the session ends in the background when its
     /// last clone is dropped.
+    ///
+    /// A subsession of a [`PrimarySession`](crate::PrimarySession) ends alone, and the bridge gets the
+    /// 2 s to remove it.
     pub fn close(&self) {
         self.core().close();
     }

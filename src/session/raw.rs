@@ -16,6 +16,9 @@ use crate::session::udp::{Datagrams, DroppedDatagrams, Pair};
 use crate::version::Version;
 use crate::wire::RawHeader;
 
+/// I2CP's protocol of raw datagrams that say no other.
+pub(crate) const RAW_PROTOCOL: u8 = 18;
+
 /// Most bytes in a raw datagram.
 const MAX_PAYLOAD: usize = 32_768;
 
@@ -218,6 +221,9 @@ impl RawSession {
     /// Ends the session now, and waits up to 2 s for the bridge to hang up, so that the key is
     /// free. Calling it again does nothing. Without it the session ends in the background when its
     /// last clone is dropped.
+    ///
+    /// A subsession of a [`PrimarySession`](crate::PrimarySession) ends alone, and the bridge gets the
+    /// 2 s to remove it.
     pub fn close(&self) {
         self.core().close();
     }
@@ -270,6 +276,10 @@ impl RawOptions {
     pub fn header(mut self, header: bool) -> Self {
         self.header = header;
         self
+    }
+
+    pub(crate) fn own_protocol(&self) -> Option<u8> {
+        self.protocol
     }
 
     pub(crate) fn has_header(&self) -> bool {

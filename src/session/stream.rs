@@ -312,6 +312,9 @@ impl StreamSession {
     /// itself, half a second later if there were any. It waits up to 2 s more for the bridge to hang
     /// up, so that the key is free.
     ///
+    /// A subsession of a [`PrimarySession`](crate::PrimarySession) ends alone, and the bridge gets the
+    /// 2 s to remove it.
+    ///
     /// What streams have written and the router has not delivered is lost. Calling it again does
     /// nothing. Without it the session ends in the background when the last thing made from it is
     /// dropped, after [`linger`](crate::SessionBuilder::linger).

@@ -81,6 +81,15 @@ impl Command {
         Self::new("NAMING", "LOOKUP").pair("NAME", name)
     }
 
+    /// `SESSION REMOVE ID=`, which ends a subsession.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError`] when the id cannot be said.
+    pub fn session_remove(id: &str) -> Result<Self, CommandError> {
+        Self::new("SESSION", "REMOVE").pair("ID", id)
+    }
+
     /// `STREAM ACCEPT ID= SILENT=false`.
     ///
     /// # Errors

@@ -1,0 +1,397 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::address::{Destination, PrivateKey};
+use crate::cancel::Cancel;
+use crate::deadline::Deadline;
+use crate::error::{Error, Phase, SessionLoss};
+use crate::interrupts::Interrupts;
+use crate::session::accepting::Accepting;
+use crate::session::backlog::BacklogLimits;
+use crate::session::control::Control;
+use crate::session::datagram::{DatagramSession, DatagramStyle};
+use crate::session::guard::{Core, SessionGuard};
+use crate::session::id::unguessable;
+use crate::session::intake::Intake;
+use crate::session::raw::{RAW_PROTOCOL, RawOptions, RawSession, read_raw};
+use crate::session::stream::StreamSession;
+use crate::session::subsession::Claims;
+use crate::session::udp::{Datagrams, Pair, UdpPort, UdpSettings};
+use crate::version::Version;
+use crate::wire::Command;
+
+/// I2CP's protocol of streams.
+const STREAM_PROTOCOL: u8 = 6;
+
+/// One destination of our own for streams and datagrams at once: a `PRIMARY` session of SAM 3.3.
+///
+/// What comes and goes is the business of its subsessions, which are added and removed while it
+/// runs, and are of the same types as sessions that stand alone: [`StreamSession`],
+/// [`DatagramSession`] and [`RawSession`]. They share its tunnels, its key and its control socket.
+///
+/// Every method takes `&self`, and clones are cheap and the same session. It lives until the last
+/// clone and the last thing made from it is gone, a stream of a subsession included, or until
+/// [`close`](PrimarySession::close), which ends them all. A subsession ends alone by its own
+/// `close`, or when the last thing made from it is dropped.
+///
+/// # What to expect
+///
+/// - **i2pd adds only streams** (2.45 and 2.59), and ends the whole session when it is asked for
+///   something else; so it is not asked ([`Error::Unsupported`]).
+/// - Two subsessions of one style must [listen to different ports](SubsessionOptions::listen_port).
+///   i2pd and emissary 0.4.0 do not tell streams apart by port.
+/// - emissary 0.4.0 has one port for all datagrams, so that of `DATAGRAM` and `RAW` only the one that
+///   listens to port 0 gets any. It does not answer removals either, and keeps what was removed
+///   until the whole session ends.
+///
+/// ```no_run
+/// use i2p_sam::{DatagramStyle, SamBridge};
+///
+/// let primary = SamBridge::from_env()?.session().nickname("game").primary()?;
+/// println!("dial me, and send to me, at {}", primary.destination().b32());
+/// let lobby = primary.stream()?.listener()?;
+/// let moves = primary.datagram(DatagramStyle::Datagram)?;
+/// # Ok::<(), i2p_sam::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct PrimarySession {
+    guard: SessionGuard,
+    cancel: Cancel,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: SubsessionSettings,
+    claims: Arc<Claims>,
+}
+
+/// What a builder was told about the sessions to come.
+pub(crate) struct SubsessionSettings {
+    /// i2pd ends the whole session with the refusal of anything else (2.45 and 2.59).
+    pub(crate) only_streams: bool,
+    pub(crate) armed_accepts: usize,
+    pub(crate) backlog: BacklogLimits,
+    pub(crate) linger: Duration,
+    pub(crate) udp: UdpSettings,
+}
+
+impl PrimarySession {
+    pub(crate) fn new(guard: SessionGuard, cancel: Cancel, settings: SubsessionSettings) -> Self {
+        let claims = Arc::default();
+        Self {
+            guard,
+            cancel,
+            shared: Arc::new(Shared { settings, claims }),
+        }
+    }
+
+    /// Adds a subsession for streams, from and to port 0.
+    ///
+    /// It costs no tunnels: routers answer at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Occupied`] when there is one of its style that listens to the same port (one that had
+    /// streams and was dropped is there until it has [lingered](crate::SessionBuilder::linger)),
+    /// [`Error::Refused`] in [`Phase::SessionAdd`] when the router does not
+    /// want it, [`Error::SessionLost`], [`Error::Cancelled`], [`Error::Timeout`] after the bridge's
+    /// command deadline (also from emissary 0.4.0, which does not answer what it does not know). One
+    /// that was given up and that the router adds all the same is removed.
+    pub fn stream(&self) -> Result<StreamSession, Error> {
+        self.stream_with(&SubsessionOptions::new())
+    }
+
+    /// [`stream`](PrimarySession::stream), with ports.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`stream`](PrimarySession::stream); [`Error::Setting`] for a protocol to listen to.
+    ///
+    /// ```no_run
+    /// use i2p_sam::SubsessionOptions;
+    ///
+    /// // Two services of one destination, on Java I2P.
+    /// # let primary = i2p_sam::SamBridge::from_env()?.session().primary()?;
+    /// let web = primary.stream_with(&SubsessionOptions::new().listen_port(80))?;
+    /// let mail = primary.stream_with(&SubsessionOptions::new().listen_port(25))?;
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn stream_with(&self, options: &SubsessionOptions) -> Result<StreamSession, Error> {
+        options.refuse_listen_protocol()?;
+        let guard = self.add("STREAM", STREAM_PROTOCOL, options, &[])?;
+        Ok(StreamSession::new(guard, self.cancel.clone()))
+    }
+
+    /// Adds a subsession for datagrams that say who sent them, from and to port 0.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`stream`](PrimarySession::stream); [`Error::Io`] when the UDP port cannot be bound;
+    /// [`Error::Unsupported`] on i2pd. Java I2P up to 2.8.0 refuses [`DatagramStyle::Datagram2`] and
+    /// [`DatagramStyle::Datagram3`].
+    pub fn datagram(&self, style: DatagramStyle) -> Result<DatagramSession, Error> {
+        self.datagram_with(style, &SubsessionOptions::new())
+    }
+
+    /// [`datagram`](PrimarySession::datagram), with ports.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`datagram`](PrimarySession::datagram); [`Error::Setting`] for a protocol to listen
+    /// to.
+    pub fn datagram_with(
+        &self,
+        style: DatagramStyle,
+        options: &SubsessionOptions,
+    ) -> Result<DatagramSession, Error> {
+        options.refuse_listen_protocol()?;
+        let (word, protocol) = (style.word(), style.protocol());
+        let datagrams = self.by_udp(word, protocol, options, &[], move |packet| {
+            style.read(packet)
+        })?;
+        Ok(DatagramSession::new(datagrams, style))
+    }
+
+    /// Adds a subsession for datagrams without a sender, of protocol 18, from and to port 0.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`datagram`](PrimarySession::datagram).
+    pub fn raw(&self) -> Result<RawSession, Error> {
+        self.raw_with(&RawOptions::new(), &SubsessionOptions::new())
+    }
+
+    /// [`raw`](PrimarySession::raw), with protocols and ports.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`raw`](PrimarySession::raw); [`Error::Setting`] for a protocol that is taken.
+    pub fn raw_with(
+        &self,
+        raw: &RawOptions,
+        options: &SubsessionOptions,
+    ) -> Result<RawSession, Error> {
+        let header = raw.has_header();
+        let pairs = raw.pairs()?;
+        let sent = raw.own_protocol().unwrap_or(RAW_PROTOCOL);
+        let protocol = options.listen_protocol.unwrap_or(sent);
+        if protocol == STREAM_PROTOCOL {
+            return Err(Error::Setting("the protocol 6 is that of streams"));
+        }
+        let datagrams = self.by_udp("RAW", protocol, options, &pairs, move |packet| {
+            read_raw(packet, header)
+        })?;
+        Ok(RawSession::new(datagrams))
+    }
+
+    /// The same session; calls made through it, and through the subsessions it adds, end when
+    /// `cancel` fires.
+    pub fn with_cancel(&self, cancel: &Cancel) -> Self {
+        Self {
+            cancel: cancel.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// Our public destination: that of every subsession.
+    pub fn destination(&self) -> &Destination {
+        self.core().key.destination()
+    }
+
+    /// Our private key. Save it to have the same destination again; never show it.
+    pub fn private_key(&self) -> &PrivateKey {
+        &self.core().key
+    }
+
+    /// The version of SAM the bridge speaks.
+    pub fn version(&self) -> Version {
+        self.core().version
+    }
+
+    /// What keeps the session alive, without the rest.
+    pub fn guard(&self) -> SessionGuard {
+        self.guard.clone()
+    }
+
+    /// Why the session is gone, if it is. It does not ask the bridge: a heartbeat does.
+    pub fn closed(&self) -> Option<SessionLoss> {
+        self.guard.closed()
+    }
+
+    /// Waits until the session is gone, and says why it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] when it still lives after `timeout` (`None` waits for ever),
+    /// [`Error::Cancelled`].
+    pub fn wait_closed(&self, timeout: Option<Duration>) -> Result<SessionLoss, Error> {
+        let interrupts = Interrupts::by_cancel(&self.cancel);
+        let deadline = Deadline::after(timeout);
+        self.core().control.wait_lost(deadline, &interrupts)
+    }
+
+    /// Ends the session now, and with it all its subsessions and everything made from them: streams
+    /// and accepts first, then, half a second later if there ever was a subsession, the session
+    /// itself. It waits up to 2 s more for the bridge to hang up, so that the key is free.
+    ///
+    /// What streams have written and the router has not delivered is lost. Calling it again does
+    /// nothing.
+    pub fn close(&self) {
+        self.core().close();
+    }
+
+    fn core(&self) -> &Arc<Core> {
+        self.guard.core()
+    }
+
+    /// A subsession whose datagrams the bridge forwards to a UDP port of its own: Java I2P and
+    /// emissary add no other.
+    fn by_udp<O: Send + 'static>(
+        &self,
+        style: &'static str,
+        protocol: u8,
+        options: &SubsessionOptions,
+        pairs: &[Pair],
+        read: impl Fn(&[u8]) -> Option<(O, &[u8])> + Send + 'static,
+    ) -> Result<Datagrams<O>, Error> {
+        if self.shared.settings.only_streams {
+            return Err(Error::Unsupported(
+                "this router adds only streams to a primary session: make another session",
+            ));
+        }
+        let bridge = self.core().bridge.with_cancel(&self.cancel);
+        let port = UdpPort::open(&bridge, &self.shared.settings.udp)?;
+        let pairs = [&port.pairs()?, pairs].concat();
+        let guard = self.add(style, protocol, options, &pairs)?;
+        Datagrams::start(guard, self.cancel.clone(), port, read)
+    }
+
+    fn add(
+        &self,
+        style: &'static str,
+        protocol: u8,
+        options: &SubsessionOptions,
+        pairs: &[Pair],
+    ) -> Result<SessionGuard, Error> {
+        let core = self.core();
+        let interrupts = Interrupts::by_cancel(&self.cancel).or_session(&core.control);
+        interrupts.check(Phase::SessionAdd)?;
+        let claim = self.shared.claims.take(protocol, options.listens_to())?;
+        let id = unguessable();
+        let mut command = Command::new("SESSION", "ADD")
+            .pair("STYLE", style)?
+            .pair("ID", &id)?;
+        for (name, value) in pairs.iter().chain(&options.pairs()) {
+            command = command.pair(name, value)?;
+        }
+        // What is said last on the socket needs a moment of its own: see `SessionBuilder::primary`.
+        core.streamed.store(true, Ordering::Relaxed);
+        let deadline = Deadline::after(core.bridge.config().timeouts.command);
+        core.control.add(&id, command, deadline, &interrupts)?;
+        let control = Control::beneath(&self.guard, &id, claim)?;
+        let settings = &self.shared.settings;
+        Ok(SessionGuard::new(Core {
+            bridge: core.bridge.clone(),
+            accepting: Accepting::new(&control, settings.armed_accepts, settings.backlog),
+            control,
+            id,
+            key: core.key.clone(),
+            version: core.version,
+            intake: Intake::default(),
+            linger: settings.linger,
+            streamed: AtomicBool::new(false),
+        }))
+    }
+}
+
+/// Shows whose session it is and whether it lives; never its id or its key.
+impl fmt::Debug for PrimarySession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrimarySession")
+            .field("destination", self.destination())
+            .field("version", &self.version())
+            .field("closed", &self.closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The ports and protocols of a subsession, where they are not as usual.
+///
+/// They are numbers of I2P, 0 to 65535, and nothing of TCP or UDP.
+///
+/// ```
+/// let options = i2p_sam::SubsessionOptions::new().from_port(4444).listen_port(80);
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct SubsessionOptions {
+    from_port: Option<u16>,
+    to_port: Option<u16>,
+    listen_port: Option<u16>,
+    listen_protocol: Option<u8>,
+}
+
+impl SubsessionOptions {
+    /// As usual: nothing is said, and all ports are 0.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Our port in what is sent or dialled without one. Default: 0.
+    pub fn from_port(mut self, port: u16) -> Self {
+        self.from_port = Some(port);
+        self
+    }
+
+    /// The peer's port in what is sent or dialled without one. Default: 0.
+    pub fn to_port(mut self, port: u16) -> Self {
+        self.to_port = Some(port);
+        self
+    }
+
+    /// The port to listen to; 0 gets what no other subsession of this style listens to. Default:
+    /// [`from_port`](SubsessionOptions::from_port).
+    ///
+    /// Java I2P serves it. i2pd and emissary 0.4.0 read `from_port` in its place, and send to port 0
+    /// whatever they are told, so that nothing comes to another.
+    pub fn listen_port(mut self, port: u16) -> Self {
+        self.listen_port = Some(port);
+        self
+    }
+
+    /// The protocol to listen to, all but 6; for raw datagrams only. Default:
+    /// [`RawOptions::protocol`].
+    pub fn listen_protocol(mut self, protocol: u8) -> Self {
+        self.listen_protocol = Some(protocol);
+        self
+    }
+
+    fn listens_to(&self) -> u16 {
+        self.listen_port.or(self.from_port).unwrap_or(0)
+    }
+
+    fn refuse_listen_protocol(&self) -> Result<(), Error> {
+        match self.listen_protocol {
+            Some(_) => Err(Error::Setting("only raw datagrams have a protocol")),
+            None => Ok(()),
+        }
+    }
+
+    fn pairs(&self) -> Vec<Pair> {
+        // i2pd 2.45 gives no answer where it is left out.
+        let from_port = self.from_port.unwrap_or(0);
+        let pairs = [
+            ("FROM_PORT", Some(from_port.to_string())),
+            ("TO_PORT", self.to_port.map(|port| port.to_string())),
+            ("LISTEN_PORT", self.listen_port.map(|port| port.to_string())),
+            (
+                "LISTEN_PROTOCOL",
+                self.listen_protocol.map(|number| number.to_string()),
+            ),
+        ];
+        let said = |(name, value): (_, Option<String>)| Some((name, value?));
+        pairs.into_iter().filter_map(said).collect()
+    }
+}
