@@ -100,6 +100,10 @@ const EMBEDDED_CANNOT: &[(Need, &str)] = &[
         Need::EncryptedLeaseSets,
         "emissary 0.4.0 publishes no encrypted lease sets",
     ),
+    (
+        Need::StreamSubsessionsOnly,
+        "emissary adds subsessions of other styles, too",
+    ),
 ];
 
 const I2PD_OLD_CANNOT: &[(Need, &str)] = &[
@@ -114,6 +118,10 @@ const I2PD_OLD_CANNOT: &[(Need, &str)] = &[
         Need::EncryptedLeaseSets,
         "i2pd 2.45 does not find the encrypted lease sets it has published itself",
     ),
+    (
+        Need::DatagramSubsessions,
+        "i2pd adds no subsessions but for streams",
+    ),
 ];
 
 const I2PD_NEW_CANNOT: &[(Need, &str)] = &[
@@ -124,6 +132,10 @@ const I2PD_NEW_CANNOT: &[(Need, &str)] = &[
     ),
     (Need::Ports, "i2pd does not tell ports"),
     (Need::OwnDial, "i2pd: Can't connect to myself"),
+    (
+        Need::DatagramSubsessions,
+        "i2pd adds no subsessions but for streams",
+    ),
 ];
 
 impl Router {

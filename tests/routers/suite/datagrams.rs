@@ -17,7 +17,7 @@ behaviours! {
 }
 
 /// How long one datagram is waited for before it is sent again.
-const AGAIN: Duration = Duration::from_secs(2);
+pub(super) const AGAIN: Duration = Duration::from_secs(2);
 const TIMES: usize = 30;
 
 fn pair(router: &Router, style: DatagramStyle) -> (DatagramSession, DatagramSession) {
@@ -33,7 +33,7 @@ fn pair(router: &Router, style: DatagramStyle) -> (DatagramSession, DatagramSess
 }
 
 /// Sends until it arrives: on i2pd the first datagram to a peer only makes the router look it up.
-fn deliver(from: &DatagramSession, to: &DatagramSession, payload: &[u8]) -> Sender {
+pub(super) fn deliver(from: &DatagramSession, to: &DatagramSession, payload: &[u8]) -> Sender {
     let mut buf = [0; 40_000];
     for _ in 0..TIMES {
         from.send_to(payload, to.destination()).unwrap();
@@ -77,7 +77,7 @@ fn a_datagram_of_eleven_thousand_bytes_arrives_whole(router: &Router) {
     deliver(&client, &server, &data::bytes(11_000, 4));
 }
 
-fn deliver_raw(from: &RawSession, to: &RawSession, payload: &[u8]) {
+pub(super) fn deliver_raw(from: &RawSession, to: &RawSession, payload: &[u8]) {
     let mut buf = [0; 40_000];
     for _ in 0..TIMES {
         from.send_to(payload, to.destination()).unwrap();

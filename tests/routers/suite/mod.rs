@@ -9,6 +9,7 @@ mod endings;
 mod forwarding;
 mod keys;
 mod lookups;
+mod primary;
 mod streams;
 mod users;
 
@@ -52,6 +53,10 @@ pub(crate) enum Need {
     LargeDatagrams,
     /// Lease sets that only some can read.
     EncryptedLeaseSets,
+    /// Subsessions for datagrams.
+    DatagramSubsessions,
+    /// Subsessions for streams, and for nothing else.
+    StreamSubsessionsOnly,
 }
 
 /// Lists functions as behaviours; `slow` in front of those that take more than a minute.
@@ -83,6 +88,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Behaviour> {
         forwarding::ALL,
         datagrams::ALL,
         encrypted::ALL,
+        primary::ALL,
     ]
     .into_iter()
     .flatten()

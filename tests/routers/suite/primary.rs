@@ -1,0 +1,212 @@
+//! Sessions beneath a primary session: several of one destination, added and removed while it runs.
+
+use std::io::ErrorKind;
+use std::thread;
+
+use i2p_sam::{
+    DatagramStyle, Error, PrimarySession, RawOptions, SamStream, SessionLoss, StreamSession,
+    SubsessionOptions,
+};
+
+use crate::router::{LONG, Router};
+use crate::suite::behaviours;
+use crate::suite::data::{greet, rest};
+use crate::suite::datagrams::{AGAIN, deliver, deliver_raw};
+
+behaviours! {
+    streams_come_to_and_go_from_a_primary_session [Streams];
+    subsessions_come_and_go_while_another_serves [Streams];
+    subsessions_can_be_added_by_many_threads_at_once;
+    a_removed_subsession_ends_alone [Streams];
+    closing_a_primary_session_ends_all_that_is_beneath [Streams];
+    a_primary_session_lives_while_a_stream_of_it_lives [Streams];
+    two_subsessions_do_not_listen_to_the_same;
+    streams_go_to_who_listens_to_their_port [Streams, Ports];
+    datagrams_come_to_a_subsession [DatagramSubsessions];
+    raw_datagrams_come_to_a_subsession [DatagramSubsessions];
+    streams_and_datagrams_come_to_one_destination [Streams, DatagramSubsessions];
+    what_the_router_does_not_add_costs_no_session [Streams, StreamSubsessionsOnly];
+}
+
+fn primary(router: &Router) -> PrimarySession {
+    router.builder().primary().unwrap()
+}
+
+/// A stream to the subsession, seen from both sides.
+fn dial_in(router: &Router, session: &StreamSession) -> (SamStream, SamStream) {
+    let listener = session.listener().unwrap();
+    let pair = router.pair();
+    let near = pair.client.connect(session.destination()).unwrap();
+    let (far, peer) = listener.accept_timeout(LONG).unwrap();
+    assert_eq!(peer.destination(), Some(pair.client.destination()));
+    (near, far)
+}
+
+fn streams_come_to_and_go_from_a_primary_session(router: &Router) {
+    let primary = primary(router);
+    let session = primary.stream().unwrap();
+    assert_eq!(session.destination(), primary.destination());
+    let (near, far) = dial_in(router, &session);
+    greet(&near, &far);
+    let pair = router.pair();
+    let near = session.connect(pair.server.destination()).unwrap();
+    let (far, peer) = pair.listener.accept_timeout(LONG).unwrap();
+    assert_eq!(peer.destination(), Some(primary.destination()));
+    greet(&near, &far);
+}
+
+fn subsessions_come_and_go_while_another_serves(router: &Router) {
+    let primary = primary(router);
+    let stays = primary.stream().unwrap();
+    let (near, far) = dial_in(router, &stays);
+    for port in [80, 81] {
+        let options = SubsessionOptions::new().from_port(port).listen_port(port);
+        for _ in 0..2 {
+            let comes = primary.stream_with(&options).unwrap();
+            greet(&near, &far);
+            let pair = router.pair();
+            let dialled = comes.connect(pair.server.destination()).unwrap();
+            let (accepted, _) = pair.listener.accept_timeout(LONG).unwrap();
+            greet(&dialled, &accepted);
+            drop((dialled, accepted));
+            comes.close();
+            greet(&near, &far);
+        }
+    }
+    let (near, far) = dial_in(router, &stays);
+    greet(&near, &far);
+    assert_eq!(primary.closed(), None);
+}
+
+fn subsessions_can_be_added_by_many_threads_at_once(router: &Router) {
+    let primary = primary(router);
+    let sessions: Vec<_> = thread::scope(|scope| {
+        let adding = (1..=8).map(|port| {
+            let primary = &primary;
+            let options = SubsessionOptions::new().from_port(port).listen_port(port);
+            scope.spawn(move || primary.stream_with(&options).unwrap())
+        });
+        let adding: Vec<_> = adding.collect();
+        adding.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert!(sessions.iter().all(|session| session.closed().is_none()));
+    primary.close();
+    let closed = Some(SessionLoss::Closed);
+    assert!(sessions.iter().all(|session| session.closed() == closed));
+}
+
+fn a_removed_subsession_ends_alone(router: &Router) {
+    let primary = primary(router);
+    let other = SubsessionOptions::new().from_port(7).listen_port(7);
+    let other = primary.stream_with(&other).unwrap();
+    let session = primary.stream().unwrap();
+    let listener = session.listener().unwrap();
+    let waiting = thread::spawn(move || listener.accept().map(drop));
+    session.close();
+    let ended = waiting.join().unwrap().unwrap_err();
+    assert!(matches!(ended, Error::SessionLost(SessionLoss::Closed)));
+    assert_eq!(session.closed(), Some(SessionLoss::Closed));
+    assert_eq!((primary.closed(), other.closed()), (None, None));
+    let pair = router.pair();
+    let near = other.connect(pair.server.destination()).unwrap();
+    let (far, _) = pair.listener.accept_timeout(LONG).unwrap();
+    greet(&near, &far);
+}
+
+fn closing_a_primary_session_ends_all_that_is_beneath(router: &Router) {
+    let primary = primary(router);
+    let session = primary.stream().unwrap();
+    let (near, far) = dial_in(router, &session);
+    greet(&near, &far);
+    let listener = session.listener().unwrap();
+    let waiting = thread::spawn(move || listener.accept().map(drop));
+    primary.close();
+    assert!(rest(&far).is_empty());
+    assert_eq!(far.session_error(), Some(SessionLoss::Closed));
+    assert!(rest(&near).is_empty(), "the far side is told");
+    let ended = waiting.join().unwrap().unwrap_err();
+    assert!(matches!(ended, Error::SessionLost(SessionLoss::Closed)));
+    assert!(primary.stream().unwrap_err().is_session_lost());
+}
+
+fn a_primary_session_lives_while_a_stream_of_it_lives(router: &Router) {
+    let primary = primary(router);
+    let session = primary.stream().unwrap();
+    let (near, far) = dial_in(router, &session);
+    drop((primary, session));
+    greet(&near, &far);
+}
+
+fn two_subsessions_do_not_listen_to_the_same(router: &Router) {
+    let primary = primary(router);
+    let first = primary.stream().unwrap();
+    assert!(matches!(primary.stream().unwrap_err(), Error::Occupied(_)));
+    drop(first);
+    primary.stream().unwrap();
+}
+
+fn streams_go_to_who_listens_to_their_port(router: &Router) {
+    let primary = primary(router);
+    let options = |port| SubsessionOptions::new().listen_port(port);
+    let web = primary.stream_with(&options(80)).unwrap();
+    let mail = primary.stream_with(&options(25)).unwrap();
+    let (web, mail) = (web.listener().unwrap(), mail.listener().unwrap());
+    let pair = router.pair();
+    for (listener, port) in [(&mail, 25), (&web, 80)] {
+        let address = (primary.destination(), port);
+        let near = pair.client.connect(address).unwrap();
+        let (far, _) = listener.accept_timeout(LONG).unwrap();
+        assert_eq!(far.local_port(), Some(port));
+        greet(&near, &far);
+    }
+}
+
+fn datagrams_come_to_a_subsession(router: &Router) {
+    let session = primary(router).datagram(DatagramStyle::Datagram).unwrap();
+    let peer = router.builder().datagram(DatagramStyle::Datagram).unwrap();
+    for session in [&session, &peer] {
+        session.set_read_timeout(Some(AGAIN)).unwrap();
+    }
+    let sender = deliver(&peer, &session, b"to a subsession");
+    assert_eq!(sender.destination(), Some(peer.destination()));
+    let sender = deliver(&session, &peer, b"from a subsession");
+    assert_eq!(sender.destination(), Some(session.destination()));
+}
+
+fn raw_datagrams_come_to_a_subsession(router: &Router) {
+    let session = primary(router).raw().unwrap();
+    let peer = router.builder().raw().unwrap();
+    for session in [&session, &peer] {
+        session.set_read_timeout(Some(AGAIN)).unwrap();
+    }
+    deliver_raw(&peer, &session, b"to a subsession");
+    deliver_raw(&session, &peer, b"from a subsession");
+}
+
+fn streams_and_datagrams_come_to_one_destination(router: &Router) {
+    let primary = primary(router);
+    let streams = primary.stream().unwrap();
+    let datagrams = primary.datagram(DatagramStyle::Datagram).unwrap();
+    datagrams.set_read_timeout(Some(AGAIN)).unwrap();
+    // emissary has one table of ports for both kinds.
+    let elsewhere = SubsessionOptions::new().from_port(9).listen_port(9);
+    let raw = primary.raw_with(&RawOptions::new(), &elsewhere).unwrap();
+    let peer = router.builder().datagram(DatagramStyle::Datagram).unwrap();
+    deliver(&peer, &datagrams, b"a datagram");
+    let (near, far) = dial_in(router, &streams);
+    deliver(&peer, &datagrams, b"a datagram beside a stream");
+    raw.close();
+    greet(&near, &far);
+    deliver(&peer, &datagrams, b"a datagram when its neighbour is gone");
+    assert_eq!(datagrams.destination(), streams.destination());
+}
+
+fn what_the_router_does_not_add_costs_no_session(router: &Router) {
+    let primary = primary(router);
+    let error = primary.datagram(DatagramStyle::Datagram).unwrap_err();
+    assert!(matches!(error, Error::Unsupported(_)), "{error}");
+    let error = primary.raw().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    let (near, far) = dial_in(router, &primary.stream().unwrap());
+    greet(&near, &far);
+}
