@@ -58,8 +58,9 @@ impl Router {
 
     /// Forwards a packet to a session.
     fn forward(&self, session: &DatagramSession, packet: &[u8]) {
-        let to = session.udp_addr().unwrap();
-        assert_eq!(self.udp.send_to(packet, to).unwrap(), packet.len());
+        let port = session.udp_addr().unwrap().port();
+        let sent = self.udp.send_to(packet, ("127.0.0.1", port));
+        assert_eq!(sent.unwrap(), packet.len());
     }
 
     /// The next packet that a session sent.
@@ -394,11 +395,29 @@ fn the_loss_of_the_session_ends_a_wait() {
 }
 
 #[test]
-fn the_port_is_free_again_when_the_session_is_closed() {
+fn the_port_is_free_when_close_returns_though_the_session_is_held() {
+    let router = Router::start();
+    for bind in ["127.0.0.1:0", "0.0.0.0:0"] {
+        let builder = router.builder().datagram_bind(bind.parse().unwrap());
+        let session = builder.datagram(DatagramStyle::Datagram).unwrap();
+        let address = session.udp_addr().unwrap();
+        session.set_read_timeout(Some(LONG)).unwrap();
+        router.forward(&session, &packet("", b"there"));
+        assert_eq!(receive(&session).0, b"there");
+        session.close();
+        UdpSocket::bind(address).unwrap();
+        let error = session.send_to(b"x", "a.i2p").unwrap_err();
+        assert!(error.is_session_lost(), "{error}");
+    }
+}
+
+#[test]
+fn the_port_is_free_soon_after_the_last_handle_is_dropped() {
     let router = Router::start();
     let session = router.session();
     let address = session.udp_addr().unwrap();
-    session.close();
+    let dropped = Instant::now();
     drop(session);
     eventually("the port is free", || UdpSocket::bind(address).is_ok());
+    assert!(dropped.elapsed() < Duration::from_secs(2));
 }

@@ -13,14 +13,15 @@ use crate::session::accepting::Accepting;
 use crate::session::backlog::{BacklogLimits, WhenFull};
 use crate::session::control::Control;
 use crate::session::datagram::{DatagramSession, DatagramStyle};
+use crate::session::datagrams::{Datagrams, Reader};
 use crate::session::guard::{Core, SessionGuard};
 use crate::session::id::unguessable;
 use crate::session::intake::Intake;
 use crate::session::options::SessionOptions;
 use crate::session::primary::{PrimarySession, SubsessionSettings};
-use crate::session::raw::{RawOptions, RawSession, read_raw};
+use crate::session::raw::{RawOptions, RawSession};
 use crate::session::stream::StreamSession;
-use crate::session::udp::{DatagramSource, Datagrams, Pair, UdpPort, UdpSettings};
+use crate::session::udp::{DatagramSource, Pair, UdpPort, UdpSettings};
 use crate::version::Version;
 use crate::wire::{
     Command, CommandError, CommandFault, ParseError, ParseErrorKind, needs_quotes, redact,
@@ -233,7 +234,7 @@ impl SessionBuilder {
     /// ```
     pub fn datagram(self, style: DatagramStyle) -> Result<DatagramSession, Error> {
         self.first_to_answer(|at| {
-            let datagrams = at.by_udp(style.word(), &[], move |packet| style.read(packet))?;
+            let datagrams = at.datagrams(style.word(), &[], style)?;
             Ok(DatagramSession::new(datagrams, style))
         })
     }
@@ -253,10 +254,9 @@ impl SessionBuilder {
     ///
     /// Those of [`raw`](SessionBuilder::raw); [`Error::Setting`] for a protocol that is taken.
     pub fn raw_with(self, options: &RawOptions) -> Result<RawSession, Error> {
-        let header = options.has_header();
         let pairs = options.pairs()?;
         self.first_to_answer(|at| {
-            let datagrams = at.by_udp("RAW", &pairs, move |packet| read_raw(packet, header))?;
+            let datagrams = at.datagrams("RAW", &pairs, options.reader())?;
             Ok(RawSession::new(datagrams))
         })
     }
@@ -289,6 +289,10 @@ impl SessionBuilder {
     /// # Ok::<(), i2p_sam::Error>(())
     /// ```
     pub fn primary(self) -> Result<PrimarySession, Error> {
+        self.first_to_answer(Self::primary_here)
+    }
+
+    fn primary_here(&self) -> Result<PrimarySession, Error> {
         let alone = Self {
             linger: BREATH,
             ..self.clone()
@@ -307,22 +311,22 @@ impl SessionBuilder {
             armed_accepts: self.armed_on(guard.core().version),
             backlog: self.backlog,
             linger: self.linger,
-            udp: self.udp,
+            udp: self.udp.clone(),
         };
         let cancel = self.bridge.cancel().clone();
         Ok(PrimarySession::new(guard, cancel, settings))
     }
 
     /// A session whose datagrams the bridge forwards to a UDP port of ours.
-    fn by_udp<O: Send + 'static>(
+    fn datagrams<R: Reader>(
         &self,
         style: &'static str,
         pairs: &[Pair],
-        read: impl Fn(&[u8]) -> Option<(O, &[u8])> + Send + 'static,
-    ) -> Result<Datagrams<O>, Error> {
+        reader: R,
+    ) -> Result<Datagrams<R::Origin>, Error> {
         let port = UdpPort::open(&self.bridge, &self.udp)?;
-        let guard = self.create(style, &[&port.pairs()?, pairs].concat())?;
-        Datagrams::start(guard, self.bridge.cancel().clone(), port, read)
+        let guard = self.create(style, &[&port.pairs(), pairs].concat())?;
+        Datagrams::start(guard, self.bridge.cancel().clone(), port, reader)
     }
 
     fn create(&self, style: &'static str, pairs: &[Pair]) -> Result<SessionGuard, Error> {

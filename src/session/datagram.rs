@@ -1,19 +1,11 @@
-use std::fmt;
-use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::address::{B32, Destination, PrivateKey, ToI2pAddr};
-use crate::bridge::SamBridge;
+use crate::address::{B32, Destination, ToI2pAddr};
 use crate::cancel::Cancel;
-use crate::deadline::Deadline;
-use crate::error::{Error, SessionLoss};
-use crate::interrupts::Interrupts;
-use crate::session::guard::{Core, SessionGuard};
+use crate::error::Error;
+use crate::session::datagrams::{Datagrams, Reader, datagram_session};
 use crate::session::sender::Sender;
-use crate::session::udp::{Datagrams, DroppedDatagrams, Pair};
-use crate::version::Version;
+use crate::session::udp::Pair;
 use crate::wire::DatagramHeader;
 
 /// Most bytes in a datagram that says who sent it.
@@ -52,11 +44,9 @@ impl DatagramStyle {
         }
     }
 
-    /// Who sent a packet of this style, and what.
-    pub(crate) fn read(self, packet: &[u8]) -> Option<(Sender, &[u8])> {
-        let (header, payload) = DatagramHeader::split(packet).ok()?;
+    fn sender(self, header: &DatagramHeader<'_>) -> Option<Sender> {
         let (from_port, to_port) = (header.from_port, header.to_port);
-        let sender = match self {
+        Some(match self {
             Self::Datagram3 => Sender::Unauthenticated {
                 address: claimed(header.sender)?,
                 from_port,
@@ -67,8 +57,16 @@ impl DatagramStyle {
                 from_port,
                 to_port,
             },
-        };
-        Some((sender, payload))
+        })
+    }
+}
+
+impl Reader for DatagramStyle {
+    type Origin = Sender;
+
+    fn forwarded<'a>(&self, packet: &'a [u8]) -> Option<(Sender, &'a [u8])> {
+        let (header, payload) = DatagramHeader::split(packet).ok()?;
+        Some((self.sender(&header)?, payload))
     }
 }
 
@@ -185,135 +183,9 @@ impl DatagramSession {
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self::new(self.datagrams.with_cancel(cancel), self.style)
     }
-
-    /// Our public destination: what others send to.
-    pub fn destination(&self) -> &Destination {
-        self.core().key.destination()
-    }
-
-    /// Our private key. Save it to have the same destination again; never show it.
-    pub fn private_key(&self) -> &PrivateKey {
-        &self.core().key
-    }
-
-    /// The session's id at the bridge: random, 26 characters.
-    ///
-    /// Whoever on the host knows it can send as us. Do not log it.
-    pub fn id(&self) -> &str {
-        &self.core().id
-    }
-
-    /// The version of SAM the bridge speaks.
-    pub fn version(&self) -> Version {
-        self.core().version
-    }
-
-    /// The bridge at which the session is: of [several](crate::SamBridge#several-bridges), the one
-    /// that made it.
-    pub fn bridge(&self) -> &SamBridge {
-        &self.core().bridge
-    }
-
-    /// The UDP address to which the bridge forwards what comes.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn udp_addr(&self) -> io::Result<SocketAddr> {
-        self.datagrams.udp_addr()
-    }
-
-    /// How long receiving waits; `None`, the default, is for ever. It holds for clones too.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` for no time at all, as in `std`.
-    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.datagrams.set_read_timeout(timeout)
-    }
-
-    /// How long receiving waits.
-    ///
-    /// # Errors
-    ///
-    /// None; the type is that of `std`.
-    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
-        Ok(self.datagrams.read_timeout())
-    }
-
-    /// Whether receiving fails with [`Error::WouldBlock`] rather than wait. Default: it waits. It
-    /// holds for clones too.
-    ///
-    /// # Errors
-    ///
-    /// None; the type is that of `std`.
-    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.datagrams.set_nonblocking(nonblocking);
-        Ok(())
-    }
-
-    /// Another handle to the same session: what comes goes to one of them.
-    ///
-    /// # Errors
-    ///
-    /// None; the type is that of `std`.
-    pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(self.clone())
-    }
-
-    /// What came and was dropped, so far.
-    pub fn dropped(&self) -> DroppedDatagrams {
-        self.datagrams.dropped()
-    }
-
-    /// What keeps the session alive, without the rest.
-    pub fn guard(&self) -> SessionGuard {
-        self.datagrams.guard.clone()
-    }
-
-    /// Why the session is gone, if it is. It does not ask the bridge: a heartbeat does.
-    pub fn closed(&self) -> Option<SessionLoss> {
-        self.datagrams.guard.closed()
-    }
-
-    /// Waits until the session is gone, and says why it is.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Timeout`] when it still lives after `timeout` (`None` waits for ever),
-    /// [`Error::Cancelled`].
-    pub fn wait_closed(&self, timeout: Option<Duration>) -> Result<SessionLoss, Error> {
-        let interrupts = Interrupts::by_cancel(self.datagrams.cancel());
-        self.core()
-            .control
-            .wait_lost(Deadline::after(timeout), &interrupts)
-    }
-
-    /// Ends the session now, and waits up to 2 s for the bridge to hang up, so that the key is
-    /// free. Calling it again does nothing. Without it the session ends in the background when its
-    /// last clone is dropped.
-    ///
-    /// A subsession of a [`PrimarySession`](crate::PrimarySession) ends alone, and the bridge gets the
-    /// 2 s to remove it.
-    pub fn close(&self) {
-        self.core().close();
-    }
-
-    fn core(&self) -> &Arc<Core> {
-        self.datagrams.guard.core()
-    }
 }
 
-/// Shows whose session it is and whether it lives; never its id or its key.
-impl fmt::Debug for DatagramSession {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DatagramSession")
-            .field("destination", self.destination())
-            .field("version", &self.version())
-            .field("closed", &self.closed())
-            .finish_non_exhaustive()
-    }
-}
+datagram_session!(DatagramSession);
 
 /// How to send a datagram, where it is not as usual. All of it needs SAM 3.2.
 ///

@@ -12,13 +12,14 @@ use crate::session::accepting::Accepting;
 use crate::session::backlog::BacklogLimits;
 use crate::session::control::Control;
 use crate::session::datagram::{DatagramSession, DatagramStyle};
+use crate::session::datagrams::{Datagrams, Reader};
 use crate::session::guard::{Core, SessionGuard};
 use crate::session::id::unguessable;
 use crate::session::intake::Intake;
-use crate::session::raw::{RAW_PROTOCOL, RawOptions, RawSession, read_raw};
+use crate::session::raw::{RAW_PROTOCOL, RawOptions, RawSession};
 use crate::session::stream::StreamSession;
 use crate::session::subsession::Claims;
-use crate::session::udp::{Datagrams, Pair, UdpPort, UdpSettings};
+use crate::session::udp::{Pair, UdpPort, UdpSettings};
 use crate::version::Version;
 use crate::wire::Command;
 
@@ -148,9 +149,7 @@ impl PrimarySession {
     ) -> Result<DatagramSession, Error> {
         options.refuse_listen_protocol()?;
         let (word, protocol) = (style.word(), style.protocol());
-        let datagrams = self.by_udp(word, protocol, options, &[], move |packet| {
-            style.read(packet)
-        })?;
+        let datagrams = self.by_udp(word, protocol, options, &[], style)?;
         Ok(DatagramSession::new(datagrams, style))
     }
 
@@ -173,16 +172,13 @@ impl PrimarySession {
         raw: &RawOptions,
         options: &SubsessionOptions,
     ) -> Result<RawSession, Error> {
-        let header = raw.has_header();
         let pairs = raw.pairs()?;
         let sent = raw.own_protocol().unwrap_or(RAW_PROTOCOL);
         let protocol = options.listen_protocol.unwrap_or(sent);
         if protocol == STREAM_PROTOCOL {
             return Err(Error::Setting("the protocol 6 is that of streams"));
         }
-        let datagrams = self.by_udp("RAW", protocol, options, &pairs, move |packet| {
-            read_raw(packet, header)
-        })?;
+        let datagrams = self.by_udp("RAW", protocol, options, &pairs, raw.reader())?;
         Ok(RawSession::new(datagrams))
     }
 
@@ -248,14 +244,14 @@ impl PrimarySession {
 
     /// A subsession whose datagrams the bridge forwards to a UDP port of its own: Java I2P and
     /// emissary add no other.
-    fn by_udp<O: Send + 'static>(
+    fn by_udp<R: Reader>(
         &self,
         style: &'static str,
         protocol: u8,
         options: &SubsessionOptions,
         pairs: &[Pair],
-        read: impl Fn(&[u8]) -> Option<(O, &[u8])> + Send + 'static,
-    ) -> Result<Datagrams<O>, Error> {
+        reader: R,
+    ) -> Result<Datagrams<R::Origin>, Error> {
         if self.shared.settings.only_streams {
             return Err(Error::Unsupported(
                 "this router adds only streams to a primary session: make another session",
@@ -263,9 +259,9 @@ impl PrimarySession {
         }
         let bridge = self.core().bridge.with_cancel(&self.cancel);
         let port = UdpPort::open(&bridge, &self.shared.settings.udp)?;
-        let pairs = [&port.pairs()?, pairs].concat();
+        let pairs = [&port.pairs(), pairs].concat();
         let guard = self.add(style, protocol, options, &pairs)?;
-        Datagrams::start(guard, self.cancel.clone(), port, read)
+        Datagrams::start(guard, self.cancel.clone(), port, reader)
     }
 
     fn add(

@@ -1,19 +1,9 @@
-use std::fmt;
-use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
-
-use crate::address::{Destination, PrivateKey, ToI2pAddr};
-use crate::bridge::SamBridge;
+use crate::address::ToI2pAddr;
 use crate::cancel::Cancel;
-use crate::deadline::Deadline;
-use crate::error::{Error, SessionLoss};
-use crate::interrupts::Interrupts;
+use crate::error::Error;
 use crate::session::datagram::{DatagramOptions, PROTOCOL_TAKEN, is_free};
-use crate::session::guard::{Core, SessionGuard};
-use crate::session::udp::{Datagrams, DroppedDatagrams, Pair};
-use crate::version::Version;
+use crate::session::datagrams::{Datagrams, Reader, datagram_session};
+use crate::session::udp::Pair;
 use crate::wire::RawHeader;
 
 /// I2CP's protocol of raw datagrams that say no other.
@@ -21,15 +11,6 @@ pub(crate) const RAW_PROTOCOL: u8 = 18;
 
 /// Most bytes in a raw datagram.
 const MAX_PAYLOAD: usize = 32_768;
-
-/// The payload of a packet, behind a header if one was asked for.
-pub(crate) fn read_raw(packet: &[u8], header: bool) -> Option<(Option<RawHeader>, &[u8])> {
-    if !header {
-        return Some((None, packet));
-    }
-    let (header, payload) = RawHeader::split(packet).ok()?;
-    Some((Some(header), payload))
-}
 
 /// A destination of our own for datagrams that do not say who sent them.
 ///
@@ -114,135 +95,9 @@ impl RawSession {
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self::new(self.datagrams.with_cancel(cancel))
     }
-
-    /// Our public destination: what others send to.
-    pub fn destination(&self) -> &Destination {
-        self.core().key.destination()
-    }
-
-    /// Our private key. Save it to have the same destination again; never show it.
-    pub fn private_key(&self) -> &PrivateKey {
-        &self.core().key
-    }
-
-    /// The session's id at the bridge: random, 26 characters.
-    ///
-    /// Whoever on the host knows it can send as us. Do not log it.
-    pub fn id(&self) -> &str {
-        &self.core().id
-    }
-
-    /// The version of SAM the bridge speaks.
-    pub fn version(&self) -> Version {
-        self.core().version
-    }
-
-    /// The bridge at which the session is: of [several](crate::SamBridge#several-bridges), the one
-    /// that made it.
-    pub fn bridge(&self) -> &SamBridge {
-        &self.core().bridge
-    }
-
-    /// The UDP address to which the bridge forwards what comes.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn udp_addr(&self) -> io::Result<SocketAddr> {
-        self.datagrams.udp_addr()
-    }
-
-    /// How long receiving waits; `None`, the default, is for ever. It holds for clones too.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` for no time at all, as in `std`.
-    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.datagrams.set_read_timeout(timeout)
-    }
-
-    /// How long receiving waits.
-    ///
-    /// # Errors
-    ///
-    /// None; the type is that of `std`.
-    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
-        Ok(self.datagrams.read_timeout())
-    }
-
-    /// Whether receiving fails with [`Error::WouldBlock`] rather than wait. Default: it waits. It
-    /// holds for clones too.
-    ///
-    /// # Errors
-    ///
-    /// None; the type is that of `std`.
-    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.datagrams.set_nonblocking(nonblocking);
-        Ok(())
-    }
-
-    /// Another handle to the same session: what comes goes to one of them.
-    ///
-    /// # Errors
-    ///
-    /// None; the type is that of `std`.
-    pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(self.clone())
-    }
-
-    /// What came and was dropped, so far.
-    pub fn dropped(&self) -> DroppedDatagrams {
-        self.datagrams.dropped()
-    }
-
-    /// What keeps the session alive, without the rest.
-    pub fn guard(&self) -> SessionGuard {
-        self.datagrams.guard.clone()
-    }
-
-    /// Why the session is gone, if it is. It does not ask the bridge: a heartbeat does.
-    pub fn closed(&self) -> Option<SessionLoss> {
-        self.datagrams.guard.closed()
-    }
-
-    /// Waits until the session is gone, and says why it is.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Timeout`] when it still lives after `timeout` (`None` waits for ever),
-    /// [`Error::Cancelled`].
-    pub fn wait_closed(&self, timeout: Option<Duration>) -> Result<SessionLoss, Error> {
-        let interrupts = Interrupts::by_cancel(self.datagrams.cancel());
-        self.core()
-            .control
-            .wait_lost(Deadline::after(timeout), &interrupts)
-    }
-
-    /// Ends the session now, and waits up to 2 s for the bridge to hang up, so that the key is
-    /// free. Calling it again does nothing. Without it the session ends in the background when its
-    /// last clone is dropped.
-    ///
-    /// A subsession of a [`PrimarySession`](crate::PrimarySession) ends alone, and the bridge gets the
-    /// 2 s to remove it.
-    pub fn close(&self) {
-        self.core().close();
-    }
-
-    fn core(&self) -> &Arc<Core> {
-        self.datagrams.guard.core()
-    }
 }
 
-/// Shows whose session it is and whether it lives; never its id or its key.
-impl fmt::Debug for RawSession {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RawSession")
-            .field("destination", self.destination())
-            .field("version", &self.version())
-            .field("closed", &self.closed())
-            .finish_non_exhaustive()
-    }
-}
+datagram_session!(RawSession);
 
 /// What a [`RawSession`] is for, where it is not as usual.
 ///
@@ -278,12 +133,14 @@ impl RawOptions {
         self
     }
 
-    pub(crate) fn own_protocol(&self) -> Option<u8> {
-        self.protocol
+    pub(crate) fn reader(&self) -> RawReader {
+        RawReader {
+            header: self.header,
+        }
     }
 
-    pub(crate) fn has_header(&self) -> bool {
-        self.header
+    pub(crate) fn own_protocol(&self) -> Option<u8> {
+        self.protocol
     }
 
     pub(crate) fn pairs(&self) -> Result<Vec<Pair>, Error> {
@@ -298,5 +155,22 @@ impl RawOptions {
             pairs.push(("HEADER", "true".to_owned()));
         }
         Ok(pairs)
+    }
+}
+
+/// Reads raw datagrams, which have a header in front if one was asked for.
+pub(crate) struct RawReader {
+    header: bool,
+}
+
+impl Reader for RawReader {
+    type Origin = Option<RawHeader>;
+
+    fn forwarded<'a>(&self, packet: &'a [u8]) -> Option<(Option<RawHeader>, &'a [u8])> {
+        if !self.header {
+            return Some((None, packet));
+        }
+        let (header, payload) = RawHeader::split(packet).ok()?;
+        Some((Some(header), payload))
     }
 }

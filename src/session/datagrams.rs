@@ -1,0 +1,308 @@
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::address::I2pAddr;
+use crate::cancel::Cancel;
+use crate::deadline::Deadline;
+use crate::error::{Error, Phase, SessionLoss};
+use crate::interrupts::Interrupts;
+use crate::session::datagram::DatagramOptions;
+use crate::session::guard::{Core, SessionGuard};
+use crate::session::mailbox::{DroppedDatagrams, Mailbox};
+use crate::session::udp::UdpPort;
+use crate::version::Version;
+use crate::wire::{CommandError, CommandFault, MAX_DATAGRAM_HEADER};
+
+/// How a style says where a datagram came from.
+pub(crate) trait Reader: Send + Sync + 'static {
+    /// What is known of where a datagram came from.
+    type Origin: Clone + Send + 'static;
+
+    /// Origin and payload of a packet that the bridge forwarded, if it can be one of this style.
+    fn forwarded<'a>(&self, packet: &'a [u8]) -> Option<(Self::Origin, &'a [u8])>;
+}
+
+/// What [`DatagramSession`](crate::DatagramSession) and [`RawSession`](crate::RawSession) have in
+/// common. `O` is what is known of where a datagram came from.
+pub(crate) struct Datagrams<O> {
+    pub(crate) guard: SessionGuard,
+    cancel: Cancel,
+    mailbox: Arc<Mailbox<O>>,
+    port: Arc<UdpPort>,
+}
+
+impl<O> Clone for Datagrams<O> {
+    fn clone(&self) -> Self {
+        self.with_cancel(&self.cancel)
+    }
+}
+
+impl<O> Datagrams<O> {
+    pub(crate) fn start<R: Reader<Origin = O>>(
+        guard: SessionGuard,
+        cancel: Cancel,
+        port: UdpPort,
+        reader: R,
+    ) -> Result<Self, Error> {
+        let (port, mailbox) = (Arc::new(port), Arc::new(Mailbox::new()));
+        let session = Interrupts::by_session(&guard.core().control);
+        port.receive(session, &mailbox, reader)
+            .map_err(|source| Error::Io {
+                phase: Phase::SessionCreate,
+                source,
+            })?;
+        Ok(Self {
+            guard,
+            cancel,
+            mailbox,
+            port,
+        })
+    }
+
+    pub(crate) fn with_cancel(&self, cancel: &Cancel) -> Self {
+        Self {
+            guard: self.guard.clone(),
+            cancel: cancel.clone(),
+            mailbox: Arc::clone(&self.mailbox),
+            port: Arc::clone(&self.port),
+        }
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        self.guard.core()
+    }
+
+    pub(crate) fn wait_closed(&self, timeout: Option<Duration>) -> Result<SessionLoss, Error> {
+        let interrupts = Interrupts::by_cancel(&self.cancel);
+        let control = &self.core().control;
+        control.wait_lost(Deadline::after(timeout), &interrupts)
+    }
+
+    pub(crate) fn udp_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.port.local())
+    }
+
+    pub(crate) fn dropped(&self) -> DroppedDatagrams {
+        self.mailbox.dropped()
+    }
+
+    pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.mailbox.set_read_timeout(timeout)
+    }
+
+    pub(crate) fn read_timeout(&self) -> Option<Duration> {
+        self.mailbox.read_timeout()
+    }
+
+    pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
+        self.mailbox.set_nonblocking(nonblocking);
+    }
+
+    /// Ends the session, and waits until bridge and system have let go of key and port.
+    pub(crate) fn close(&self) {
+        self.core().close();
+        self.port.await_release();
+    }
+
+    pub(crate) fn send(
+        &self,
+        payload: &[u8],
+        max: usize,
+        peer: &I2pAddr,
+        options: &DatagramOptions,
+    ) -> Result<usize, Error> {
+        let phase = Phase::Send;
+        let size = payload.len();
+        if !(1..=max).contains(&size) {
+            return Err(Error::DatagramSize { size, max });
+        }
+        let interrupts = self.interrupts();
+        interrupts.check(phase)?;
+        let core = self.core();
+        let mut packet = header(core.version, &core.id, peer, options)?.into_bytes();
+        packet.extend_from_slice(payload);
+        self.port
+            .send(&packet)
+            .map_err(|error| interrupts.explain(phase, error))?;
+        Ok(size)
+    }
+
+    fn interrupts(&self) -> Interrupts {
+        Interrupts::by_cancel(&self.cancel).or_session(&self.core().control)
+    }
+}
+
+impl<O: Clone + Send + 'static> Datagrams<O> {
+    /// The next datagram. One that does not fit is gone.
+    pub(crate) fn receive(&self, buf: &mut [u8]) -> Result<(usize, O), Error> {
+        self.mailbox.next(buf, true, &self.interrupts())
+    }
+
+    /// The next datagram, which stays.
+    pub(crate) fn peek(&self, buf: &mut [u8]) -> Result<(usize, O), Error> {
+        self.mailbox.next(buf, false, &self.interrupts())
+    }
+}
+
+/// The line in front of a datagram that is sent.
+fn header(
+    version: Version,
+    id: &str,
+    peer: &I2pAddr,
+    options: &DatagramOptions,
+) -> Result<String, Error> {
+    let pairs = options.pairs(peer.port())?;
+    if version < Version::V3_2 && !pairs.is_empty() {
+        return Err(Error::Setting(
+            "a bridge before SAM 3.2 takes no ports and options with a datagram",
+        ));
+    }
+    let mut line = format!("{version} {id} {}", peer.to_sam());
+    for (name, value) in pairs {
+        line.push_str(&format!(" {name}={value}"));
+    }
+    line.push('\n');
+    if line.len() > MAX_DATAGRAM_HEADER {
+        let fault = CommandFault::TooLong(MAX_DATAGRAM_HEADER);
+        return Err(CommandError::new("DESTINATION", fault).into());
+    }
+    Ok(line)
+}
+
+/// The methods that a session for datagrams has whatever its datagrams say, and its `Debug`. The
+/// type has a field `datagrams`.
+macro_rules! datagram_session {
+    ($session:ident) => {
+        impl $session {
+            /// Our public destination: what others send to.
+            pub fn destination(&self) -> &crate::Destination {
+                self.datagrams.core().key.destination()
+            }
+
+            /// Our private key. Save it to have the same destination again; never show it.
+            pub fn private_key(&self) -> &crate::PrivateKey {
+                &self.datagrams.core().key
+            }
+
+            /// The session's id at the bridge: random, 26 characters.
+            ///
+            /// Whoever on the host knows it can send as us. Do not log it.
+            pub fn id(&self) -> &str {
+                &self.datagrams.core().id
+            }
+
+            /// The version of SAM the bridge speaks.
+            pub fn version(&self) -> crate::Version {
+                self.datagrams.core().version
+            }
+
+            /// The bridge at which the session is: of [several](crate::SamBridge#several-bridges),
+            /// the one that made it.
+            pub fn bridge(&self) -> &crate::SamBridge {
+                &self.datagrams.core().bridge
+            }
+
+            /// The UDP address to which the bridge forwards what comes.
+            ///
+            /// # Errors
+            ///
+            /// What the system says.
+            pub fn udp_addr(&self) -> std::io::Result<std::net::SocketAddr> {
+                self.datagrams.udp_addr()
+            }
+
+            /// How long receiving waits; `None`, the default, is for ever. It holds for clones too.
+            ///
+            /// # Errors
+            ///
+            /// `InvalidInput` for no time at all, as in `std`.
+            pub fn set_read_timeout(
+                &self,
+                timeout: Option<std::time::Duration>,
+            ) -> std::io::Result<()> {
+                self.datagrams.set_read_timeout(timeout)
+            }
+
+            /// How long receiving waits.
+            ///
+            /// # Errors
+            ///
+            /// None; the type is that of `std`.
+            pub fn read_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
+                Ok(self.datagrams.read_timeout())
+            }
+
+            /// Whether receiving fails with [`Error::WouldBlock`](crate::Error::WouldBlock) rather
+            /// than wait. Default: it waits. It holds for clones too.
+            ///
+            /// # Errors
+            ///
+            /// None; the type is that of `std`.
+            pub fn set_nonblocking(&self, nonblocking: bool) -> std::io::Result<()> {
+                self.datagrams.set_nonblocking(nonblocking);
+                Ok(())
+            }
+
+            /// Another handle to the same session: what comes goes to one of them.
+            ///
+            /// # Errors
+            ///
+            /// None; the type is that of `std`.
+            pub fn try_clone(&self) -> std::io::Result<Self> {
+                Ok(self.clone())
+            }
+
+            /// What came and was dropped, so far.
+            pub fn dropped(&self) -> crate::DroppedDatagrams {
+                self.datagrams.dropped()
+            }
+
+            /// What keeps the session alive, without the rest.
+            pub fn guard(&self) -> crate::SessionGuard {
+                self.datagrams.guard.clone()
+            }
+
+            /// Why the session is gone, if it is. It does not ask the bridge: a heartbeat does.
+            pub fn closed(&self) -> Option<crate::SessionLoss> {
+                self.datagrams.guard.closed()
+            }
+
+            /// Waits until the session is gone, and says why it is.
+            ///
+            /// # Errors
+            ///
+            /// [`Error::Timeout`](crate::Error::Timeout) when it still lives after `timeout` (`None`
+            /// waits for ever), [`Error::Cancelled`](crate::Error::Cancelled).
+            pub fn wait_closed(
+                &self,
+                timeout: Option<std::time::Duration>,
+            ) -> Result<crate::SessionLoss, crate::Error> {
+                self.datagrams.wait_closed(timeout)
+            }
+
+            /// Ends the session now, and waits up to 2 s for the bridge to hang up, so that the key
+            /// and the UDP port are free. Calling it again does nothing. Without it the session ends
+            /// in the background when its last clone is dropped.
+            ///
+            /// A subsession of a [`PrimarySession`](crate::PrimarySession) ends alone, and the bridge
+            /// gets the 2 s to remove it.
+            pub fn close(&self) {
+                self.datagrams.close();
+            }
+        }
+
+        /// Shows whose session it is and whether it lives; never its id or its key.
+        impl std::fmt::Debug for $session {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($session))
+                    .field("destination", self.destination())
+                    .field("version", &self.version())
+                    .field("closed", &self.closed())
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+pub(crate) use datagram_session;

@@ -1,0 +1,149 @@
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use crate::cancel::Wake;
+use crate::deadline::Deadline;
+use crate::error::{Error, Phase};
+use crate::interrupts::{Interrupts, lock, wait};
+
+/// Most datagrams that wait to be received, and most bytes in them. What comes on top is dropped.
+const MOST_WAITING: usize = 512;
+const MOST_BYTES: usize = 4 << 20;
+
+/// What came for a datagram session and was not received, counted since the session was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DroppedDatagrams {
+    /// Datagrams that came while 512 of them, or 4 MiB, waited to be received.
+    pub overflow: u64,
+    /// Packets that did not come from the bridge ([`DatagramSource`](crate::DatagramSource)).
+    pub foreign: u64,
+    /// Packets from the bridge in which nobody is named who could have sent them.
+    pub malformed: u64,
+}
+
+/// What has come, and waits to be received. `O` is what is known of where it came from.
+pub(crate) struct Mailbox<O> {
+    state: Mutex<State<O>>,
+    changed: Condvar,
+}
+
+struct State<O> {
+    queue: VecDeque<(O, Box<[u8]>)>,
+    bytes: usize,
+    dropped: DroppedDatagrams,
+    read_timeout: Option<Duration>,
+    nonblocking: bool,
+}
+
+impl<O> Mailbox<O> {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: Mutex::new(State {
+                queue: VecDeque::new(),
+                bytes: 0,
+                dropped: DroppedDatagrams::default(),
+                read_timeout: None,
+                nonblocking: false,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Takes in one datagram, if there is room. It never waits.
+    pub(crate) fn put(&self, origin: O, payload: &[u8]) {
+        let mut state = lock(&self.state);
+        if state.queue.len() >= MOST_WAITING || state.bytes + payload.len() > MOST_BYTES {
+            state.dropped.overflow += 1;
+            return;
+        }
+        state.bytes += payload.len();
+        state.queue.push_back((origin, payload.into()));
+        drop(state);
+        // A waiter that peeks would leave the datagram to one that is not woken.
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn count_foreign(&self) {
+        lock(&self.state).dropped.foreign += 1;
+    }
+
+    pub(crate) fn count_malformed(&self) {
+        lock(&self.state).dropped.malformed += 1;
+    }
+
+    pub(crate) fn dropped(&self) -> DroppedDatagrams {
+        lock(&self.state).dropped
+    }
+
+    /// As in `std`, no time at all is refused.
+    pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        if timeout.is_some_and(|timeout| timeout.is_zero()) {
+            let text = "a time-out cannot be zero";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        lock(&self.state).read_timeout = timeout;
+        Ok(())
+    }
+
+    pub(crate) fn read_timeout(&self) -> Option<Duration> {
+        lock(&self.state).read_timeout
+    }
+
+    pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
+        lock(&self.state).nonblocking = nonblocking;
+    }
+}
+
+impl<O: Clone + Send + 'static> Mailbox<O> {
+    /// The next datagram: taken, and gone if it does not fit, or looked at, and left there.
+    pub(crate) fn next(
+        self: &Arc<Self>,
+        buf: &mut [u8],
+        take: bool,
+        interrupts: &Interrupts,
+    ) -> Result<(usize, O), Error> {
+        let phase = Phase::Receive;
+        let _watch = interrupts.watch_waiter(self, phase)?;
+        let mut state = lock(&self.state);
+        let deadline = Deadline::after(state.read_timeout);
+        loop {
+            interrupts.check(phase)?;
+            if let Some(outcome) = state.next(buf, take) {
+                return outcome;
+            }
+            if state.nonblocking {
+                return Err(Error::WouldBlock);
+            }
+            state = wait(&self.changed, state, phase, deadline)?;
+        }
+    }
+}
+
+impl<O: Clone> State<O> {
+    fn next(&mut self, buf: &mut [u8], take: bool) -> Option<Result<(usize, O), Error>> {
+        let (origin, payload) = self.queue.front()?;
+        let (needed, given) = (payload.len(), buf.len());
+        let outcome = match buf.get_mut(..needed) {
+            Some(room) => {
+                room.copy_from_slice(payload);
+                Ok((needed, origin.clone()))
+            }
+            None => Err(Error::BufferTooSmall { needed, given }),
+        };
+        if take {
+            self.queue.pop_front();
+            self.bytes -= needed;
+        }
+        Some(outcome)
+    }
+}
+
+impl<O: Send> Wake for Mailbox<O> {
+    fn wake(&self) {
+        let _state = lock(&self.state);
+        self.changed.notify_all();
+    }
+}
