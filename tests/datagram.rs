@@ -3,92 +3,14 @@
 mod support;
 
 use std::net::UdpSocket;
-use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use i2p_sam::{
     Cancel, DatagramOptions, DatagramSession, DatagramSource, DatagramStyle, Error, RawOptions,
-    RawSession, SamBridge, Sender, SessionBuilder, SessionLoss, Version,
+    SessionLoss, Version,
 };
+use support::datagrams::{Router, packet, receive};
 use support::{LONG, ScriptedBridge, eventually, field, in_background, key, outcome};
-
-/// A bridge with a UDP port, which the test plays.
-struct Router {
-    scripted: ScriptedBridge,
-    udp: UdpSocket,
-    /// Ends the sessions, when it is dropped.
-    end: Option<mpsc::Sender<()>>,
-}
-
-impl Router {
-    fn start() -> Self {
-        let (end, ended) = mpsc::channel::<()>();
-        let ended = Arc::new(Mutex::new(ended));
-        let scripted = ScriptedBridge::router(move |visit, _| {
-            let _ = ended.lock().unwrap().recv_timeout(LONG);
-            visit.hang_up();
-        });
-        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-        udp.set_read_timeout(Some(LONG)).unwrap();
-        let end = Some(end);
-        Self { scripted, udp, end }
-    }
-
-    fn bridge(&self) -> SamBridge {
-        let builder = SamBridge::builder().address(self.scripted.address().to_string());
-        let udp = self.udp.local_addr().unwrap().to_string();
-        builder.udp_address(udp).build().unwrap()
-    }
-
-    fn builder(&self) -> SessionBuilder {
-        self.bridge().session()
-    }
-
-    fn session(&self) -> DatagramSession {
-        let session = self.builder().datagram(DatagramStyle::Datagram).unwrap();
-        session.set_read_timeout(Some(LONG)).unwrap();
-        session
-    }
-
-    fn raw(&self, options: &RawOptions) -> RawSession {
-        let session = self.builder().raw_with(options).unwrap();
-        session.set_read_timeout(Some(LONG)).unwrap();
-        session
-    }
-
-    /// Forwards a packet to a session.
-    fn forward(&self, session: &DatagramSession, packet: &[u8]) {
-        let port = session.udp_addr().unwrap().port();
-        let sent = self.udp.send_to(packet, ("127.0.0.1", port));
-        assert_eq!(sent.unwrap(), packet.len());
-    }
-
-    /// The next packet that a session sent.
-    fn sent(&self) -> Vec<u8> {
-        let mut packet = vec![0; 65_536];
-        let len = self.udp.recv(&mut packet).unwrap();
-        packet.truncate(len);
-        packet
-    }
-
-    fn create_line(&self) -> String {
-        let lines = self.scripted.received().into_iter();
-        let mut lines = lines.filter(|line| line.starts_with("SESSION CREATE"));
-        lines.next().unwrap()
-    }
-}
-
-fn packet(behind: &str, payload: &[u8]) -> Vec<u8> {
-    let line = format!("{}{behind}\n", key(9).destination());
-    [line.as_bytes(), payload].concat()
-}
-
-fn receive(session: &DatagramSession) -> (Vec<u8>, Sender) {
-    let mut buf = vec![0; 65_536];
-    let (len, sender) = session.recv_from(&mut buf).unwrap();
-    buf.truncate(len);
-    (buf, sender)
-}
 
 #[test]
 fn the_bridge_is_told_host_and_port() {

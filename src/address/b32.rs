@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::destination::Destination;
-use super::encoding::{Cursor, base32_decode, base32_encode, base64_decode, crc32};
+use super::encoding::{
+    Cursor, base32_decode, base32_encode, base32_encode_into, base64_decode, crc32,
+};
 use super::error::AddressError;
 use super::signature::SignatureType;
 
@@ -90,9 +92,14 @@ impl B32 {
     }
 }
 
+/// It allocates nothing.
 impl fmt::Display for B32 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&(base32_encode(&self.hash) + SUFFIX))
+        let mut text = [0; HASH_LABEL_LEN + SUFFIX.len()];
+        let (label, suffix) = text.split_at_mut(HASH_LABEL_LEN);
+        base32_encode_into(&self.hash, label);
+        suffix.copy_from_slice(SUFFIX.as_bytes());
+        f.pad(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 

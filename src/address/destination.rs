@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::b32::{B32, B33};
-use super::encoding::{Cursor, base64_decode, base64_encode};
+use super::encoding::{Cursor, base64_decode, base64_encode, base64_shown};
 use super::error::AddressError;
 use super::signature::SignatureType;
 
@@ -122,6 +122,11 @@ impl Destination {
     /// ```
     pub fn to_base64(&self) -> String {
         base64_encode(&self.bytes)
+    }
+
+    /// The base64 text, written without an allocation.
+    pub(super) fn shown(&self) -> impl fmt::Display {
+        base64_shown(&self.bytes)
     }
 
     /// The binary form: 387 bytes or more.

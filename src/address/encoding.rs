@@ -1,7 +1,10 @@
 //! Bytes and text as I2P writes them: its base64 and base32, CRC-32, and a cursor over binary keys.
 
+use std::fmt;
+
 use base64::Engine;
 use base64::alphabet::Alphabet;
+use base64::display::Base64Display;
 use base64::engine::general_purpose::{GeneralPurpose, PAD};
 use data_encoding::BASE32_NOPAD;
 
@@ -27,6 +30,11 @@ pub(super) fn base64_encode(bytes: &[u8]) -> String {
     BASE64.encode(bytes)
 }
 
+/// The same text, written piece by piece: no allocation.
+pub(super) fn base64_shown(bytes: &[u8]) -> impl fmt::Display {
+    Base64Display::new(bytes, &BASE64)
+}
+
 pub(super) fn base64_decode(text: &str) -> Result<Vec<u8>, Base64Fault> {
     BASE64.decode(text).map_err(|error| match error {
         base64::DecodeError::InvalidByte(offset, _)
@@ -43,6 +51,12 @@ pub(super) fn base32_encode(bytes: &[u8]) -> String {
     let mut text = BASE32_NOPAD.encode(bytes);
     text.make_ascii_lowercase();
     text
+}
+
+/// `text` has exactly the length that these bytes need.
+pub(super) fn base32_encode_into(bytes: &[u8], text: &mut [u8]) {
+    BASE32_NOPAD.encode_mut(bytes, text);
+    text.make_ascii_lowercase();
 }
 
 /// Takes either case; the error is the offset of the first wrong character.

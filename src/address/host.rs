@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::b32::{AnyB32, B32, B33, is_b32, without_suffix};
 use super::destination::Destination;
@@ -171,6 +172,24 @@ impl I2pAddr {
             Host::Name(name) => Cow::Borrowed(name.as_str()),
         }
     }
+
+    /// The same text, written without an allocation unless it is a [`B33`].
+    pub(crate) fn sam(&self) -> impl fmt::Display {
+        SamText(&self.host)
+    }
+}
+
+struct SamText<'a>(&'a Host);
+
+impl fmt::Display for SamText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Host::Destination(destination) => destination.shown().fmt(f),
+            Host::B32(address) => address.fmt(f),
+            Host::B33(address) => address.fmt(f),
+            Host::Name(name) => name.fmt(f),
+        }
+    }
 }
 
 /// The short form, with `:port` if there is one.
@@ -311,7 +330,7 @@ impl FromStr for Host {
 /// # Ok::<(), AddressError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct HostName(String);
+pub struct HostName(Arc<str>);
 
 impl HostName {
     /// The name, in lower case.
@@ -350,7 +369,7 @@ impl FromStr for HostName {
         }
         check_characters(text)?;
         check_labels(text)?;
-        Ok(Self(text.to_ascii_lowercase()))
+        Ok(Self(text.to_ascii_lowercase().into()))
     }
 }
 

@@ -234,7 +234,7 @@ impl SessionBuilder {
     /// ```
     pub fn datagram(self, style: DatagramStyle) -> Result<DatagramSession, Error> {
         self.first_to_answer(|at| {
-            let datagrams = at.datagrams(style.word(), &[], style)?;
+            let datagrams = at.datagrams(style.word(), &[], style.reader())?;
             Ok(DatagramSession::new(datagrams, style))
         })
     }

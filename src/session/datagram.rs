@@ -1,11 +1,12 @@
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::address::{B32, Destination, ToI2pAddr};
 use crate::cancel::Cancel;
 use crate::error::Error;
 use crate::session::datagrams::{Datagrams, Reader, datagram_session};
+use crate::session::outgoing::{Outgoing, push};
 use crate::session::sender::Sender;
-use crate::session::udp::Pair;
 use crate::wire::DatagramHeader;
 
 /// Most bytes in a datagram that says who sent it.
@@ -44,16 +45,39 @@ impl DatagramStyle {
         }
     }
 
-    fn sender(self, header: &DatagramHeader<'_>) -> Option<Sender> {
-        let (from_port, to_port) = (header.from_port, header.to_port);
-        Some(match self {
-            Self::Datagram3 => Sender::Unauthenticated {
-                address: claimed(header.sender)?,
+    pub(crate) fn reader(self) -> DatagramReader {
+        DatagramReader {
+            style: self,
+            proven: Recent::default(),
+            claimed: Recent::default(),
+        }
+    }
+}
+
+/// Reads datagrams of one style.
+pub(crate) struct DatagramReader {
+    style: DatagramStyle,
+    proven: Recent<Destination>,
+    claimed: Recent<B32>,
+}
+
+impl DatagramReader {
+    fn sender(
+        &mut self,
+        name: &str,
+        from_port: Option<u16>,
+        to_port: Option<u16>,
+    ) -> Option<Sender> {
+        Some(match self.style {
+            DatagramStyle::Datagram3 => Sender::Unauthenticated {
+                address: self.claimed.read(name, claimed)?,
                 from_port,
                 to_port,
             },
-            Self::Datagram | Self::Datagram2 => Sender::Authenticated {
-                destination: Destination::from_base64(header.sender).ok()?,
+            DatagramStyle::Datagram | DatagramStyle::Datagram2 => Sender::Authenticated {
+                destination: self
+                    .proven
+                    .read(name, |name| Destination::from_base64(name).ok())?,
                 from_port,
                 to_port,
             },
@@ -61,12 +85,13 @@ impl DatagramStyle {
     }
 }
 
-impl Reader for DatagramStyle {
+impl Reader for DatagramReader {
     type Origin = Sender;
 
-    fn forwarded<'a>(&self, packet: &'a [u8]) -> Option<(Sender, &'a [u8])> {
+    fn forwarded<'a>(&mut self, packet: &'a [u8]) -> Option<(Sender, &'a [u8])> {
         let (header, payload) = DatagramHeader::split(packet).ok()?;
-        Some((self.sender(&header)?, payload))
+        let sender = self.sender(header.sender, header.from_port, header.to_port)?;
+        Some((sender, payload))
     }
 }
 
@@ -78,12 +103,37 @@ fn claimed(text: &str) -> Option<B32> {
     hash.or_else(|| Some(B32::from(&whole()?)))
 }
 
+/// The last senders, so that one who sends again is not read again.
+struct Recent<T>(VecDeque<(Box<str>, T)>);
+
+impl<T> Default for Recent<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<T: Clone> Recent<T> {
+    fn read(&mut self, text: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+        const MOST: usize = 16;
+
+        if let Some((_, known)) = self.0.iter().find(|(said, _)| **said == *text) {
+            return Some(known.clone());
+        }
+        let sender = read(text)?;
+        self.0.truncate(MOST - 1);
+        self.0.push_front((text.into(), sender.clone()));
+        Some(sender)
+    }
+}
+
 /// A destination of our own that datagrams come to and go from, used as a
 /// [`UdpSocket`](std::net::UdpSocket) is.
 ///
 /// Every method takes `&self`, and clones are cheap and the same session: receive in one thread,
 /// send in ten others. Between the bridge and us datagrams go by UDP, so they can be lost even
-/// there; a thread of the session takes them in, and keeps up to 512 of them, or 4 MiB.
+/// there; a thread of the session takes them in, and keeps up to 512 of them, or 4 MiB. In the long
+/// run neither sending one nor receiving one allocates, unless it is sent to a text, which is read
+/// each time, or comes from one who is not among the last 16 senders.
 ///
 /// # What to expect
 ///
@@ -154,8 +204,12 @@ impl DatagramSession {
         if options.protocol.is_some() {
             return Err(Error::Setting("only raw datagrams have a protocol"));
         }
-        let peer = address.to_i2p_addr()?;
-        self.datagrams.send(payload, MAX_PAYLOAD, &peer, options)
+        let datagram = Outgoing {
+            payload,
+            peer: &address.to_i2p_addr()?,
+            options,
+        };
+        self.datagrams.send(&datagram, MAX_PAYLOAD)
     }
 
     /// Waits for a datagram, and says how long it is and who sent it.
@@ -257,8 +311,8 @@ impl DatagramOptions {
         self
     }
 
-    /// What is said behind the destination, whose address may name a port.
-    pub(crate) fn pairs(&self, port: Option<u16>) -> Result<Vec<Pair>, Error> {
+    /// Writes what is said behind the destination, whose address may name a port.
+    pub(crate) fn write(&self, port: Option<u16>, line: &mut Vec<u8>) -> Result<(), Error> {
         if self.protocol.is_some_and(|protocol| !is_free(protocol)) {
             return Err(PROTOCOL_TAKEN);
         }
@@ -268,24 +322,23 @@ impl DatagramOptions {
             }
             (asked, in_address) => asked.or(in_address),
         };
-        let expires = self.expires.map(|after| after.as_secs().max(1));
-        let pairs = [
-            ("FROM_PORT", self.from_port.map(|port| port.to_string())),
-            ("TO_PORT", to_port.map(|port| port.to_string())),
-            ("PROTOCOL", self.protocol.map(|number| number.to_string())),
-            ("SEND_TAGS", self.send_tags.map(|tags| tags.to_string())),
-            (
-                "TAG_THRESHOLD",
-                self.tag_threshold.map(|tags| tags.to_string()),
-            ),
-            ("EXPIRES", expires.map(|seconds| seconds.to_string())),
-            (
-                "SEND_LEASESET",
-                self.send_lease_set.map(|send| send.to_string()),
-            ),
+        let numbers = [
+            ("FROM_PORT", self.from_port.map(u64::from)),
+            ("TO_PORT", to_port.map(u64::from)),
+            ("PROTOCOL", self.protocol.map(u64::from)),
+            ("SEND_TAGS", self.send_tags.map(u64::from)),
+            ("TAG_THRESHOLD", self.tag_threshold.map(u64::from)),
+            ("EXPIRES", self.expires.map(|after| after.as_secs().max(1))),
         ];
-        let said = |(name, value): (_, Option<String>)| Some((name, value?));
-        Ok(pairs.into_iter().filter_map(said).collect())
+        for (name, number) in numbers {
+            if let Some(number) = number {
+                push(line, format_args!(" {name}={number}"));
+            }
+        }
+        if let Some(send) = self.send_lease_set {
+            push(line, format_args!(" SEND_LEASESET={send}"));
+        }
+        Ok(())
     }
 }
 

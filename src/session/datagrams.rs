@@ -3,25 +3,23 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::address::I2pAddr;
 use crate::cancel::Cancel;
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::interrupts::Interrupts;
-use crate::session::datagram::DatagramOptions;
+use crate::session::buffers::Buffers;
 use crate::session::guard::{Core, SessionGuard};
 use crate::session::mailbox::{DroppedDatagrams, Mailbox};
+use crate::session::outgoing::Outgoing;
 use crate::session::udp::UdpPort;
-use crate::version::Version;
-use crate::wire::{CommandError, CommandFault, MAX_DATAGRAM_HEADER};
 
 /// How a style says where a datagram came from.
-pub(crate) trait Reader: Send + Sync + 'static {
+pub(crate) trait Reader: Send + 'static {
     /// What is known of where a datagram came from.
     type Origin: Clone + Send + 'static;
 
     /// Origin and payload of a packet that the bridge forwarded, if it can be one of this style.
-    fn forwarded<'a>(&self, packet: &'a [u8]) -> Option<(Self::Origin, &'a [u8])>;
+    fn forwarded<'a>(&mut self, packet: &'a [u8]) -> Option<(Self::Origin, &'a [u8])>;
 }
 
 /// What [`DatagramSession`](crate::DatagramSession) and [`RawSession`](crate::RawSession) have in
@@ -31,6 +29,7 @@ pub(crate) struct Datagrams<O> {
     cancel: Cancel,
     mailbox: Arc<Mailbox<O>>,
     port: Arc<UdpPort>,
+    buffers: Arc<Buffers>,
 }
 
 impl<O> Clone for Datagrams<O> {
@@ -58,6 +57,7 @@ impl<O> Datagrams<O> {
             cancel,
             mailbox,
             port,
+            buffers: Arc::default(),
         })
     }
 
@@ -67,6 +67,7 @@ impl<O> Datagrams<O> {
             cancel: cancel.clone(),
             mailbox: Arc::clone(&self.mailbox),
             port: Arc::clone(&self.port),
+            buffers: Arc::clone(&self.buffers),
         }
     }
 
@@ -106,26 +107,20 @@ impl<O> Datagrams<O> {
         self.port.await_release();
     }
 
-    pub(crate) fn send(
-        &self,
-        payload: &[u8],
-        max: usize,
-        peer: &I2pAddr,
-        options: &DatagramOptions,
-    ) -> Result<usize, Error> {
+    pub(crate) fn send(&self, datagram: &Outgoing<'_>, max: usize) -> Result<usize, Error> {
         let phase = Phase::Send;
-        let size = payload.len();
+        let size = datagram.payload.len();
         if !(1..=max).contains(&size) {
             return Err(Error::DatagramSize { size, max });
         }
         let interrupts = self.interrupts();
         interrupts.check(phase)?;
-        let core = self.core();
-        let mut packet = header(core.version, &core.id, peer, options)?.into_bytes();
-        packet.extend_from_slice(payload);
-        self.port
-            .send(&packet)
-            .map_err(|error| interrupts.explain(phase, error))?;
+        let mut packet = self.buffers.take();
+        let sent = datagram
+            .write_packet(self.core(), &mut packet)
+            .and_then(|()| self.port.send(&packet));
+        self.buffers.give_back(packet);
+        sent.map_err(|error| interrupts.explain(phase, error))?;
         Ok(size)
     }
 
@@ -144,31 +139,6 @@ impl<O: Clone + Send + 'static> Datagrams<O> {
     pub(crate) fn peek(&self, buf: &mut [u8]) -> Result<(usize, O), Error> {
         self.mailbox.next(buf, false, &self.interrupts())
     }
-}
-
-/// The line in front of a datagram that is sent.
-fn header(
-    version: Version,
-    id: &str,
-    peer: &I2pAddr,
-    options: &DatagramOptions,
-) -> Result<String, Error> {
-    let pairs = options.pairs(peer.port())?;
-    if version < Version::V3_2 && !pairs.is_empty() {
-        return Err(Error::Setting(
-            "a bridge before SAM 3.2 takes no ports and options with a datagram",
-        ));
-    }
-    let mut line = format!("{version} {id} {}", peer.to_sam());
-    for (name, value) in pairs {
-        line.push_str(&format!(" {name}={value}"));
-    }
-    line.push('\n');
-    if line.len() > MAX_DATAGRAM_HEADER {
-        let fault = CommandFault::TooLong(MAX_DATAGRAM_HEADER);
-        return Err(CommandError::new("DESTINATION", fault).into());
-    }
-    Ok(line)
 }
 
 /// The methods that a session for datagrams has whatever its datagrams say, and its `Debug`. The

@@ -7,6 +7,7 @@ use crate::cancel::Wake;
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::interrupts::{Interrupts, lock, wait};
+use crate::session::buffers::Buffers;
 
 /// Most datagrams that wait to be received, and most bytes in them. What comes on top is dropped.
 const MOST_WAITING: usize = 512;
@@ -28,10 +29,11 @@ pub struct DroppedDatagrams {
 pub(crate) struct Mailbox<O> {
     state: Mutex<State<O>>,
     changed: Condvar,
+    buffers: Buffers,
 }
 
 struct State<O> {
-    queue: VecDeque<(O, Box<[u8]>)>,
+    queue: VecDeque<(O, Vec<u8>)>,
     bytes: usize,
     dropped: DroppedDatagrams,
     read_timeout: Option<Duration>,
@@ -49,6 +51,7 @@ impl<O> Mailbox<O> {
                 nonblocking: false,
             }),
             changed: Condvar::new(),
+            buffers: Buffers::default(),
         }
     }
 
@@ -59,8 +62,10 @@ impl<O> Mailbox<O> {
             state.dropped.overflow += 1;
             return;
         }
-        state.bytes += payload.len();
-        state.queue.push_back((origin, payload.into()));
+        let mut kept = self.buffers.take();
+        kept.extend_from_slice(payload);
+        state.bytes += kept.len();
+        state.queue.push_back((origin, kept));
         drop(state);
         // A waiter that peeks would leave the datagram to one that is not woken.
         self.changed.notify_all();
@@ -111,7 +116,11 @@ impl<O: Clone + Send + 'static> Mailbox<O> {
         let deadline = Deadline::after(state.read_timeout);
         loop {
             interrupts.check(phase)?;
-            if let Some(outcome) = state.next(buf, take) {
+            if let Some(outcome) = state.look(buf) {
+                if let Some((_, payload)) = take.then(|| state.queue.pop_front()).flatten() {
+                    state.bytes -= payload.len();
+                    self.buffers.give_back(payload);
+                }
                 return outcome;
             }
             if state.nonblocking {
@@ -123,21 +132,15 @@ impl<O: Clone + Send + 'static> Mailbox<O> {
 }
 
 impl<O: Clone> State<O> {
-    fn next(&mut self, buf: &mut [u8], take: bool) -> Option<Result<(usize, O), Error>> {
+    /// Copies the next datagram, if there is one and it fits.
+    fn look(&self, buf: &mut [u8]) -> Option<Result<(usize, O), Error>> {
         let (origin, payload) = self.queue.front()?;
         let (needed, given) = (payload.len(), buf.len());
-        let outcome = match buf.get_mut(..needed) {
-            Some(room) => {
-                room.copy_from_slice(payload);
-                Ok((needed, origin.clone()))
-            }
-            None => Err(Error::BufferTooSmall { needed, given }),
+        let Some(room) = buf.get_mut(..needed) else {
+            return Some(Err(Error::BufferTooSmall { needed, given }));
         };
-        if take {
-            self.queue.pop_front();
-            self.bytes -= needed;
-        }
-        Some(outcome)
+        room.copy_from_slice(payload);
+        Some(Ok((needed, origin.clone())))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod accepting;
 mod backlog;
+mod buffers;
 mod builder;
 mod callers;
 mod control;
@@ -13,6 +14,7 @@ mod id;
 mod intake;
 mod mailbox;
 mod options;
+mod outgoing;
 mod primary;
 mod raw;
 mod replies;

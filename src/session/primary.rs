@@ -149,7 +149,7 @@ impl PrimarySession {
     ) -> Result<DatagramSession, Error> {
         options.refuse_listen_protocol()?;
         let (word, protocol) = (style.word(), style.protocol());
-        let datagrams = self.by_udp(word, protocol, options, &[], style)?;
+        let datagrams = self.by_udp(word, protocol, options, &[], style.reader())?;
         Ok(DatagramSession::new(datagrams, style))
     }
 

@@ -3,6 +3,7 @@ use crate::cancel::Cancel;
 use crate::error::Error;
 use crate::session::datagram::{DatagramOptions, PROTOCOL_TAKEN, is_free};
 use crate::session::datagrams::{Datagrams, Reader, datagram_session};
+use crate::session::outgoing::Outgoing;
 use crate::session::udp::Pair;
 use crate::wire::RawHeader;
 
@@ -57,8 +58,12 @@ impl RawSession {
         address: impl ToI2pAddr,
         options: &DatagramOptions,
     ) -> Result<usize, Error> {
-        let peer = address.to_i2p_addr()?;
-        self.datagrams.send(payload, MAX_PAYLOAD, &peer, options)
+        let datagram = Outgoing {
+            payload,
+            peer: &address.to_i2p_addr()?,
+            options,
+        };
+        self.datagrams.send(&datagram, MAX_PAYLOAD)
     }
 
     /// Waits for a datagram, and says how long it is. Java I2P delivers empty ones too.
@@ -166,7 +171,7 @@ pub(crate) struct RawReader {
 impl Reader for RawReader {
     type Origin = Option<RawHeader>;
 
-    fn forwarded<'a>(&self, packet: &'a [u8]) -> Option<(Option<RawHeader>, &'a [u8])> {
+    fn forwarded<'a>(&mut self, packet: &'a [u8]) -> Option<(Option<RawHeader>, &'a [u8])> {
         if !self.header {
             return Some((None, packet));
         }

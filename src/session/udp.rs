@@ -108,11 +108,11 @@ impl UdpPort {
         self: &Arc<Self>,
         session: Interrupts,
         mailbox: &Arc<Mailbox<R::Origin>>,
-        reader: R,
+        mut reader: R,
     ) -> io::Result<()> {
         let (port, mailbox) = (Arc::clone(self), Arc::clone(mailbox));
         spawn("i2p-sam-udp", move || {
-            port.fill(&session, &mailbox, &reader);
+            port.fill(&session, &mailbox, &mut reader);
             lock(&port.socket).take();
             port.released.notify_all();
         })
@@ -139,7 +139,7 @@ impl UdpPort {
         self: &Arc<Self>,
         session: &Interrupts,
         mailbox: &Mailbox<R::Origin>,
-        reader: &R,
+        reader: &mut R,
     ) {
         let phase = Phase::Receive;
         let (Some(socket), Ok(_watch)) = (self.socket(), session.watch_waiter(self, phase)) else {

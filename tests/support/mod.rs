@@ -8,6 +8,7 @@
     reason = "each test file uses a part of it"
 )]
 
+pub mod datagrams;
 pub mod ordered;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,0 +1,48 @@
+use std::fmt;
+use std::io::Write;
+
+use crate::address::I2pAddr;
+use crate::error::Error;
+use crate::session::datagram::DatagramOptions;
+use crate::session::guard::Core;
+use crate::version::Version;
+use crate::wire::{CommandError, CommandFault, MAX_DATAGRAM_HEADER};
+
+/// A datagram that is to be sent.
+pub(crate) struct Outgoing<'a> {
+    pub(crate) payload: &'a [u8],
+    pub(crate) peer: &'a I2pAddr,
+    pub(crate) options: &'a DatagramOptions,
+}
+
+impl Outgoing<'_> {
+    /// Writes it as a packet for the bridge's UDP port.
+    pub(crate) fn write_packet(&self, core: &Core, packet: &mut Vec<u8>) -> Result<(), Error> {
+        let (version, id) = (core.version, &core.id);
+        push(packet, format_args!("{version} {id} {}", self.peer.sam()));
+        self.finish(version, packet)
+    }
+
+    /// Writes what stands behind the destination, and the payload.
+    fn finish(&self, version: Version, line: &mut Vec<u8>) -> Result<(), Error> {
+        let without_options = line.len();
+        self.options.write(self.peer.port(), line)?;
+        if version < Version::V3_2 && line.len() > without_options {
+            return Err(Error::Setting(
+                "a bridge before SAM 3.2 takes no ports and options with a datagram",
+            ));
+        }
+        line.push(b'\n');
+        if line.len() > MAX_DATAGRAM_HEADER {
+            let fault = CommandFault::TooLong(MAX_DATAGRAM_HEADER);
+            return Err(CommandError::new("DESTINATION", fault).into());
+        }
+        line.extend_from_slice(self.payload);
+        Ok(())
+    }
+}
+
+/// Writes text. It cannot fail: there is always room in memory, or no program any more.
+pub(crate) fn push(text: &mut Vec<u8>, part: fmt::Arguments<'_>) {
+    let _ = text.write_fmt(part);
+}
