@@ -20,6 +20,7 @@ behaviours! {
     a_removed_subsession_ends_alone [Streams];
     closing_a_primary_session_ends_all_that_is_beneath [Streams];
     a_primary_session_lives_while_a_stream_of_it_lives [Streams];
+    a_subsession_forwards [Streams];
     two_subsessions_do_not_listen_to_the_same;
     streams_go_to_who_listens_to_their_port [Streams, Ports];
     datagrams_come_to_a_subsession [DatagramSubsessions];
@@ -135,6 +136,18 @@ fn a_primary_session_lives_while_a_stream_of_it_lives(router: &Router) {
     let (near, far) = dial_in(router, &session);
     drop((primary, session));
     greet(&near, &far);
+}
+
+fn a_subsession_forwards(router: &Router) {
+    let session = primary(router).stream().unwrap();
+    let listener = session.forward().unwrap();
+    let pair = router.pair();
+    let near = pair.client.connect(session.destination()).unwrap();
+    let (far, peer) = listener.accept_timeout(LONG).unwrap();
+    assert_eq!(peer.destination(), Some(pair.client.destination()));
+    greet(&near, &far);
+    session.close();
+    assert!(listener.accept().unwrap_err().is_session_lost());
 }
 
 fn two_subsessions_do_not_listen_to_the_same(router: &Router) {
