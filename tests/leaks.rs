@@ -7,6 +7,8 @@ mod support;
 use std::fs;
 use std::time::Duration;
 
+use i2p_sam::DatagramStyle;
+use support::primary::Router;
 use support::{LONG, ScriptedBridge, Stage, eventually, key};
 
 fn count(what: &str) -> usize {
@@ -29,6 +31,7 @@ fn sessions_that_were_closed_dropped_or_lost_leave_no_thread_and_no_descriptor()
             visit.rest();
         }
     });
+    let router = Router::java();
     let (threads, descriptors) = (count("task"), count("fd"));
     for round in 0..30 {
         let builder = scripted.bridge().session().armed_accepts(3);
@@ -42,6 +45,19 @@ fn sessions_that_were_closed_dropped_or_lost_leave_no_thread_and_no_descriptor()
         drop((accepted.is_ok(), dialled));
         if round % 2 == 0 {
             session.close();
+        }
+    }
+    for round in 0..20 {
+        let primary = router.primary();
+        let session = primary.stream().unwrap();
+        let datagrams = primary.datagram(DatagramStyle::Datagram).unwrap();
+        let _listener = session.listener().unwrap();
+        let _dialled = session.connect(key(2).destination()).unwrap();
+        match round % 4 {
+            0 => primary.close(),
+            1 => session.close(),
+            2 => drop((primary, datagrams)),
+            _ => {}
         }
     }
     eventually("all threads have ended", || count("task") <= threads);

@@ -10,6 +10,7 @@
 
 pub mod datagrams;
 pub mod ordered;
+pub mod primary;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
