@@ -164,7 +164,7 @@ impl Control {
     }
 
     /// Closes the session without waiting for anything: its streams at once, and the session itself
-    /// when `parting` has passed.
+    /// when `parting` has passed, which alone a subsession waits for.
     ///
     /// i2pd tells the far side of a stream nothing when its session ends right behind it.
     pub(crate) fn close(self: &Arc<Self>, parting: Duration) {

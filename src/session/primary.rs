@@ -285,7 +285,8 @@ impl PrimarySession {
         // What is said last on the socket needs a moment of its own: see `SessionBuilder::primary`.
         core.streamed.store(true, Ordering::Relaxed);
         let deadline = Deadline::after(core.bridge.config().timeouts.command);
-        core.control.add(&id, command, deadline, &interrupts)?;
+        core.control
+            .add_subsession(&id, command, deadline, &interrupts)?;
         let control = Control::beneath(&self.guard, &id, claim)?;
         let settings = &self.shared.settings;
         Ok(SessionGuard::new(Core {

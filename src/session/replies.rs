@@ -59,7 +59,7 @@ enum Asks {
 impl Control {
     /// Asks the bridge to add a subsession, with this command. Questions of other threads may come
     /// first.
-    pub(crate) fn add(
+    pub(crate) fn add_subsession(
         self: &Arc<Self>,
         id: &str,
         command: Command,
@@ -72,24 +72,24 @@ impl Control {
             let turn = deadline.sooner(Deadline::after(Some(PATIENCE)));
             let error = match answer.wait(phase, turn, interrupts) {
                 Ok(answer) => return answer.map_err(Error::from),
-                Err(Error::Timeout { .. }) => match deadline.left(phase) {
-                    Ok(_) => {
-                        self.ask_next();
-                        continue;
-                    }
-                    Err(error) => error,
-                },
-                Err(error) => error,
+                Err(Error::Timeout { .. }) => deadline.left(phase).err(),
+                Err(error) => Some(error),
             };
-            return match self.give_up(&answer) {
-                Some(answer) => answer.map_err(Error::from),
-                None => Err(error),
-            };
+            if let Some(error) = error {
+                let just_come = self.give_up(&answer);
+                return just_come.map_or(Err(error), |answer| answer.map_err(Error::from));
+            }
+            // What held it up may not be worth waiting for any longer.
+            self.ask_next();
         }
     }
 
     /// Asks the bridge to remove a subsession, after what was asked before. It does not wait.
-    pub(crate) fn remove(self: &Arc<Self>, id: &str, command: Command) -> Arc<Handoff<Answer>> {
+    pub(crate) fn remove_subsession(
+        self: &Arc<Self>,
+        id: &str,
+        command: Command,
+    ) -> Arc<Handoff<Answer>> {
         self.ask(Question {
             wanted: false,
             ..Question::new(id, Asks::Remove, command)
@@ -108,9 +108,7 @@ impl Control {
                 ResultCode::Ok => Ok(()),
                 code => Err(Refusal::new(Phase::SessionAdd, code, message)),
             };
-            if answer.is_ok()
-                && let Some(undo) = question.undo()
-            {
+            if let Some(undo) = question.undo().filter(|_| answer.is_ok()) {
                 state.queue.push_front(undo);
             }
             question.answer.bring(answer);
@@ -128,10 +126,10 @@ impl Control {
 
     /// Asks what is next, if nothing is asked.
     fn ask_next(self: &Arc<Self>) {
-        let next = lock(&self.replies().state).next();
-        if let Some(command) = next
-            && let Err(loss) = self.voice().say(self, &command)
-        {
+        let Some(command) = lock(&self.replies().state).next() else {
+            return;
+        };
+        if let Err(loss) = self.voice().say(self, &command) {
             self.lose(loss);
         }
     }
@@ -141,9 +139,8 @@ impl Control {
         let mut state = lock(&self.replies().state);
         let is_it = |question: &Question| Arc::ptr_eq(&question.answer, answer);
         state.queue.retain(|question| !is_it(question));
-        if let Some((question, _)) = &mut state.asked
-            && is_it(question)
-        {
+        let asked = state.asked.as_mut().map(|(question, _)| question);
+        if let Some(question) = asked.filter(|question| is_it(question)) {
             question.wanted = false;
         }
         drop(state);

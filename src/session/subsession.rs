@@ -73,7 +73,7 @@ impl Beneath {
         }
         // What the library made up can be said.
         if let Ok(command) = Command::session_remove(&self.id) {
-            *lock(&self.removal) = Some(self.primary.remove(&self.id, command));
+            *lock(&self.removal) = Some(self.primary.remove_subsession(&self.id, command));
         }
         self.let_go();
     }
