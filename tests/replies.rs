@@ -295,12 +295,21 @@ fn a_pong_timeout_in_place_of_an_answer_is_the_loss() {
 
 #[test]
 fn a_bridge_that_hangs_up_in_place_of_an_answer_is_gone() {
-    // The last could be half of something else.
-    for text in ["", "SESSION STATUS RESULT=OK", "SESSION STATUS RES"] {
+    // The others could be half of something else.
+    for text in ["", "SESSION STATUS RESULT=OK", "SESSION STATUS RESULT=O"] {
         let (error, loss) = instead_of_an_answer(text, true);
         assert!(error.is_session_lost(), "{text}: {error}");
         assert_eq!(loss, Some(SessionLoss::BridgeGone), "{text}");
     }
+}
+
+#[test]
+fn a_refusal_that_the_bridge_hangs_up_behind_is_the_answer() {
+    // emissary leaves the line end out.
+    let text = "SESSION STATUS RESULT=DUPLICATE_ID";
+    let (error, loss) = instead_of_an_answer(text, true);
+    assert_eq!(refusal(error).1, ResultCode::DuplicatedId);
+    assert!(loss.is_none_or(|loss| loss == SessionLoss::BridgeGone));
 }
 
 #[test]

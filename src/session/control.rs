@@ -258,7 +258,8 @@ impl Control {
             return None;
         }
         let code = message.result()?;
-        if code == ResultCode::Ok && end != Line::Complete {
+        // A result nobody knows is the beginning of one that was cut: `RESULT=O`.
+        if matches!(code, ResultCode::Ok | ResultCode::Other(_)) && end != Line::Complete {
             return None;
         }
         let refusal = Refusal::new(Phase::WaitClosed, code.clone(), &message);
