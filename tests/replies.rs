@@ -11,7 +11,7 @@ use i2p_sam::{
     SessionLoss, StreamSession, SubsessionOptions,
 };
 use support::primary::{Router, gate, i2pd_ok, java_ok, port, refusal};
-use support::{LONG, field, in_background, milestone, outcome, pause};
+use support::{LONG, Visit, field, in_background, milestone, outcome, pause};
 
 #[test]
 fn both_forms_of_an_answer_add_a_subsession() {
@@ -105,19 +105,20 @@ fn a_ping_between_question_and_answer_is_answered() {
     router.primary().stream().unwrap();
 }
 
+/// Nothing more comes within this time.
+fn assert_silence(visit: &Visit, time: Duration) {
+    let socket = visit.socket();
+    socket.set_read_timeout(Some(time)).unwrap();
+    let error = socket.peek(&mut [0]).unwrap_err();
+    let kinds = [ErrorKind::WouldBlock, ErrorKind::TimedOut];
+    assert!(kinds.contains(&error.kind()), "{error}");
+    socket.set_read_timeout(None).unwrap();
+}
+
 #[test]
 fn questions_are_asked_one_at_a_time() {
     let router = Router::answering(|visit, line| {
-        let socket = visit.socket();
-        socket
-            .set_read_timeout(Some(Duration::from_millis(30)))
-            .unwrap();
-        let error = socket.peek(&mut [0]).unwrap_err();
-        assert!(matches!(
-            error.kind(),
-            ErrorKind::WouldBlock | ErrorKind::TimedOut
-        ));
-        socket.set_read_timeout(None).unwrap();
+        assert_silence(visit, Duration::from_millis(30));
         visit.say(&java_ok(line));
     });
     let primary = router.primary();
@@ -135,6 +136,27 @@ fn questions_are_asked_one_at_a_time() {
         session.close();
     }
     assert_eq!(router.asked().len(), 16);
+}
+
+#[test]
+fn a_heartbeat_does_not_come_in_one_segment_with_a_question() {
+    let (beats, beaten) = milestone();
+    let router = Router::answering(move |visit, line| {
+        assert_silence(visit, Duration::from_millis(10));
+        match line == "NAMING LOOKUP NAME=ME\n" {
+            true => beats.reached(),
+            false => visit.say(&java_ok(line)),
+        }
+    });
+    let builder = router.builder().heartbeat(Some(Duration::from_secs(1)));
+    let primary = builder.primary().unwrap();
+    let mut beats = 0;
+    while beats < 3 {
+        // Each is dropped, and so removed, at once.
+        primary.stream().unwrap();
+        beats += beaten.try_iter().count();
+    }
+    assert_eq!(primary.closed(), None);
 }
 
 /// Adds a subsession, and gives up when the bridge has heard of it.

@@ -22,6 +22,7 @@ use crate::session::primary::{PrimarySession, SubsessionSettings};
 use crate::session::raw::{RawOptions, RawSession};
 use crate::session::stream::StreamSession;
 use crate::session::udp::{DatagramSource, Pair, UdpPort, UdpSettings};
+use crate::session::voice::BREATH;
 use crate::version::Version;
 use crate::wire::{
     Command, CommandError, CommandFault, ParseError, ParseErrorKind, needs_quotes, redact,
@@ -37,10 +38,6 @@ const MOST_BACKLOG: usize = 4096;
 
 /// Time for the last bytes of a session's streams to arrive.
 const LINGER: Duration = Duration::from_secs(10);
-
-/// What a primary session waits before its last word: i2pd and emissary pass over a command that
-/// comes in one segment with another, and the removal of its last subsession may just be said.
-const BREATH: Duration = Duration::from_millis(100);
 
 /// Describes a session, and makes it.
 ///
@@ -294,6 +291,7 @@ impl SessionBuilder {
 
     fn primary_here(&self) -> Result<PrimarySession, Error> {
         let alone = Self {
+            // The removal of its last subsession may just be said.
             linger: BREATH,
             ..self.clone()
         };

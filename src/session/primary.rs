@@ -282,7 +282,7 @@ impl PrimarySession {
         for (name, value) in pairs.iter().chain(&options.pairs()) {
             command = command.pair(name, value)?;
         }
-        // What is said last on the socket needs a moment of its own: see `SessionBuilder::primary`.
+        // What is said last on the socket needs a moment of its own: `BREATH`.
         core.streamed.store(true, Ordering::Relaxed);
         let deadline = Deadline::after(core.bridge.config().timeouts.command);
         core.control

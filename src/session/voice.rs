@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::Shutdown;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::connection::write_all;
@@ -16,6 +17,10 @@ const MOST_QUEUED: usize = 64;
 
 /// Longest time one command takes to be written.
 const WRITE_TIME: Duration = Duration::from_secs(30);
+
+/// Time between commands of which neither answers the bridge: i2pd and emissary 0.4.0 pass over one
+/// that comes in one segment with another.
+pub(crate) const BREATH: Duration = Duration::from_millis(100);
 
 /// How long the thread that speaks stays when there is nothing to say.
 const LINGER: Duration = Duration::from_secs(5);
@@ -213,10 +218,7 @@ impl Control {
         loop {
             let outcome = match self.voice().next() {
                 Next::Say(command) => self.write(&command),
-                // Every router answers this one; a PING makes i2pd hang up.
-                Next::Beat => Command::naming_lookup("ME")
-                    .map_err(Error::from)
-                    .and_then(|lookup| self.write(&lookup)),
+                Next::Beat => self.beat(),
                 Next::Dead(interval) => {
                     self.lose(SessionLoss::Unanswered(interval));
                     continue;
@@ -245,6 +247,15 @@ impl Control {
                 }
             }
         }
+    }
+
+    /// Says what every router answers; a PING makes i2pd hang up.
+    fn beat(&self) -> Result<(), Error> {
+        // Something may just have been asked, or may be asked at once.
+        thread::sleep(BREATH);
+        self.write(&Command::naming_lookup("ME")?)?;
+        thread::sleep(BREATH);
+        Ok(())
     }
 
     fn write(&self, command: &Command) -> Result<(), Error> {
