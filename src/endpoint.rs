@@ -16,9 +16,9 @@ use crate::stream::SamStream;
 ///
 /// ```
 /// use std::io::Write;
-/// use i2p_sam::{Accept, Error};
+/// use i2p_sam::Accept;
 ///
-/// fn greet_one(listener: &impl Accept) -> Result<(), Error> {
+/// fn greet_one(listener: &impl Accept) -> std::io::Result<()> {
 ///     let (mut stream, peer) = listener.accept()?;
 ///     stream.write_all(format!("hello {}\n", peer.host()).as_bytes())?;
 ///     Ok(())
