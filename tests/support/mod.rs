@@ -1,6 +1,6 @@
 //! A bridge that does as it is told, for faults and timing that no router shows on request.
 //!
-//! It is not a proof that anything works with a router: `tests/network.rs` is.
+//! It is not a proof that anything works with a router: `tests/routers` is.
 
 #![allow(
     dead_code,
