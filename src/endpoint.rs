@@ -82,41 +82,34 @@ pub trait Connect: Send + Sync {
         Self: Sized;
 }
 
-impl Accept for SamListener {
-    fn accept(&self) -> Result<(SamStream, I2pAddr), Error> {
-        Self::accept(self)
-    }
+/// The methods of a listener, which has them under the same names by itself.
+macro_rules! accept_for {
+    ($listener:ty) => {
+        impl $crate::endpoint::Accept for $listener {
+            fn accept(&self) -> Result<($crate::SamStream, $crate::I2pAddr), $crate::Error> {
+                Self::accept(self)
+            }
 
-    fn accept_timeout(&self, timeout: Duration) -> Result<(SamStream, I2pAddr), Error> {
-        Self::accept_timeout(self, timeout)
-    }
+            fn accept_timeout(
+                &self,
+                timeout: std::time::Duration,
+            ) -> Result<($crate::SamStream, $crate::I2pAddr), $crate::Error> {
+                Self::accept_timeout(self, timeout)
+            }
 
-    fn local_addr(&self) -> I2pAddr {
-        Self::local_addr(self)
-    }
+            fn local_addr(&self) -> $crate::I2pAddr {
+                Self::local_addr(self)
+            }
 
-    fn with_cancel(&self, cancel: &Cancel) -> Self {
-        Self::with_cancel(self, cancel)
-    }
+            fn with_cancel(&self, cancel: &$crate::Cancel) -> Self {
+                Self::with_cancel(self, cancel)
+            }
+        }
+    };
 }
 
-impl Accept for ForwardListener {
-    fn accept(&self) -> Result<(SamStream, I2pAddr), Error> {
-        Self::accept(self)
-    }
-
-    fn accept_timeout(&self, timeout: Duration) -> Result<(SamStream, I2pAddr), Error> {
-        Self::accept_timeout(self, timeout)
-    }
-
-    fn local_addr(&self) -> I2pAddr {
-        Self::local_addr(self)
-    }
-
-    fn with_cancel(&self, cancel: &Cancel) -> Self {
-        Self::with_cancel(self, cancel)
-    }
-}
+accept_for!(SamListener);
+accept_for!(ForwardListener);
 
 impl Connect for StreamSession {
     fn connect_to(&self, peer: &I2pAddr, options: &ConnectOptions) -> Result<SamStream, Error> {

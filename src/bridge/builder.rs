@@ -1,0 +1,323 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::bridge::SamBridge;
+use crate::bridge::config::{Config, Timeouts};
+use crate::cancel::Cancel;
+use crate::dial::BridgeAddr;
+use crate::error::Error;
+use crate::failover::{Failover, RETRY_AFTER};
+use crate::lookup_cache::LookupCache;
+use crate::version::Version;
+use crate::wire::redact;
+
+/// The environment variable that names the bridge where the program does not.
+const ADDRESS_VARIABLE: &str = "I2P_SAM_ADDRESS";
+const DEFAULT_ADDRESS: &str = "127.0.0.1:7656";
+const DEFAULT_UDP_PORT: u16 = 7655;
+
+/// Describes a [`SamBridge`]. Time-outs follow `std`: `None` waits for ever.
+///
+/// ```
+/// use std::time::Duration;
+/// use i2p_sam::SamBridge;
+///
+/// let bridge = SamBridge::builder()
+///     .address("router.lan:7656")
+///     .credentials("joe", "correct horse")
+///     .stream_connect_timeout(Some(Duration::from_secs(90)))
+///     .build()?;
+/// assert_eq!(bridge.udp_address(), "router.lan:7655");
+/// # Ok::<(), i2p_sam::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct SamBridgeBuilder {
+    address: Option<String>,
+    udp_address: Option<String>,
+    credentials: Option<(Box<str>, Box<str>)>,
+    versions: (Version, Version),
+    strict_versions: bool,
+    timeouts: Timeouts,
+    lookup_cache: (usize, Duration),
+    fallbacks: Vec<SamBridge>,
+    retry_after: Duration,
+}
+
+impl SamBridgeBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            address: None,
+            udp_address: None,
+            credentials: None,
+            versions: (Version::V3_1, Version::V3_3),
+            strict_versions: false,
+            timeouts: Timeouts::default(),
+            lookup_cache: (0, Duration::ZERO),
+            fallbacks: Vec::new(),
+            retry_after: RETRY_AFTER,
+        }
+    }
+
+    /// The bridge's TCP address: `host:port`, where the host is a name, an IPv4 address or an IPv6
+    /// address in brackets. Default: the environment variable `I2P_SAM_ADDRESS`, which may name
+    /// several, separated by commas, or 127.0.0.1:7656.
+    ///
+    /// SAM is neither encrypted nor, in most routers, guarded by a password: a bridge on another
+    /// machine belongs behind a tunnel.
+    pub fn address(mut self, address: impl Into<String>) -> Self {
+        self.address = Some(address.into());
+        self
+    }
+
+    /// The bridge's UDP address, for datagrams. Default: the host of the TCP address, port 7655.
+    pub fn udp_address(mut self, address: impl Into<String>) -> Self {
+        self.udp_address = Some(address.into());
+        self
+    }
+
+    /// User name and password, for a Java I2P bridge that asks for them. They are sent in the
+    /// clear, on every socket. Default: none.
+    pub fn credentials(mut self, user: &str, password: &str) -> Self {
+        self.credentials = Some((user.into(), password.into()));
+        self
+    }
+
+    /// The versions of SAM to ask for. Default: 3.1 to 3.3.
+    pub fn versions(mut self, min: Version, max: Version) -> Self {
+        self.versions = (min, max);
+        self
+    }
+
+    /// Whether to refuse a bridge that answers with a version outside the range. Default: no,
+    /// since emissary answers 3.2 whatever it is asked, and works.
+    pub fn strict_versions(mut self, strict: bool) -> Self {
+        self.strict_versions = strict;
+        self
+    }
+
+    /// Time to resolve the bridge's name and to connect to it. Default: 30 s.
+    pub fn connect_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeouts.connect = timeout;
+        self
+    }
+
+    /// Time to agree on a version. Default: 30 s.
+    pub fn hello_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeouts.hello = timeout;
+        self
+    }
+
+    /// Time for a command that the bridge answers by itself, such as making a key. Default: 30 s.
+    pub fn command_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeouts.command = timeout;
+        self
+    }
+
+    /// Time to look up an address. Default: 60 s; what is in no address book is asked of the
+    /// network.
+    pub fn lookup_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeouts.lookup = timeout;
+        self
+    }
+
+    /// Time to make a session. Default: 300 s; a router builds its tunnels in seconds, or, when it
+    /// has just been started, in minutes.
+    pub fn session_create_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeouts.session_create = timeout;
+        self
+    }
+
+    /// Time to dial a peer. Default: 180 s; the specification asks for no less than 60 s, and
+    /// Java I2P itself gives up only after 333 s.
+    pub fn stream_connect_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeouts.stream_connect = timeout;
+        self
+    }
+
+    /// Remembers what [`lookup`](SamBridge::lookup) found: so many names and `.b32.i2p` addresses
+    /// at the most, each for so long, for all clones of the bridge and the sessions made from it.
+    /// What was looked up longest ago makes room. Failures are not remembered. Default: nothing is
+    /// remembered (0 entries), since a name may move to another destination, and how long the old
+    /// one may still be used is for the program to say.
+    ///
+    /// Dialling does not need it: the router resolves what is dialled.
+    pub fn lookup_cache(mut self, entries: usize, ttl: Duration) -> Self {
+        self.lookup_cache = (entries, ttl);
+        self
+    }
+
+    /// Another bridge, for when those before it do not answer: see
+    /// [several bridges](SamBridge#several-bridges). It may have its own UDP address, credentials,
+    /// versions and deadlines. Its [`Cancel`] handle and what it remembers of lookups are not those
+    /// of the whole. Default: none.
+    ///
+    /// ```
+    /// use i2p_sam::SamBridge;
+    ///
+    /// let spare = SamBridge::builder().address("router.lan:7656").credentials("joe", "correct horse");
+    /// let bridge = SamBridge::builder().address("127.0.0.1:7656").fallback(&spare.build()?).build()?;
+    /// assert_eq!(bridge.bridges().len(), 2);
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn fallback(mut self, bridge: &SamBridge) -> Self {
+        self.fallbacks.push(bridge.clone());
+        self
+    }
+
+    /// How long a bridge that failed stands behind the others. Default: 60 s. Of no use to a single
+    /// bridge.
+    pub fn retry_after(mut self, time: Duration) -> Self {
+        self.retry_after = time;
+        self
+    }
+
+    /// The bridge. Nothing is connected yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] when an address is no `host:port`, when the versions are no range, or when
+    /// there is a UDP address but `I2P_SAM_ADDRESS` names several bridges; [`Error::Command`] when
+    /// the credentials cannot be sent.
+    pub fn build(self) -> Result<SamBridge, Error> {
+        let mut bridges = match &self.address {
+            Some(address) => vec![self.config(address)?],
+            None => self.configs(&default_addresses())?,
+        };
+        for fallback in &self.fallbacks {
+            bridges.extend(fallback.bridges().into_iter().map(|one| one.config));
+        }
+        let (entries, ttl) = self.lookup_cache;
+        let first = bridges.first().map(Arc::clone);
+        Ok(SamBridge {
+            config: first.ok_or(Error::Setting("there is no bridge"))?,
+            failover: (bridges.len() > 1)
+                .then(|| Arc::new(Failover::new(bridges, self.retry_after))),
+            lookups: Arc::new(LookupCache::new(entries, ttl)),
+            cancel: Cancel::new(),
+        })
+    }
+
+    fn configs(&self, addresses: &str) -> Result<Vec<Arc<Config>>, Error> {
+        if self.udp_address.is_some() && addresses.contains(',') {
+            return Err(Error::Setting(
+                "a UDP address belongs to one bridge, and I2P_SAM_ADDRESS names several",
+            ));
+        }
+        let addresses = addresses.split(',');
+        addresses.map(|text| self.config(text.trim())).collect()
+    }
+
+    fn config(&self, address: &str) -> Result<Arc<Config>, Error> {
+        let address: BridgeAddr = address.parse()?;
+        let udp_address = match &self.udp_address {
+            Some(text) => text.parse()?,
+            None => address.with_port(DEFAULT_UDP_PORT),
+        };
+        if self.versions.0 > self.versions.1 {
+            return Err(Error::Setting("the smallest version is above the largest"));
+        }
+        let config = Config {
+            address,
+            udp_address,
+            credentials: self.credentials.clone(),
+            versions: self.versions,
+            strict_versions: self.strict_versions,
+            timeouts: self.timeouts,
+        };
+        config.hello()?;
+        Ok(Arc::new(config))
+    }
+}
+
+/// Shows the addresses; never the credentials.
+impl fmt::Debug for SamBridgeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SamBridgeBuilder")
+            .field("address", &self.address.as_deref().map(redact))
+            .field("udp_address", &self.udp_address.as_deref().map(redact))
+            .field("versions", &self.versions)
+            .field("strict_versions", &self.strict_versions)
+            .field("timeouts", &self.timeouts)
+            .field("lookup_cache", &self.lookup_cache)
+            .field("fallbacks", &self.fallbacks)
+            .field("retry_after", &self.retry_after)
+            .finish_non_exhaustive()
+    }
+}
+
+fn default_addresses() -> String {
+    std::env::var(ADDRESS_VARIABLE)
+        .ok()
+        .filter(|address| !address.is_empty())
+        .unwrap_or_else(|| DEFAULT_ADDRESS.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_udp_address_is_on_the_host_of_the_tcp_address() {
+        let bridge = SamBridge::new("[::1]:17656").unwrap();
+        assert_eq!(bridge.udp_address(), "[::1]:7655");
+    }
+
+    #[test]
+    fn the_environment_may_name_several_bridges() {
+        let configs = SamBridge::builder()
+            .configs("127.0.0.1:1, router.lan:2")
+            .unwrap();
+        let addresses: Vec<_> = configs
+            .iter()
+            .map(|one| one.udp_address.to_string())
+            .collect();
+        assert_eq!(addresses, ["127.0.0.1:7655", "router.lan:7655"]);
+    }
+
+    #[test]
+    fn what_is_no_list_of_bridges_is_refused() {
+        for text in ["", ",", "a:1,", ",a:1", "a:1;b:2", "a:1,b"] {
+            let outcome = SamBridge::builder().configs(text);
+            assert!(matches!(outcome, Err(Error::Setting(_))), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn one_udp_address_is_not_that_of_several_bridges() {
+        let builder = SamBridge::builder().udp_address("a:1");
+        assert!(builder.configs("a:1").is_ok());
+        assert!(matches!(builder.configs("a:1,b:2"), Err(Error::Setting(_))));
+    }
+
+    #[test]
+    fn an_address_is_one_address() {
+        let outcome = SamBridge::new("127.0.0.1:1,127.0.0.1:2");
+        assert!(matches!(outcome, Err(Error::Setting(_))));
+    }
+
+    #[test]
+    fn credentials_that_cannot_be_said_are_refused_before_anything_is_sent() {
+        for (user, password) in [("a\nb", "c"), ("a", "b\rc"), ("", "x"), ("a", "\0")] {
+            let outcome = SamBridge::builder().credentials(user, password).build();
+            assert!(matches!(outcome, Err(Error::Command(_))));
+        }
+    }
+
+    #[test]
+    fn versions_in_the_wrong_order_are_refused() {
+        let builder = SamBridge::builder().versions(Version::V3_3, Version::V3_1);
+        assert!(matches!(builder.build(), Err(Error::Setting(_))));
+    }
+
+    #[test]
+    fn debug_shows_no_credentials() {
+        let builder = SamBridge::builder().credentials("joe", "hunter2");
+        let shown = format!("{builder:?} {:?}", builder.clone().build().unwrap());
+        assert!(
+            !shown.contains("joe") && !shown.contains("hunter2"),
+            "{shown}"
+        );
+    }
+}
