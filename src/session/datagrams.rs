@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cancel::Cancel;
-use crate::deadline::Deadline;
-use crate::error::{Error, Phase, SessionLoss};
+use crate::error::{Error, Phase};
 use crate::interrupts::Interrupts;
 use crate::session::buffers::Buffers;
 use crate::session::guard::{Core, SessionGuard};
@@ -26,7 +25,7 @@ pub(crate) trait Reader: Send + 'static {
 /// common. `O` is what is known of where a datagram came from.
 pub(crate) struct Datagrams<O> {
     pub(crate) guard: SessionGuard,
-    cancel: Cancel,
+    pub(crate) cancel: Cancel,
     mailbox: Arc<Mailbox<O>>,
     port: Arc<UdpPort>,
     buffers: Arc<Buffers>,
@@ -73,12 +72,6 @@ impl<O> Datagrams<O> {
 
     pub(crate) fn core(&self) -> &Core {
         self.guard.core()
-    }
-
-    pub(crate) fn wait_closed(&self, timeout: Option<Duration>) -> Result<SessionLoss, Error> {
-        let interrupts = Interrupts::by_cancel(&self.cancel);
-        let control = &self.core().control;
-        control.wait_lost(Deadline::after(timeout), &interrupts)
     }
 
     pub(crate) fn udp_addr(&self) -> io::Result<SocketAddr> {
@@ -146,34 +139,6 @@ impl<O: Clone + Send + 'static> Datagrams<O> {
 macro_rules! datagram_session {
     ($session:ident) => {
         impl $session {
-            /// Our public destination: what others send to.
-            pub fn destination(&self) -> &crate::Destination {
-                self.datagrams.core().key.destination()
-            }
-
-            /// Our private key. Save it to have the same destination again; never show it.
-            pub fn private_key(&self) -> &crate::PrivateKey {
-                &self.datagrams.core().key
-            }
-
-            /// The session's id at the bridge: random, 26 characters.
-            ///
-            /// Whoever on the host knows it can send as us. Do not log it.
-            pub fn id(&self) -> &str {
-                &self.datagrams.core().id
-            }
-
-            /// The version of SAM the bridge speaks.
-            pub fn version(&self) -> crate::Version {
-                self.datagrams.core().version
-            }
-
-            /// The bridge at which the session is: of [several](crate::SamBridge#several-bridges),
-            /// the one that made it.
-            pub fn bridge(&self) -> &crate::SamBridge {
-                &self.datagrams.core().bridge
-            }
-
             /// The UDP address to which the bridge forwards what comes.
             ///
             /// # Errors
@@ -229,29 +194,6 @@ macro_rules! datagram_session {
                 self.datagrams.dropped()
             }
 
-            /// What keeps the session alive, without the rest.
-            pub fn guard(&self) -> crate::SessionGuard {
-                self.datagrams.guard.clone()
-            }
-
-            /// Why the session is gone, if it is. It does not ask the bridge: a heartbeat does.
-            pub fn closed(&self) -> Option<crate::SessionLoss> {
-                self.datagrams.guard.closed()
-            }
-
-            /// Waits until the session is gone, and says why it is.
-            ///
-            /// # Errors
-            ///
-            /// [`Error::Timeout`](crate::Error::Timeout) when it still lives after `timeout` (`None`
-            /// waits for ever), [`Error::Cancelled`](crate::Error::Cancelled).
-            pub fn wait_closed(
-                &self,
-                timeout: Option<std::time::Duration>,
-            ) -> Result<crate::SessionLoss, crate::Error> {
-                self.datagrams.wait_closed(timeout)
-            }
-
             /// Ends the session now, and waits up to 2 s for the bridge to hang up, so that the key
             /// and the UDP port are free. Calling it again does nothing. Without it the session ends
             /// in the background when its last clone is dropped.
@@ -263,16 +205,7 @@ macro_rules! datagram_session {
             }
         }
 
-        /// Shows whose session it is and whether it lives; never its id or its key.
-        impl std::fmt::Debug for $session {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.debug_struct(stringify!($session))
-                    .field("destination", self.destination())
-                    .field("version", &self.version())
-                    .field("closed", &self.closed())
-                    .finish_non_exhaustive()
-            }
-        }
+        $crate::session::handle::session_handle!($session, datagrams.guard, datagrams.cancel);
     };
 }
 pub(crate) use datagram_session;

@@ -10,6 +10,7 @@ mod datagram;
 mod datagrams;
 mod forwarding;
 mod guard;
+mod handle;
 mod id;
 mod intake;
 mod mailbox;

@@ -1,12 +1,10 @@
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::address::{Destination, PrivateKey};
 use crate::cancel::Cancel;
 use crate::deadline::Deadline;
-use crate::error::{Error, Phase, SessionLoss};
+use crate::error::{Error, Phase};
 use crate::interrupts::Interrupts;
 use crate::session::accepting::Accepting;
 use crate::session::backlog::BacklogLimits;
@@ -14,13 +12,13 @@ use crate::session::control::Control;
 use crate::session::datagram::{DatagramSession, DatagramStyle};
 use crate::session::datagrams::{Datagrams, Reader};
 use crate::session::guard::{Core, SessionGuard};
+use crate::session::handle::session_handle;
 use crate::session::id::unguessable;
 use crate::session::intake::Intake;
 use crate::session::raw::{RAW_PROTOCOL, RawOptions, RawSession};
 use crate::session::stream::StreamSession;
 use crate::session::subsession::Claims;
 use crate::session::udp::{Pair, UdpPort, UdpSettings};
-use crate::version::Version;
 use crate::wire::Command;
 
 /// I2CP's protocol of streams.
@@ -191,43 +189,6 @@ impl PrimarySession {
         }
     }
 
-    /// Our public destination: that of every subsession.
-    pub fn destination(&self) -> &Destination {
-        self.core().key.destination()
-    }
-
-    /// Our private key. Save it to have the same destination again; never show it.
-    pub fn private_key(&self) -> &PrivateKey {
-        &self.core().key
-    }
-
-    /// The version of SAM the bridge speaks.
-    pub fn version(&self) -> Version {
-        self.core().version
-    }
-
-    /// What keeps the session alive, without the rest.
-    pub fn guard(&self) -> SessionGuard {
-        self.guard.clone()
-    }
-
-    /// Why the session is gone, if it is. It does not ask the bridge: a heartbeat does.
-    pub fn closed(&self) -> Option<SessionLoss> {
-        self.guard.closed()
-    }
-
-    /// Waits until the session is gone, and says why it is.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Timeout`] when it still lives after `timeout` (`None` waits for ever),
-    /// [`Error::Cancelled`].
-    pub fn wait_closed(&self, timeout: Option<Duration>) -> Result<SessionLoss, Error> {
-        let interrupts = Interrupts::by_cancel(&self.cancel);
-        let deadline = Deadline::after(timeout);
-        self.core().control.wait_lost(deadline, &interrupts)
-    }
-
     /// Ends the session now, and with it all its subsessions and everything made from them: streams
     /// and accepts first, then, half a second later if there ever was a subsession, the session
     /// itself. It waits up to 2 s more for the bridge to hang up, so that the key is free.
@@ -236,10 +197,6 @@ impl PrimarySession {
     /// nothing.
     pub fn close(&self) {
         self.core().close();
-    }
-
-    fn core(&self) -> &Arc<Core> {
-        self.guard.core()
     }
 
     /// A subsession whose datagrams the bridge forwards to a UDP port of its own: Java I2P and
@@ -303,16 +260,7 @@ impl PrimarySession {
     }
 }
 
-/// Shows whose session it is and whether it lives; never its id or its key.
-impl fmt::Debug for PrimarySession {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PrimarySession")
-            .field("destination", self.destination())
-            .field("version", &self.version())
-            .field("closed", &self.closed())
-            .finish_non_exhaustive()
-    }
-}
+session_handle!(PrimarySession, guard, cancel);
 
 /// The ports and protocols of a subsession, where they are not as usual.
 ///

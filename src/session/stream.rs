@@ -1,22 +1,19 @@
-use std::fmt;
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::address::{Destination, I2pAddr, PrivateKey, ToI2pAddr};
-use crate::bridge::SamBridge;
+use crate::address::{Destination, I2pAddr, ToI2pAddr};
 use crate::cancel::Cancel;
 use crate::connection::Connection;
 use crate::deadline::Deadline;
-use crate::error::{Error, Phase, SessionLoss};
+use crate::error::{Error, Phase};
 use crate::forward::{self, ForwardListener};
 use crate::interrupts::Interrupts;
 use crate::listener::SamListener;
 use crate::session::accepting::Accepting;
 use crate::session::forwarding::{ForwardOptions, Forwarding};
-use crate::session::guard::{Core, SessionGuard};
+use crate::session::guard::SessionGuard;
+use crate::session::handle::session_handle;
 use crate::stream::SamStream;
-use crate::version::Version;
 use crate::wire::Command;
 
 /// A destination of our own that streams come to and go from.
@@ -47,34 +44,6 @@ pub struct StreamSession {
 impl StreamSession {
     pub(crate) fn new(guard: SessionGuard, cancel: Cancel) -> Self {
         Self { guard, cancel }
-    }
-
-    /// Our public destination: what others dial.
-    pub fn destination(&self) -> &Destination {
-        self.core().key.destination()
-    }
-
-    /// Our private key. Save it to have the same destination again; never show it.
-    pub fn private_key(&self) -> &PrivateKey {
-        &self.core().key
-    }
-
-    /// The session's id at the bridge: random, 26 characters.
-    ///
-    /// Whoever on the host knows it can dial and accept as us. Do not log it.
-    pub fn id(&self) -> &str {
-        &self.core().id
-    }
-
-    /// The version of SAM the bridge speaks.
-    pub fn version(&self) -> Version {
-        self.core().version
-    }
-
-    /// The bridge at which the session is: of [several](crate::SamBridge#several-bridges), the one
-    /// that made it.
-    pub fn bridge(&self) -> &SamBridge {
-        &self.core().bridge
     }
 
     /// Dials a peer: a [`Destination`], a `.b32.i2p` address, a host name, or any of them with a
@@ -285,29 +254,6 @@ impl StreamSession {
         Self::new(self.guard.clone(), cancel.clone())
     }
 
-    /// What keeps the session alive, without the rest.
-    pub fn guard(&self) -> SessionGuard {
-        self.guard.clone()
-    }
-
-    /// Why the session is gone, if it is. It does not ask the bridge: a heartbeat does.
-    pub fn closed(&self) -> Option<SessionLoss> {
-        self.guard.closed()
-    }
-
-    /// Waits until the session is gone, and says why it is.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Timeout`] when it still lives after `timeout` (`None` waits for ever),
-    /// [`Error::Cancelled`].
-    pub fn wait_closed(&self, timeout: Option<Duration>) -> Result<SessionLoss, Error> {
-        let interrupts = Interrupts::by_cancel(&self.cancel);
-        self.core()
-            .control
-            .wait_lost(Deadline::after(timeout), &interrupts)
-    }
-
     /// Ends the session now, and everything made from it: its streams first, then the session
     /// itself, half a second later if there were any. It waits up to 2 s more for the bridge to hang
     /// up, so that the key is free.
@@ -320,10 +266,6 @@ impl StreamSession {
     /// dropped, after [`linger`](crate::SessionBuilder::linger).
     pub fn close(&self) {
         self.core().close();
-    }
-
-    fn core(&self) -> &Arc<Core> {
-        self.guard.core()
     }
 
     fn interrupts(&self) -> Interrupts {
@@ -339,16 +281,7 @@ impl StreamSession {
     }
 }
 
-/// Shows whose session it is and whether it lives; never its id or its key.
-impl fmt::Debug for StreamSession {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StreamSession")
-            .field("destination", self.destination())
-            .field("version", &self.version())
-            .field("closed", &self.closed())
-            .finish_non_exhaustive()
-    }
-}
+session_handle!(StreamSession, guard, cancel);
 
 /// How to dial, where it is not as usual.
 ///

@@ -1,0 +1,77 @@
+/// What every kind of session says of itself, and how it is waited for: the fields that hold its
+/// [`SessionGuard`](crate::SessionGuard) and its [`Cancel`](crate::Cancel) handle are named.
+macro_rules! session_handle {
+    ($session:ident, $($guard:ident).+, $($cancel:ident).+) => {
+        impl $session {
+            /// Our public destination: what others dial, and send to.
+            pub fn destination(&self) -> &$crate::Destination {
+                self.core().key.destination()
+            }
+
+            /// Our private key. Save it to have the same destination again; never show it.
+            pub fn private_key(&self) -> &$crate::PrivateKey {
+                &self.core().key
+            }
+
+            /// The session's id at the bridge: random, 26 characters.
+            ///
+            /// Whoever on the host knows it can dial, accept and send as us. Do not log it.
+            pub fn id(&self) -> &str {
+                &self.core().id
+            }
+
+            /// The version of SAM the bridge speaks.
+            pub fn version(&self) -> $crate::Version {
+                self.core().version
+            }
+
+            /// The bridge at which the session is: of [several](crate::SamBridge#several-bridges),
+            /// the one that made it.
+            pub fn bridge(&self) -> &$crate::SamBridge {
+                &self.core().bridge
+            }
+
+            /// What keeps the session alive, without the rest.
+            pub fn guard(&self) -> $crate::SessionGuard {
+                self.$($guard).+.clone()
+            }
+
+            /// Why the session is gone, if it is. It does not ask the bridge: a
+            /// [heartbeat](crate::SessionBuilder::heartbeat) does.
+            pub fn closed(&self) -> Option<$crate::SessionLoss> {
+                self.$($guard).+.closed()
+            }
+
+            /// Waits until the session is gone, and says why it is.
+            ///
+            /// # Errors
+            ///
+            /// [`Error::Timeout`](crate::Error::Timeout) when it still lives after `timeout` (`None`
+            /// waits for ever), [`Error::Cancelled`](crate::Error::Cancelled).
+            pub fn wait_closed(
+                &self,
+                timeout: Option<std::time::Duration>,
+            ) -> Result<$crate::SessionLoss, $crate::Error> {
+                let interrupts = $crate::interrupts::Interrupts::by_cancel(&self.$($cancel).+);
+                let deadline = $crate::deadline::Deadline::after(timeout);
+                self.core().control.wait_lost(deadline, &interrupts)
+            }
+
+            fn core(&self) -> &std::sync::Arc<$crate::session::guard::Core> {
+                self.$($guard).+.core()
+            }
+        }
+
+        /// Shows whose session it is and whether it lives; never its id or its key.
+        impl std::fmt::Debug for $session {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($session))
+                    .field("destination", self.destination())
+                    .field("version", &self.version())
+                    .field("closed", &self.closed())
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+pub(crate) use session_handle;
