@@ -119,7 +119,7 @@ pub use listener::SamListener;
 pub use lookup::Lookup;
 pub use service::{ServiceRecord, ServiceRecordError};
 pub use session::{
-    ConnectOptions, DatagramOptions, DatagramSession, DatagramSource, DatagramStyle,
+    ConnectOptions, DatagramOptions, DatagramPath, DatagramSession, DatagramSource, DatagramStyle,
     DroppedDatagrams, EncryptionType, ForwardOptions, Forwarding, InactivityAction, LeaseSetAuth,
     LeaseSetType, LimitAction, MessageReliability, PrimarySession, RawOptions, RawSession, Sender,
     SessionBuilder, SessionGuard, SessionOptions, StreamSession, StreamingProfile,

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -16,8 +17,11 @@ use crate::session::datagram::{DatagramSession, DatagramStyle};
 use crate::session::datagrams::{Datagrams, Reader};
 use crate::session::guard::{Core, SessionGuard};
 use crate::session::id::unguessable;
+use crate::session::inbox::Inbox;
 use crate::session::intake::Intake;
+use crate::session::mailbox::Mailbox;
 use crate::session::options::SessionOptions;
+use crate::session::path::DatagramPath;
 use crate::session::primary::{PrimarySession, SubsessionSettings};
 use crate::session::raw::{RawOptions, RawSession};
 use crate::session::stream::StreamSession;
@@ -68,6 +72,7 @@ pub struct SessionBuilder {
     backlog: BacklogLimits,
     linger: Duration,
     udp: UdpSettings,
+    path: DatagramPath,
 }
 
 #[derive(Clone)]
@@ -91,6 +96,7 @@ impl SessionBuilder {
             },
             linger: LINGER,
             udp: UdpSettings::default(),
+            path: DatagramPath::default(),
         }
     }
 
@@ -194,6 +200,21 @@ impl SessionBuilder {
         self
     }
 
+    /// How datagrams come and go between the bridge and us. Default: [`DatagramPath::Udp`]. Of no use
+    /// to streams.
+    ///
+    /// ```no_run
+    /// use i2p_sam::{DatagramPath, DatagramStyle, SamBridge};
+    ///
+    /// let builder = SamBridge::from_env()?.session().datagram_path(DatagramPath::ControlSocket);
+    /// let session = builder.datagram(DatagramStyle::Datagram)?;
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn datagram_path(mut self, path: DatagramPath) -> Self {
+        self.path = path;
+        self
+    }
+
     /// Makes a session for streams.
     ///
     /// The router builds tunnels first: seconds in a router that has been running, minutes in one
@@ -209,7 +230,7 @@ impl SessionBuilder {
     /// [`Error::Unreachable`] as for any call.
     pub fn stream(self) -> Result<StreamSession, Error> {
         self.first_to_answer(|at| {
-            let guard = at.create("STREAM", &[])?;
+            let guard = at.create("STREAM", &[], None)?;
             Ok(StreamSession::new(guard, at.bridge.cancel().clone()))
         })
     }
@@ -218,8 +239,9 @@ impl SessionBuilder {
     ///
     /// # Errors
     ///
-    /// Those of [`stream`](SessionBuilder::stream); [`Error::Io`] when the UDP port cannot be bound.
-    /// Java I2P up to 2.8.0 refuses [`DatagramStyle::Datagram2`] and
+    /// Those of [`stream`](SessionBuilder::stream); [`Error::Io`] when the UDP port cannot be bound;
+    /// [`Error::Setting`] for another style than `DATAGRAM` on
+    /// [`DatagramPath::ControlSocket`]. Java I2P up to 2.8.0 refuses [`DatagramStyle::Datagram2`] and
     /// [`DatagramStyle::Datagram3`], emissary hangs up on the latter, i2pd 2.45 on both.
     ///
     /// ```no_run
@@ -278,7 +300,8 @@ impl SessionBuilder {
     ///
     /// # Errors
     ///
-    /// Those of [`stream`](SessionBuilder::stream).
+    /// Those of [`stream`](SessionBuilder::stream); [`Error::Setting`] for
+    /// [`DatagramPath::ControlSocket`], which no router has for subsessions.
     ///
     /// ```no_run
     /// let primary = i2p_sam::SamBridge::from_env()?.session().primary()?;
@@ -286,6 +309,11 @@ impl SessionBuilder {
     /// # Ok::<(), i2p_sam::Error>(())
     /// ```
     pub fn primary(self) -> Result<PrimarySession, Error> {
+        if self.path != DatagramPath::Udp {
+            return Err(Error::Setting(
+                "the datagrams of subsessions come and go by UDP",
+            ));
+        }
         self.first_to_answer(Self::primary_here)
     }
 
@@ -296,11 +324,11 @@ impl SessionBuilder {
             ..self.clone()
         };
         let mut only_streams = false;
-        let guard = match alone.create("PRIMARY", &[]) {
+        let guard = match alone.create("PRIMARY", &[], None) {
             // i2pd closes the socket with its refusal.
             Err(Error::Refused(refusal)) if refusal.means_unknown_style() => {
                 only_streams = refusal.is_of_i2pd();
-                alone.create("MASTER", &[])?
+                alone.create("MASTER", &[], None)?
             }
             outcome => outcome?,
         };
@@ -315,19 +343,36 @@ impl SessionBuilder {
         Ok(PrimarySession::new(guard, cancel, settings))
     }
 
-    /// A session whose datagrams the bridge forwards to a UDP port of ours.
+    /// A session whose datagrams come and go by the path that was chosen.
     fn datagrams<R: Reader>(
         &self,
         style: &'static str,
         pairs: &[Pair],
         reader: R,
     ) -> Result<Datagrams<R::Origin>, Error> {
-        let port = UdpPort::open(&self.bridge, &self.udp)?;
-        let guard = self.create(style, &[&port.pairs(), pairs].concat())?;
-        Datagrams::start(guard, self.bridge.cancel().clone(), port, reader)
+        let cancel = self.bridge.cancel().clone();
+        if self.path == DatagramPath::Udp {
+            let port = UdpPort::open(&self.bridge, &self.udp)?;
+            let guard = self.create(style, &[&port.pairs(), pairs].concat(), None)?;
+            return Datagrams::start(guard, cancel, port, reader);
+        }
+        if !matches!(style, "DATAGRAM" | "RAW") {
+            return Err(Error::Setting(
+                "only DATAGRAM and RAW can be sent on the control socket",
+            ));
+        }
+        let mailbox = Arc::new(Mailbox::new());
+        let inbox = Inbox::new(reader, &mailbox);
+        let guard = self.create(style, pairs, Some(inbox))?;
+        Ok(Datagrams::on_control_socket(guard, cancel, mailbox, style))
     }
 
-    fn create(&self, style: &'static str, pairs: &[Pair]) -> Result<SessionGuard, Error> {
+    fn create(
+        &self,
+        style: &'static str,
+        pairs: &[Pair],
+        inbox: Option<Inbox>,
+    ) -> Result<SessionGuard, Error> {
         let phase = Phase::SessionCreate;
         if !(1..=MOST_ARMED_ACCEPTS).contains(&self.armed_accepts) {
             return Err(Error::Setting("1 to 64 accepts can be armed"));
@@ -346,8 +391,8 @@ impl SessionBuilder {
         let reply = connection.request(&command, phase, deadline)?;
         let key = self.made_key(&value(&reply, "DESTINATION", phase)?)?;
         let (socket, _) = connection.hand_over(phase)?;
-        let control =
-            Control::start(socket, self.heartbeat).map_err(|source| Error::Io { phase, source })?;
+        let control = Control::start(socket, self.heartbeat, inbox)
+            .map_err(|source| Error::Io { phase, source })?;
         let armed = self.armed_on(version);
         Ok(SessionGuard::new(Core {
             bridge: self.bridge.clone(),

@@ -9,6 +9,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Refusal, ResultCode, SessionLoss};
 use crate::interrupts::{Interrupts, lock, wait};
 use crate::session::guard::SessionGuard;
+use crate::session::inbox::{Inbox, Taken};
 use crate::session::replies::Replies;
 use crate::session::subsession::{Beneath, Claim};
 use crate::session::voice::Voice;
@@ -52,10 +53,11 @@ impl Control {
     pub(crate) fn start(
         socket: Arc<TcpStream>,
         heartbeat: Option<Duration>,
+        inbox: Option<Inbox>,
     ) -> io::Result<Arc<Self>> {
         let control = Arc::new(Self::new(socket, heartbeat, None));
         let keeper = Arc::clone(&control);
-        spawn("i2p-sam-keeper", move || keeper.keep())?;
+        spawn("i2p-sam-keeper", move || keeper.keep(inbox))?;
         if heartbeat.is_some() {
             control.voice.wake_up(&control)?;
         }
@@ -156,7 +158,7 @@ impl Control {
         }
         self.changed.notify_all();
         self.dependents.fire();
-        self.voice.hush();
+        self.voice.hush(by_us && first);
         if !(by_us && first) {
             self.hang_up();
         }
@@ -213,15 +215,15 @@ impl Control {
         let _ = self.socket.shutdown(Shutdown::Both);
     }
 
-    fn keep(self: &Arc<Self>) {
-        let loss = self.listen();
+    fn keep(self: &Arc<Self>, inbox: Option<Inbox>) {
+        let loss = self.listen(inbox);
         self.lose(loss);
         lock(&self.state).keeper_gone = true;
         self.changed.notify_all();
     }
 
     /// Reads until the session ends, and says why it did.
-    fn listen(self: &Arc<Self>) -> SessionLoss {
+    fn listen(self: &Arc<Self>, mut inbox: Option<Inbox>) -> SessionLoss {
         let mut line = Vec::new();
         loop {
             let end = match read_line(&mut &*self.socket, &mut line) {
@@ -236,6 +238,14 @@ impl Control {
                 Err(error) => return SessionLoss::Io(error.kind()),
             };
             self.voice.heard_something();
+            match inbox
+                .as_mut()
+                .map(|inbox| inbox.take(&line, end, &self.socket))
+            {
+                Some(Taken::Datagram) => continue,
+                Some(Taken::Lost(loss)) => return loss,
+                Some(Taken::Other) | None => {}
+            }
             if let Some(loss) = self.heed(&line, end) {
                 return loss;
             }
@@ -276,8 +286,11 @@ impl Control {
 
 impl Wake for Control {
     fn wake(&self) {
-        let _state = lock(&self.state);
-        self.changed.notify_all();
+        {
+            let _state = lock(&self.state);
+            self.changed.notify_all();
+        }
+        self.voice.wake();
     }
 }
 

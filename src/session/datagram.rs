@@ -5,9 +5,10 @@ use crate::address::{B32, Destination, ToI2pAddr};
 use crate::cancel::Cancel;
 use crate::error::Error;
 use crate::session::datagrams::{Datagrams, Reader, datagram_session};
+use crate::session::inbox;
 use crate::session::outgoing::{Outgoing, push};
 use crate::session::sender::Sender;
-use crate::wire::DatagramHeader;
+use crate::wire::{DatagramHeader, Message};
 
 /// Most bytes in a datagram that says who sent it.
 const MAX_PAYLOAD: usize = 31_744;
@@ -92,6 +93,13 @@ impl Reader for DatagramReader {
         let (header, payload) = DatagramHeader::split(packet).ok()?;
         let sender = self.sender(header.sender, header.from_port, header.to_port)?;
         Some((sender, payload))
+    }
+
+    fn received(&mut self, message: &Message<'_>) -> Option<Sender> {
+        let name = message.value("DESTINATION")?;
+        let from_port = inbox::port(message, "FROM_PORT").ok()?;
+        let to_port = inbox::port(message, "TO_PORT").ok()?;
+        self.sender(name.raw(), from_port, to_port)
     }
 }
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 use crate::cancel::Cancel;
 use crate::error::{Error, Phase};
 use crate::interrupts::Interrupts;
-use crate::session::buffers::Buffers;
 use crate::session::guard::{Core, SessionGuard};
 use crate::session::mailbox::{DroppedDatagrams, Mailbox};
 use crate::session::outgoing::Outgoing;
+use crate::session::path::Path;
 use crate::session::udp::UdpPort;
+use crate::wire::Message;
 
 /// How a style says where a datagram came from.
 pub(crate) trait Reader: Send + 'static {
@@ -19,6 +20,10 @@ pub(crate) trait Reader: Send + 'static {
 
     /// Origin and payload of a packet that the bridge forwarded, if it can be one of this style.
     fn forwarded<'a>(&mut self, packet: &'a [u8]) -> Option<(Self::Origin, &'a [u8])>;
+
+    /// Origin of a datagram that was announced so on the control socket, if it can be one of this
+    /// style.
+    fn received(&mut self, message: &Message<'_>) -> Option<Self::Origin>;
 }
 
 /// What [`DatagramSession`](crate::DatagramSession) and [`RawSession`](crate::RawSession) have in
@@ -27,8 +32,7 @@ pub(crate) struct Datagrams<O> {
     pub(crate) guard: SessionGuard,
     pub(crate) cancel: Cancel,
     mailbox: Arc<Mailbox<O>>,
-    port: Arc<UdpPort>,
-    buffers: Arc<Buffers>,
+    path: Path,
 }
 
 impl<O> Clone for Datagrams<O> {
@@ -55,9 +59,23 @@ impl<O> Datagrams<O> {
             guard,
             cancel,
             mailbox,
-            port,
-            buffers: Arc::default(),
+            path: Path::udp(&port),
         })
+    }
+
+    /// Those of a session whose keeper puts into the mailbox what comes.
+    pub(crate) fn on_control_socket(
+        guard: SessionGuard,
+        cancel: Cancel,
+        mailbox: Arc<Mailbox<O>>,
+        topic: &'static str,
+    ) -> Self {
+        Self {
+            guard,
+            cancel,
+            mailbox,
+            path: Path::ControlSocket(topic),
+        }
     }
 
     pub(crate) fn with_cancel(&self, cancel: &Cancel) -> Self {
@@ -65,8 +83,7 @@ impl<O> Datagrams<O> {
             guard: self.guard.clone(),
             cancel: cancel.clone(),
             mailbox: Arc::clone(&self.mailbox),
-            port: Arc::clone(&self.port),
-            buffers: Arc::clone(&self.buffers),
+            path: self.path.clone(),
         }
     }
 
@@ -75,7 +92,7 @@ impl<O> Datagrams<O> {
     }
 
     pub(crate) fn udp_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.port.local())
+        self.path.udp_addr()
     }
 
     pub(crate) fn dropped(&self) -> DroppedDatagrams {
@@ -97,7 +114,7 @@ impl<O> Datagrams<O> {
     /// Ends the session, and waits until bridge and system have let go of key and port.
     pub(crate) fn close(&self) {
         self.core().close();
-        self.port.await_release();
+        self.path.await_release();
     }
 
     pub(crate) fn send(&self, datagram: &Outgoing<'_>, max: usize) -> Result<usize, Error> {
@@ -108,12 +125,9 @@ impl<O> Datagrams<O> {
         }
         let interrupts = self.interrupts();
         interrupts.check(phase)?;
-        let mut packet = self.buffers.take();
-        let sent = datagram
-            .write_packet(self.core(), &mut packet)
-            .and_then(|()| self.port.send(&packet));
-        self.buffers.give_back(packet);
-        sent.map_err(|error| interrupts.explain(phase, error))?;
+        let nonblocking = self.mailbox.is_nonblocking();
+        self.path
+            .send(self.core(), datagram, nonblocking, &interrupts)?;
         Ok(size)
     }
 
@@ -143,7 +157,8 @@ macro_rules! datagram_session {
             ///
             /// # Errors
             ///
-            /// What the system says.
+            /// `Unsupported` where it comes [over the control
+            /// socket](crate::DatagramPath::ControlSocket).
             pub fn udp_addr(&self) -> std::io::Result<std::net::SocketAddr> {
                 self.datagrams.udp_addr()
             }

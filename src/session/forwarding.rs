@@ -122,7 +122,8 @@ fn ask(
         .request(command, phase, deadline)
         .map_err(|error| core.explain(error))?;
     let (socket, registration) = connection.hand_over(phase)?;
-    let control = Control::start(socket, None).map_err(|source| Error::Io { phase, source })?;
+    let control =
+        Control::start(socket, None, None).map_err(|source| Error::Io { phase, source })?;
     Ok((control, registration))
 }
 

@@ -97,6 +97,10 @@ impl<O> Mailbox<O> {
         lock(&self.state).read_timeout
     }
 
+    pub(crate) fn is_nonblocking(&self) -> bool {
+        lock(&self.state).nonblocking
+    }
+
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
         lock(&self.state).nonblocking = nonblocking;
     }

@@ -23,6 +23,24 @@ impl Outgoing<'_> {
         self.finish(version, packet)
     }
 
+    /// Writes it as a command for the control socket.
+    pub(crate) fn write_command(
+        &self,
+        topic: &str,
+        core: &Core,
+        said: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let peer = self.peer.destination().ok_or(Error::Setting(
+            "on the control socket a datagram goes to a full destination: look the address up",
+        ))?;
+        let size = self.payload.len();
+        push(
+            said,
+            format_args!("{topic} SEND DESTINATION={peer} SIZE={size}"),
+        );
+        self.finish(core.version, said)
+    }
+
     /// Writes what stands behind the destination, and the payload.
     fn finish(&self, version: Version, line: &mut Vec<u8>) -> Result<(), Error> {
         let without_options = line.len();

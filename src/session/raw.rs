@@ -3,9 +3,10 @@ use crate::cancel::Cancel;
 use crate::error::Error;
 use crate::session::datagram::{DatagramOptions, PROTOCOL_TAKEN, is_free};
 use crate::session::datagrams::{Datagrams, Reader, datagram_session};
+use crate::session::inbox;
 use crate::session::outgoing::Outgoing;
 use crate::session::udp::Pair;
-use crate::wire::RawHeader;
+use crate::wire::{Message, RawHeader};
 
 /// I2CP's protocol of raw datagrams that say no other.
 pub(crate) const RAW_PROTOCOL: u8 = 18;
@@ -177,5 +178,21 @@ impl Reader for RawReader {
         }
         let (header, payload) = RawHeader::split(packet).ok()?;
         Some((Some(header), payload))
+    }
+
+    fn received(&mut self, message: &Message<'_>) -> Option<Option<RawHeader>> {
+        let protocol = message.value("PROTOCOL").map(|value| value.raw().parse());
+        let from_port = inbox::port(message, "FROM_PORT").ok()?;
+        let to_port = inbox::port(message, "TO_PORT").ok()?;
+        let (Some(protocol), Some(from_port), Some(to_port)) = (protocol, from_port, to_port)
+        else {
+            return Some(None);
+        };
+        let protocol = protocol.ok()?;
+        Some(Some(RawHeader {
+            protocol,
+            from_port,
+            to_port,
+        }))
     }
 }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use crate::connection::write_all;
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, SessionLoss};
-use crate::interrupts::lock;
+use crate::interrupts::{Interrupts, lock, wait};
+use crate::session::buffers::Buffers;
 use crate::session::control::{Control, spawn};
 use crate::wire::Command;
 
@@ -22,6 +23,13 @@ const WRITE_TIME: Duration = Duration::from_secs(30);
 /// that comes in one segment with another.
 pub(crate) const BREATH: Duration = Duration::from_millis(100);
 
+/// Time between two datagrams: i2pd reads one out of a segment, and leaves what else is in it until
+/// it hears more.
+const DATAGRAM_BREATH: Duration = Duration::from_millis(5);
+
+/// Most datagrams that wait to be said.
+const MOST_DATAGRAMS: usize = 12;
+
 /// How long the thread that speaks stays when there is nothing to say.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -33,11 +41,15 @@ pub(crate) struct Voice {
     state: Mutex<State>,
     changed: Condvar,
     heartbeat: Option<Duration>,
+    /// For datagrams that wait to be said.
+    buffers: Buffers,
 }
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Command>,
+    queue: VecDeque<Said>,
+    /// How many of those that wait are datagrams.
+    datagrams: usize,
     speaking: bool,
     /// Nothing is said any more, but for a last word.
     hushed: bool,
@@ -51,9 +63,16 @@ struct State {
     close_at: Option<Instant>,
 }
 
+/// What waits to be said.
+enum Said {
+    Command(Command),
+    Datagram(Vec<u8>),
+}
+
 /// What the thread does next.
 enum Next {
     Say(Command),
+    Datagram(Vec<u8>),
     Beat,
     /// The last heartbeat was not answered until the next was due.
     Dead(Duration),
@@ -68,7 +87,18 @@ impl Voice {
             state: Mutex::default(),
             changed: Condvar::new(),
             heartbeat,
+            buffers: Buffers::default(),
         }
+    }
+
+    pub(crate) fn buffers(&self) -> &Buffers {
+        &self.buffers
+    }
+
+    /// Has those look again who wait for room.
+    pub(crate) fn wake(&self) {
+        let _state = lock(&self.state);
+        self.changed.notify_all();
     }
 
     /// Says a command after those that wait. It is not waited for.
@@ -77,10 +107,10 @@ impl Voice {
         if state.hushed {
             return Ok(());
         }
-        if state.queue.len() >= MOST_QUEUED {
+        if state.queue.len() - state.datagrams >= MOST_QUEUED {
             return Err(SessionLoss::Garbled);
         }
-        state.queue.push_back(command.clone());
+        state.queue.push_back(Said::Command(command.clone()));
         self.ensure_speaking(state, control)
             .map_err(|error| SessionLoss::Io(error.kind()))
     }
@@ -105,10 +135,13 @@ impl Voice {
         self.ensure_speaking(state, control)
     }
 
-    /// Says nothing more.
-    pub(crate) fn hush(&self) {
+    /// Says nothing more, or nothing but the datagrams that were sent before.
+    pub(crate) fn hush(&self, finish: bool) {
         let mut state = lock(&self.state);
-        state.queue.clear();
+        state
+            .queue
+            .retain(|said| finish && matches!(said, Said::Datagram(_)));
+        state.datagrams = state.queue.len();
         state.hushed = true;
         drop(state);
         self.changed.notify_all();
@@ -147,8 +180,16 @@ impl Voice {
         let mut state = lock(&self.state);
         let idle_since = Instant::now();
         loop {
-            if let Some(command) = state.queue.pop_front() {
-                return Next::Say(command);
+            match state.queue.pop_front() {
+                Some(Said::Command(command)) => return Next::Say(command),
+                Some(Said::Datagram(said)) => {
+                    state.datagrams -= 1;
+                    drop(state);
+                    // There is room for another.
+                    self.changed.notify_all();
+                    return Next::Datagram(said);
+                }
+                None => {}
             }
             if state.parting {
                 return Next::Farewell;
@@ -218,6 +259,7 @@ impl Control {
         loop {
             let outcome = match self.voice().next() {
                 Next::Say(command) => self.write(&command),
+                Next::Datagram(said) => self.write_datagram(said),
                 Next::Beat => self.beat(),
                 Next::Dead(interval) => {
                     self.lose(SessionLoss::Unanswered(interval));
@@ -259,7 +301,48 @@ impl Control {
     }
 
     fn write(&self, command: &Command) -> Result<(), Error> {
+        self.write_bytes(command.as_bytes())
+    }
+
+    fn write_datagram(&self, said: Vec<u8>) -> Result<(), Error> {
+        let outcome = self.write_bytes(&said);
+        self.voice().buffers().give_back(said);
+        thread::sleep(DATAGRAM_BREATH);
+        outcome
+    }
+
+    fn write_bytes(&self, bytes: &[u8]) -> Result<(), Error> {
         let deadline = Deadline::after(Some(WRITE_TIME));
-        write_all(self.socket(), command.as_bytes(), Phase::Command, deadline)
+        write_all(self.socket(), bytes, Phase::Command, deadline)
+    }
+
+    /// Says a datagram after what waits to be said, when there is room for it.
+    pub(crate) fn say_datagram(
+        self: &Arc<Self>,
+        said: Vec<u8>,
+        nonblocking: bool,
+        interrupts: &Interrupts,
+    ) -> Result<(), Error> {
+        let phase = Phase::Send;
+        let voice = self.voice();
+        let mut state = lock(&voice.state);
+        if state.datagrams >= MOST_DATAGRAMS {
+            if nonblocking {
+                return Err(Error::WouldBlock);
+            }
+            drop(state);
+            let _watch = interrupts.watch_waiter(self, phase)?;
+            state = lock(&voice.state);
+            while state.datagrams >= MOST_DATAGRAMS {
+                interrupts.check(phase)?;
+                state = wait(&voice.changed, state, phase, Deadline::NEVER)?;
+            }
+        }
+        interrupts.check(phase)?;
+        state.queue.push_back(Said::Datagram(said));
+        state.datagrams += 1;
+        voice
+            .ensure_speaking(state, self)
+            .map_err(|source| Error::Io { phase, source })
     }
 }

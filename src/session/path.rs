@@ -1,0 +1,99 @@
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::error::{Error, Phase};
+use crate::interrupts::Interrupts;
+use crate::session::buffers::Buffers;
+use crate::session::guard::Core;
+use crate::session::outgoing::Outgoing;
+use crate::session::udp::UdpPort;
+
+/// How datagrams come and go between the bridge and us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DatagramPath {
+    /// By UDP, to and from the bridge's UDP port. It is fast, and datagrams can be lost even there.
+    #[default]
+    Udp,
+    /// Over the session's control socket, where UDP does not reach: through a tunnel to a bridge on
+    /// another machine, or out of a container.
+    ///
+    /// - A datagram goes to a full [`Destination`](crate::Destination) only (a
+    ///   [`Sender`](crate::Sender) that is proven has one): Java I2P ends the session over any other
+    ///   address, so it is refused here with [`Error::Setting`].
+    /// - Datagrams are said 5 ms apart at the least, some 200 in a second: i2pd reads no more than
+    ///   one out of a segment, and holds what else is in it back until it hears more. Where it is
+    ///   too busy to read for 5 ms, it may hold back the last of a burst still.
+    /// - **i2pd takes up to 8 kB in one**, with the line in front.
+    /// - [`DatagramStyle::Datagram2`](crate::DatagramStyle::Datagram2) and
+    ///   [`Datagram3`](crate::DatagramStyle::Datagram3) cannot be sent so, and are refused, as are
+    ///   subsessions.
+    /// - A bridge that stops reading makes `send_to` wait when 12 datagrams wait before it.
+    ControlSocket,
+}
+
+/// The way itself, of one session.
+#[derive(Clone)]
+pub(crate) enum Path {
+    Udp {
+        port: Arc<UdpPort>,
+        buffers: Arc<Buffers>,
+    },
+    /// Named by the topic under which a datagram is sent: `DATAGRAM` or `RAW`.
+    ControlSocket(&'static str),
+}
+
+impl Path {
+    pub(crate) fn udp(port: &Arc<UdpPort>) -> Self {
+        Self::Udp {
+            port: Arc::clone(port),
+            buffers: Arc::default(),
+        }
+    }
+
+    pub(crate) fn udp_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Udp { port, .. } => Ok(port.local()),
+            Self::ControlSocket(_) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "its datagrams come over the control socket",
+            )),
+        }
+    }
+
+    pub(crate) fn send(
+        &self,
+        core: &Core,
+        datagram: &Outgoing<'_>,
+        nonblocking: bool,
+        interrupts: &Interrupts,
+    ) -> Result<(), Error> {
+        match self {
+            Self::Udp { port, buffers } => {
+                let mut packet = buffers.take();
+                let sent = datagram
+                    .write_packet(core, &mut packet)
+                    .and_then(|()| port.send(&packet));
+                buffers.give_back(packet);
+                sent.map_err(|error| interrupts.explain(Phase::Send, error))
+            }
+            Self::ControlSocket(topic) => {
+                let buffers = core.control.voice().buffers();
+                let mut said = buffers.take();
+                if let Err(error) = datagram.write_command(topic, core, &mut said) {
+                    buffers.give_back(said);
+                    return Err(error);
+                }
+                core.control.say_datagram(said, nonblocking, interrupts)
+            }
+        }
+    }
+
+    /// Waits until what belongs to a session that has ended is free.
+    pub(crate) fn await_release(&self) {
+        if let Self::Udp { port, .. } = self {
+            port.await_release();
+        }
+    }
+}
