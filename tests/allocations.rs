@@ -3,13 +3,14 @@
 mod support;
 
 use std::alloc::System;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io::{Read, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
-use i2p_sam::{B32, DatagramOptions, DatagramStyle, I2pAddr, RawOptions};
+use i2p_sam::{B32, DatagramOptions, DatagramPath, DatagramStyle, I2pAddr, RawOptions};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use support::datagrams::{Router, packet};
-use support::key;
+use support::{LONG, ScriptedBridge, key};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -109,6 +110,40 @@ fn receiving_from_one_who_has_sent_before_allocates_nothing() {
         let to = raw.udp_addr().unwrap();
         router.udp.send_to(&packet, to).unwrap();
         assert_eq!(raw.recv(&mut buf).unwrap(), packet.len());
+    });
+    assert_eq!(cost, 0);
+}
+
+#[test]
+fn a_datagram_over_the_control_socket_allocates_nothing_in_either_direction() {
+    let _alone = alone();
+    let (sender, sockets) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let scripted = ScriptedBridge::router(move |visit, _| {
+        let _ = sender.lock().unwrap().send(visit.socket());
+        let (_end, ended) = mpsc::channel::<()>();
+        let _ = ended.recv_timeout(LONG);
+    });
+    let builder = scripted.bridge().session();
+    let builder = builder.datagram_path(DatagramPath::ControlSocket);
+    let session = builder.datagram(DatagramStyle::Datagram).unwrap();
+    let mut socket = sockets.recv_timeout(LONG).unwrap();
+    let (peer, options) = (key(3), options());
+    let line = format!(
+        "DATAGRAM RECEIVED DESTINATION={} SIZE=5\nhello",
+        peer.destination()
+    );
+    let mut said = vec![0; 2000];
+    let cost = allocations(|| {
+        let sent = session.send_to_with(&[7; 1000], peer.destination(), &options);
+        assert_eq!(sent.unwrap(), 1000);
+        socket.write_all(line.as_bytes()).unwrap();
+        assert_eq!(session.recv_from(&mut said).unwrap().0, 5);
+        let mut left = 1000;
+        while left > 0 {
+            let read = socket.read(&mut said).unwrap();
+            left -= said[..read].iter().filter(|byte| **byte == 7).count();
+        }
     });
     assert_eq!(cost, 0);
 }

@@ -183,6 +183,24 @@ fn a_datagram_is_sent_behind_one_line() {
 }
 
 #[test]
+fn what_i2pd_would_stop_reading_over_is_refused_and_the_largest_is_sent() {
+    let router = Router::start();
+    let (session, socket) = router.session();
+    let peer = key(3);
+    let peer = peer.destination();
+    let bytes = vec![b'x'; 31_745];
+    let error = session.send_to(&bytes[..31_744], peer).unwrap_err();
+    let Error::DatagramSize { size: 31_744, max } = error else {
+        panic!("{error}");
+    };
+    assert!(session.send_to(&[], peer).is_err());
+    // Its size is said with a digit less.
+    assert!(session.send_to(&bytes[..max + 2], peer).is_err());
+    assert_eq!(session.send_to(&bytes[..=max], peer).unwrap(), max + 1);
+    assert!(read(&socket, 8192).ends_with(&"x".repeat(max + 1)));
+}
+
+#[test]
 fn an_answer_goes_to_who_sent() {
     let router = Router::start();
     let (session, socket) = router.session();
@@ -290,7 +308,7 @@ fn what_comes_when_too_many_wait_is_dropped_whole_and_counted() {
 /// Sends to a bridge that does not read, until a datagram finds no room.
 fn fill(session: &DatagramSession) {
     let peer = key(3);
-    let payload = vec![7; 31_744];
+    let payload = vec![7; 7_400];
     session.set_nonblocking(true).unwrap();
     eventually("there is no room", || {
         match session.send_to(&payload, peer.destination()) {
@@ -313,7 +331,7 @@ fn a_bridge_that_does_not_read_makes_senders_wait_until_they_are_cancelled() {
     let sender = session.with_cancel(&cancel);
     let waiting = in_background(move || {
         let peer = key(3);
-        let error = (0..).find_map(|_| sender.send_to(&[7; 31_744], peer.destination()).err());
+        let error = (0..).find_map(|_| sender.send_to(&[7; 7_400], peer.destination()).err());
         error.unwrap()
     });
     assert!(waiting.recv_timeout(Duration::from_millis(200)).is_err());
@@ -322,7 +340,7 @@ fn a_bridge_that_does_not_read_makes_senders_wait_until_they_are_cancelled() {
     let last = session.clone();
     let waiting = in_background(move || {
         let peer = key(3);
-        let error = (0..).find_map(|_| last.send_to(&[7; 31_744], peer.destination()).err());
+        let error = (0..).find_map(|_| last.send_to(&[7; 7_400], peer.destination()).err());
         error.unwrap()
     });
     session.close();

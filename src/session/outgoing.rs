@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::session::datagram::DatagramOptions;
 use crate::session::guard::Core;
 use crate::version::Version;
-use crate::wire::{CommandError, CommandFault, MAX_DATAGRAM_HEADER};
+use crate::wire::{CommandError, CommandFault, MAX_COMMAND, MAX_DATAGRAM_HEADER};
 
 /// A datagram that is to be sent.
 pub(crate) struct Outgoing<'a> {
@@ -30,15 +30,22 @@ impl Outgoing<'_> {
         core: &Core,
         said: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let peer = self.peer.destination().ok_or(Error::Setting(
-            "on the control socket a datagram goes to a full destination: look the address up",
-        ))?;
-        let size = self.payload.len();
+        if self.peer.destination().is_none() {
+            return Err(Error::Setting(
+                "on the control socket a datagram goes to a full destination: look the address up",
+            ));
+        }
+        let (peer, size) = (self.peer.sam(), self.payload.len());
         push(
             said,
             format_args!("{topic} SEND DESTINATION={peer} SIZE={size}"),
         );
-        self.finish(core.version, said)
+        self.finish(core.version, said)?;
+        if said.len() > MAX_COMMAND {
+            let max = MAX_COMMAND.saturating_sub(said.len() - size);
+            return Err(Error::DatagramSize { size, max });
+        }
+        Ok(())
     }
 
     /// Writes what stands behind the destination, and the payload.

@@ -25,7 +25,10 @@ pub enum DatagramPath {
     /// - Datagrams are said 5 ms apart at the least, some 200 in a second: i2pd reads no more than
     ///   one out of a segment, and holds what else is in it back until it hears more. Where it is
     ///   too busy to read for 5 ms, it may hold back the last of a burst still.
-    /// - **i2pd takes up to 8 kB in one**, with the line in front.
+    /// - It holds 8192 bytes at the most with the line in front of it, of which 7400 are always left
+    ///   for the payload; more is refused with [`Error::DatagramSize`]. Java I2P would take it, but
+    ///   **i2pd stops reading the socket** over one that is larger, and tells nobody (2.45 and 2.59).
+    ///   i2pd 2.59 gives what comes up to 11 kB, 2.45 up to 7.4 kB.
     /// - [`DatagramStyle::Datagram2`](crate::DatagramStyle::Datagram2) and
     ///   [`Datagram3`](crate::DatagramStyle::Datagram3) cannot be sent so, and are refused, as are
     ///   subsessions.

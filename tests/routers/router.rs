@@ -97,6 +97,10 @@ const EMBEDDED_CANNOT: &[(Need, &str)] = &[
         "emissary cuts datagrams at some 8 kB without a word",
     ),
     (
+        Need::ControlSocketDatagrams,
+        "emissary 0.4.0 makes no session for datagrams without a UDP port",
+    ),
+    (
         Need::EncryptedLeaseSets,
         "emissary 0.4.0 publishes no encrypted lease sets",
     ),

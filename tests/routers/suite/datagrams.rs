@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use i2p_sam::{DatagramSession, DatagramStyle, RawSession, Sender};
+use i2p_sam::{DatagramPath, DatagramSession, DatagramStyle, RawSession, Sender};
 
 use super::data;
 use crate::router::Router;
@@ -14,6 +14,9 @@ behaviours! {
     a_datagram_without_a_signature_names_its_sender_unproven [NewDatagrams];
     a_datagram_of_eleven_thousand_bytes_arrives_whole [LargeDatagrams];
     raw_datagrams_go_both_ways;
+    datagrams_go_both_ways_over_the_control_socket [ControlSocketDatagrams];
+    raw_datagrams_go_both_ways_over_the_control_socket [ControlSocketDatagrams];
+    a_burst_over_the_control_socket_arrives [ControlSocketDatagrams];
 }
 
 /// How long one datagram is waited for before it is sent again.
@@ -21,10 +24,19 @@ pub(super) const AGAIN: Duration = Duration::from_secs(2);
 const TIMES: usize = 30;
 
 fn pair(router: &Router, style: DatagramStyle) -> (DatagramSession, DatagramSession) {
+    pair_over(router, style, DatagramPath::Udp)
+}
+
+/// Two sessions, the second with its datagrams on this path.
+fn pair_over(
+    router: &Router,
+    style: DatagramStyle,
+    path: DatagramPath,
+) -> (DatagramSession, DatagramSession) {
     std::thread::scope(|scope| {
         let server = scope.spawn(|| router.builder().datagram(style).unwrap());
-        let client = router.builder().datagram(style).unwrap();
-        let server = server.join().unwrap();
+        let client = router.builder().datagram_path(path).datagram(style);
+        let (server, client) = (server.join().unwrap(), client.unwrap());
         for session in [&server, &client] {
             session.set_read_timeout(Some(AGAIN)).unwrap();
         }
@@ -101,4 +113,48 @@ fn raw_datagrams_go_both_ways(router: &Router) {
     }
     deliver_raw(&near, &far, b"PROTOCOL=18 FROM_PORT=0 TO_PORT=0\nhello");
     deliver_raw(&far, &near, &data::bytes(5000, 5));
+}
+
+fn datagrams_go_both_ways_over_the_control_socket(router: &Router) {
+    let (server, client) = pair_over(router, DatagramStyle::Datagram, DatagramPath::ControlSocket);
+    let sender = deliver(&client, &server, b"hello\nPING 1\n");
+    assert_eq!(sender.destination(), Some(client.destination()));
+    for size in [1, 1000, 5000, 7400] {
+        let sender = deliver(&server, &client, &data::bytes(size, 3));
+        assert_eq!(sender.destination(), Some(server.destination()));
+        deliver(&client, &server, &data::bytes(size, 4));
+    }
+    assert_eq!(client.dropped(), Default::default());
+}
+
+fn raw_datagrams_go_both_ways_over_the_control_socket(router: &Router) {
+    let (near, far) = std::thread::scope(|scope| {
+        let builder = router.builder().datagram_path(DatagramPath::ControlSocket);
+        let near = scope.spawn(|| builder.raw().unwrap());
+        let far = router.builder().raw().unwrap();
+        (near.join().unwrap(), far)
+    });
+    for session in [&near, &far] {
+        session.set_read_timeout(Some(AGAIN)).unwrap();
+    }
+    deliver_raw(&near, &far, b"RAW RECEIVED SIZE=3\nhello");
+    deliver_raw(&far, &near, &data::bytes(5000, 5));
+}
+
+fn a_burst_over_the_control_socket_arrives(router: &Router) {
+    const BURST: u64 = 200;
+    let (server, client) = pair_over(router, DatagramStyle::Datagram, DatagramPath::ControlSocket);
+    deliver(&client, &server, b"warm");
+    let peer = server.destination();
+    for number in 0..BURST {
+        client.send_to(&number.to_be_bytes(), peer).unwrap();
+    }
+    let mut buf = [0; 100];
+    let mut seen = std::collections::HashSet::new();
+    while let Ok((len, _)) = server.recv_from(&mut buf) {
+        if let Ok(number) = buf[..len].try_into() {
+            seen.insert(u64::from_be_bytes(number));
+        }
+    }
+    assert!(seen.len() as u64 >= BURST * 9 / 10, "{}", seen.len());
 }

@@ -51,6 +51,8 @@ pub(crate) enum Need {
     NewDatagrams,
     /// Datagrams of 11 kB.
     LargeDatagrams,
+    /// Datagrams on the control socket.
+    ControlSocketDatagrams,
     /// Lease sets that only some can read.
     EncryptedLeaseSets,
     /// Subsessions for datagrams.
