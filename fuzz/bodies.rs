@@ -15,6 +15,8 @@
     reason = "the root of a library in fuzz/, a private module in tests/corpus.rs"
 )]
 
+mod control_script;
+
 use std::borrow::Cow;
 use std::fmt::Debug;
 use std::io;
@@ -26,6 +28,8 @@ use i2p_sam::wire::{
     Message, ParseErrorKind, RawHeader, StreamHeader, read_line,
 };
 use i2p_sam::{B32, B33, Destination, Host, HostName, I2pAddr, PrivateKey, Version};
+
+pub use control_script::control_script;
 
 /// Which way an input went. The test demands of a corpus that its files go every way.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

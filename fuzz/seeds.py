@@ -386,12 +386,50 @@ DATAGRAM_HEADER = {
     "line-of-2049": "A" * 2048 + "\n",
 }
 
+# The first byte says what the bytes meet, the second how long the pieces are.
+STREAMS, DATAGRAMS, RAW, SUBSESSIONS, ACCEPT = range(5)
+SENDER = b64(public()).encode()
+RECEIVED = b"DATAGRAM RECEIVED DESTINATION=" + SENDER
+
+def script(scene, said, piece=255):
+    return bytes([scene, piece]) + said
+
+CONTROL_SCRIPT = {
+    "empty": b"",
+    "streams-silence": script(STREAMS, b""),
+    "streams-ping": script(STREAMS, b"PING 1\nPING\nPONG 2\nPING two words\n", 3),
+    "streams-refused": script(STREAMS, b'SESSION STATUS RESULT=I2P_ERROR MESSAGE="PONG timeout"\n'),
+    "streams-no-line-end": script(STREAMS, b"SESSION STATUS RESULT=I2P_ERROR"),
+    "streams-too-long": script(STREAMS, b"A" * 66000),
+    "streams-datagram": script(STREAMS, RECEIVED + b" SIZE=5\nhello"),
+    "datagram": script(DATAGRAMS, RECEIVED + b" SIZE=5 FROM_PORT=1 TO_PORT=2\nhello"),
+    "datagram-dripping": script(DATAGRAMS, b"PING 1\n" + RECEIVED + b" SIZE=7\nPING 2\nPING 3\n", 1),
+    "datagram-empty": script(DATAGRAMS, RECEIVED + b" SIZE=0\n"),
+    "datagram-no-size": script(DATAGRAMS, RECEIVED + b"\nhello"),
+    "datagram-huge-size": script(DATAGRAMS, RECEIVED + b" SIZE=99999999999999999999\nhello"),
+    "datagram-cut": script(DATAGRAMS, RECEIVED + b" SIZE=9\nhello"),
+    "datagram-no-sender": script(DATAGRAMS, b"DATAGRAM RECEIVED SIZE=5\nhello"),
+    "datagram-no-text": script(DATAGRAMS, b"DATAGRAM RECEIVED \xff\xfe SIZE=5\nhello"),
+    "raw": script(RAW, b"RAW RECEIVED SIZE=5 PROTOCOL=18 FROM_PORT=0 TO_PORT=0\nhelloRAW RECEIVED SIZE=1\nx"),
+    "raw-bad-protocol": script(RAW, b"RAW RECEIVED SIZE=5 PROTOCOL=256 FROM_PORT=0 TO_PORT=0\nhello"),
+    "subsession-java": script(SUBSESSIONS, b'SESSION STATUS RESULT=OK ID="ps" MESSAGE="ADD ps"\n'),
+    "subsession-i2pd": script(SUBSESSIONS, b"SESSION STATUS RESULT=OK DESTINATION=" + SENDER + b"\n"),
+    "subsession-refused": script(SUBSESSIONS, b'SESSION STATUS RESULT=I2P_ERROR ID="ps" MESSAGE="Duplicate ID ps"\n'),
+    "accept-peer": script(ACCEPT, b"STREAM STATUS RESULT=OK\n" + SENDER + b" FROM_PORT=1 TO_PORT=2\nhello"),
+    "accept-late-error": script(ACCEPT, b"STREAM STATUS RESULT=OK\nSTREAM STATUS RESULT=ALREADY_ACCEPTING\n"),
+    "accept-refused": script(ACCEPT, b'STREAM STATUS RESULT=I2P_ERROR MESSAGE="no"\n'),
+    "accept-nonsense": script(ACCEPT, b"HELLO\nWORLD\n"),
+    "accept-silence": script(ACCEPT, b""),
+    "accept-half-a-line": script(ACCEPT, b"STREAM STATUS RESULT=OK\n" + SENDER),
+}
+
 TARGETS = {
     "message": MESSAGE,
     "command": COMMAND,
     "line": LINE,
     "header": HEADER,
     "datagram_header": DATAGRAM_HEADER,
+    "control_script": CONTROL_SCRIPT,
     "destination": DESTINATION,
     "private_key": KEY,
 }

@@ -273,6 +273,18 @@ fn an_end_within_a_datagram_ends_the_session() {
 }
 
 #[test]
+fn what_came_before_the_end_is_given_out_before_the_end_is_told() {
+    let router = Router::start();
+    let (session, socket) = router.session();
+    say(&socket, &received("", b"last words"));
+    socket.shutdown(Shutdown::Write).unwrap();
+    session.wait_closed(Some(LONG)).unwrap();
+    assert_eq!(next(&session), b"last words");
+    let error = session.recv_from(&mut [0; 8]).unwrap_err();
+    assert!(error.is_session_lost(), "{error}");
+}
+
+#[test]
 fn what_names_no_sender_is_dropped_whole_and_counted() {
     let router = Router::start();
     let (session, socket) = router.session();

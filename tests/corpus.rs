@@ -100,6 +100,27 @@ fn datagram_header() {
 }
 
 #[test]
+fn control_script() {
+    let read = ["datagram", "malformed datagram", "raw datagram", "stream"];
+    let refused = [
+        "BridgeGone",
+        "Empty",
+        "Garbled",
+        "Protocol",
+        "Refused",
+        "Timeout",
+        "UnexpectedEof",
+    ];
+    replay(
+        "control_script",
+        bodies::control_script,
+        15,
+        &read,
+        &refused,
+    );
+}
+
+#[test]
 fn destination() {
     let read = ["b32", "b33", "base64", "bytes", "name"];
     let refused = [

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cancel::Wake;
 use crate::deadline::Deadline;
-use crate::error::{Error, Phase};
+use crate::error::{Error, Phase, SessionLoss};
 use crate::interrupts::{Interrupts, lock, wait};
 use crate::session::buffers::Buffers;
 
@@ -107,7 +107,8 @@ impl<O> Mailbox<O> {
 }
 
 impl<O: Clone + Send + 'static> Mailbox<O> {
-    /// The next datagram: taken, and gone if it does not fit, or looked at, and left there.
+    /// The next datagram: taken, and gone if it does not fit, or looked at, and left there. Those
+    /// that came before the bridge ended the session are given out before its end is told.
     pub(crate) fn next(
         self: &Arc<Self>,
         buf: &mut [u8],
@@ -115,11 +116,15 @@ impl<O: Clone + Send + 'static> Mailbox<O> {
         interrupts: &Interrupts,
     ) -> Result<(usize, O), Error> {
         let phase = Phase::Receive;
-        let _watch = interrupts.watch_waiter(self, phase)?;
+        // It fails where the session is gone, which is told below.
+        let _watch = interrupts.watch_waiter(self, phase);
         let mut state = lock(&self.state);
         let deadline = Deadline::after(state.read_timeout);
         loop {
-            interrupts.check(phase)?;
+            let ended = match interrupts.check(phase) {
+                Err(error) if !is_loss_by_bridge(&error) => return Err(error),
+                ended => ended,
+            };
             if let Some(outcome) = state.look(buf) {
                 if let Some((_, payload)) = take.then(|| state.queue.pop_front()).flatten() {
                     state.bytes -= payload.len();
@@ -127,6 +132,7 @@ impl<O: Clone + Send + 'static> Mailbox<O> {
                 }
                 return outcome;
             }
+            ended?;
             if state.nonblocking {
                 return Err(Error::WouldBlock);
             }
@@ -153,4 +159,9 @@ impl<O: Send> Wake for Mailbox<O> {
         let _state = lock(&self.state);
         self.changed.notify_all();
     }
+}
+
+/// After its own end of the session a program wants nothing more.
+fn is_loss_by_bridge(error: &Error) -> bool {
+    matches!(error, Error::SessionLost(loss) if *loss != SessionLoss::Closed)
 }

@@ -23,7 +23,7 @@ behaviours! {
 pub(super) const AGAIN: Duration = Duration::from_secs(2);
 const TIMES: usize = 30;
 
-fn pair(router: &Router, style: DatagramStyle) -> (DatagramSession, DatagramSession) {
+pub(super) fn pair(router: &Router, style: DatagramStyle) -> (DatagramSession, DatagramSession) {
     pair_over(router, style, DatagramPath::Udp)
 }
 

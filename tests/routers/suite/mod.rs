@@ -12,6 +12,7 @@ mod lookups;
 mod primary;
 mod streams;
 mod users;
+mod volume;
 
 use crate::router::Router;
 
@@ -89,6 +90,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Behaviour> {
         users::ALL,
         forwarding::ALL,
         datagrams::ALL,
+        volume::ALL,
         encrypted::ALL,
         primary::ALL,
     ]
