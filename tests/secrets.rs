@@ -15,10 +15,10 @@ use std::sync::mpsc;
 
 use i2p_sam::wire::{Command, DatagramHeader, Line, Message, RawHeader, StreamHeader};
 use i2p_sam::{
-    B32, B33, Cancel, ConnectOptions, DatagramOptions, DatagramSource, DatagramStyle, Destination,
-    EncryptionType, Error, ForwardOptions, Host, HostName, I2pAddr, InactivityAction, LeaseSetAuth,
-    LeaseSetType, LimitAction, MessageReliability, Phase, PrivateKey, RawOptions, ResultCode,
-    SamBridge, Sender, SessionLoss, SessionOptions, SignatureType, StreamingProfile,
+    B32, B33, Cancel, ConnectOptions, DatagramOptions, DatagramPath, DatagramSource, DatagramStyle,
+    Destination, EncryptionType, Error, ForwardOptions, Host, HostName, I2pAddr, InactivityAction,
+    LeaseSetAuth, LeaseSetType, LimitAction, MessageReliability, Phase, PrivateKey, RawOptions,
+    ResultCode, SamBridge, Sender, SessionLoss, SessionOptions, SignatureType, StreamingProfile,
     SubsessionOptions, Version, WhenFull,
 };
 use support::{LONG, ScriptedBridge, Stage, field, key};
@@ -729,6 +729,7 @@ fn datagrams(watcher: &mut Watcher) {
     watcher.failure(session.recv_from(&mut [0]).unwrap_err());
     watcher.debug(&DatagramStyle::Datagram3);
     watcher.debug(&DatagramSource::Host);
+    watcher.debug(&DatagramPath::ControlSocket);
     watcher.debug(&DatagramOptions::new().from_port(1));
     watcher.debug(&RawOptions::new());
     watcher.debug(&Sender::Unauthenticated {
