@@ -107,6 +107,7 @@ macro_rules! accept_for {
         }
     };
 }
+pub(crate) use accept_for;
 
 accept_for!(SamListener);
 accept_for!(ForwardListener);
@@ -162,7 +163,10 @@ fn is_final(error: &Error) -> bool {
     use crate::error::ResultCode::AlreadyAccepting;
 
     match error {
-        Error::SessionLost(_) | Error::ForwardLost(_) | Error::Cancelled { .. } => true,
+        Error::SessionLost(_)
+        | Error::HealingEnded(_)
+        | Error::ForwardLost(_)
+        | Error::Cancelled { .. } => true,
         Error::Refused(refusal) => *refusal.code() == AlreadyAccepting,
         _ => false,
     }

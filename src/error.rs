@@ -1,5 +1,6 @@
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::{AddressError, KeyError, KeyFileError};
@@ -94,6 +95,9 @@ pub enum Error {
     /// The session is gone, and everything that was made from it. Make a new one.
     #[error("the session is gone: {0}")]
     SessionLost(#[from] SessionLoss),
+    /// A [`HealingSession`](crate::HealingSession) is gone for good, because of this.
+    #[error("the session is gone, and is not made again: {0}")]
+    HealingEnded(#[source] Arc<Self>),
     /// The router does not forward any more, though the session may live: forward again.
     #[error("the router does not forward any more: {0}")]
     ForwardLost(#[source] SessionLoss),
@@ -168,7 +172,7 @@ impl Error {
 
     /// Whether the session this was asked of is gone. Another call on it fails as well.
     pub fn is_session_lost(&self) -> bool {
-        matches!(self, Self::SessionLost(_))
+        matches!(self, Self::SessionLost(_) | Self::HealingEnded(_))
     }
 
     /// Whether a deadline ran out.
@@ -204,7 +208,7 @@ impl Error {
             Self::Timeout { .. } => io::ErrorKind::TimedOut,
             Self::WouldBlock => io::ErrorKind::WouldBlock,
             Self::Refused(refusal) => refusal.kind(),
-            Self::SessionLost(_) => io::ErrorKind::NotConnected,
+            Self::SessionLost(_) | Self::HealingEnded(_) => io::ErrorKind::NotConnected,
             Self::ForwardLost(_) => io::ErrorKind::ConnectionAborted,
             Self::Occupied(_) => io::ErrorKind::AddrInUse,
             Self::Unsupported(_) => io::ErrorKind::Unsupported,

@@ -191,10 +191,20 @@ impl ForwardListener {
     }
 
     fn accept_until(&self, deadline: Deadline) -> Result<(SamStream, I2pAddr), Error> {
-        let forwarding = &self.shared.forwarding;
-        let interrupts = Interrupts::by_cancel(&self.cancel).or_session(forwarding.control());
-        let backlog = self.shared.callers.backlog();
         let nonblocking = self.shared.nonblocking.load(Ordering::Relaxed);
+        self.accept_for(Interrupts::by_cancel(&self.cancel), deadline, nonblocking)
+    }
+
+    /// Accepts for another handle.
+    pub(crate) fn accept_for(
+        &self,
+        handles: Interrupts,
+        deadline: Deadline,
+        nonblocking: bool,
+    ) -> Result<(SamStream, I2pAddr), Error> {
+        let forwarding = &self.shared.forwarding;
+        let interrupts = handles.or_session(forwarding.control());
+        let backlog = self.shared.callers.backlog();
         let outcome = backlog.accept(&interrupts, deadline, nonblocking);
         let arrival = match outcome.map_err(|error| forwarding.explain(error)) {
             // The streams that came in before live on.

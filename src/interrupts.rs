@@ -6,25 +6,34 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::session::Control;
 
-/// What may end one call before its deadline: the user's handle, and the loss of the session it
-/// is made on.
+/// What may end one call before its deadline: the user's handle, perhaps another, and the loss of the
+/// session it is made on.
 #[derive(Clone, Default)]
 pub(crate) struct Interrupts {
-    cancel: Option<Cancel>,
+    cancels: [Option<Cancel>; 2],
     session: Option<Arc<Control>>,
 }
 
 impl Interrupts {
     pub(crate) fn by_cancel(cancel: &Cancel) -> Self {
         Self {
-            cancel: Some(cancel.clone()),
+            cancels: [Some(cancel.clone()), None],
             session: None,
+        }
+    }
+
+    /// By another handle as well.
+    pub(crate) fn or_cancel(self, other: &Cancel) -> Self {
+        let [first, _] = self.cancels;
+        Self {
+            cancels: [first, Some(other.clone())],
+            ..self
         }
     }
 
     pub(crate) fn by_session(session: &Arc<Control>) -> Self {
         Self {
-            cancel: None,
+            cancels: [None, None],
             session: Some(Arc::clone(session)),
         }
     }
@@ -36,7 +45,7 @@ impl Interrupts {
 
     /// Fails when one of them has struck.
     pub(crate) fn check(&self, phase: Phase) -> Result<(), Error> {
-        if self.cancel.as_ref().is_some_and(Cancel::is_cancelled) {
+        if self.cancels.iter().flatten().any(Cancel::is_cancelled) {
             return Err(Error::Cancelled { phase });
         }
         match self.session.as_ref().and_then(|session| session.loss()) {
@@ -73,31 +82,32 @@ impl Interrupts {
     }
 
     fn watch(&self, phase: Phase, target: impl Fn() -> Target) -> Result<Watch, Error> {
-        let cancel = match &self.cancel {
-            None => None,
-            Some(cancel) => match cancel.registry().register(target()) {
-                Ok(registration) => Some(registration),
-                Err(Fired) => return Err(Error::Cancelled { phase }),
-            },
+        let [first, second] = &self.cancels;
+        let register = |cancel: &Option<Cancel>| {
+            let registration = cancel.as_ref().map(|by| by.registry().register(target()));
+            registration
+                .transpose()
+                .map_err(|Fired| Error::Cancelled { phase })
         };
+        let cancels = [register(first)?, register(second)?];
         let session = match &self.session {
             None => None,
             Some(session) => Some(session.register(target())?),
         };
-        Ok(Watch { cancel, session })
+        Ok(Watch { cancels, session })
     }
 }
 
 /// The places of one call in the registries of what may end it.
 pub(crate) struct Watch {
-    cancel: Option<Registration>,
+    cancels: [Option<Registration>; 2],
     session: Option<Registration>,
 }
 
 impl Watch {
     pub(crate) fn of_session(session: Option<Registration>) -> Self {
         Self {
-            cancel: None,
+            cancels: [None, None],
             session,
         }
     }
@@ -110,7 +120,8 @@ impl Watch {
     /// [`Error::Cancelled`] when the handle came first; the socket is, or is about to be, shut
     /// down.
     pub(crate) fn release(self, phase: Phase) -> Result<Option<Registration>, Error> {
-        if self.cancel.is_some_and(|cancel| !cancel.disarm()) {
+        let mut cancels = self.cancels.into_iter().flatten();
+        if cancels.any(|cancel| !cancel.disarm()) {
             return Err(Error::Cancelled { phase });
         }
         Ok(self.session)

@@ -28,6 +28,7 @@
 //! | [`StreamSession`] | a destination of our own, with the tunnels that lead to it | a network interface |
 //! | [`SamListener`] | accepts what peers dial | [`TcpListener`](std::net::TcpListener) |
 //! | [`ForwardListener`] | the same, where the router connects to a TCP port of ours | [`TcpListener`](std::net::TcpListener) |
+//! | [`HealingSession`] | a session for streams that is made again when it is lost | |
 //! | [`SamStream`] | one connection to a peer | [`TcpStream`](std::net::TcpStream) |
 //! | [`DatagramSession`], [`RawSession`] | datagrams to and from a destination of our own | [`UdpSocket`](std::net::UdpSocket) |
 //! | [`PrimarySession`] | one destination for several of these sessions | |
@@ -96,6 +97,7 @@ mod endpoint;
 mod error;
 mod failover;
 mod forward;
+mod healing;
 mod interrupts;
 mod listener;
 mod lookup;
@@ -115,6 +117,7 @@ pub use cancel::Cancel;
 pub use endpoint::{Accept, Connect, Incoming};
 pub use error::{Error, Phase, Refusal, ResultCode, SessionLoss};
 pub use forward::ForwardListener;
+pub use healing::{HealingEvent, HealingListener, HealingOptions, HealingSession};
 pub use listener::SamListener;
 pub use lookup::Lookup;
 pub use service::{ServiceRecord, ServiceRecordError};
@@ -136,6 +139,8 @@ const _: () = {
     shared::<DatagramSession>();
     shared::<RawSession>();
     shared::<PrimarySession>();
+    shared::<HealingSession>();
+    shared::<HealingListener>();
     shared::<SamListener>();
     shared::<SamStream>();
     shared::<ForwardListener>();

@@ -138,9 +138,19 @@ impl SamListener {
     }
 
     fn accept_until(&self, deadline: Deadline) -> Result<(SamStream, I2pAddr), Error> {
-        let core = self.guard.core();
-        let interrupts = Interrupts::by_cancel(&self.cancel).or_session(&core.control);
         let nonblocking = self.nonblocking.load(Ordering::Relaxed);
+        self.accept_for(Interrupts::by_cancel(&self.cancel), deadline, nonblocking)
+    }
+
+    /// Accepts for another handle.
+    pub(crate) fn accept_for(
+        &self,
+        handles: Interrupts,
+        deadline: Deadline,
+        nonblocking: bool,
+    ) -> Result<(SamStream, I2pAddr), Error> {
+        let core = self.guard.core();
+        let interrupts = handles.or_session(&core.control);
         let backlog = core.accepting.backlog();
         let arrival = backlog.accept(&interrupts, deadline, nonblocking)?;
         let stream = arrival.into_stream(&self.guard);

@@ -12,14 +12,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use i2p_sam::wire::{Command, DatagramHeader, Line, Message, RawHeader, StreamHeader};
 use i2p_sam::{
     B32, B33, Cancel, ConnectOptions, DatagramOptions, DatagramPath, DatagramSource, DatagramStyle,
-    Destination, EncryptionType, Error, ForwardOptions, Host, HostName, I2pAddr, InactivityAction,
-    LeaseSetAuth, LeaseSetType, LimitAction, MessageReliability, Phase, PrivateKey, RawOptions,
-    ResultCode, SamBridge, Sender, SessionLoss, SessionOptions, SignatureType, StreamingProfile,
-    SubsessionOptions, Version, WhenFull,
+    Destination, EncryptionType, Error, ForwardOptions, HealingEvent, HealingOptions, Host,
+    HostName, I2pAddr, InactivityAction, LeaseSetAuth, LeaseSetType, LimitAction,
+    MessageReliability, Phase, PrivateKey, RawOptions, ResultCode, SamBridge, Sender, SessionLoss,
+    SessionOptions, SignatureType, StreamingProfile, SubsessionOptions, Version, WhenFull,
 };
 use support::{LONG, ScriptedBridge, Stage, field, key};
 
@@ -713,6 +714,37 @@ fn what_is_said_to_a_bridge_is_not_shown() {
     check(commands_of_the_wire);
 }
 
+fn healing_sessions(watcher: &mut Watcher) {
+    let scripted = ScriptedBridge::router(|visit, stage| match stage {
+        Stage::Session if visit.number == 0 => {}
+        Stage::Session => visit.until_quit(),
+        _ => drop(visit.rest()),
+    });
+    let (sender, events) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let options = HealingOptions::new()
+        .first_pause(Duration::ZERO)
+        .on_event(move |event| drop(sender.lock().unwrap().send(event.clone())));
+    let builder = scripted.bridge().session().key(&key(7));
+    let session = builder.healing_with(&options).unwrap();
+    watcher.debug(&options);
+    for _ in 0..3 {
+        watcher.debug::<HealingEvent>(&events.recv_timeout(LONG).unwrap());
+    }
+    watcher.guard(session.session().unwrap().id());
+    watcher.debug(&session);
+    watcher.debug(&session.listener().unwrap());
+    session.close();
+    watcher.failure(session.connect("peer.i2p").unwrap_err());
+    let error = std::sync::Arc::new(session.connect("peer.i2p").unwrap_err());
+    watcher.failure(Error::HealingEnded(error));
+}
+
+#[test]
+fn a_session_that_heals_is_shown_without_its_secrets() {
+    check(healing_sessions);
+}
+
 fn datagrams(watcher: &mut Watcher) {
     let scripted = ScriptedBridge::router(|visit, _| visit.until_quit());
     let bridge = scripted.bridge();
@@ -877,6 +909,7 @@ fn no_public_type_is_forgotten() {
         what_a_program_holds,
         datagrams,
         primary_sessions,
+        healing_sessions,
         plain_words,
         what_a_lookup_finds,
         replies_that_repeat_the_key,

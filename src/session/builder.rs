@@ -9,6 +9,7 @@ use crate::bridge::SamBridge;
 use crate::connection::{Connection, value};
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
+use crate::healing::{HealingOptions, HealingSession};
 use crate::interrupts::Interrupts;
 use crate::session::accepting::Accepting;
 use crate::session::backlog::{BacklogLimits, WhenFull};
@@ -235,6 +236,36 @@ impl SessionBuilder {
         })
     }
 
+    /// Makes a session for streams that is made again whenever it is lost.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`stream`](SessionBuilder::stream). The first session is made once, and an error is
+    /// told at once: only what has worked is healed.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// let bridge = i2p_sam::SamBridge::from_env()?;
+    /// let session = bridge.session().heartbeat(Some(Duration::from_secs(60))).healing()?;
+    /// for stream in &session.listener()? {
+    ///     println!("{} calls", stream?.peer_addr());
+    /// }
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn healing(self) -> Result<HealingSession, Error> {
+        self.healing_with(&HealingOptions::new())
+    }
+
+    /// [`healing`](SessionBuilder::healing), with pauses of its own, and told of.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`healing`](SessionBuilder::healing).
+    pub fn healing_with(self, options: &HealingOptions) -> Result<HealingSession, Error> {
+        HealingSession::start(self, options)
+    }
+
     /// Makes a session for datagrams that say who sent them.
     ///
     /// # Errors
@@ -286,8 +317,12 @@ impl SessionBuilder {
             .first_to_answer(|bridge| make(&self.clone().at(bridge)))
     }
 
+    pub(crate) fn bridge(&self) -> &SamBridge {
+        &self.bridge
+    }
+
     /// The same session, at this bridge.
-    fn at(mut self, bridge: SamBridge) -> Self {
+    pub(crate) fn at(mut self, bridge: SamBridge) -> Self {
         self.bridge = bridge;
         self
     }

@@ -301,6 +301,11 @@ impl ConnectOptions {
         Self::default()
     }
 
+    /// The time that was given, if any was; `None` in it is for ever.
+    pub(crate) fn given_time(&self) -> Option<Option<Duration>> {
+        self.timeout
+    }
+
     /// Our own I2CP port, which the peer sees as `FROM_PORT`. Default: none, which it sees as 0.
     pub fn from_port(mut self, port: u16) -> Self {
         self.from_port = Some(port);

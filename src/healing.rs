@@ -1,0 +1,183 @@
+mod back_off;
+mod healer;
+mod intake;
+mod listener;
+mod options;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::address::{Destination, I2pAddr, PrivateKey, ToI2pAddr};
+use crate::cancel::Cancel;
+use crate::endpoint::Connect;
+use crate::error::Error;
+use crate::session::{ConnectOptions, SessionBuilder, StreamSession};
+use crate::stream::SamStream;
+use healer::Healer;
+
+pub use listener::HealingListener;
+pub use options::{HealingEvent, HealingOptions};
+
+/// A destination of our own that comes back: when its session is lost it is made again with the
+/// same key, and the same listener goes on accepting, without the program's help.
+///
+/// [`SessionBuilder::healing`] makes it. A session is lost when the router is restarted, when the
+/// connection to it breaks, when the machine slept; that is noticed by the end of the control
+/// socket, by what the bridge answers, or by the [heartbeat](SessionBuilder::heartbeat), without
+/// which a bridge **on another machine** that is switched off is never missed. Then:
+///
+/// - The streams of the lost session end; [`SamStream::session_error`] says why.
+/// - A thread makes the session again: same key (a transient one's too), new id, with growing
+///   [pauses](HealingOptions::first_pause). Everything is tried again that may pass, such as a router
+///   that is not there yet, or that holds on to the key (`DUPLICATED_DEST`, `DUPLICATED_ID`).
+/// - `accept` waits meanwhile, and so does a dial, within its deadline.
+/// - With [several bridges](crate::SamBridge#several-bridges) it may come back at another.
+///
+/// [`HealingOptions::on_event`] tells of all this. It ends with an error that no attempt mends (the
+/// bridge says the key is none), when the time to [give up](HealingOptions::give_up_after) has come,
+/// by [`close`](HealingSession::close), when the [`Cancel`] handle of its bridge fires, or when the
+/// last clone and listener is dropped.
+///
+/// ```no_run
+/// use std::io::Write;
+/// use std::thread;
+/// use i2p_sam::{HealingOptions, SamBridge};
+///
+/// let told = HealingOptions::new().on_event(|event| eprintln!("{event:?}"));
+/// let session = SamBridge::from_env()?.session().healing_with(&told)?;
+/// println!("dial me at {}", session.destination().b32());
+/// for stream in &session.listener()? {
+///     let mut stream = stream?;
+///     thread::spawn(move || stream.write_all(b"hello\n"));
+/// }
+/// # Ok::<(), i2p_sam::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct HealingSession {
+    holder: Arc<Holder>,
+    cancel: Cancel,
+}
+
+/// What the program's handles share. The thread holds the [`Healer`] and not this.
+struct Holder {
+    healer: Arc<Healer>,
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        self.healer.cancel().cancel();
+    }
+}
+
+impl HealingSession {
+    pub(crate) fn start(builder: SessionBuilder, options: &HealingOptions) -> Result<Self, Error> {
+        let cancel = builder.bridge().cancel().clone();
+        let healer = Healer::start(builder, options.clone())?;
+        Ok(Self {
+            holder: Arc::new(Holder { healer }),
+            cancel,
+        })
+    }
+
+    /// Begins to accept what others dial. It returns when the router knows that we accept, or, when
+    /// the session is being made again, at once.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`StreamSession::listener`], but for [`Error::SessionLost`] unless it was
+    /// [closed](HealingSession::close); [`Error::HealingEnded`].
+    pub fn listener(&self) -> Result<HealingListener, Error> {
+        HealingListener::new(&self.holder, &self.cancel)
+    }
+
+    /// Dials a peer, as [`StreamSession::connect`] does. While the session is being made again it
+    /// waits for it, within the deadline of the dial.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`StreamSession::connect`], but for [`Error::SessionLost`] unless it was
+    /// [closed](HealingSession::close); [`Error::HealingEnded`].
+    pub fn connect(&self, address: impl ToI2pAddr) -> Result<SamStream, Error> {
+        self.connect_with(address, &ConnectOptions::new())
+    }
+
+    /// [`connect`](HealingSession::connect), with a deadline of its own for all of it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`connect`](HealingSession::connect).
+    pub fn connect_timeout(
+        &self,
+        address: impl ToI2pAddr,
+        timeout: Duration,
+    ) -> Result<SamStream, Error> {
+        self.connect_with(address, &ConnectOptions::new().timeout(Some(timeout)))
+    }
+
+    /// [`connect`](HealingSession::connect), with ports and a deadline of its own.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`connect`](HealingSession::connect).
+    pub fn connect_with(
+        &self,
+        address: impl ToI2pAddr,
+        options: &ConnectOptions,
+    ) -> Result<SamStream, Error> {
+        let peer = address.to_i2p_addr()?;
+        self.holder.healer.dial(&peer, options, &self.cancel)
+    }
+
+    /// Our public destination: what others dial.
+    pub fn destination(&self) -> &Destination {
+        self.private_key().destination()
+    }
+
+    /// Our private key, which a transient session keeps over losses. Save it to have the same
+    /// destination again; never show it.
+    pub fn private_key(&self) -> &PrivateKey {
+        self.holder.healer.key()
+    }
+
+    /// The session there is now; none while it is being made again. It is a plain one, and not healed
+    /// for who holds it. Its own `close` counts as a loss.
+    pub fn session(&self) -> Option<StreamSession> {
+        let session = self.holder.healer.session()?;
+        Some(session.with_cancel(&self.cancel))
+    }
+
+    /// The same session; calls made through it end when `cancel` fires.
+    pub fn with_cancel(&self, cancel: &Cancel) -> Self {
+        Self {
+            holder: Arc::clone(&self.holder),
+            cancel: cancel.clone(),
+        }
+    }
+
+    /// Ends the session, and everything made from it, for good: as [`StreamSession::close`] if there
+    /// is one, at once if it is being made again. Calling it again does nothing.
+    pub fn close(&self) {
+        self.holder.healer.close();
+    }
+}
+
+impl Connect for HealingSession {
+    fn connect_to(&self, peer: &I2pAddr, options: &ConnectOptions) -> Result<SamStream, Error> {
+        self.connect_with(peer, options)
+    }
+
+    fn with_cancel(&self, cancel: &Cancel) -> Self {
+        Self::with_cancel(self, cancel)
+    }
+}
+
+/// Shows whose session it is and whether there is one; never its id or its key.
+impl fmt::Debug for HealingSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HealingSession")
+            .field("destination", self.destination())
+            .field("session", &self.session())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,189 @@
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{Error, SessionLoss};
+use crate::healing::back_off::BackOff;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How a session is [made again](crate::HealingSession), where it is not as usual.
+///
+/// ```
+/// use std::sync::mpsc;
+/// use std::time::Duration;
+/// use i2p_sam::{HealingEvent, HealingOptions};
+///
+/// let (sender, events) = mpsc::channel();
+/// let options = HealingOptions::new()
+///     .longest_pause(Duration::from_secs(60))
+///     .on_event(move |event: &HealingEvent| drop(sender.send(event.clone())));
+/// # drop((options, events));
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct HealingOptions {
+    first_pause: Duration,
+    longest_pause: Duration,
+    give_up_after: Option<Duration>,
+    forward: bool,
+    on_event: Option<Told>,
+}
+
+type Told = Arc<dyn Fn(&HealingEvent) + Send + Sync>;
+
+impl HealingOptions {
+    /// As usual: pauses from half a second to half a minute, for ever, and nobody is told.
+    pub fn new() -> Self {
+        Self {
+            first_pause: FIRST_PAUSE,
+            longest_pause: LONGEST_PAUSE,
+            give_up_after: None,
+            forward: false,
+            on_event: None,
+        }
+    }
+
+    /// The pause before the first attempt, 10 ms at the least. Default: 500 ms.
+    ///
+    /// Each further pause is twice as long, up to the [longest](HealingOptions::longest_pause); of
+    /// each a random half to whole is waited. So the attempt *n* is made no sooner than
+    /// half the sum of the first *n* pauses after the loss: with the defaults no more than 6 in the
+    /// first 15 s, and one in 15 s from then on. A session that is lost again before it has lived for
+    /// the longest pause counts as one more failed attempt, so the same holds for a router that takes
+    /// sessions and drops them.
+    pub fn first_pause(mut self, pause: Duration) -> Self {
+        self.first_pause = pause;
+        self
+    }
+
+    /// The longest pause between two attempts, no less than the first. Default: 30 s.
+    pub fn longest_pause(mut self, pause: Duration) -> Self {
+        self.longest_pause = pause;
+        self
+    }
+
+    /// How long after a loss to go on trying. Default: for ever.
+    ///
+    /// Routers hold a key for up to a minute after its session is gone, and build tunnels for
+    /// minutes after their start: less than five minutes is soon.
+    pub fn give_up_after(mut self, time: Option<Duration>) -> Self {
+        self.give_up_after = time;
+        self
+    }
+
+    /// What to call with each [`HealingEvent`]: on the thread that heals, which goes on when it
+    /// returns, so hand the event over to where there is time for it. Should it panic, nothing more
+    /// comes of it. Default: nothing.
+    pub fn on_event(mut self, call: impl Fn(&HealingEvent) + Send + Sync + 'static) -> Self {
+        self.on_event = Some(Arc::new(call));
+        self
+    }
+
+    /// Whether the listener takes in what peers dial as a
+    /// [`ForwardListener`](crate::ForwardListener) does: over a TCP port of loopback to which the
+    /// router connects, rather than by accepts that wait at the bridge. Default: no.
+    ///
+    /// No dial finds the router between two accepts then. What any user of this machine can do to that
+    /// port stands at [`ForwardListener`](crate::ForwardListener).
+    pub fn forward(mut self, forward: bool) -> Self {
+        self.forward = forward;
+        self
+    }
+
+    pub(super) fn forwards(&self) -> bool {
+        self.forward
+    }
+
+    pub(super) fn back_off(&self) -> BackOff {
+        BackOff::new(self.first_pause, self.longest_pause)
+    }
+
+    pub(super) fn is_over(&self, away: Duration) -> bool {
+        self.give_up_after.is_some_and(|most| away >= most)
+    }
+
+    pub(super) fn tell(&self, event: &HealingEvent) {
+        if let Some(call) = &self.on_event {
+            // What the program broke is the program's; the session is healed all the same.
+            let _ = catch_unwind(AssertUnwindSafe(|| call(event)));
+        }
+    }
+}
+
+impl Default for HealingOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for HealingOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HealingOptions")
+            .field("first_pause", &self.first_pause)
+            .field("longest_pause", &self.longest_pause)
+            .field("give_up_after", &self.give_up_after)
+            .field("forward", &self.forward)
+            .field("on_event", &self.on_event.is_some())
+            .finish()
+    }
+}
+
+/// What becomes of a [`HealingSession`](crate::HealingSession).
+///
+/// `away` is the time since the loss.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum HealingEvent {
+    /// The session is gone. Nobody can dial us until it is back.
+    #[non_exhaustive]
+    Lost {
+        /// Why it is gone.
+        reason: SessionLoss,
+        /// How long there was a session.
+        lived: Duration,
+        /// The time until the first attempt to make it again.
+        pause: Duration,
+    },
+    /// An attempt begins.
+    #[non_exhaustive]
+    Trying {
+        /// Counted from 1 after each loss.
+        attempt: u32,
+        /// The time since the loss.
+        away: Duration,
+    },
+    /// An attempt failed; there will be another.
+    #[non_exhaustive]
+    Failed {
+        /// Which one it was.
+        attempt: u32,
+        /// Why.
+        error: Arc<Error>,
+        /// The time until the next.
+        pause: Duration,
+        /// The time since the loss.
+        away: Duration,
+    },
+    /// There is a session again, with the same key; and if there is a listener, the bridge knows
+    /// that we accept.
+    #[non_exhaustive]
+    Back {
+        /// How many attempts it took.
+        attempts: u32,
+        /// The time since the loss.
+        away: Duration,
+    },
+    /// It is not tried again: the error is one that another attempt would not mend, or the
+    /// [time](HealingOptions::give_up_after) is over. It is the last event. After a
+    /// [`close`](crate::HealingSession::close) there is none.
+    #[non_exhaustive]
+    Ended {
+        /// Why.
+        error: Arc<Error>,
+        /// The time since the loss.
+        away: Duration,
+    },
+}

@@ -1,0 +1,697 @@
+//! Sessions that are made again: how a loss is found, what is tried again and how often, what waits
+//! meanwhile, and what ends it.
+
+mod support;
+
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use i2p_sam::{
+    Cancel, Error, HealingEvent, HealingListener, HealingOptions, HealingSession, ResultCode,
+    SamBridge, SessionBuilder, SessionLoss,
+};
+use support::{LONG, ScriptedBridge, Stage, Visit, eventually, field, in_background, key, outcome};
+
+/// What a bridge does when it is asked for a session.
+#[derive(Clone, Copy)]
+enum Answer {
+    Make,
+    /// Makes it, and drops it at once.
+    Drop,
+    Say(&'static str),
+    HangUp,
+    Nothing,
+}
+
+const SHORT: Duration = Duration::from_millis(20);
+
+/// A bridge that does with sessions as the test says, and gives it the sockets.
+struct Router {
+    scripted: ScriptedBridge,
+    sessions: mpsc::Receiver<TcpStream>,
+    accepts: mpsc::Receiver<TcpStream>,
+    answers: Arc<Mutex<VecDeque<Answer>>>,
+}
+
+impl Router {
+    fn start() -> Self {
+        let (session, sessions) = mpsc::channel();
+        let (accept, accepts) = mpsc::channel();
+        let senders = Mutex::new((session, accept));
+        let answers: Arc<Mutex<VecDeque<Answer>>> = Arc::default();
+        let next = Arc::clone(&answers);
+        let scripted = ScriptedBridge::start(move |visit| {
+            visit.greet();
+            let Some(line) = visit.line() else { return };
+            if line.starts_with("SESSION CREATE") {
+                let answer = {
+                    let mut answers = next.lock().unwrap();
+                    match answers.len() {
+                        0 => Answer::Make,
+                        1 => answers[0],
+                        _ => answers.pop_front().unwrap(),
+                    }
+                };
+                let sender = senders.lock().unwrap().0.clone();
+                serve(visit, answer, &line, &sender);
+            } else if line.starts_with("STREAM ACCEPT") {
+                visit.say("STREAM STATUS RESULT=OK\n");
+                let _ = senders.lock().unwrap().1.send(visit.socket());
+                visit.rest();
+            } else {
+                visit.say("STREAM STATUS RESULT=OK\n");
+                visit.echo();
+            }
+        });
+        Self {
+            scripted,
+            sessions,
+            accepts,
+            answers,
+        }
+    }
+
+    /// From now on sessions are answered so, the last answer for ever.
+    fn answer(&self, answers: &[Answer]) {
+        *self.answers.lock().unwrap() = answers.iter().copied().collect();
+    }
+
+    fn builder(&self) -> SessionBuilder {
+        let builder = self.scripted.bridge().session().armed_accepts(1);
+        builder.linger(Duration::ZERO)
+    }
+
+    /// A session, what becomes of it, and the bridge's end of its control socket.
+    fn session(&self) -> (HealingSession, mpsc::Receiver<HealingEvent>, TcpStream) {
+        let (options, events) = listening(HealingOptions::new().first_pause(SHORT));
+        let session = self.builder().key(&key(1)).healing_with(&options).unwrap();
+        (session, events, self.control_socket())
+    }
+
+    fn control_socket(&self) -> TcpStream {
+        self.sessions.recv_timeout(LONG).unwrap()
+    }
+
+    fn create_lines(&self) -> Vec<String> {
+        let lines = self.scripted.received().into_iter();
+        lines
+            .filter(|line| line.starts_with("SESSION CREATE"))
+            .collect()
+    }
+
+    /// Has somebody dial the listener, and proves that the stream is theirs.
+    fn show_that_it_accepts(&self, listener: &HealingListener) {
+        let mut caller = self.accepts.recv_timeout(LONG).unwrap();
+        writeln!(caller, "{}", key(9).destination()).unwrap();
+        let (mut stream, peer) = listener.accept_timeout(LONG).unwrap();
+        assert_eq!(peer.destination(), Some(key(9).destination()));
+        caller.write_all(b"ping").unwrap();
+        let mut word = [0; 4];
+        stream.read_exact(&mut word).unwrap();
+        assert_eq!(&word, b"ping");
+    }
+}
+
+fn serve(visit: &mut Visit, answer: Answer, line: &str, sender: &mpsc::Sender<TcpStream>) {
+    match answer {
+        Answer::Make => {
+            visit.make_session(line);
+            let _ = sender.send(visit.socket());
+            visit.until_quit();
+        }
+        Answer::Drop => visit.make_session(line),
+        Answer::Say(reply) => visit.say(reply),
+        Answer::HangUp => {}
+        Answer::Nothing => {
+            let _ = sender.send(visit.socket());
+            visit.rest();
+        }
+    }
+}
+
+fn listening(options: HealingOptions) -> (HealingOptions, mpsc::Receiver<HealingEvent>) {
+    let (sender, events) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let options = options.on_event(move |event| {
+        let _ = sender.lock().unwrap().send(event.clone());
+    });
+    (options, events)
+}
+
+fn next(events: &mpsc::Receiver<HealingEvent>) -> HealingEvent {
+    events.recv_timeout(LONG).expect("nothing is told")
+}
+
+/// Why the session was lost, as it is told first.
+fn reason(events: &mpsc::Receiver<HealingEvent>) -> SessionLoss {
+    match next(events) {
+        HealingEvent::Lost { reason, .. } => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// How many attempts it took to be back.
+fn back(events: &mpsc::Receiver<HealingEvent>) -> u32 {
+    loop {
+        match next(events) {
+            HealingEvent::Back { attempts, .. } => return attempts,
+            HealingEvent::Ended { error, .. } => panic!("{error}"),
+            _ => {}
+        }
+    }
+}
+
+fn lose(socket: &TcpStream) {
+    let _ = socket.shutdown(Shutdown::Both);
+}
+
+#[test]
+fn the_same_listener_accepts_again_after_each_loss() {
+    let router = Router::start();
+    let (session, events, mut socket) = router.session();
+    let listener = session.listener().unwrap();
+    router.show_that_it_accepts(&listener);
+    for _ in 0..3 {
+        // What was armed when the session ended.
+        while router.accepts.try_recv().is_ok() {}
+        lose(&socket);
+        assert_eq!(reason(&events), SessionLoss::BridgeGone);
+        socket = router.control_socket();
+        back(&events);
+        // The first of these may have been armed by the session that is gone.
+        eventually("an accept is armed", || {
+            session.session().is_some_and(|now| {
+                let lines = router.scripted.received();
+                let last = lines
+                    .iter()
+                    .rfind(|line| line.starts_with("STREAM ACCEPT"))
+                    .unwrap();
+                field(last, "ID") == Some(now.id())
+            })
+        });
+        let mut armed = router.accepts.recv_timeout(LONG).unwrap();
+        while let Ok(later) = router.accepts.try_recv() {
+            armed = later;
+        }
+        writeln!(armed, "{}", key(9).destination()).unwrap();
+        let (_, peer) = listener.accept_timeout(LONG).unwrap();
+        assert_eq!(peer.destination(), Some(key(9).destination()));
+    }
+}
+
+#[test]
+fn it_comes_back_with_the_same_key_and_another_id() {
+    let router = Router::start();
+    let (session, events, socket) = router.session();
+    let before = session.session().unwrap().id().to_owned();
+    lose(&socket);
+    back(&events);
+    let lines = router.create_lines();
+    let own = key(1).expose_base64();
+    assert_eq!(field(&lines[1], "DESTINATION"), Some(&*own));
+    assert_ne!(field(&lines[1], "ID"), Some(&*before));
+    assert_eq!(session.session().unwrap().private_key(), &key(1));
+}
+
+#[test]
+fn a_transient_key_is_kept() {
+    let router = Router::start();
+    let (options, events) = listening(HealingOptions::new().first_pause(SHORT));
+    let session = router.builder().healing_with(&options).unwrap();
+    lose(&router.control_socket());
+    back(&events);
+    let lines = router.create_lines();
+    assert_eq!(field(&lines[0], "DESTINATION"), Some("TRANSIENT"));
+    let own = session.private_key().expose_base64();
+    assert_eq!(field(&lines[1], "DESTINATION"), Some(&*own));
+}
+
+#[test]
+fn a_loss_is_found_by_what_the_bridge_says() {
+    let router = Router::start();
+    let (_session, events, mut socket) = router.session();
+    let line = b"SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"PONG timeout\"\n";
+    socket.write_all(line).unwrap();
+    let SessionLoss::Refused(refusal) = reason(&events) else {
+        panic!("another reason");
+    };
+    assert_eq!(refusal.explanation(), Some("PONG timeout"));
+    assert_eq!(back(&events), 1);
+}
+
+#[test]
+fn a_loss_is_found_by_the_heartbeat() {
+    let router = Router::start();
+    let (options, events) = listening(HealingOptions::new().first_pause(SHORT));
+    let second = Duration::from_secs(1);
+    let builder = router.builder().heartbeat(Some(second));
+    let _session = builder.healing_with(&options).unwrap();
+    assert_eq!(reason(&events), SessionLoss::Unanswered(second));
+    assert_eq!(back(&events), 1);
+}
+
+#[test]
+fn a_loss_is_found_by_a_dial_that_is_told_so_and_the_dial_goes_on() {
+    let told = Arc::new(Mutex::new(false));
+    let scripted = ScriptedBridge::router(move |visit, stage| match stage {
+        Stage::Command(_) if !std::mem::replace(&mut *told.lock().unwrap(), true) => {
+            visit.say("STREAM STATUS RESULT=I2P_ERROR MESSAGE=\"Session is closed\"\n");
+        }
+        Stage::Command(_) => {
+            visit.say("STREAM STATUS RESULT=OK\n");
+            visit.echo();
+        }
+        _ => visit.until_quit(),
+    });
+    let options = HealingOptions::new().first_pause(SHORT);
+    let builder = scripted.bridge().session();
+    let session = builder.healing_with(&options).unwrap();
+    let mut stream = session.connect(key(2).destination()).unwrap();
+    stream.write_all(b"ping").unwrap();
+    let mut word = [0; 4];
+    stream.read_exact(&mut word).unwrap();
+    assert_eq!(&word, b"ping");
+}
+
+#[test]
+fn whatever_may_pass_is_tried_again_and_each_attempt_is_told() {
+    let router = Router::start();
+    let (_session, events, socket) = router.session();
+    let duplicate = "SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"duplicate destination\"\n";
+    router.answer(&[
+        Answer::Say("SESSION STATUS RESULT=DUPLICATED_DEST\n"),
+        Answer::Say("SESSION STATUS RESULT=DUPLICATE_ID\n"),
+        Answer::Say(duplicate),
+        Answer::Say("nonsense\n"),
+        Answer::HangUp,
+        Answer::Make,
+    ]);
+    lose(&socket);
+    assert_eq!(reason(&events), SessionLoss::BridgeGone);
+    let mut failures = Vec::new();
+    for expected in 1..=6 {
+        match next(&events) {
+            HealingEvent::Trying { attempt, .. } => assert_eq!(attempt, expected),
+            other => panic!("{other:?}"),
+        }
+        match next(&events) {
+            HealingEvent::Failed { attempt, error, .. } if expected < 6 => {
+                assert_eq!(attempt, expected);
+                failures.push(error);
+            }
+            HealingEvent::Back { attempts, .. } => assert_eq!((attempts, expected), (6, 6)),
+            other => panic!("{other:?}"),
+        }
+    }
+    let codes = failures.iter().map(|error| match &**error {
+        Error::Refused(refusal) => Some(refusal.code().clone()),
+        _ => None,
+    });
+    let expected = [
+        Some(ResultCode::DuplicatedDest),
+        Some(ResultCode::DuplicatedId),
+        Some(ResultCode::I2pError),
+        None,
+        None,
+    ];
+    assert_eq!(codes.collect::<Vec<_>>(), expected);
+}
+
+/// The pauses that are told while nothing succeeds, and when each attempt began.
+fn attempts(events: &mpsc::Receiver<HealingEvent>, most: usize) -> Vec<(Duration, Duration)> {
+    let mut pauses = Vec::new();
+    let mut announced = None;
+    while pauses.len() < most {
+        match next(events) {
+            HealingEvent::Lost { pause, .. } | HealingEvent::Failed { pause, .. } => {
+                announced = Some(pause);
+            }
+            HealingEvent::Trying { away, .. } => pauses.push((announced.take().unwrap(), away)),
+            _ => {}
+        }
+    }
+    pauses
+}
+
+#[test]
+fn a_bridge_that_refuses_at_once_is_asked_no_more_often_than_promised() {
+    let router = Router::start();
+    let options = HealingOptions::new()
+        .first_pause(SHORT)
+        .longest_pause(SHORT * 8);
+    let (options, events) = listening(options);
+    let _session = router.builder().healing_with(&options).unwrap();
+    router.answer(&[Answer::Say("SESSION STATUS RESULT=I2P_ERROR\n")]);
+    lose(&router.control_socket());
+    let mut full = SHORT;
+    let mut least = Duration::ZERO;
+    for (pause, away) in attempts(&events, 8) {
+        assert!((full / 2..=full).contains(&pause), "{pause:?} of {full:?}");
+        least += pause;
+        assert!(away >= least, "{away:?} before {least:?}");
+        full = (full * 2).min(SHORT * 8);
+    }
+}
+
+#[test]
+fn a_bridge_that_takes_sessions_and_drops_them_is_asked_no_more_often() {
+    let router = Router::start();
+    let options = HealingOptions::new()
+        .first_pause(SHORT)
+        .longest_pause(SHORT * 16);
+    let (options, events) = listening(options);
+    let _session = router.builder().healing_with(&options).unwrap();
+    router.answer(&[Answer::Drop]);
+    lose(&router.control_socket());
+    let mut full = SHORT;
+    for _ in 0..6 {
+        let HealingEvent::Lost { pause, .. } = next(&events) else {
+            panic!("it was not lost");
+        };
+        assert!(pause >= full / 2, "{pause:?} of {full:?}");
+        assert_eq!(back(&events), 1);
+        full = (full * 2).min(SHORT * 16);
+    }
+}
+
+#[test]
+fn it_is_closed_at_once_while_it_pauses() {
+    let router = Router::start();
+    let options = HealingOptions::new().first_pause(LONG * 10);
+    let (options, events) = listening(options);
+    let session = router.builder().healing_with(&options).unwrap();
+    let listener = session.listener().unwrap();
+    lose(&router.control_socket());
+    reason(&events);
+    let accepting = in_background(move || listener.accept().map(drop));
+    let dialler = session.clone();
+    let dialling = in_background(move || dialler.connect("peer.i2p").map(drop));
+    let closer = session.clone();
+    outcome(&in_background(move || closer.close()));
+    for waiting in [accepting, dialling] {
+        let error = outcome(&waiting).unwrap_err();
+        let closed = matches!(error, Error::SessionLost(SessionLoss::Closed));
+        assert!(closed, "{error}");
+    }
+    // Nobody is left who could tell of its end.
+    drop((session, options));
+    let told = events.recv_timeout(LONG);
+    assert!(
+        matches!(told, Err(mpsc::RecvTimeoutError::Disconnected)),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn it_is_closed_at_once_while_a_session_is_being_made() {
+    let router = Router::start();
+    let (session, events, socket) = router.session();
+    router.answer(&[Answer::Nothing]);
+    lose(&socket);
+    reason(&events);
+    let pending = router.control_socket();
+    let listener = session.listener().unwrap();
+    let accepting = in_background(move || listener.accept().map(drop));
+    outcome(&in_background(move || session.close()));
+    assert!(outcome(&accepting).unwrap_err().is_session_lost());
+    // The attempt was given up, too.
+    let mut rest = Vec::new();
+    pending.set_read_timeout(Some(LONG)).unwrap();
+    { &pending }.read_to_end(&mut rest).unwrap();
+}
+
+#[test]
+fn who_lets_go_of_it_ends_it_while_it_tries() {
+    let router = Router::start();
+    let (session, events, socket) = router.session();
+    router.answer(&[Answer::Nothing]);
+    lose(&socket);
+    reason(&events);
+    let pending = router.control_socket();
+    drop(session);
+    pending.set_read_timeout(Some(LONG)).unwrap();
+    assert_eq!({ &pending }.read(&mut [0]).unwrap(), 0);
+}
+
+#[test]
+fn who_lets_go_of_it_closes_the_session() {
+    let router = Router::start();
+    let (session, _events, _socket) = router.session();
+    drop(session);
+    eventually("it is closed", || {
+        let lines = router.scripted.received();
+        lines.iter().any(|line| line == "QUIT\n")
+    });
+}
+
+#[test]
+fn a_call_is_cancelled_while_it_waits_for_the_session() {
+    let router = Router::start();
+    let (options, events) = listening(HealingOptions::new().first_pause(LONG * 10));
+    let session = router.builder().healing_with(&options).unwrap();
+    let cancel = Cancel::new();
+    let listener = session.listener().unwrap().with_cancel(&cancel);
+    let dialler = session.with_cancel(&cancel);
+    lose(&router.control_socket());
+    reason(&events);
+    let accepting = in_background(move || listener.accept().map(drop));
+    let dialling = in_background(move || dialler.connect("peer.i2p").map(drop));
+    cancel.cancel();
+    for waiting in [accepting, dialling] {
+        let error = outcome(&waiting).unwrap_err();
+        assert!(matches!(error, Error::Cancelled { .. }), "{error}");
+    }
+}
+
+#[test]
+fn the_handle_of_the_bridge_ends_it() {
+    let router = Router::start();
+    let cancel = Cancel::new();
+    let bridge = router.scripted.bridge().with_cancel(&cancel);
+    let session = bridge.session().healing().unwrap();
+    let other = session.with_cancel(&Cancel::new());
+    let listener = other.listener().unwrap();
+    let accepting = in_background(move || listener.accept().map(drop));
+    cancel.cancel();
+    assert!(outcome(&accepting).unwrap_err().is_session_lost());
+    let error = other.connect("peer.i2p").unwrap_err();
+    assert!(matches!(error, Error::HealingEnded(_)), "{error}");
+}
+
+#[test]
+fn what_no_attempt_mends_ends_it_and_is_told_once() {
+    let router = Router::start();
+    let (session, events, socket) = router.session();
+    let listener = session.listener().unwrap();
+    router.answer(&[Answer::Say("SESSION STATUS RESULT=INVALID_KEY\n")]);
+    lose(&socket);
+    let mut incoming = listener.incoming();
+    let error = incoming.next().unwrap().unwrap_err();
+    assert!(matches!(error, Error::HealingEnded(_)), "{error}");
+    assert!(incoming.next().is_none());
+    reason(&events);
+    assert!(matches!(next(&events), HealingEvent::Trying { .. }));
+    assert!(matches!(next(&events), HealingEvent::Ended { .. }));
+    assert!(session.listener().unwrap_err().is_session_lost());
+    assert!(session.connect("peer.i2p").unwrap_err().is_session_lost());
+    assert_eq!(router.create_lines().len(), 2);
+}
+
+#[test]
+fn it_gives_up_when_it_was_told_to() {
+    let router = Router::start();
+    let options = HealingOptions::new()
+        .first_pause(SHORT)
+        .give_up_after(Some(SHORT * 5));
+    let (options, events) = listening(options);
+    let session = router.builder().healing_with(&options).unwrap();
+    router.answer(&[Answer::Say("SESSION STATUS RESULT=I2P_ERROR\n")]);
+    lose(&router.control_socket());
+    let away = loop {
+        if let HealingEvent::Ended { away, .. } = next(&events) {
+            break away;
+        }
+    };
+    assert!(away >= SHORT * 5, "{away:?}");
+    let error = session.connect("peer.i2p").unwrap_err();
+    assert!(matches!(error, Error::HealingEnded(_)), "{error}");
+}
+
+#[test]
+fn the_first_failure_is_told_at_once() {
+    let router = Router::start();
+    router.answer(&[Answer::Say("SESSION STATUS RESULT=DUPLICATED_DEST\n")]);
+    let error = router.builder().healing().unwrap_err();
+    assert!(matches!(error, Error::Refused(_)), "{error}");
+    assert_eq!(router.create_lines().len(), 1);
+}
+
+#[test]
+fn a_dial_waits_for_the_session() {
+    let router = Router::start();
+    let (session, events, socket) = router.session();
+    router.answer(&[Answer::HangUp, Answer::HangUp, Answer::Make]);
+    lose(&socket);
+    reason(&events);
+    let mut stream = session.connect(key(2).destination()).unwrap();
+    stream.write_all(b"ping").unwrap();
+    let mut word = [0; 4];
+    stream.read_exact(&mut word).unwrap();
+    assert_eq!(&word, b"ping");
+}
+
+#[test]
+fn a_dial_waits_no_longer_than_its_deadline() {
+    let router = Router::start();
+    let (options, events) = listening(HealingOptions::new().first_pause(LONG * 10));
+    let session = router.builder().healing_with(&options).unwrap();
+    lose(&router.control_socket());
+    reason(&events);
+    let error = session.connect_timeout("peer.i2p", SHORT).unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    let listener = session.listener().unwrap();
+    assert!(listener.accept_timeout(SHORT).unwrap_err().is_timeout());
+    listener.set_nonblocking(true).unwrap();
+    let error = listener.accept().unwrap_err();
+    assert!(matches!(error, Error::WouldBlock), "{error}");
+}
+
+#[test]
+fn a_listener_that_is_made_while_the_session_is_away_accepts_when_it_is_back() {
+    let router = Router::start();
+    let (session, events, socket) = router.session();
+    router.answer(&[Answer::HangUp, Answer::HangUp, Answer::Make]);
+    lose(&socket);
+    reason(&events);
+    let listener = session.listener().unwrap();
+    router.show_that_it_accepts(&listener);
+}
+
+#[test]
+fn a_stream_of_the_lost_session_ends_and_says_why() {
+    let router = Router::start();
+    let (session, events, socket) = router.session();
+    let mut stream = session.connect(key(2).destination()).unwrap();
+    lose(&socket);
+    back(&events);
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+    assert_eq!(stream.session_error(), Some(SessionLoss::BridgeGone));
+}
+
+#[test]
+fn it_comes_back_at_another_bridge_if_there_are_several() {
+    let (first, second) = (Router::start(), Router::start());
+    let address = first.scripted.address().to_string();
+    let bridge = SamBridge::builder().address(&address);
+    let bridge = bridge.fallback(&second.scripted.bridge()).build().unwrap();
+    let (options, events) = listening(HealingOptions::new().first_pause(SHORT));
+    let session = bridge.session().healing_with(&options).unwrap();
+    first.answer(&[Answer::HangUp]);
+    lose(&first.control_socket());
+    back(&events);
+    let now = session.session().unwrap();
+    assert_eq!(
+        now.bridge().address(),
+        second.scripted.address().to_string()
+    );
+    let own = session.private_key().expose_base64();
+    assert_eq!(field(&second.create_lines()[0], "DESTINATION"), Some(&*own));
+}
+
+#[test]
+fn a_program_that_panics_when_it_is_told_is_healed_all_the_same() {
+    let router = Router::start();
+    let options = HealingOptions::new()
+        .first_pause(SHORT)
+        .on_event(|_| panic!("the program's own fault"));
+    let session = router.builder().healing_with(&options).unwrap();
+    lose(&router.control_socket());
+    let _again = router.control_socket();
+    eventually("it is back", || session.session().is_some());
+}
+
+#[test]
+fn what_comes_in_is_closed_when_the_last_listener_is_gone() {
+    let router = Router::start();
+    let (session, _events, _socket) = router.session();
+    let listener = session.listener().unwrap();
+    let other = listener.try_clone().unwrap();
+    drop(listener);
+    router.show_that_it_accepts(&other);
+    drop(other);
+    let mut caller = router.accepts.recv_timeout(LONG).unwrap();
+    writeln!(caller, "{}", key(9).destination()).unwrap();
+    caller.set_read_timeout(Some(LONG)).unwrap();
+    assert_eq!(caller.read(&mut [0]).unwrap(), 0);
+}
+
+#[test]
+fn a_listener_that_forwards_is_forwarded_to_again_after_a_loss() {
+    let (forward, forwards) = mpsc::channel();
+    let (session, sessions) = mpsc::channel();
+    let senders = Mutex::new((forward, session));
+    let scripted = ScriptedBridge::router(move |visit, stage| match stage {
+        Stage::Command(line) => {
+            let port: u16 = field(line, "PORT").unwrap().parse().unwrap();
+            visit.say("STREAM STATUS RESULT=OK\n");
+            let _ = senders.lock().unwrap().0.send(port);
+            visit.rest();
+        }
+        _ => {
+            let _ = senders.lock().unwrap().1.send(visit.socket());
+            visit.until_quit();
+        }
+    });
+    let options = HealingOptions::new().first_pause(SHORT).forward(true);
+    let builder = scripted.bridge().session();
+    let session = builder.healing_with(&options).unwrap();
+    let listener = session.listener().unwrap();
+    for _ in 0..2 {
+        let port = forwards.recv_timeout(LONG).unwrap();
+        let mut caller = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        writeln!(caller, "{}", key(9).destination()).unwrap();
+        let (_, peer) = listener.accept_timeout(LONG).unwrap();
+        assert_eq!(peer.destination(), Some(key(9).destination()));
+        lose(&sessions.recv_timeout(LONG).unwrap());
+    }
+}
+
+#[test]
+fn a_bridge_that_makes_sessions_and_refuses_their_accepts_is_asked_no_more_often() {
+    let (session, sessions) = mpsc::channel();
+    let sender = Mutex::new(session);
+    let refusing = Arc::new(AtomicBool::new(false));
+    let refuses = Arc::clone(&refusing);
+    let scripted = ScriptedBridge::start(move |visit| {
+        visit.greet();
+        let Some(line) = visit.line() else { return };
+        if line.starts_with("SESSION CREATE") {
+            visit.make_session(&line);
+            let _ = sender.lock().unwrap().send(visit.socket());
+            visit.until_quit();
+        } else if refuses.load(Ordering::SeqCst) {
+            visit.say("STREAM STATUS RESULT=I2P_ERROR MESSAGE=\"not now\"\n");
+        } else {
+            visit.say("STREAM STATUS RESULT=OK\n");
+            visit.rest();
+        }
+    });
+    let options = HealingOptions::new()
+        .first_pause(SHORT)
+        .longest_pause(SHORT * 8);
+    let (options, events) = listening(options);
+    let builder = scripted.bridge().session().linger(Duration::ZERO);
+    let healing = builder.healing_with(&options).unwrap();
+    let _listener = healing.listener().unwrap();
+    refusing.store(true, Ordering::SeqCst);
+    lose(&sessions.recv_timeout(LONG).unwrap());
+    let mut full = SHORT;
+    for (pause, _) in attempts(&events, 6) {
+        assert!((full / 2..=full).contains(&pause), "{pause:?} of {full:?}");
+        full = (full * 2).min(SHORT * 8);
+    }
+}
