@@ -4,6 +4,8 @@
 //! router cannot do is listed by name, with the reason, and counted apart. The last lines say how
 //! many behaviours ran on which router, and which routers were not found.
 
+mod child;
+mod embedded;
 mod i2pd;
 mod router;
 mod suite;
@@ -19,6 +21,9 @@ use suite::Behaviour;
 const THREADS: usize = 16;
 
 fn main() -> ExitCode {
+    if let Some(code) = child::run() {
+        return code;
+    }
     let mut args = Arguments::from_args();
     args.test_threads = args.test_threads.or(Some(THREADS));
     let (routers, missing) = router::all();

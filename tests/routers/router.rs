@@ -11,6 +11,7 @@ use i2p_sam::{
 };
 use i2p_sam_testnet::Testnet;
 
+use crate::embedded::Process;
 use crate::i2pd::{I2pd, Installation};
 use crate::suite::{Behaviour, Need};
 
@@ -21,6 +22,9 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 /// for these tests alone.
 pub(crate) const KNOWN_NAME: &str = "known.i2p";
 const KNOWN_KEY: &str = include_str!("known.key");
+
+/// How often to start a router again where it was.
+const RESTARTS: usize = 5;
 
 /// How many routers that stop answering are replaced by new ones in a run.
 const MOST_REPLACED: usize = 2;
@@ -44,6 +48,7 @@ enum Kind {
 /// A network that runs.
 pub(crate) enum Network {
     Embedded(Testnet),
+    Process(Process),
     I2pd(I2pd),
 }
 
@@ -87,7 +92,6 @@ const EMBEDDED_CANNOT: &[(Need, &str)] = &[
         Need::ForwardAgain,
         "emissary 0.4.0 forwards until the session ends",
     ),
-    (Need::Process, "it runs inside this process"),
     (
         Need::NewDatagrams,
         "emissary 0.4.0 delivers no DATAGRAM2 and has no DATAGRAM3",
@@ -239,6 +243,14 @@ impl Router {
         }
     }
 
+    /// The same, in a process that can be killed.
+    pub(crate) fn start_process(&self) -> Network {
+        match &self.kind {
+            Kind::Embedded => Network::Process(Process::start().expect("the network starts")),
+            Kind::I2pd(_) => self.start(),
+        }
+    }
+
     pub(crate) fn bridge(&self) -> SamBridge {
         self.network().bridge()
     }
@@ -314,6 +326,7 @@ impl Network {
     pub(crate) fn bridge(&self) -> SamBridge {
         let (tcp, udp) = match self {
             Self::Embedded(network) => (network.sam_address(), network.udp_address()),
+            Self::Process(network) => (network.sam_address(), network.udp_address()),
             Self::I2pd(router) => (router.sam_address(), router.udp_address()),
         };
         let builder = SamBridge::builder().address(tcp.to_string());
@@ -322,7 +335,7 @@ impl Network {
 
     fn raw_options(&self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Embedded(_) => Testnet::OPTIONS,
+            Self::Embedded(_) | Self::Process(_) => Testnet::OPTIONS,
             Self::I2pd(router) => router.session_options(),
         }
     }
@@ -341,14 +354,14 @@ impl Network {
     /// Whether the bridge still greets who comes.
     fn answers(&self) -> bool {
         match self {
-            Self::Embedded(_) => true,
+            Self::Embedded(_) | Self::Process(_) => true,
             Self::I2pd(router) => router.answers(),
         }
     }
 
     fn last_words(&self) -> String {
         match self {
-            Self::Embedded(_) => String::new(),
+            Self::Embedded(_) | Self::Process(_) => String::new(),
             Self::I2pd(router) => router.log_tail(),
         }
     }
@@ -357,16 +370,20 @@ impl Network {
     pub(crate) fn kill(&self) {
         match self {
             Self::Embedded(_) => panic!("it runs inside this process"),
+            Self::Process(network) => network.kill(),
             Self::I2pd(router) => router.kill(),
         }
     }
 
-    /// Starts the router again where it was.
+    /// Starts the router again where it was. What dials into the void may have its ports for a moment.
     pub(crate) fn restart(&self) {
-        match self {
+        let restart = || match self {
             Self::Embedded(_) => panic!("it runs inside this process"),
-            Self::I2pd(router) => router.restart().unwrap(),
-        }
+            Self::Process(network) => network.restart(),
+            Self::I2pd(router) => router.restart(),
+        };
+        let outcome = (0..RESTARTS).find_map(|_| restart().ok());
+        assert!(outcome.is_some(), "the router does not start again");
     }
 }
 

@@ -27,8 +27,8 @@ behaviours! {
     closing_a_session_ends_what_waits_on_it;
     a_closed_session_says_so;
     a_session_can_be_closed_twice;
-    a_killed_router_is_told_to_every_blocked_thread_within_a_second [Streams, Process];
-    the_same_key_serves_again_after_a_restart_of_the_router [Streams, Process];
+    a_killed_router_is_told_to_every_blocked_thread_within_a_second [Streams];
+    the_same_key_serves_again_after_a_restart_of_the_router [Streams];
 }
 
 fn the_dialler_hangs_up_and_the_other_side_reads_the_end(router: &Router) {
@@ -168,7 +168,7 @@ fn a_session_can_be_closed_twice(router: &Router) {
 
 /// What hangs, or not, when a router is gone in an instant.
 fn a_killed_router_is_told_to_every_blocked_thread_within_a_second(router: &Router) {
-    let network = router.start();
+    let network = router.start_process();
     let pair = Pair::new(&network);
     let (near, far) = pair.dial();
     let (told, tells) = mpsc::channel();
@@ -242,7 +242,7 @@ fn loss(error: Error) -> Option<SessionLoss> {
 }
 
 fn the_same_key_serves_again_after_a_restart_of_the_router(router: &Router) {
-    let network = router.start();
+    let network = router.start_process();
     let before = network.builder().stream().unwrap();
     let builder = network.builder().key(before.private_key());
     network.kill();

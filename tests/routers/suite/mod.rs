@@ -38,8 +38,6 @@ pub(crate) enum Need {
     OtherSignatures,
     /// Finding a destination by its b32 without a session.
     SessionlessLookup,
-    /// A process of its own, that can be killed.
-    Process,
     /// Delivering more than some kilobytes behind the end of a stream.
     BulkBeforeEnd,
     /// Refusing a second session with a key in use.

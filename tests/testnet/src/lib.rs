@@ -49,5 +49,5 @@ mod sam;
 #[cfg(test)]
 mod tests;
 
-pub use network::Testnet;
+pub use network::{Ports, Testnet};
 pub use progress::Progress;

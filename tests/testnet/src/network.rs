@@ -24,6 +24,15 @@ const FIRST_ATTEMPT_LIMIT: Duration = Duration::from_secs(12);
 /// Tasks end at their next suspension, within milliseconds; this only keeps a drop from hanging.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
+/// The ports of loopback that a SAM bridge takes. 0 is any that is free.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ports {
+    /// For connections.
+    pub tcp: u16,
+    /// For datagrams.
+    pub udp: u16,
+}
+
 /// A private I2P network with a SAM bridge. Dropping it stops the network.
 ///
 /// Any number of them may run at once, in one process or in several: they share nothing.
@@ -61,10 +70,21 @@ impl Testnet {
     /// # Errors
     ///
     /// As [`start`](Self::start).
-    pub fn start_with(mut progress: impl FnMut(Progress)) -> io::Result<Self> {
+    pub fn start_with(progress: impl FnMut(Progress)) -> io::Result<Self> {
+        Self::start_at(Ports::default(), progress)
+    }
+
+    /// Does what [`start_with`](Self::start_with) does, with the bridge at these ports of loopback:
+    /// a network that takes the place of another.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start); also when one of the ports is taken.
+    pub fn start_at(ports: Ports, mut progress: impl FnMut(Progress)) -> io::Result<Self> {
         let deadline = Deadline::after(START_LIMIT);
-        Self::attempt(deadline.within(FIRST_ATTEMPT_LIMIT), &mut progress).or_else(|first| {
-            Self::attempt(deadline, &mut progress).map_err(|second| {
+        let first = Self::attempt(ports, deadline.within(FIRST_ATTEMPT_LIMIT), &mut progress);
+        first.or_else(|first| {
+            Self::attempt(ports, deadline, &mut progress).map_err(|second| {
                 let text = format!("{second} (in the attempt before: {first})");
                 io::Error::new(second.kind(), text)
             })
@@ -72,12 +92,13 @@ impl Testnet {
     }
 
     pub(crate) fn attempt(
+        ports: Ports,
         deadline: Deadline,
         progress: &mut dyn FnMut(Progress),
     ) -> io::Result<Self> {
         let engine = Engine::new().map_err(at("starting a thread"))?;
         let book = Arc::new(AddressBook::default());
-        let (sam, udp) = start_routers(&engine, &book, deadline, progress)?;
+        let (sam, udp) = start_routers(&engine, ports, &book, deadline, progress)?;
         let network = Self {
             sam,
             udp,
@@ -128,6 +149,7 @@ impl fmt::Debug for Testnet {
 /// one's bridge listens. Were each told of all the others, their first connections would cross.
 fn start_routers(
     engine: &Engine,
+    ports: Ports,
     book: &Arc<AddressBook>,
     deadline: Deadline,
     progress: &mut dyn FnMut(Progress),
@@ -135,8 +157,9 @@ fn start_routers(
     let mut infos = Vec::with_capacity(ROUTERS);
     let mut bridge = None;
     for number in 1..=ROUTERS {
+        let served = (number == ROUTERS).then_some(ports);
         let started = engine
-            .start_router(&infos, book, number == ROUTERS, deadline)
+            .start_router(&infos, book, served, deadline)
             .map_err(at(format_args!("starting router {number} of {ROUTERS}")))?;
         infos.push(started.info);
         bridge = started.bridge;
@@ -179,12 +202,12 @@ impl Engine {
         &self,
         peers: &[Vec<u8>],
         book: &Arc<AddressBook>,
-        serve_sam: bool,
+        served: Option<Ports>,
         deadline: Deadline,
     ) -> io::Result<Started> {
         let left = deadline.left()?;
         let runtime = self.runtime.as_ref().ok_or(io::ErrorKind::BrokenPipe)?;
-        let start = router::start(peers.to_vec(), Arc::clone(book), serve_sam);
+        let start = router::start(peers.to_vec(), Arc::clone(book), served);
         runtime
             .block_on(async { tokio::time::timeout(left, start).await })
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "out of time"))?

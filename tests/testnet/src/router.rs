@@ -9,6 +9,7 @@ use emissary_core::{
 use rand::Rng as _;
 
 use crate::address_book::AddressBook;
+use crate::network::Ports;
 use crate::runtime::Loopback;
 
 /// The public network is 2, and its routers drop whoever says another number: even a router of ours
@@ -30,9 +31,9 @@ pub(crate) struct Started {
 pub(crate) async fn start(
     peers: Vec<Vec<u8>>,
     book: Arc<AddressBook>,
-    serve_sam: bool,
+    served: Option<Ports>,
 ) -> emissary_core::Result<Started> {
-    let config = config(peers, serve_sam);
+    let config = config(peers, served);
     let (router, _events, info) = Router::<Loopback>::new(config, Some(book), None).await?;
     let bridge = bridge_of(router.protocol_address_info());
     Loopback::spawn(router);
@@ -43,7 +44,7 @@ fn bridge_of(addresses: &ProtocolAddressInfo) -> Option<(SocketAddr, SocketAddr)
     Some((addresses.sam_tcp?, addresses.sam_udp?))
 }
 
-fn config(peers: Vec<Vec<u8>>, serve_sam: bool) -> Config {
+fn config(peers: Vec<Vec<u8>>, served: Option<Ports>) -> Config {
     Config {
         // With fewer than three floodfills lease sets are stored and found slowly or never.
         floodfill: true,
@@ -52,9 +53,9 @@ fn config(peers: Vec<Vec<u8>>, serve_sam: bool) -> Config {
         net_id: Some(NET_ID),
         routers: peers,
         ntcp2: Some(ntcp2()),
-        samv3_config: serve_sam.then(|| SamConfig {
-            tcp_port: 0,
-            udp_port: 0,
+        samv3_config: served.map(|ports| SamConfig {
+            tcp_port: ports.tcp,
+            udp_port: ports.udp,
             host: Ipv4Addr::LOCALHOST.to_string(),
         }),
         exploratory: Some(ExploratoryConfig {

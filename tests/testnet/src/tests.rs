@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::deadline::Deadline;
 use crate::probe;
 use crate::sam::Talk;
-use crate::{Progress, Testnet};
+use crate::{Ports, Progress, Testnet};
 
 fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(20))
@@ -266,7 +266,7 @@ fn every_step_is_told_in_order() {
 #[test]
 fn a_start_that_runs_out_of_time_says_at_which_step() {
     let deadline = Deadline::after(Duration::ZERO);
-    let error = Testnet::attempt(deadline, &mut |_| {}).unwrap_err();
+    let error = Testnet::attempt(Ports::default(), deadline, &mut |_| {}).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     assert!(
         error.to_string().contains("starting router 1 of 3"),
