@@ -4,14 +4,14 @@ use std::env;
 use std::io;
 use std::process::{Command, ExitCode, Stdio};
 
-use crate::embedded;
+use crate::{embedded, healed};
 
 /// What a child is told first.
 const MARK: &str = "--child";
 
 type Work = fn(&[String]) -> io::Result<()>;
 
-const CHILDREN: &[(&str, Work)] = &[("testnet", embedded::run)];
+const CHILDREN: &[(&str, Work)] = &[("testnet", embedded::run), ("healed", healed::run)];
 
 /// Does the work of a child, if this process is one.
 pub(crate) fn run() -> Option<ExitCode> {

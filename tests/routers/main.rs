@@ -6,6 +6,7 @@
 
 mod child;
 mod embedded;
+mod healed;
 mod i2pd;
 mod router;
 mod suite;

@@ -333,7 +333,7 @@ impl Network {
         builder.udp_address(udp.to_string()).build().unwrap()
     }
 
-    fn raw_options(&self) -> &'static [(&'static str, &'static str)] {
+    pub(crate) fn raw_options(&self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Embedded(_) | Self::Process(_) => Testnet::OPTIONS,
             Self::I2pd(router) => router.session_options(),

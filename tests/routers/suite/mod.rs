@@ -7,6 +7,7 @@ mod dialling;
 mod encrypted;
 mod endings;
 mod forwarding;
+mod healing;
 mod keys;
 mod lookups;
 mod primary;
@@ -85,6 +86,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Behaviour> {
         accepting::ALL,
         streams::ALL,
         endings::ALL,
+        healing::ALL,
         users::ALL,
         forwarding::ALL,
         datagrams::ALL,

@@ -1,0 +1,217 @@
+//! A program whose sessions heal, in a process of its own, so that its threads and descriptors can be
+//! counted: one listener, one dialler, and four threads that dial without a pause all the while.
+//!
+//! It says a line for each thing that happens, and is told a line for each thing to do.
+
+use std::fs;
+use std::io::{self, BufRead, Read, Write};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use i2p_sam::{
+    HealingEvent, HealingListener, HealingOptions, HealingSession, SamBridge, SamStream,
+};
+
+/// What the pauses are made from; the parent knows what that promises.
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+const DIALLERS: usize = 4;
+
+/// How many calls are to be answered before the router is killed again.
+const CALLS: u64 = 20;
+
+/// A dial that goes into the void is not waited for longer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long threads and descriptors have to be gone.
+const SETTLING: Duration = Duration::from_secs(60);
+
+/// The work of the process. Arguments: the bridge's address, then options of the session.
+pub(crate) fn run(args: &[String]) -> io::Result<()> {
+    let [address, options @ ..] = args else {
+        return Err(io::Error::other("healed ADDRESS [NAME=VALUE…]"));
+    };
+    let address: SocketAddr = address.parse().map_err(io::Error::other)?;
+    let mut builder = SamBridge::new(&address.to_string())?
+        .session()
+        .linger(Duration::ZERO);
+    for option in options {
+        let (name, value) = option.split_once('=').ok_or(io::ErrorKind::InvalidInput)?;
+        builder = builder.option(name, value);
+    }
+    let (server, client) = thread::scope(|scope| {
+        let server = scope.spawn(|| builder.clone().healing_with(&pauses().on_event(tell)));
+        let client = builder.clone().healing_with(&pauses());
+        (server.join().expect("it makes a session"), client)
+    });
+    let (server, client) = (server?, client?);
+    let listener = server.listener()?;
+    thread::spawn(move || serve(&listener));
+    serves(&client, &server)?;
+    drive(&server, &client)
+}
+
+fn pauses() -> HealingOptions {
+    HealingOptions::new()
+        .first_pause(FIRST_PAUSE)
+        .longest_pause(LONGEST_PAUSE)
+}
+
+fn tell(event: &HealingEvent) {
+    match event {
+        HealingEvent::Lost { .. } => say("lost"),
+        HealingEvent::Trying { away, .. } => say(&format!("trying {}", away.as_millis())),
+        HealingEvent::Back { attempts, away, .. } => {
+            say(&format!("back {attempts} {}", away.as_millis()));
+        }
+        HealingEvent::Ended { error, .. } => say(&format!("ended {error}")),
+        _ => {}
+    }
+}
+
+/// One line at a time. Who reads them may be gone.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout().lock(), "{line}");
+}
+
+/// Until its end, the one listener answers whoever dials.
+fn serve(listener: &HealingListener) {
+    for stream in listener.incoming() {
+        let Ok(stream) = stream else { continue };
+        thread::spawn(move || echo(stream));
+    }
+}
+
+fn echo(mut stream: SamStream) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut word = [0; 8];
+    stream.read_exact(&mut word)?;
+    stream.write_all(&word)
+}
+
+/// Says a word, and hears it.
+fn call(client: &HealingSession, server: &HealingSession, word: u64) -> io::Result<()> {
+    let mut stream = client.connect_timeout(server.destination(), PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(&word.to_be_bytes())?;
+    let mut echo = [0; 8];
+    stream.read_exact(&mut echo)?;
+    match u64::from_be_bytes(echo) == word {
+        true => Ok(()),
+        false => Err(io::Error::other("another word came back")),
+    }
+}
+
+/// Calls until the answer comes.
+fn serves(client: &HealingSession, server: &HealingSession) -> io::Result<()> {
+    let end = Instant::now() + Duration::from_secs(120);
+    loop {
+        match call(client, server, 0) {
+            Err(error) if Instant::now() >= end => return Err(error),
+            Err(_) => thread::yield_now(),
+            Ok(()) => return Ok(()),
+        }
+    }
+}
+
+/// `serve?` is answered `serves` when a call has been answered and `busy` when those under way have
+/// been, too; `end` by the counts.
+fn drive(server: &HealingSession, client: &HealingSession) -> io::Result<()> {
+    let before = settled(|counts, last| counts == last);
+    let load = Load::start(server, client);
+    say("ready");
+    for line in io::stdin().lock().lines() {
+        match line?.as_str() {
+            "serve?" => {
+                serves(client, server)?;
+                say("serves");
+                load.await_calls(CALLS);
+                say("busy");
+            }
+            "end" => break,
+            other => return Err(io::Error::other(format!("{other}?"))),
+        }
+    }
+    let (answered, failed) = load.end();
+    let after = settled(|(threads, descriptors), _| threads <= before.0 && descriptors <= before.1);
+    say(&format!(
+        "counts {} {} {} {} {answered} {failed}",
+        before.0, before.1, after.0, after.1
+    ));
+    server.close();
+    client.close();
+    Ok(())
+}
+
+/// Threads and descriptors, when they are as they should be, or the time is over.
+fn settled(mut enough: impl FnMut((usize, usize), (usize, usize)) -> bool) -> (usize, usize) {
+    let count = |what| fs::read_dir(what).map_or(0, Iterator::count);
+    let counts = || (count("/proc/self/task"), count("/proc/self/fd"));
+    let end = Instant::now() + SETTLING;
+    let mut last = counts();
+    loop {
+        thread::park_timeout(Duration::from_secs(1));
+        let now = counts();
+        if enough(now, last) || Instant::now() >= end {
+            return now;
+        }
+        last = now;
+    }
+}
+
+/// Threads that dial one call after the other.
+struct Load {
+    over: Arc<AtomicBool>,
+    counters: Arc<[AtomicU64; 2]>,
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
+}
+
+impl Load {
+    fn start(server: &HealingSession, client: &HealingSession) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let counters = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
+        let dialler = |number: usize| {
+            let (server, client) = (server.clone(), client.clone());
+            let (over, counters) = (Arc::clone(&over), Arc::clone(&counters));
+            thread::spawn(move || {
+                for word in number as u64.. {
+                    if over.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let failed = call(&client, &server, word).is_err();
+                    counters[usize::from(failed)].fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        };
+        let threads = Mutex::new((0..DIALLERS).map(dialler).collect());
+        Self {
+            over,
+            counters,
+            threads,
+        }
+    }
+
+    /// Waits until so many more calls have been answered.
+    fn await_calls(&self, more: u64) {
+        let [answered, _] = &*self.counters;
+        let enough = answered.load(Ordering::Relaxed) + more;
+        let end = Instant::now() + SETTLING;
+        while answered.load(Ordering::Relaxed) < enough && Instant::now() < end {
+            thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    /// How many calls were answered, and how many not.
+    fn end(self) -> (u64, u64) {
+        self.over.store(true, Ordering::Relaxed);
+        for thread in self.threads.into_inner().unwrap_or_default() {
+            let _ = thread.join();
+        }
+        let count = |which: usize| self.counters[which].load(Ordering::Relaxed);
+        (count(0), count(1))
+    }
+}

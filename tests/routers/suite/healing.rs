@@ -1,0 +1,230 @@
+//! Sessions that are made again when their router was killed.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use i2p_sam::{HealingOptions, HealingSession};
+
+use crate::child;
+use crate::healed::{FIRST_PAUSE, LONGEST_PAUSE};
+use crate::router::{LONG, Network, Router};
+use crate::suite::behaviours;
+use crate::suite::data::greet;
+
+behaviours! {
+    a_listener_and_a_dialler_outlive_their_router [Streams];
+    a_listener_that_forwards_outlives_its_router [Streams];
+    #[slow] sessions_heal_under_load_each_time_their_router_is_killed [Streams];
+}
+
+/// How often the router is killed. The old i2pd takes 20 s for a session.
+fn rounds(router: &Router) -> usize {
+    match router.name().contains("2.45") {
+        true => 5,
+        false => 20,
+    }
+}
+
+/// Longer than a router, its tunnels and the longest pause take together.
+const RECOVERY: Duration = Duration::from_secs(120);
+
+fn a_listener_and_a_dialler_outlive_their_router(router: &Router) {
+    outlive(router, false);
+}
+
+fn a_listener_that_forwards_outlives_its_router(router: &Router) {
+    outlive(router, true);
+}
+
+fn outlive(router: &Router, forward: bool) {
+    let network = router.start_process();
+    let heal = |forward| heal(&network, forward);
+    let (server, client) = thread::scope(|scope| {
+        let server = scope.spawn(move || heal(forward));
+        let client = heal(false);
+        (server.join().unwrap(), client)
+    });
+    let listener = server.listener().unwrap();
+    for round in 0..2 {
+        if round > 0 {
+            network.kill();
+            network.restart();
+        }
+        // It waits for the session, and the router may need more than one dial to find the other.
+        let (near, far) = (0..20)
+            .find_map(|_| {
+                let near = client.connect_timeout(server.destination(), LONG).ok()?;
+                let (far, _) = listener.accept_timeout(LONG).ok()?;
+                Some((near, far))
+            })
+            .unwrap();
+        greet(&near, &far);
+    }
+}
+
+fn heal(network: &Network, forward: bool) -> HealingSession {
+    let options = HealingOptions::new()
+        .first_pause(FIRST_PAUSE)
+        .longest_pause(LONGEST_PAUSE)
+        .forward(forward);
+    network.builder().healing_with(&options).unwrap()
+}
+
+fn sessions_heal_under_load_each_time_their_router_is_killed(router: &Router) {
+    let network = router.start_process();
+    let mut program = Program::start(&network);
+    program.wait_for("ready");
+    let mut recoveries = Vec::new();
+    for _ in 0..rounds(router) {
+        let killed = Instant::now();
+        network.kill();
+        let tries = program.wait_for_loss();
+        network.restart();
+        program.wait_until_back(tries);
+        program.tell("serve?");
+        program.wait_for("serves");
+        recoveries.push(killed.elapsed());
+        program.wait_for("busy");
+    }
+    program.tell("end");
+    let counts = program.wait_for("counts");
+    println!(
+        "{}: seconds until it served again: {:.1?}; before, after, calls: {counts:?}",
+        router.name(),
+        recoveries
+            .iter()
+            .map(Duration::as_secs_f32)
+            .collect::<Vec<_>>()
+    );
+    let [
+        threads,
+        descriptors,
+        threads_after,
+        descriptors_after,
+        answered,
+        _failed,
+    ] = counts[..]
+    else {
+        panic!("{counts:?}");
+    };
+    assert!(threads_after <= threads, "{counts:?}");
+    assert!(descriptors_after <= descriptors, "{counts:?}");
+    let least = 20 * recoveries.len() as u64;
+    assert!(answered >= least, "only {answered} calls were answered");
+}
+
+/// The program that is to be healed, seen from here.
+struct Program {
+    child: Child,
+    input: ChildStdin,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Program {
+    fn start(network: &Network) -> Self {
+        let options = network.raw_options().iter();
+        let mut child = child::command("healed")
+            .unwrap()
+            .arg(network.bridge().address())
+            .args(options.map(|(name, value)| format!("{name}={value}")))
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in output.lines() {
+                if sender.send(line.unwrap()).is_err() {
+                    break;
+                }
+            }
+        });
+        Self {
+            input: child.stdin.take().unwrap(),
+            child,
+            lines,
+        }
+    }
+
+    fn tell(&mut self, line: &str) {
+        writeln!(self.input, "{line}").unwrap();
+    }
+
+    fn next(&self) -> (String, Vec<u64>) {
+        let line = match self.lines.recv_timeout(RECOVERY) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) => panic!("it says nothing"),
+            Err(RecvTimeoutError::Disconnected) => panic!("the program has ended"),
+        };
+        let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
+        assert!(word != "ended", "{line}");
+        let numbers = rest.split(' ').filter_map(|number| number.parse().ok());
+        (word.to_owned(), numbers.collect())
+    }
+
+    fn wait_for(&self, what: &str) -> Vec<u64> {
+        loop {
+            let (word, numbers) = self.next();
+            if word == what {
+                return numbers;
+            }
+        }
+    }
+
+    fn wait_for_loss(&self) -> Promise {
+        self.wait_for("lost");
+        Promise::default()
+    }
+
+    /// Until the session is back, no attempt is made sooner than was promised.
+    fn wait_until_back(&self, mut promise: Promise) {
+        loop {
+            let (word, numbers) = self.next();
+            match (word.as_str(), &numbers[..]) {
+                ("trying", [away]) => promise.check(Duration::from_millis(*away)),
+                // A session that was made while the router was going.
+                ("lost", _) => promise = Promise::default(),
+                ("back", _) => return,
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// When the attempts may be made after a loss, at the soonest.
+struct Promise {
+    pause: Duration,
+    least: Duration,
+}
+
+impl Default for Promise {
+    fn default() -> Self {
+        Self {
+            pause: FIRST_PAUSE,
+            least: Duration::ZERO,
+        }
+    }
+}
+
+impl Promise {
+    fn check(&mut self, away: Duration) {
+        self.least += self.pause / 2;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        // What is told is cut to a millisecond.
+        let away = away + Duration::from_millis(1);
+        assert!(
+            away >= self.least,
+            "it tries after {away:?}, and not after {:?}",
+            self.least
+        );
+    }
+}
