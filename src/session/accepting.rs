@@ -5,10 +5,11 @@ use crate::connection::Connection;
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Refusal, ResultCode};
 use crate::interrupts::{Interrupts, lock, wait};
+use crate::session::arming::{Ready, arm};
 use crate::session::backlog::{Arrival, Backlog, BacklogLimits, FIRST_PAUSE, LONGEST_PAUSE};
 use crate::session::control::{Control, spawn};
 use crate::session::guard::Core;
-use crate::wire::{Command, StreamHeader};
+use crate::wire::StreamHeader;
 
 /// The armed accepts of a session, and the streams that have come in over them.
 ///
@@ -119,6 +120,11 @@ impl Accepting {
         Ok(true)
     }
 
+    /// Whether one accept is all that is armed.
+    fn keeps_one(&self) -> bool {
+        lock(&self.state).wanted == 1
+    }
+
     /// From now on one accept is armed. Says whether it is the asking thread's.
     fn keep_one(&self) -> bool {
         let mut state = lock(&self.state);
@@ -166,15 +172,19 @@ fn spawn_holder(core: &Arc<Core>, first: Option<Connection>) -> Result<(), Error
 /// The work of one thread: hold an armed accept, hand over what comes, arm again.
 fn hold(core: &Arc<Core>, mut armed: Option<Connection>) {
     let backlog = core.accepting.backlog();
+    let mut ready = Ready::default();
     let mut pause = FIRST_PAUSE;
     loop {
-        let outcome = await_peer(core, armed.take());
+        let outcome = await_peer(core, armed.take(), &mut ready);
         if backlog.is_over() {
             break;
         }
         let failure = match outcome {
             Outcome::Arrived(arrival) => {
                 pause = FIRST_PAUSE;
+                if core.accepting.keeps_one() {
+                    ready.want();
+                }
                 backlog.put_when_room(arrival);
                 continue;
             }
@@ -207,10 +217,10 @@ fn tell(backlog: &Backlog, error: Error) -> bool {
 }
 
 /// Arms an accept, unless one is given that is armed, and waits for a peer.
-fn await_peer(core: &Arc<Core>, armed: Option<Connection>) -> Outcome {
+fn await_peer(core: &Arc<Core>, armed: Option<Connection>, ready: &mut Ready) -> Outcome {
     let armed = match armed {
         Some(armed) => Ok(armed),
-        None => arm(core, Interrupts::by_session(&core.control)),
+        None => ready.arm(core),
     };
     if armed.is_ok() {
         core.accepting.backlog.forget_failure();
@@ -222,17 +232,6 @@ fn await_peer(core: &Arc<Core>, armed: Option<Connection>) -> Outcome {
         }) => Outcome::Silence,
         Err(error) => Outcome::Failed(core.explain(error)),
     }
-}
-
-fn arm(core: &Arc<Core>, interrupts: Interrupts) -> Result<Connection, Error> {
-    let config = core.bridge.config();
-    let command = Command::stream_accept(&core.id)?;
-    let mut connection = Connection::open(config, interrupts, Deadline::NEVER)?;
-    let deadline = Deadline::after(config.timeouts.command);
-    connection
-        .request(&command, Phase::Accept, deadline)
-        .map_err(|error| core.explain(error))?;
-    Ok(connection)
 }
 
 fn receive(core: &Arc<Core>, mut connection: Connection) -> Result<Arrival, Error> {

@@ -1,6 +1,7 @@
 //! Sessions: a destination of our own on a router, and what is made from it.
 
 mod accepting;
+mod arming;
 mod backlog;
 mod buffers;
 mod builder;

@@ -1,6 +1,7 @@
 //! Accepting, by many threads, in time and out of it.
 
 use std::collections::HashSet;
+use std::io::Read;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -23,6 +24,7 @@ behaviours! {
     a_stream_that_nobody_listens_for_is_closed [Streams];
     eight_threads_accept_four_hundred_streams [Streams];
     incoming_yields_stream_after_stream [Streams];
+    two_thousand_dials_without_a_pause_find_the_listener [Streams];
     #[slow] a_listener_armed_for_a_minute_accepts [Streams];
 }
 
@@ -194,4 +196,47 @@ fn incoming_yields_stream_after_stream(router: &Router) {
 
 fn a_listener_armed_for_a_minute_accepts(router: &Router) {
     accept_in_vain(router, Duration::from_secs(61));
+}
+
+fn two_thousand_dials_without_a_pause_find_the_listener(router: &Router) {
+    const DIALS: u64 = 2000;
+    const DIALLERS: u64 = 4;
+    let (server, client) = (router.session(), router.session());
+    let listener = server.listener().unwrap();
+    let serving = thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(stream) = stream else { return };
+            thread::spawn(move || {
+                let mut word = [0; 8];
+                let answered = { &stream }.read_exact(&mut word);
+                // One of those who found the listener says nothing.
+                if answered.is_ok() {
+                    put(&stream, &word);
+                    rest(&stream);
+                }
+            });
+        }
+    });
+    let dial = |word: u64| {
+        let near = client.connect(server.destination()).unwrap();
+        near.set_read_timeout(Some(LONG)).unwrap();
+        put(&near, &word.to_be_bytes());
+        assert_eq!(take(&near, 8), word.to_be_bytes());
+    };
+    // The lease sets are found first, which may take more than one dial.
+    let met = (0..20).any(|_| client.connect(server.destination()).is_ok());
+    assert!(met, "the listener is not found");
+    let start = Instant::now();
+    thread::scope(|scope| {
+        for dialler in 0..DIALLERS {
+            scope.spawn(move || (0..DIALS / DIALLERS).for_each(|n| dial(dialler * DIALS + n)));
+        }
+    });
+    println!(
+        "{}: {DIALS} dials, none refused, in {:.1?}",
+        router.name(),
+        start.elapsed()
+    );
+    server.close();
+    serving.join().unwrap();
 }

@@ -1,0 +1,82 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::connection::Connection;
+use crate::deadline::Deadline;
+use crate::error::{Error, Phase};
+use crate::interrupts::Interrupts;
+use crate::session::guard::Core;
+use crate::wire::Command;
+
+/// How many sockets stand ready: enough for 200 streams in a second.
+const READY_SOCKETS: usize = 8;
+
+/// Sockets that have been greeted, so that the next accept is armed in one exchange.
+///
+/// They are for the thread that holds the one accept of a router which keeps one, i2pd, from its first
+/// stream on, and are used in turn. On a socket
+/// whose greeting has just been answered the system delays its next acknowledgement by some 40 ms, and
+/// i2pd (2.45 to 2.59) holds the caller's line back until it has come (Nagle's algorithm): 23 streams
+/// in a second, however many wait. On one that has rested it does not.
+#[derive(Default)]
+pub(crate) struct Ready {
+    connections: VecDeque<Connection>,
+    wanted: bool,
+}
+
+impl Ready {
+    /// From now on sockets stand ready.
+    pub(crate) fn want(&mut self) {
+        self.wanted = true;
+    }
+
+    /// Arms an accept on the socket that has rested longest, or on a new one.
+    pub(crate) fn arm(&mut self, core: &Arc<Core>) -> Result<Connection, Error> {
+        let armed = self.arm_next(core);
+        if armed.is_ok() && self.wanted {
+            self.fill(core);
+        }
+        armed
+    }
+
+    fn arm_next(&mut self, core: &Arc<Core>) -> Result<Connection, Error> {
+        while let Some(connection) = self.connections.pop_front() {
+            match arm_on(core, connection) {
+                // A bridge may not want to keep it so long, and Java I2P says so in place of a reply.
+                Err(error) if !error.is_timeout() => {}
+                outcome => return outcome,
+            }
+        }
+        arm(core, Interrupts::by_session(&core.control))
+    }
+
+    /// Takes in one socket more than was taken out, until there are enough. Without them it works.
+    fn fill(&mut self, core: &Arc<Core>) {
+        let missing = READY_SOCKETS.saturating_sub(self.connections.len());
+        for _ in 0..missing.min(2) {
+            let interrupts = Interrupts::by_session(&core.control);
+            match open(core, interrupts) {
+                Ok(connection) => self.connections.push_back(connection),
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+/// Arms an accept on a socket of its own.
+pub(crate) fn arm(core: &Arc<Core>, interrupts: Interrupts) -> Result<Connection, Error> {
+    arm_on(core, open(core, interrupts)?)
+}
+
+fn open(core: &Arc<Core>, interrupts: Interrupts) -> Result<Connection, Error> {
+    Connection::open(core.bridge.config(), interrupts, Deadline::NEVER)
+}
+
+fn arm_on(core: &Arc<Core>, mut connection: Connection) -> Result<Connection, Error> {
+    let command = Command::stream_accept(&core.id)?;
+    let deadline = Deadline::after(core.bridge.config().timeouts.command);
+    connection
+        .request(&command, Phase::Accept, deadline)
+        .map_err(|error| core.explain(error))?;
+    Ok(connection)
+}
