@@ -30,6 +30,27 @@ fn the_bridge_is_told_host_and_port() {
 }
 
 #[test]
+fn the_bridge_is_told_another_host_and_port_if_asked() {
+    let router = Router::start();
+    let builder = router.builder().datagram_host("host.containers.internal");
+    let session = builder.datagram_port(4444).raw().unwrap();
+    let line = router.create_line();
+    assert_eq!(field(&line, "HOST"), Some("host.containers.internal"));
+    assert_eq!(field(&line, "PORT"), Some("4444"));
+    assert_ne!(session.udp_addr().unwrap().port(), 4444);
+}
+
+#[test]
+fn a_host_or_port_that_cannot_be_told_is_refused_before_anything_is_said() {
+    let router = Router::start();
+    let error = router.builder().datagram_host("a b").raw().unwrap_err();
+    assert!(matches!(error, Error::Command(_)), "{error}");
+    let error = router.builder().datagram_port(0).raw().unwrap_err();
+    assert!(matches!(error, Error::Setting(_)), "{error}");
+    assert!(router.scripted.received().is_empty());
+}
+
+#[test]
 fn a_datagram_is_sent_behind_one_line() {
     let router = Router::start();
     let session = router.session();

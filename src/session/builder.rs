@@ -197,6 +197,34 @@ impl SessionBuilder {
         self
     }
 
+    /// The host at which the bridge is told to reach our UDP port: a name or an IP address. Default:
+    /// that of the port. Of no use to streams.
+    ///
+    /// A router in a container, or behind an address translator, may know us by another.
+    ///
+    /// ```no_run
+    /// use i2p_sam::{DatagramSource, DatagramStyle, SamBridge};
+    ///
+    /// let builder = SamBridge::new("172.17.0.2:7656")?
+    ///     .session()
+    ///     .datagram_bind("0.0.0.0:4444".parse().unwrap())
+    ///     .datagram_host("host.containers.internal")
+    ///     .datagram_source(DatagramSource::Host);
+    /// let session = builder.datagram(DatagramStyle::Datagram)?;
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn datagram_host(mut self, host: impl Into<String>) -> Self {
+        self.udp.host = Some(host.into());
+        self
+    }
+
+    /// The UDP port the bridge is told to send to, where something in between changes it. Default: the
+    /// one that is bound. Of no use to streams.
+    pub fn datagram_port(mut self, port: u16) -> Self {
+        self.udp.port = Some(port);
+        self
+    }
+
     /// Whose packets are believed to be the bridge's. Default: [`DatagramSource::Bridge`]. Of no
     /// use to streams.
     pub fn datagram_source(mut self, source: DatagramSource) -> Self {
@@ -274,7 +302,8 @@ impl SessionBuilder {
     /// # Errors
     ///
     /// Those of [`stream`](SessionBuilder::stream); [`Error::Io`] when the UDP port cannot be bound;
-    /// [`Error::Setting`] for another style than `DATAGRAM` on
+    /// [`Error::Command`] for a [host](SessionBuilder::datagram_host) that cannot be said;
+    /// [`Error::Setting`] for port 0, and for another style than `DATAGRAM` on
     /// [`DatagramPath::ControlSocket`]. Java I2P up to 2.8.0 refuses [`DatagramStyle::Datagram2`] and
     /// [`DatagramStyle::Datagram3`], emissary hangs up on the latter, i2pd 2.45 on both.
     ///

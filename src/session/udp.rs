@@ -13,6 +13,7 @@ use crate::interrupts::{Interrupts, lock, wait};
 use crate::session::control::spawn;
 use crate::session::datagrams::Reader;
 use crate::session::mailbox::Mailbox;
+use crate::wire::{CommandError, CommandFault, needs_quotes};
 
 /// Largest UDP packet.
 const MAX_PACKET: usize = 65_535;
@@ -50,7 +51,24 @@ pub enum DatagramSource {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UdpSettings {
     pub(crate) bind: Option<SocketAddr>,
+    /// What the bridge is told instead of our own address.
+    pub(crate) host: Option<String>,
+    pub(crate) port: Option<u16>,
     pub(crate) source: DatagramSource,
+}
+
+impl UdpSettings {
+    /// What the bridge cannot be told is refused before anything is opened.
+    fn check(&self) -> Result<(), Error> {
+        // i2pd has no quotes, and no host has a blank.
+        if self.host.as_deref().is_some_and(needs_quotes) {
+            return Err(CommandError::new("HOST", CommandFault::Quotes).into());
+        }
+        match self.port {
+            Some(0) => Err(Error::Setting("a router cannot send to port 0")),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The UDP port of a session, and the bridge's.
@@ -61,13 +79,14 @@ pub(crate) struct UdpPort {
     released: Condvar,
     local: SocketAddr,
     bridge: SocketAddr,
-    /// Where the bridge reaches us.
-    host: IpAddr,
+    /// Where the bridge is told to reach us.
+    told: (String, u16),
     source: DatagramSource,
 }
 
 impl UdpPort {
     pub(crate) fn open(bridge: &SamBridge, settings: &UdpSettings) -> Result<Self, Error> {
+        settings.check()?;
         let config = bridge.config();
         let deadline = Deadline::after(config.timeouts.connect);
         let interrupts = Interrupts::by_cancel(bridge.cancel());
@@ -80,10 +99,8 @@ impl UdpPort {
 
     /// i2pd forwards only when it is told both.
     pub(crate) fn pairs(&self) -> Vec<Pair> {
-        vec![
-            ("HOST", self.host.to_string()),
-            ("PORT", self.local.port().to_string()),
-        ]
+        let (host, port) = &self.told;
+        vec![("HOST", host.clone()), ("PORT", port.to_string())]
     }
 
     pub(crate) fn local(&self) -> SocketAddr {
@@ -199,12 +216,14 @@ fn bind(bridge: SocketAddr, settings: &UdpSettings) -> io::Result<UdpPort> {
     };
     let socket = UdpSocket::bind(settings.bind.unwrap_or(SocketAddr::new(host, 0)))?;
     socket.set_read_timeout(Some(LOOK))?;
+    let local = socket.local_addr()?;
+    let told_host = settings.host.clone().unwrap_or_else(|| host.to_string());
     Ok(UdpPort {
-        local: socket.local_addr()?,
+        local,
+        told: (told_host, settings.port.unwrap_or(local.port())),
         socket: Mutex::new(Some(Arc::new(socket))),
         released: Condvar::new(),
         bridge,
-        host,
         source: settings.source,
     })
 }
