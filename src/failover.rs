@@ -107,6 +107,11 @@ fn is_answer(error: &Error) -> bool {
     matches!(error, Error::Refused(_) | Error::Timeout { .. })
 }
 
+/// Whether this failed because of the bridge, so that it may well be done at another.
+pub(crate) fn another_may_do(error: &Error) -> bool {
+    is_fault(error) && is_worth_asking_elsewhere(error)
+}
+
 /// Once a bridge has been asked, its time was that of the whole call.
 fn is_worth_asking_elsewhere(fault: &Error) -> bool {
     match fault {
@@ -122,6 +127,10 @@ pub(crate) struct Failures {
 }
 
 impl Failures {
+    pub(crate) fn any(&self) -> bool {
+        self.told.is_some()
+    }
+
     pub(crate) fn add(&mut self, error: Error) {
         self.told = Some(match self.told.take() {
             None => error,

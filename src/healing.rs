@@ -9,13 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::{Destination, I2pAddr, PrivateKey, ToI2pAddr};
-use crate::cancel::Cancel;
+use crate::bridge::SamBridge;
+use crate::cancel::{Cancel, Wake};
 use crate::endpoint::Connect;
 use crate::error::Error;
 use crate::session::{ConnectOptions, SessionBuilder, StreamSession};
 use crate::stream::SamStream;
 use healer::Healer;
 
+pub(crate) use healer::{Judge, dial_deadline, dial_over};
 pub use listener::HealingListener;
 pub use options::{HealingEvent, HealingOptions};
 
@@ -78,6 +80,38 @@ impl HealingSession {
             holder: Arc::new(Holder { healer }),
             cancel,
         })
+    }
+
+    /// Begins without a session, which is then made as one that was lost is. The watcher is woken
+    /// when there is one, and when there will be none any more.
+    pub(crate) fn pending(
+        builder: SessionBuilder,
+        key: &PrivateKey,
+        options: &HealingOptions,
+        watcher: Arc<dyn Wake>,
+        judge: Judge,
+    ) -> Result<Self, Error> {
+        let cancel = builder.bridge().cancel().clone();
+        let healer = Healer::pending(builder, key, options.clone(), watcher, judge)?;
+        Ok(Self {
+            holder: Arc::new(Holder { healer }),
+            cancel,
+        })
+    }
+
+    /// Where its sessions are.
+    pub(crate) fn bridge(&self) -> &SamBridge {
+        self.holder.healer.bridge()
+    }
+
+    /// The session that was made after this one, if there is one; fails when there will be none.
+    pub(crate) fn newer_session(&self, seen: u64) -> Result<Option<(u64, StreamSession)>, Error> {
+        self.holder.healer.newer_session(seen)
+    }
+
+    /// A listener that the bridge may not know of yet. Its `accept` sees to that.
+    pub(crate) fn unarmed_listener(&self) -> HealingListener {
+        HealingListener::unarmed(&self.holder, &self.cancel)
     }
 
     /// Begins to accept what others dial. It returns when the router knows that we accept, or, when

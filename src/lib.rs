@@ -29,6 +29,7 @@
 //! | [`SamListener`] | accepts what peers dial | [`TcpListener`](std::net::TcpListener) |
 //! | [`ForwardListener`] | the same, where the router connects to a TCP port of ours | [`TcpListener`](std::net::TcpListener) |
 //! | [`HealingSession`] | a session for streams that is made again when it is lost | |
+//! | [`MultihomedSession`] | the same key at several bridges, and one listener for all of them | |
 //! | [`SamStream`] | one connection to a peer | [`TcpStream`](std::net::TcpStream) |
 //! | [`DatagramSession`], [`RawSession`] | datagrams to and from a destination of our own | [`UdpSocket`](std::net::UdpSocket) |
 //! | [`PrimarySession`] | one destination for several of these sessions | |
@@ -102,6 +103,7 @@ mod interrupts;
 mod listener;
 mod lookup;
 mod lookup_cache;
+mod multihomed;
 mod service;
 mod session;
 mod stream;
@@ -120,6 +122,7 @@ pub use forward::ForwardListener;
 pub use healing::{HealingEvent, HealingListener, HealingOptions, HealingSession};
 pub use listener::SamListener;
 pub use lookup::Lookup;
+pub use multihomed::{Home, MultihomedListener, MultihomedSession};
 pub use service::{ServiceRecord, ServiceRecordError};
 pub use session::{
     ConnectOptions, DatagramOptions, DatagramPath, DatagramSession, DatagramSource, DatagramStyle,
@@ -141,6 +144,9 @@ const _: () = {
     shared::<PrimarySession>();
     shared::<HealingSession>();
     shared::<HealingListener>();
+    shared::<MultihomedSession>();
+    shared::<MultihomedListener>();
+    shared::<Home>();
     shared::<SamListener>();
     shared::<SamStream>();
     shared::<ForwardListener>();

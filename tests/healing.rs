@@ -3,134 +3,27 @@
 
 mod support;
 
-use std::collections::VecDeque;
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use i2p_sam::{
-    Cancel, Error, HealingEvent, HealingListener, HealingOptions, HealingSession, ResultCode,
-    SamBridge, SessionBuilder, SessionLoss,
+    Cancel, Error, HealingEvent, HealingOptions, HealingSession, ResultCode, SamBridge, SessionLoss,
 };
-use support::{LONG, ScriptedBridge, Stage, Visit, eventually, field, in_background, key, outcome};
+use support::restless::{Answer, Router, SHORT, lose};
+use support::{LONG, ScriptedBridge, Stage, eventually, field, in_background, key, outcome};
 
-/// What a bridge does when it is asked for a session.
-#[derive(Clone, Copy)]
-enum Answer {
-    Make,
-    /// Makes it, and drops it at once.
-    Drop,
-    Say(&'static str),
-    HangUp,
-    Nothing,
-}
-
-const SHORT: Duration = Duration::from_millis(20);
-
-/// A bridge that does with sessions as the test says, and gives it the sockets.
-struct Router {
-    scripted: ScriptedBridge,
-    sessions: mpsc::Receiver<TcpStream>,
-    accepts: mpsc::Receiver<TcpStream>,
-    answers: Arc<Mutex<VecDeque<Answer>>>,
-}
-
-impl Router {
-    fn start() -> Self {
-        let (session, sessions) = mpsc::channel();
-        let (accept, accepts) = mpsc::channel();
-        let senders = Mutex::new((session, accept));
-        let answers: Arc<Mutex<VecDeque<Answer>>> = Arc::default();
-        let next = Arc::clone(&answers);
-        let scripted = ScriptedBridge::start(move |visit| {
-            visit.greet();
-            let Some(line) = visit.line() else { return };
-            if line.starts_with("SESSION CREATE") {
-                let answer = {
-                    let mut answers = next.lock().unwrap();
-                    match answers.len() {
-                        0 => Answer::Make,
-                        1 => answers[0],
-                        _ => answers.pop_front().unwrap(),
-                    }
-                };
-                let sender = senders.lock().unwrap().0.clone();
-                serve(visit, answer, &line, &sender);
-            } else if line.starts_with("STREAM ACCEPT") {
-                visit.say("STREAM STATUS RESULT=OK\n");
-                let _ = senders.lock().unwrap().1.send(visit.socket());
-                visit.rest();
-            } else {
-                visit.say("STREAM STATUS RESULT=OK\n");
-                visit.echo();
-            }
-        });
-        Self {
-            scripted,
-            sessions,
-            accepts,
-            answers,
-        }
-    }
-
-    /// From now on sessions are answered so, the last answer for ever.
-    fn answer(&self, answers: &[Answer]) {
-        *self.answers.lock().unwrap() = answers.iter().copied().collect();
-    }
-
-    fn builder(&self) -> SessionBuilder {
-        let builder = self.scripted.bridge().session().armed_accepts(1);
-        builder.linger(Duration::ZERO)
-    }
-
-    /// A session, what becomes of it, and the bridge's end of its control socket.
-    fn session(&self) -> (HealingSession, mpsc::Receiver<HealingEvent>, TcpStream) {
-        let (options, events) = listening(HealingOptions::new().first_pause(SHORT));
-        let session = self.builder().key(&key(1)).healing_with(&options).unwrap();
-        (session, events, self.control_socket())
-    }
-
-    fn control_socket(&self) -> TcpStream {
-        self.sessions.recv_timeout(LONG).unwrap()
-    }
-
-    fn create_lines(&self) -> Vec<String> {
-        let lines = self.scripted.received().into_iter();
-        lines
-            .filter(|line| line.starts_with("SESSION CREATE"))
-            .collect()
-    }
-
-    /// Has somebody dial the listener, and proves that the stream is theirs.
-    fn show_that_it_accepts(&self, listener: &HealingListener) {
-        let mut caller = self.accepts.recv_timeout(LONG).unwrap();
-        writeln!(caller, "{}", key(9).destination()).unwrap();
-        let (mut stream, peer) = listener.accept_timeout(LONG).unwrap();
-        assert_eq!(peer.destination(), Some(key(9).destination()));
-        caller.write_all(b"ping").unwrap();
-        let mut word = [0; 4];
-        stream.read_exact(&mut word).unwrap();
-        assert_eq!(&word, b"ping");
-    }
-}
-
-fn serve(visit: &mut Visit, answer: Answer, line: &str, sender: &mpsc::Sender<TcpStream>) {
-    match answer {
-        Answer::Make => {
-            visit.make_session(line);
-            let _ = sender.send(visit.socket());
-            visit.until_quit();
-        }
-        Answer::Drop => visit.make_session(line),
-        Answer::Say(reply) => visit.say(reply),
-        Answer::HangUp => {}
-        Answer::Nothing => {
-            let _ = sender.send(visit.socket());
-            visit.rest();
-        }
-    }
+/// A session, what becomes of it, and the bridge's end of its control socket.
+fn session(router: &Router) -> (HealingSession, mpsc::Receiver<HealingEvent>, TcpStream) {
+    let (options, events) = listening(HealingOptions::new().first_pause(SHORT));
+    let session = router
+        .builder()
+        .key(&key(1))
+        .healing_with(&options)
+        .unwrap();
+    (session, events, router.control_socket())
 }
 
 fn listening(options: HealingOptions) -> (HealingOptions, mpsc::Receiver<HealingEvent>) {
@@ -165,14 +58,10 @@ fn back(events: &mpsc::Receiver<HealingEvent>) -> u32 {
     }
 }
 
-fn lose(socket: &TcpStream) {
-    let _ = socket.shutdown(Shutdown::Both);
-}
-
 #[test]
 fn the_same_listener_accepts_again_after_each_loss() {
     let router = Router::start();
-    let (session, events, mut socket) = router.session();
+    let (session, events, mut socket) = session(&router);
     let listener = session.listener().unwrap();
     router.show_that_it_accepts(&listener);
     for _ in 0..3 {
@@ -206,7 +95,7 @@ fn the_same_listener_accepts_again_after_each_loss() {
 #[test]
 fn it_comes_back_with_the_same_key_and_another_id() {
     let router = Router::start();
-    let (session, events, socket) = router.session();
+    let (session, events, socket) = session(&router);
     let before = session.session().unwrap().id().to_owned();
     lose(&socket);
     back(&events);
@@ -233,7 +122,7 @@ fn a_transient_key_is_kept() {
 #[test]
 fn a_loss_is_found_by_what_the_bridge_says() {
     let router = Router::start();
-    let (_session, events, mut socket) = router.session();
+    let (_session, events, mut socket) = session(&router);
     let line = b"SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"PONG timeout\"\n";
     socket.write_all(line).unwrap();
     let SessionLoss::Refused(refusal) = reason(&events) else {
@@ -280,7 +169,7 @@ fn a_loss_is_found_by_a_dial_that_is_told_so_and_the_dial_goes_on() {
 #[test]
 fn whatever_may_pass_is_tried_again_and_each_attempt_is_told() {
     let router = Router::start();
-    let (_session, events, socket) = router.session();
+    let (_session, events, socket) = session(&router);
     let duplicate = "SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"duplicate destination\"\n";
     router.answer(&[
         Answer::Say("SESSION STATUS RESULT=DUPLICATED_DEST\n"),
@@ -409,7 +298,7 @@ fn it_is_closed_at_once_while_it_pauses() {
 #[test]
 fn it_is_closed_at_once_while_a_session_is_being_made() {
     let router = Router::start();
-    let (session, events, socket) = router.session();
+    let (session, events, socket) = session(&router);
     router.answer(&[Answer::Nothing]);
     lose(&socket);
     reason(&events);
@@ -427,7 +316,7 @@ fn it_is_closed_at_once_while_a_session_is_being_made() {
 #[test]
 fn who_lets_go_of_it_ends_it_while_it_tries() {
     let router = Router::start();
-    let (session, events, socket) = router.session();
+    let (session, events, socket) = session(&router);
     router.answer(&[Answer::Nothing]);
     lose(&socket);
     reason(&events);
@@ -440,7 +329,7 @@ fn who_lets_go_of_it_ends_it_while_it_tries() {
 #[test]
 fn who_lets_go_of_it_closes_the_session() {
     let router = Router::start();
-    let (session, _events, _socket) = router.session();
+    let (session, _events, _socket) = session(&router);
     drop(session);
     eventually("it is closed", || {
         let lines = router.scripted.received();
@@ -485,7 +374,7 @@ fn the_handle_of_the_bridge_ends_it() {
 #[test]
 fn what_no_attempt_mends_ends_it_and_is_told_once() {
     let router = Router::start();
-    let (session, events, socket) = router.session();
+    let (session, events, socket) = session(&router);
     let listener = session.listener().unwrap();
     router.answer(&[Answer::Say("SESSION STATUS RESULT=INVALID_KEY\n")]);
     lose(&socket);
@@ -533,7 +422,7 @@ fn the_first_failure_is_told_at_once() {
 #[test]
 fn a_dial_waits_for_the_session() {
     let router = Router::start();
-    let (session, events, socket) = router.session();
+    let (session, events, socket) = session(&router);
     router.answer(&[Answer::HangUp, Answer::HangUp, Answer::Make]);
     lose(&socket);
     reason(&events);
@@ -563,7 +452,7 @@ fn a_dial_waits_no_longer_than_its_deadline() {
 #[test]
 fn a_listener_that_is_made_while_the_session_is_away_accepts_when_it_is_back() {
     let router = Router::start();
-    let (session, events, socket) = router.session();
+    let (session, events, socket) = session(&router);
     router.answer(&[Answer::HangUp, Answer::HangUp, Answer::Make]);
     lose(&socket);
     reason(&events);
@@ -574,7 +463,7 @@ fn a_listener_that_is_made_while_the_session_is_away_accepts_when_it_is_back() {
 #[test]
 fn a_stream_of_the_lost_session_ends_and_says_why() {
     let router = Router::start();
-    let (session, events, socket) = router.session();
+    let (session, events, socket) = session(&router);
     let mut stream = session.connect(key(2).destination()).unwrap();
     lose(&socket);
     back(&events);
@@ -617,7 +506,7 @@ fn a_program_that_panics_when_it_is_told_is_healed_all_the_same() {
 #[test]
 fn what_comes_in_is_closed_when_the_last_listener_is_gone() {
     let router = Router::start();
-    let (session, _events, _socket) = router.session();
+    let (session, _events, _socket) = session(&router);
     let listener = session.listener().unwrap();
     let other = listener.try_clone().unwrap();
     drop(listener);

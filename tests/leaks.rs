@@ -7,8 +7,9 @@ mod support;
 use std::fs;
 use std::time::Duration;
 
-use i2p_sam::DatagramStyle;
+use i2p_sam::{DatagramStyle, HealingOptions, SamBridge};
 use support::primary::Router;
+use support::restless::{self, Answer, SHORT};
 use support::{LONG, ScriptedBridge, Stage, eventually, key};
 
 fn count(what: &str) -> usize {
@@ -60,6 +61,39 @@ fn sessions_that_were_closed_dropped_or_lost_leave_no_thread_and_no_descriptor()
             _ => {}
         }
     }
+    for round in 0..10 {
+        several_homes(round);
+    }
     eventually("all threads have ended", || count("task") <= threads);
     eventually("all descriptors are closed", || count("fd") <= descriptors);
+}
+
+/// A session at two bridges, of which one may be away, that is closed, or dropped, with a stream that
+/// waits or without; and one that cannot be made.
+fn several_homes(round: usize) {
+    let (first, second) = (restless::Router::start(), restless::Router::start());
+    if round % 3 == 0 {
+        first.answer(&[Answer::HangUp]);
+    }
+    let bridge = SamBridge::builder().address(first.address());
+    let bridge = bridge.fallback(&second.scripted.bridge()).build().unwrap();
+    let options = HealingOptions::new().first_pause(SHORT);
+    let builder = bridge.session().key(&key(1)).linger(Duration::ZERO);
+    let session = builder.multihomed_with(&options).unwrap();
+    let listener = session.listener().unwrap();
+    let _caller = second.dial_in();
+    if round % 2 == 0 {
+        listener.accept_timeout(LONG).unwrap();
+    }
+    match round % 4 {
+        0 => drop(listener),
+        1 => session.close(),
+        2 => drop(session),
+        _ => {}
+    }
+    for router in [&first, &second] {
+        router.answer(&[Answer::HangUp]);
+    }
+    let builder = bridge.session().key(&key(2));
+    builder.multihomed().unwrap_err();
 }

@@ -22,6 +22,7 @@ use i2p_sam::{
     MessageReliability, Phase, PrivateKey, RawOptions, ResultCode, SamBridge, Sender, SessionLoss,
     SessionOptions, SignatureType, StreamingProfile, SubsessionOptions, Version, WhenFull,
 };
+use support::restless::Router;
 use support::{LONG, ScriptedBridge, Stage, field, key};
 
 const USER: &str = "operator-of-the-router";
@@ -745,6 +746,31 @@ fn a_session_that_heals_is_shown_without_its_secrets() {
     check(healing_sessions);
 }
 
+fn multihomed_sessions(watcher: &mut Watcher) {
+    let routers = [Router::start(), Router::start()];
+    let [bridge, fallback] = routers.each_ref().map(|router| router.scripted.bridge());
+    let bridge = SamBridge::builder().address(bridge.address());
+    let bridge = bridge.fallback(&fallback).build().unwrap();
+    let session = bridge.session().key(&key(7)).multihomed().unwrap();
+    let listener = session.listener().unwrap();
+    for home in session.homes() {
+        if let Some(session) = home.session() {
+            watcher.guard(session.id());
+        }
+        watcher.debug(&home);
+    }
+    watcher.debug(&session);
+    watcher.debug(&listener);
+    session.close();
+    watcher.failure(listener.accept().unwrap_err());
+    watcher.failure(session.connect("peer.i2p").unwrap_err());
+}
+
+#[test]
+fn a_session_with_several_homes_is_shown_without_its_secrets() {
+    check(multihomed_sessions);
+}
+
 fn datagrams(watcher: &mut Watcher) {
     let scripted = ScriptedBridge::router(|visit, _| visit.until_quit());
     let bridge = scripted.bridge();
@@ -910,6 +936,7 @@ fn no_public_type_is_forgotten() {
         datagrams,
         primary_sessions,
         healing_sessions,
+        multihomed_sessions,
         plain_words,
         what_a_lookup_finds,
         replies_that_repeat_the_key,

@@ -17,7 +17,7 @@ pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 pub(crate) struct Place {
     pub(crate) bridge: SamBridge,
     options: SessionOptions,
-    /// Ends when the example does.
+    /// Ends with this.
     network: Option<Testnet>,
 }
 
@@ -25,6 +25,14 @@ impl Place {
     /// The bridge that `I2P_SAM_ADDRESS` names or the one on 127.0.0.1:7656, if it answers; else
     /// the bridge of a private I2P network of three routers, started inside this process.
     pub(crate) fn find() -> Outcome<Self> {
+        match Self::at_router()? {
+            Some(place) => Ok(place),
+            None => Self::embedded(),
+        }
+    }
+
+    /// The bridge that `I2P_SAM_ADDRESS` names or the one on 127.0.0.1:7656, if it answers.
+    pub(crate) fn at_router() -> Outcome<Option<Self>> {
         let bridge = SamBridge::from_env()?;
         match bridge.version() {
             Ok(version) => {
@@ -32,21 +40,22 @@ impl Place {
                     "The SAM bridge at {} speaks SAM {version}.",
                     bridge.address()
                 );
-                Ok(Self {
+                Ok(Some(Self {
                     bridge,
                     options: SessionOptions::new(),
                     network: None,
-                })
+                }))
             }
             Err(i2p_sam::Error::Unreachable { address, .. }) => {
                 eprintln!("No SAM bridge answers at {address}.");
-                Self::embedded()
+                Ok(None)
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    fn embedded() -> Outcome<Self> {
+    /// A private network, which ends when this is dropped.
+    pub(crate) fn embedded() -> Outcome<Self> {
         eprintln!("Starting a private I2P network of three routers inside this process instead.");
         let network = Testnet::start_with(|step| eprintln!("  {step}"))?;
         let mut options = SessionOptions::new();
@@ -66,7 +75,12 @@ impl Place {
 
     /// A session in the making, with the options that this network needs.
     pub(crate) fn session(&self, nickname: &str) -> SessionBuilder {
-        let builder = self.bridge.session().options(self.options.clone());
+        self.session_at(&self.bridge, nickname)
+    }
+
+    /// A session at another bridge, of a network that needs to be told the same.
+    pub(crate) fn session_at(&self, bridge: &SamBridge, nickname: &str) -> SessionBuilder {
+        let builder = bridge.session().options(self.options.clone());
         builder.nickname(nickname)
     }
 

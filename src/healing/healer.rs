@@ -1,7 +1,11 @@
+mod accepting;
+mod dialling;
+
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::address::{I2pAddr, PrivateKey};
+use crate::address::PrivateKey;
+use crate::bridge::SamBridge;
 use crate::cancel::{Cancel, Wake};
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, ResultCode, SessionLoss};
@@ -9,29 +13,31 @@ use crate::healing::back_off::BackOff;
 use crate::healing::intake::Intake;
 use crate::healing::options::{HealingEvent, HealingOptions};
 use crate::interrupts::{Interrupts, lock, wait};
-use crate::session::{ConnectOptions, SessionBuilder, StreamSession, spawn};
-use crate::stream::SamStream;
+use crate::session::{SessionBuilder, StreamSession, spawn};
 
-/// How long a session may stand that a bridge has just failed for: the end of its control socket is
-/// noticed by another thread.
-const NOTICE: Duration = Duration::from_millis(500);
+pub(crate) use dialling::{dial_deadline, dial_over};
 
-/// Time between two attempts to accept that failed while there is a session.
-const REST: Duration = Duration::from_secs(1);
+/// Is told what came of the first attempt, and says what the healer is to take it for.
+pub(crate) type Judge = Box<dyn FnOnce(Result<(), Error>) -> Result<(), Error> + Send>;
 
 /// A session that is made again when it is lost, by a thread of its own.
 ///
 /// What the program holds keeps the thread; the thread holds nothing of the program's.
 pub(super) struct Healer {
     builder: SessionBuilder,
+    /// Where the sessions are, as the program knows it.
+    bridge: SamBridge,
     key: PrivateKey,
     options: HealingOptions,
+    /// Looks again when there is a session, and when there will be none any more.
+    watcher: Option<Arc<dyn Wake>>,
     /// Ends the healing. It fires with the handle of the bridge.
     stop: Cancel,
     state: Mutex<State>,
     changed: Condvar,
 }
 
+#[derive(Default)]
 struct State {
     /// The session there is.
     current: Option<Current>,
@@ -61,30 +67,56 @@ impl Healer {
         builder: SessionBuilder,
         options: HealingOptions,
     ) -> Result<Arc<Self>, Error> {
-        let stop = builder.bridge().cancel().child();
-        let bridge = builder.bridge().with_cancel(&stop);
-        let builder = builder.at(bridge);
+        let (stop, bridge) = (builder.bridge().cancel().child(), builder.bridge().clone());
+        let builder = builder.at(bridge.with_cancel(&stop));
         let session = builder.clone().stream()?;
         let key = session.private_key().clone();
         let healer = Arc::new(Self {
             builder: builder.key(&key),
+            bridge,
             key,
             options,
+            watcher: None,
             stop,
-            state: Mutex::new(State {
-                current: Some(Current::new(session)),
-                generation: 1,
-                listeners: 0,
-                ended: None,
-            }),
+            state: Mutex::new(State::with(session)),
             changed: Condvar::new(),
         });
-        let thread = Arc::clone(&healer);
-        spawn("i2p-sam-healer", move || thread.heal()).map_err(|source| Error::Io {
+        healer.launch(None)
+    }
+
+    /// Begins as if a session of this key had just been lost: the thread makes the first one.
+    pub(super) fn pending(
+        builder: SessionBuilder,
+        key: &PrivateKey,
+        options: HealingOptions,
+        watcher: Arc<dyn Wake>,
+        judge: Judge,
+    ) -> Result<Arc<Self>, Error> {
+        let (stop, bridge) = (builder.bridge().cancel().child(), builder.bridge().clone());
+        let healer = Arc::new(Self {
+            builder: builder.key(key).at(bridge.with_cancel(&stop)),
+            bridge,
+            key: key.clone(),
+            options,
+            watcher: Some(watcher),
+            stop,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        healer.launch(Some(judge))
+    }
+
+    fn launch(self: Arc<Self>, judge: Option<Judge>) -> Result<Arc<Self>, Error> {
+        let thread = Arc::clone(&self);
+        spawn("i2p-sam-healer", move || thread.heal(judge)).map_err(|source| Error::Io {
             phase: Phase::SessionCreate,
             source,
         })?;
-        Ok(healer)
+        Ok(self)
+    }
+
+    pub(super) fn bridge(&self) -> &SamBridge {
+        &self.bridge
     }
 
     pub(super) fn key(&self) -> &PrivateKey {
@@ -100,6 +132,12 @@ impl Healer {
         Some(self.session_and_birth()?.0)
     }
 
+    /// The session that was made after this one, if there is one.
+    pub(super) fn newer_session(&self, seen: u64) -> Result<Option<(u64, StreamSession)>, Error> {
+        let newer = lock(&self.state).newer_than(seen)?;
+        Ok(newer.map(|(generation, current)| (generation, current.session)))
+    }
+
     fn session_and_birth(&self) -> Option<(StreamSession, Instant)> {
         let current = self.current()?;
         Some((current.session, current.since))
@@ -107,126 +145,6 @@ impl Healer {
 
     fn current(&self) -> Option<Current> {
         lock(&self.state).current.clone()
-    }
-
-    /// Takes in one more listener, and has the bridge know that we accept, if there is a session.
-    pub(super) fn listen(self: &Arc<Self>, cancel: &Cancel) -> Result<(), Error> {
-        self.join();
-        let armed = match self.current() {
-            // The thread will see to it.
-            None => self.check_ended(),
-            Some(current) => match self.arm(&current, cancel) {
-                Err(error) if error.is_session_lost() => self.check_ended(),
-                outcome => outcome.map(drop),
-            },
-        };
-        if armed.is_err() {
-            self.leave();
-        }
-        armed
-    }
-
-    /// Takes in one more handle of a listener.
-    pub(super) fn join(&self) {
-        lock(&self.state).listeners += 1;
-    }
-
-    /// When the last is gone, what comes in is closed.
-    pub(super) fn leave(&self) {
-        let mut state = lock(&self.state);
-        state.listeners -= 1;
-        let none = state.listeners == 0;
-        let current = state.current.as_mut().filter(|_| none);
-        let intake = current.and_then(|current| current.intake.take());
-        drop(state);
-        drop(intake);
-    }
-
-    pub(super) fn accept(
-        self: &Arc<Self>,
-        cancel: &Cancel,
-        deadline: Deadline,
-        nonblocking: bool,
-    ) -> Result<(SamStream, I2pAddr), Error> {
-        let handles = Interrupts::by_cancel(cancel).or_cancel(&self.stop);
-        let mut seen = 0;
-        loop {
-            let patience = match nonblocking {
-                true => Deadline::after(Some(Duration::ZERO)),
-                false => deadline,
-            };
-            let (generation, current) = match self.newer_than(seen, Phase::Accept, patience, cancel)
-            {
-                Err(Error::Timeout { .. }) if nonblocking => return Err(Error::WouldBlock),
-                outcome => outcome?,
-            };
-            let intake = match self.arm(&current, cancel) {
-                Ok(intake) => intake,
-                Err(error) if error.is_session_lost() => {
-                    seen = generation;
-                    continue;
-                }
-                Err(error) => {
-                    return Err(self.after_a_pause(error, handles, deadline, nonblocking));
-                }
-            };
-            match intake.accept(handles.clone(), deadline, nonblocking) {
-                Err(error) if error.is_session_lost() => seen = generation,
-                Err(Error::ForwardLost(_)) => {
-                    self.disarm(&current, &intake);
-                    if nonblocking {
-                        return Err(Error::WouldBlock);
-                    }
-                    let until = Deadline::after(Some(REST)).sooner(deadline);
-                    self.rest(Phase::Accept, &handles, until)?;
-                }
-                Err(Error::Cancelled { .. }) if !cancel.is_cancelled() => {
-                    // The handle of the bridge fired, and the thread notes what that means.
-                    seen = u64::MAX;
-                }
-                outcome => return outcome,
-            }
-        }
-    }
-
-    /// What could not be armed fails as fast when it is tried again at once: who asks in a loop is
-    /// not to spin.
-    fn after_a_pause(
-        self: &Arc<Self>,
-        error: Error,
-        handles: Interrupts,
-        deadline: Deadline,
-        nonblocking: bool,
-    ) -> Error {
-        let pause = Deadline::after(Some(REST)).sooner(deadline);
-        match nonblocking || matches!(error, Error::Cancelled { .. }) {
-            true => error,
-            false => self
-                .rest(Phase::Accept, &handles, pause)
-                .err()
-                .unwrap_or(error),
-        }
-    }
-
-    pub(super) fn dial(
-        self: &Arc<Self>,
-        peer: &I2pAddr,
-        options: &ConnectOptions,
-        cancel: &Cancel,
-    ) -> Result<SamStream, Error> {
-        let phase = Phase::StreamConnect;
-        let usual = self.builder.bridge().config().timeouts.stream_connect;
-        let deadline = Deadline::after(options.given_time().unwrap_or(usual));
-        let mut seen = 0;
-        loop {
-            let (generation, current) = self.newer_than(seen, phase, deadline, cancel)?;
-            let options = options.clone().timeout(deadline.left(phase)?);
-            let session = current.session.with_cancel(cancel);
-            match session.connect_with(peer, &options) {
-                Err(error) if is_of_a_loss(&error, &session) => seen = generation,
-                outcome => return outcome,
-            }
-        }
     }
 
     /// Ends it all. The session, if there is one, is closed as any other is.
@@ -237,36 +155,10 @@ impl Healer {
             state.current.take()
         };
         self.stop.cancel();
-        self.changed.notify_all();
+        self.announce();
         if let Some(current) = current {
             current.session.close();
         }
-    }
-
-    /// Has the session take in what peers dial, unless it does.
-    fn arm(&self, current: &Current, cancel: &Cancel) -> Result<Arc<Intake>, Error> {
-        if let Some(intake) = &current.intake {
-            return Ok(Arc::clone(intake));
-        }
-        let session = current.session.with_cancel(cancel);
-        let intake = Arc::new(Intake::open(&session, self.options.forwards())?);
-        let mut state = lock(&self.state);
-        let wanted = state.listeners > 0;
-        if let Some(now) = state.current.as_mut().filter(|now| now.is(current)) {
-            if wanted {
-                now.intake.get_or_insert(Arc::clone(&intake));
-            }
-        }
-        Ok(intake)
-    }
-
-    /// Forgets what takes nothing in any more, though its session may live.
-    fn disarm(&self, current: &Current, intake: &Arc<Intake>) {
-        let mut state = lock(&self.state);
-        let now = state.current.as_mut().filter(|now| now.is(current));
-        let its = now.and_then(|now| now.intake.take_if(|its| Arc::ptr_eq(its, intake)));
-        drop(state);
-        drop(its);
     }
 
     /// Waits for a session that was made after this one.
@@ -282,11 +174,8 @@ impl Healer {
         let mut state = lock(&self.state);
         loop {
             interrupts.check(phase)?;
-            if let Some(ended) = &state.ended {
-                return Err(ended.error());
-            }
-            if let Some(current) = state.current.as_ref().filter(|_| state.generation > seen) {
-                return Ok((state.generation, current.clone()));
+            if let Some(newer) = state.newer_than(seen)? {
+                return Ok(newer);
             }
             state = wait(&self.changed, state, phase, deadline)?;
         }
@@ -300,19 +189,10 @@ impl Healer {
     }
 
     /// The work of the thread.
-    fn heal(self: &Arc<Self>) {
+    fn heal(self: &Arc<Self>, mut judge: Option<Judge>) {
         let mut back_off = self.options.back_off();
-        while let Some((session, since)) = self.session_and_birth() {
-            let Ok(reason) = session.wait_closed(None) else {
-                break;
-            };
-            let (lost, lived) = (Instant::now(), since.elapsed());
-            drop(session);
-            if !self.forget() {
-                break;
-            }
-            back_off.after_life_of(lived);
-            if let Err(error) = self.make_again(&mut back_off, reason, (lost, lived)) {
+        while let Some((lost, pause)) = self.await_loss(&mut back_off) {
+            if let Err(error) = self.make_again(&mut back_off, lost, pause, judge.take()) {
                 self.give_up(error, lost);
                 break;
             }
@@ -324,38 +204,58 @@ impl Healer {
         self.forget();
     }
 
-    fn make_again(
-        self: &Arc<Self>,
-        back_off: &mut BackOff,
-        reason: SessionLoss,
-        (lost, lived): (Instant, Duration),
-    ) -> Result<(), Error> {
-        let mut pause = back_off.draw();
-        let event = HealingEvent::Lost {
+    /// Waits until there is no session, though there is to be one. Says since when, and how long
+    /// to pause before the first attempt.
+    fn await_loss(&self, back_off: &mut BackOff) -> Option<(Instant, Duration)> {
+        let Some((session, since)) = self.session_and_birth() else {
+            // There has been none, unless it was closed.
+            return self.forget().then(|| (Instant::now(), Duration::ZERO));
+        };
+        let reason = session.wait_closed(None).ok()?;
+        let (lost, lived) = (Instant::now(), since.elapsed());
+        drop(session);
+        if !self.forget() {
+            return None;
+        }
+        back_off.after_life_of(lived);
+        let pause = back_off.draw();
+        self.tell(&HealingEvent::Lost {
             reason,
             lived,
             pause,
-        };
-        self.options.tell(&event);
+        });
+        Some((lost, pause))
+    }
+
+    fn make_again(
+        self: &Arc<Self>,
+        back_off: &mut BackOff,
+        lost: Instant,
+        mut pause: Duration,
+        mut judge: Option<Judge>,
+    ) -> Result<(), Error> {
         let mut attempt = 0;
         loop {
             self.pause(pause)?;
             attempt += 1;
             let away = lost.elapsed();
-            self.options.tell(&HealingEvent::Trying { attempt, away });
-            let outcome = self.make();
+            self.tell(&HealingEvent::Trying { attempt, away });
+            let outcome = match judge.take() {
+                None => self.make(),
+                Some(judge) => judge(self.make()),
+            };
             let away = lost.elapsed();
             let error = match outcome {
                 Ok(()) => {
                     let attempts = attempt;
-                    self.options.tell(&HealingEvent::Back { attempts, away });
+                    self.tell(&HealingEvent::Back { attempts, away });
                     return Ok(());
                 }
                 Err(error) if is_final(&error) || self.options.is_over(away) => return Err(error),
                 Err(error) => Arc::new(error),
             };
             pause = back_off.draw();
-            self.options.tell(&HealingEvent::Failed {
+            self.tell(&HealingEvent::Failed {
                 attempt,
                 error,
                 pause,
@@ -387,7 +287,7 @@ impl Healer {
         state.generation += 1;
         let wanted = state.listeners > 0;
         drop(state);
-        self.changed.notify_all();
+        self.announce();
         if wanted && !armed {
             // A listener was made meanwhile. Should this fail, its `accept` tries again.
             let _ = self.arm(&current, &self.stop);
@@ -435,12 +335,24 @@ impl Healer {
         }
         let (error, away) = (Arc::new(error), lost.elapsed());
         self.end(Ended::Failed(Arc::clone(&error)));
-        self.options.tell(&HealingEvent::Ended { error, away });
+        self.tell(&HealingEvent::Ended { error, away });
     }
 
     fn end(&self, ended: Ended) {
         lock(&self.state).ended.get_or_insert(ended);
+        self.announce();
+    }
+
+    /// Has all look again who wait for a session.
+    fn announce(&self) {
         self.changed.notify_all();
+        if let Some(watcher) = &self.watcher {
+            watcher.wake();
+        }
+    }
+
+    fn tell(&self, event: &HealingEvent) {
+        self.options.tell(&self.bridge, event);
     }
 }
 
@@ -448,6 +360,26 @@ impl Wake for Healer {
     fn wake(&self) {
         let _state = lock(&self.state);
         self.changed.notify_all();
+    }
+}
+
+impl State {
+    fn with(session: StreamSession) -> Self {
+        Self {
+            current: Some(Current::new(session)),
+            generation: 1,
+            ..Self::default()
+        }
+    }
+
+    /// The session, if it is another than this one, or who waits for it fails with why there
+    /// will be none.
+    fn newer_than(&self, seen: u64) -> Result<Option<(u64, Current)>, Error> {
+        if let Some(ended) = &self.ended {
+            return Err(ended.error());
+        }
+        let newer = self.current.as_ref().filter(|_| self.generation > seen);
+        Ok(newer.map(|current| (self.generation, current.clone())))
     }
 }
 
@@ -487,19 +419,6 @@ fn is_final(error: &Error) -> bool {
         | Error::Occupied(_)
         | Error::Unsupported(_)
         | Error::Cancelled { .. } => true,
-        _ => false,
-    }
-}
-
-/// Whether a dial failed because the session is going, though it may not be known to be gone yet:
-/// the port of a router that was killed is closed a moment before.
-fn is_of_a_loss(error: &Error, session: &StreamSession) -> bool {
-    match error {
-        Error::SessionLost(_) => true,
-        Error::Unreachable { .. }
-        | Error::UnexpectedEof { .. }
-        | Error::Protocol { .. }
-        | Error::Io { .. } => session.wait_closed(Some(NOTICE)).is_ok(),
         _ => false,
     }
 }

@@ -34,12 +34,20 @@ pub struct HealingListener {
 
 impl HealingListener {
     pub(super) fn new(holder: &Arc<Holder>, cancel: &Cancel) -> Result<Self, Error> {
+        let listener = Self::unarmed(holder, cancel);
         holder.healer.listen(cancel)?;
-        Ok(Self {
+        Ok(listener)
+    }
+
+    /// One whose first `accept` has the bridge know, unless another listener has or the session is
+    /// made again first.
+    pub(super) fn unarmed(holder: &Arc<Holder>, cancel: &Cancel) -> Self {
+        holder.healer.join();
+        Self {
             holder: Arc::clone(holder),
             cancel: cancel.clone(),
             nonblocking: Arc::default(),
-        })
+        }
     }
 
     /// Waits for a peer, and says who it is.

@@ -3,6 +3,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::bridge::SamBridge;
 use crate::error::{Error, SessionLoss};
 use crate::healing::back_off::BackOff;
 
@@ -32,7 +33,7 @@ pub struct HealingOptions {
     on_event: Option<Told>,
 }
 
-type Told = Arc<dyn Fn(&HealingEvent) + Send + Sync>;
+type Told = Arc<dyn Fn(&SamBridge, &HealingEvent) + Send + Sync>;
 
 impl HealingOptions {
     /// As usual: pauses from half a second to half a minute, for ever, and nobody is told.
@@ -77,7 +78,28 @@ impl HealingOptions {
     /// What to call with each [`HealingEvent`]: on the thread that heals, which goes on when it
     /// returns, so hand the event over to where there is time for it. Should it panic, nothing more
     /// comes of it. Default: nothing.
-    pub fn on_event(mut self, call: impl Fn(&HealingEvent) + Send + Sync + 'static) -> Self {
+    pub fn on_event(self, call: impl Fn(&HealingEvent) + Send + Sync + 'static) -> Self {
+        self.on_home_event(move |_, event| call(event))
+    }
+
+    /// What to call instead of [`on_event`](HealingOptions::on_event), where it matters which bridge
+    /// an event is about: that of one of the homes of a [`MultihomedSession`](crate::MultihomedSession).
+    /// Each home has a thread, so two may call at once.
+    ///
+    /// A [`HealingSession`](crate::HealingSession) with several bridges says the one it was made
+    /// with, which stands for all.
+    ///
+    /// ```
+    /// use i2p_sam::HealingOptions;
+    ///
+    /// let options = HealingOptions::new()
+    ///     .on_home_event(|bridge, event| eprintln!("{}: {event:?}", bridge.address()));
+    /// # drop(options);
+    /// ```
+    pub fn on_home_event(
+        mut self,
+        call: impl Fn(&SamBridge, &HealingEvent) + Send + Sync + 'static,
+    ) -> Self {
         self.on_event = Some(Arc::new(call));
         self
     }
@@ -105,10 +127,10 @@ impl HealingOptions {
         self.give_up_after.is_some_and(|most| away >= most)
     }
 
-    pub(super) fn tell(&self, event: &HealingEvent) {
+    pub(super) fn tell(&self, bridge: &SamBridge, event: &HealingEvent) {
         if let Some(call) = &self.on_event {
             // What the program broke is the program's; the session is healed all the same.
-            let _ = catch_unwind(AssertUnwindSafe(|| call(event)));
+            let _ = catch_unwind(AssertUnwindSafe(|| call(bridge, event)));
         }
     }
 }
@@ -131,9 +153,11 @@ impl fmt::Debug for HealingOptions {
     }
 }
 
-/// What becomes of a [`HealingSession`](crate::HealingSession).
+/// What becomes of a [`HealingSession`](crate::HealingSession), or of one of the homes of a
+/// [`MultihomedSession`](crate::MultihomedSession), whose first session is made as a lost one is: it
+/// begins with `Trying`, and there was no loss.
 ///
-/// `away` is the time since the loss.
+/// `away` is the time since the loss, or since it began.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum HealingEvent {
@@ -167,7 +191,7 @@ pub enum HealingEvent {
         /// The time since the loss.
         away: Duration,
     },
-    /// There is a session again, with the same key; and if there is a listener, the bridge knows
+    /// There is a session (again), with the same key; and if there is a listener, the bridge knows
     /// that we accept.
     #[non_exhaustive]
     Back {

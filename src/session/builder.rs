@@ -11,6 +11,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::healing::{HealingOptions, HealingSession};
 use crate::interrupts::Interrupts;
+use crate::multihomed::MultihomedSession;
 use crate::session::accepting::Accepting;
 use crate::session::backlog::{BacklogLimits, WhenFull};
 use crate::session::control::Control;
@@ -297,6 +298,42 @@ impl SessionBuilder {
         HealingSession::start(self, options)
     }
 
+    /// Makes the same session at each of [several bridges](SamBridge#several-bridges), with one listener
+    /// for all, and each made again whenever it is lost.
+    ///
+    /// It returns when one of them is made. A transient key is made first, by the first bridge that
+    /// answers. With one bridge it is as [`healing`](SessionBuilder::healing) is.
+    ///
+    /// # Errors
+    ///
+    /// When none can be made, the error that tells most of what to do, of those of
+    /// [`stream`](SessionBuilder::stream) at each bridge; [`Error::Unreachable`] names all that could not
+    /// be reached. Those of [`SamBridge::generate`].
+    ///
+    /// ```no_run
+    /// // I2P_SAM_ADDRESS may name several.
+    /// let bridge = i2p_sam::SamBridge::from_env()?;
+    /// let session = bridge.session().multihomed()?;
+    /// for stream in &session.listener()? {
+    ///     let stream = stream?;
+    ///     println!("{} calls by {}", stream.peer_addr(), stream.bridge().address());
+    /// }
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn multihomed(self) -> Result<MultihomedSession, Error> {
+        self.multihomed_with(&HealingOptions::new())
+    }
+
+    /// [`multihomed`](SessionBuilder::multihomed), with pauses of its own, and told of:
+    /// [`HealingOptions::on_home_event`] says of which home.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`multihomed`](SessionBuilder::multihomed).
+    pub fn multihomed_with(self, options: &HealingOptions) -> Result<MultihomedSession, Error> {
+        MultihomedSession::start(self, options)
+    }
+
     /// Makes a session for datagrams that say who sent them.
     ///
     /// # Errors
@@ -351,6 +388,14 @@ impl SessionBuilder {
 
     pub(crate) fn bridge(&self) -> &SamBridge {
         &self.bridge
+    }
+
+    /// The key that was given, or a new one of the type that was asked for.
+    pub(crate) fn own_key(&self) -> Result<PrivateKey, Error> {
+        match &self.identity {
+            Identity::Transient(signature_type) => self.bridge.generate(*signature_type),
+            Identity::Key(key) => Ok(key.clone()),
+        }
     }
 
     /// The same session, at this bridge.

@@ -1,7 +1,7 @@
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
-use std::thread;
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use crate::cancel::{Fired, Registration, Registry, Target, Wake};
@@ -296,9 +296,20 @@ impl Wake for Control {
 
 /// Starts one of the session's own threads.
 pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    small(name).spawn(work).map(drop)
+}
+
+/// A thread that ends before its scope does.
+pub(crate) fn spawn_scoped<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> io::Result<ScopedJoinHandle<'scope, T>> {
+    small(name).spawn_scoped(scope, work)
+}
+
+fn small(name: &str) -> thread::Builder {
     thread::Builder::new()
         .name(name.to_owned())
         .stack_size(SMALL_STACK)
-        .spawn(work)
-        .map(drop)
 }

@@ -31,7 +31,7 @@ mod voice;
 pub use backlog::WhenFull;
 pub use builder::SessionBuilder;
 pub(crate) use callers::Callers;
-pub(crate) use control::{Control, spawn};
+pub(crate) use control::{Control, spawn, spawn_scoped};
 pub use datagram::{DatagramOptions, DatagramSession, DatagramStyle};
 pub use forwarding::{ForwardOptions, Forwarding};
 pub use guard::SessionGuard;

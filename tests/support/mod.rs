@@ -11,6 +11,7 @@
 pub mod datagrams;
 pub mod ordered;
 pub mod primary;
+pub mod restless;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
