@@ -44,7 +44,9 @@ pub(crate) use config::Config;
 ///   it again.
 /// - When none answers, the error is the one that tells most of what to do;
 ///   [`Error::Unreachable`] names all that could not be reached.
-/// - A session stays at the bridge that made it ([`bridge`](crate::StreamSession::bridge)), and is lost with it.
+/// - A session stays at the bridge that made it ([`bridge`](crate::StreamSession::bridge)), and is lost
+///   with it. One that is [healed](SessionBuilder::healing) may come back at another, and one that is
+///   [multihomed](SessionBuilder::multihomed) is at all of them.
 ///
 /// **Each router that is asked learns what is asked**, and a session's private key with it: name
 /// only routers that are trusted alike.

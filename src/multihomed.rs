@@ -33,14 +33,13 @@ pub use listener::MultihomedListener;
 /// - A dial goes over the home of the first choice that there is, and when that is lost over the next.
 /// - A key that was not given is made once, and is the same at all homes.
 ///
-/// Each router learns the private key, as [ever](crate::SamBridge#several-bridges): name only routers
-/// that are trusted alike. Two bridges of one router are no two homes: it refuses the key's second session.
+/// Each router learns the private key: name only routers that are trusted alike. Two bridges of one
+/// router are no two homes: Java I2P and emissary refuse the key's second session.
 ///
-/// **Peers notice the loss of a home, for a while.** Each router publishes a lease set of its own for
-/// the same destination, and the network keeps the one that came last: so peers are led to one home
-/// at a time. When that home dies they still hold its leases, and dial in vain until a living home's
-/// router has published again and they have looked that up. No client of a router can hasten it. The peers
-/// of the other homes, and streams over them, notice nothing.
+/// **Peers do notice when a home dies, for a while.** Each router publishes a lease set of its own for
+/// the same destination, and new peers are led to the home whose lease set was published last. When
+/// that one dies they dial in vain until the router of a living home has published again.
+/// Streams over the living homes go on.
 ///
 /// It ends when all its homes have ended, which each does as a
 /// [`HealingSession`](crate::HealingSession); by [`close`](MultihomedSession::close), when the [`Cancel`]

@@ -364,6 +364,20 @@ fn a_dial_that_is_under_way_when_its_home_is_lost_goes_on_over_the_other() {
 }
 
 #[test]
+fn a_dial_goes_on_over_the_other_home_when_a_bridge_talks_nonsense() {
+    let (first, second) = two();
+    let (session, _events) = session(&first, &second);
+    first.refuse_dials("nonsense\n");
+    let stream = session.connect(key(2).destination()).unwrap();
+    assert_eq!(stream.bridge().address(), second.address());
+    // Both homes are there, so there is nothing to wait for.
+    second.refuse_dials("nonsense\n");
+    let dialled = in_background(move || session.connect(key(2).destination()));
+    let error = outcome(&dialled).unwrap_err();
+    assert!(matches!(error, Error::Protocol { .. }), "{error}");
+}
+
+#[test]
 fn a_dial_waits_for_a_home_and_no_longer_than_its_deadline() {
     let (first, second) = two();
     let (session, events) = session(&first, &second);
@@ -418,6 +432,22 @@ fn it_is_closed_at_once_while_a_home_pauses_and_another_is_being_made() {
     show_that_it_ends(&pending);
     let lines = second.scripted.received();
     assert!(lines.iter().any(|line| line == "QUIT\n"));
+}
+
+#[test]
+fn a_bridge_that_is_slow_at_the_start_keeps_neither_the_making_nor_the_close_waiting() {
+    let (first, second) = two();
+    first.answer(&[Answer::Nothing]);
+    let session = builder(&first, &second).multihomed().unwrap();
+    let pending = first.control_socket();
+    assert_eq!(homes(&session), [false, true]);
+    let listener = session.listener().unwrap();
+    let _caller = second.dial_in();
+    assert_eq!(next_home(&listener), second.address());
+    outcome(&in_background(move || session.close()));
+    show_that_it_ends(&pending);
+    let error = listener.accept().unwrap_err();
+    assert!(error.is_session_lost(), "{error}");
 }
 
 #[test]

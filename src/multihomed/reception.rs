@@ -212,3 +212,48 @@ impl Wake for Places {
         self.changed.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(word: &'static str) -> Place {
+        Place::Taken(Err(Error::Setting(word)))
+    }
+
+    fn word(outcome: Option<Outcome>) -> &'static str {
+        match outcome {
+            Some(Err(Error::Setting(word))) => word,
+            _ => "nothing",
+        }
+    }
+
+    #[test]
+    fn homes_are_served_in_turn() {
+        let mut state = State {
+            places: vec![taken("a"), Place::Free, taken("c")],
+            next: 0,
+        };
+        let mut served = Vec::new();
+        for _ in 0..4 {
+            served.push(word(state.take()));
+            // The first home has callers without end.
+            state.places[0] = taken("a");
+        }
+        assert_eq!(served, ["a", "c", "a", "a"]);
+    }
+
+    #[test]
+    fn it_is_over_when_it_is_over_for_all_and_not_before_what_waits_is_served() {
+        let ended = || Place::Over(Arc::new(Error::Setting("why")));
+        let mut state = State {
+            places: vec![ended(), taken("b")],
+            next: 0,
+        };
+        assert!(state.end().is_none());
+        assert_eq!(word(state.take()), "b");
+        assert!(state.end().is_none());
+        state.places[1] = Place::Closed;
+        assert!(matches!(state.end(), Some(Error::HealingEnded(_))));
+    }
+}

@@ -340,7 +340,7 @@ impl Network {
         }
     }
 
-    fn options(&self) -> SessionOptions {
+    pub(crate) fn options(&self) -> SessionOptions {
         let options = self.raw_options().iter();
         options.fold(SessionOptions::new(), |options, (name, value)| {
             options.option(name, value)

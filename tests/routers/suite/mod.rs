@@ -10,6 +10,7 @@ mod forwarding;
 mod healing;
 mod keys;
 mod lookups;
+mod multihomed;
 mod primary;
 mod streams;
 mod users;
@@ -93,6 +94,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Behaviour> {
         volume::ALL,
         encrypted::ALL,
         primary::ALL,
+        multihomed::ALL,
     ]
     .into_iter()
     .flatten()
