@@ -331,10 +331,7 @@ fn who_lets_go_of_it_closes_the_session() {
     let router = Router::start();
     let (session, _events, _socket) = session(&router);
     drop(session);
-    eventually("it is closed", || {
-        let lines = router.scripted.received();
-        lines.iter().any(|line| line == "QUIT\n")
-    });
+    eventually("it is closed", || router.was_told_to_quit());
 }
 
 #[test]

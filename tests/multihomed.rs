@@ -430,8 +430,7 @@ fn it_is_closed_at_once_while_a_home_pauses_and_another_is_being_made() {
     assert!(closed(session.listener().unwrap_err()));
     assert_eq!(homes(&session), [false, false]);
     show_that_it_ends(&pending);
-    let lines = second.scripted.received();
-    assert!(lines.iter().any(|line| line == "QUIT\n"));
+    assert!(second.was_told_to_quit());
 }
 
 #[test]
@@ -475,10 +474,19 @@ fn who_lets_go_of_it_closes_all_homes() {
     assert_eq!(next_home(&listener), first.address());
     drop(listener);
     for router in [&first, &second] {
-        eventually("it is closed", || {
-            let lines = router.scripted.received();
-            lines.iter().any(|line| line == "QUIT\n")
-        });
+        eventually("it is closed", || router.was_told_to_quit());
+    }
+}
+
+#[test]
+fn all_listeners_share_what_comes_in_and_one_of_them_is_enough() {
+    let (first, second) = two();
+    let (session, _events) = session(&first, &second);
+    let _idle = session.listener().unwrap();
+    let busy = session.listener().unwrap();
+    for router in [&first, &second, &second, &first, &first, &second] {
+        let _caller = router.dial_in();
+        assert_eq!(next_home(&busy), router.address());
     }
 }
 

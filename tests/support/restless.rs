@@ -132,6 +132,12 @@ impl Router {
             .collect()
     }
 
+    /// Whether a session was closed.
+    pub fn was_told_to_quit(&self) -> bool {
+        let lines = self.scripted.received();
+        lines.iter().any(|line| line == "QUIT\n")
+    }
+
     /// Has somebody dial, once an accept is armed. It gives the caller's end of the stream.
     pub fn dial_in(&self) -> TcpStream {
         let mut caller = self.accepts.recv_timeout(LONG).unwrap();
