@@ -6,20 +6,25 @@
 //!
 //! `/` is a page, `/bytes/N` a body of N bytes. With a key file the site keeps its address; the
 //! file is made when it is not there.
+//!
+//! Ctrl-C stops it: it accepts nobody any more, lets those it has finish, and says how many it
+//! served.
 
 mod common;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::thread;
 use std::time::Duration;
 
+use common::server::{Limits, Server};
 use common::{Outcome, Place};
 use i2p_sam::{PrivateKey, SamStream, SignatureType, StreamSession};
 
 /// Longest request line and headers that are read.
 const LONGEST_HEAD: u64 = 8 * 1024;
-/// Largest body that is made.
+/// Largest body that is made, a piece at a time.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
+const PIECE: usize = 16 * 1024;
+/// A client that is silent for longer is not waited for, though its time may not be up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> Outcome {
@@ -29,30 +34,18 @@ fn main() -> Outcome {
         Some(path) => with_key(&place, &path)?,
     };
     let listener = session.listener()?;
+    let server = Server::new(Limits::default());
+    server.stop_on_ctrl_c()?;
     let address = session.destination().b32();
     println!("Serving http://{address}/");
     println!(
         "Try: {}cargo run --example eepget http://{address}/",
         place.environment()
     );
-    for stream in listener.incoming() {
-        let stream = match stream {
-            Ok(stream) => stream,
-            Err(error) if error.is_session_lost() => return Err(error.into()),
-            Err(error) => {
-                eprintln!("accept: {error}");
-                continue;
-            }
-        };
-        thread::spawn(move || {
-            let peer = stream.peer_addr().to_string();
-            match serve(stream) {
-                Ok(line) => println!("{peer}: {line}"),
-                Err(error) => eprintln!("{peer}: {error}"),
-            }
-        });
-    }
-    Ok(())
+    let outcome = server.serve(listener, answer);
+    session.close();
+    println!("{}", server.counters());
+    Ok(outcome?)
 }
 
 fn with_key(place: &Place, path: &str) -> Outcome<StreamSession> {
@@ -61,11 +54,15 @@ fn with_key(place: &Place, path: &str) -> Outcome<StreamSession> {
     Ok(place.session("http-server").key(&key).stream()?)
 }
 
-/// Answers one request, and ends the stream: HTTP/1.0. Says what was asked and what was answered.
-fn serve(stream: SamStream) -> Outcome<String> {
+/// Answers one request, and ends the stream: HTTP/1.0.
+///
+/// What the bridge says first, `<destination> FROM_PORT=… TO_PORT=…`, the library has read: it is
+/// `peer_addr`, and the stream begins behind it, at the request.
+fn answer(stream: &SamStream) -> Outcome {
+    println!("{} calls", stream.peer_addr());
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut head = BufReader::new((&stream).take(LONGEST_HEAD));
+    let mut head = BufReader::new(stream.take(LONGEST_HEAD));
     let mut request = String::new();
     head.read_line(&mut request)?;
     let mut line = String::new();
@@ -73,21 +70,60 @@ fn serve(stream: SamStream) -> Outcome<String> {
         line.clear();
     }
     let (status, body) = respond(&request);
-    // Head and body in one piece: Java I2P holds a first small write back for a while.
-    let mut reply = format!(
-        "HTTP/1.0 {status}\r\nContent-Type: text/plain; charset=utf-8\r\n\
-         Content-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    )
-    .into_bytes();
-    reply.extend_from_slice(&body);
-    (&stream).write_all(&reply)?;
-    await_hang_up(&stream);
-    Ok(format!(
-        "{} -> {status}, {} bytes",
+    send(stream, status, &body)?;
+    await_hang_up(stream);
+    println!(
+        "{}: {} -> {status}, {} bytes",
+        stream.peer_addr(),
         request.trim_end(),
         body.len()
-    ))
+    );
+    Ok(())
+}
+
+/// What is answered. A large body is never in memory as a whole, for there may be many.
+enum Body {
+    Text(&'static str),
+    Bytes(usize),
+}
+
+impl Body {
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Bytes(size) => *size,
+        }
+    }
+
+    /// Adds the bytes of the body from one place to another.
+    fn piece(&self, from: usize, to: usize, out: &mut Vec<u8>) {
+        match self {
+            Self::Text(text) => out.extend_from_slice(&text.as_bytes()[from..to]),
+            // In these a missing, doubled or misplaced part shows.
+            Self::Bytes(_) => out.extend((from..to).map(|n| (n ^ (n >> 8) ^ (n >> 16)) as u8)),
+        }
+    }
+}
+
+fn send(mut stream: &SamStream, status: &str, body: &Body) -> Outcome {
+    let len = body.len();
+    // Head and first piece at once: Java I2P holds a first small write back for a while.
+    let mut out = format!(
+        "HTTP/1.0 {status}\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Content-Length: {len}\r\nConnection: close\r\n\r\n"
+    )
+    .into_bytes();
+    let mut sent = 0;
+    loop {
+        let end = len.min(sent + PIECE);
+        body.piece(sent, end, &mut out);
+        stream.write_all(&out)?;
+        out.clear();
+        sent = end;
+        if sent == len {
+            return Ok(());
+        }
+    }
 }
 
 /// Lets the client end the stream, who knows where the reply ends. i2pd 2.59 loses the last part of
@@ -97,25 +133,18 @@ fn await_hang_up(mut stream: &SamStream) {
     while matches!(stream.read(&mut bin), Ok(1..)) {}
 }
 
-fn respond(request: &str) -> (&'static str, Vec<u8>) {
+fn respond(request: &str) -> (&'static str, Body) {
     let mut words = request.split_whitespace();
     let (Some("GET"), Some(path)) = (words.next(), words.next()) else {
-        return ("400 Bad Request", b"GET only\n".to_vec());
+        return ("400 Bad Request", Body::Text("GET only\n"));
     };
     if path == "/" {
-        return ("200 OK", b"Hello from inside I2P.\n".to_vec());
+        return ("200 OK", Body::Text("Hello from inside I2P.\n"));
     }
     let size = path.strip_prefix("/bytes/").map(str::parse::<usize>);
     match size {
-        Some(Ok(size)) if size <= LARGEST_BODY => ("200 OK", bytes(size)),
-        Some(_) => ("400 Bad Request", b"no such size\n".to_vec()),
-        None => ("404 Not Found", b"no such page\n".to_vec()),
+        Some(Ok(size)) if size <= LARGEST_BODY => ("200 OK", Body::Bytes(size)),
+        Some(_) => ("400 Bad Request", Body::Text("no such size\n")),
+        None => ("404 Not Found", Body::Text("no such page\n")),
     }
-}
-
-/// Bytes in which a missing, doubled or misplaced part shows.
-fn bytes(size: usize) -> Vec<u8> {
-    (0..size)
-        .map(|n| (n ^ (n >> 8) ^ (n >> 16)) as u8)
-        .collect()
 }

@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each example uses a part of it")]
 
-use std::error::Error;
+pub(crate) mod server;
+
+use std::env::{self, VarError};
 use std::io::Write;
 use std::sync::mpsc;
 use std::thread;
@@ -11,7 +13,11 @@ use std::time::{Duration, Instant};
 use i2p_sam::{SamBridge, SessionBuilder, SessionOptions, StreamSession};
 use i2p_sam_testnet::Testnet;
 
-pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+pub(crate) use server::Outcome;
+
+/// Names further options of the sessions: `inbound.length=0 outbound.length=0`. A router that knows
+/// no other can make no tunnels without these two.
+const OPTIONS: &str = "I2P_SAM_OPTIONS";
 
 /// A bridge that answers, and what its network needs to be told.
 pub(crate) struct Place {
@@ -42,7 +48,7 @@ impl Place {
                 );
                 Ok(Some(Self {
                     bridge,
-                    options: SessionOptions::new(),
+                    options: with_named(SessionOptions::new())?,
                     network: None,
                 }))
             }
@@ -68,7 +74,7 @@ impl Place {
             .build()?;
         Ok(Self {
             bridge,
-            options,
+            options: with_named(options)?,
             network: Some(network),
         })
     }
@@ -99,6 +105,21 @@ impl Place {
             None => String::new(),
         }
     }
+}
+
+/// Adds the options that the environment names.
+fn with_named(mut options: SessionOptions) -> Outcome<SessionOptions> {
+    let text = match env::var(OPTIONS) {
+        Err(VarError::NotPresent) => return Ok(options),
+        named => named?,
+    };
+    for pair in text.split_whitespace() {
+        let (name, value) = pair
+            .split_once('=')
+            .ok_or_else(|| format!("{OPTIONS}: {pair:?} is not name=value"))?;
+        options = options.option(name, value);
+    }
+    Ok(options)
 }
 
 /// Prints a dot a second until the work is done, and how long it took.

@@ -1,0 +1,57 @@
+//! Says back whatever it is told, until the peer hangs up or its time is up.
+//!
+//! ```text
+//! echo_server
+//! ```
+//!
+//! Ctrl-C stops it: it accepts nobody any more, lets those it has finish, and says how many it
+//! served.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use common::server::{Limits, Server};
+use common::{Outcome, Place};
+use i2p_sam::SamStream;
+
+fn main() -> Outcome {
+    let server = Server::new(Limits::default());
+    run(&Place::find()?, &server, || server.stop_on_ctrl_c())
+}
+
+/// Serves until it is stopped. `ready` is called before the address is printed.
+pub(crate) fn run(place: &Place, server: &Arc<Server>, ready: impl FnOnce() -> Outcome) -> Outcome {
+    let session = place.stream_session("echo-server")?;
+    let listener = session.listener()?;
+    let address = session.destination().b32();
+    ready()?;
+    println!("Serving {address}");
+    println!(
+        "Try: {}cargo run --example echo_client {address}",
+        place.environment()
+    );
+    let outcome = server.serve(listener, echo);
+    session.close();
+    println!("{}", server.counters());
+    Ok(outcome?)
+}
+
+/// What the bridge says first, `<destination> FROM_PORT=… TO_PORT=…`, the library has read: it is
+/// `peer_addr`, and the stream begins behind it, at the peer's first byte.
+fn echo(mut stream: &SamStream) -> Outcome {
+    println!("{} calls", stream.peer_addr());
+    let mut piece = [0; 4096];
+    let mut echoed = 0;
+    loop {
+        let read = stream.read(&mut piece)?;
+        if read == 0 {
+            break;
+        }
+        stream.write_all(&piece[..read])?;
+        echoed += read;
+    }
+    println!("{}: {echoed} bytes said back", stream.peer_addr());
+    Ok(())
+}
