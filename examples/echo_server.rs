@@ -7,7 +7,7 @@
 //! Ctrl-C stops it: it accepts nobody any more, lets those it has finish, and says how many it
 //! served.
 
-mod common;
+pub(crate) mod common;
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ fn main() -> Outcome {
     run(&Place::find()?, &server, || server.stop_on_ctrl_c())
 }
 
-/// Serves until it is stopped. `ready` is called before the address is printed.
+/// Serves until it is stopped. `ready` is called when it begins to accept.
 pub(crate) fn run(place: &Place, server: &Arc<Server>, ready: impl FnOnce() -> Outcome) -> Outcome {
     let session = place.stream_session("echo-server")?;
     let listener = session.listener()?;

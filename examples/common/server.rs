@@ -321,8 +321,8 @@ fn left_until(end: Instant) -> Duration {
 /// Whether every later `accept` fails as well.
 fn is_final(error: &i2p_sam::Error) -> bool {
     match error {
-        i2p_sam::Error::SessionLost(_) | i2p_sam::Error::ForwardLost(_) => true,
+        i2p_sam::Error::ForwardLost(_) => true,
         i2p_sam::Error::Refused(refusal) => *refusal.code() == ResultCode::AlreadyAccepting,
-        _ => false,
+        error => error.is_session_lost(),
     }
 }

@@ -1,17 +1,29 @@
 //! What runs in a process of its own: this program starts itself again, and does one of these.
 
 use std::env;
-use std::io;
-use std::process::{Command, ExitCode, Stdio};
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::{self, ChildStdin, Command, ExitCode, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
-use crate::{embedded, healed};
+use crate::{crowd, embedded, healed};
 
 /// What a child is told first.
 const MARK: &str = "--child";
 
 type Work = fn(&[String]) -> io::Result<()>;
 
-const CHILDREN: &[(&str, Work)] = &[("testnet", embedded::run), ("healed", healed::run)];
+const CHILDREN: &[(&str, Work)] = &[
+    ("testnet", embedded::run),
+    ("healed", healed::run),
+    ("echo-server", crowd::serve),
+    ("dial-many", crowd::dial),
+];
+
+/// Longer than a child takes from one of its lines to the next: for a router, its tunnels and the
+/// longest pause together.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Does the work of a child, if this process is one.
 pub(crate) fn run() -> Option<ExitCode> {
@@ -32,13 +44,91 @@ pub(crate) fn run() -> Option<ExitCode> {
     }
 }
 
-/// A child that does this. Its standard input is a pipe, whose end tells it to end, also when this
-/// process is killed.
+/// A child that does this, and may have as many descriptors as the system lets it. Its standard
+/// input is a pipe, whose end tells it to end, also when this process is killed.
 pub(crate) fn command(name: &str) -> io::Result<Command> {
-    let mut command = Command::new(env::current_exe()?);
+    // What may be had is often more than what is given at first, and `std` cannot ask for it.
+    let mut command = Command::new("sh");
     command
+        .args(["-c", r#"ulimit -S -n "$(ulimit -H -n)"; exec "$0" "$@""#])
+        .arg(env::current_exe()?)
         .args([MARK, name])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     Ok(command)
+}
+
+/// A child that is talked with, a line at a time. It is killed when it is dropped before its end.
+pub(crate) struct Child {
+    process: process::Child,
+    input: Option<ChildStdin>,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Child {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut process = command.spawn().unwrap();
+        let output = BufReader::new(process.stdout.take().unwrap());
+        let (said, lines) = mpsc::channel();
+        thread::spawn(move || {
+            // Nobody listening any more is no reason to let the child wait.
+            output.lines().map_while(Result::ok).for_each(|line| {
+                let _ = said.send(line);
+            });
+        });
+        Self {
+            input: process.stdin.take(),
+            process,
+            lines,
+        }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub(crate) fn next(&self) -> String {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) => panic!("the child says nothing"),
+            Err(RecvTimeoutError::Disconnected) => panic!("the child has ended"),
+        }
+    }
+
+    /// What follows these words in the next line that has them.
+    pub(crate) fn hear(&self, words: &str) -> String {
+        loop {
+            if let Some((_, rest)) = self.next().split_once(words) {
+                return rest.to_owned();
+            }
+        }
+    }
+
+    pub(crate) fn tell(&mut self, line: &str) {
+        let input = self.input.as_mut().unwrap();
+        writeln!(input, "{line}").unwrap();
+    }
+
+    /// Ends its input, waits until it has ended well, and returns its last line.
+    pub(crate) fn finish(mut self) -> String {
+        self.input = None;
+        let mut last = String::new();
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => last = line,
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("the child does not end"),
+            }
+        }
+        assert!(self.process.wait().unwrap().success());
+        last
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // Both fail only when it has ended, which is what is wanted.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }

@@ -42,6 +42,10 @@ const SILENCE: Duration = Duration::from_secs(20);
 /// Another process can take a free port between our looking and i2pd's binding.
 const PORT_ATTEMPTS: u32 = 5;
 
+/// Each stream takes the router two. i2pd asks the system for so many, and goes on without when it
+/// gets no more than it had.
+const DESCRIPTORS: u16 = 8192;
+
 const OLD_SERIES: &str = "2.45.";
 
 /// Anything but 2, the real network's: routers of different networks refuse each other.
@@ -301,7 +305,8 @@ impl Ports {
              [nettime]\nenabled = false\n\
              [reseed]\nverify = false\nthreshold = 0\nurls =\nyggurls =\n\
              [addressbook]\nenabled = true\ndefaulturl =\nsubscriptions =\n\
-             [persist]\nprofiles = false\n"
+             [persist]\nprofiles = false\n\
+             [limits]\nopenfiles = {DESCRIPTORS}\n"
         )
     }
 }

@@ -5,6 +5,7 @@
 //! many behaviours ran on which router, and which routers were not found.
 
 mod child;
+mod crowd;
 mod embedded;
 mod healed;
 mod i2pd;

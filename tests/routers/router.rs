@@ -351,6 +351,18 @@ impl Network {
         self.bridge().session().options(self.options())
     }
 
+    /// What tells an example in another process of this network.
+    pub(crate) fn environment(&self) -> [(&'static str, String); 2] {
+        let pairs = self.raw_options().iter();
+        let options: Vec<_> = pairs
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        [
+            ("I2P_SAM_ADDRESS", self.bridge().address().to_string()),
+            ("I2P_SAM_OPTIONS", options.join(" ")),
+        ]
+    }
+
     /// Whether the bridge still greets who comes.
     fn answers(&self) -> bool {
         match self {

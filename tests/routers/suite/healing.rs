@@ -1,14 +1,11 @@
 //! Sessions that are made again when their router was killed.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use i2p_sam::{HealingOptions, HealingSession};
 
-use crate::child;
+use crate::child::{self, Child};
 use crate::healed::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::router::{LONG, Network, Router};
 use crate::suite::behaviours;
@@ -27,9 +24,6 @@ fn rounds(router: &Router) -> usize {
         false => 20,
     }
 }
-
-/// Longer than a router, its tunnels and the longest pause take together.
-const RECOVERY: Duration = Duration::from_secs(120);
 
 fn a_listener_and_a_dialler_outlive_their_router(router: &Router) {
     outlive(router, false);
@@ -117,47 +111,24 @@ fn sessions_heal_under_load_each_time_their_router_is_killed(router: &Router) {
 }
 
 /// The program that is to be healed, seen from here.
-struct Program {
-    child: Child,
-    input: ChildStdin,
-    lines: mpsc::Receiver<String>,
-}
+struct Program(Child);
 
 impl Program {
     fn start(network: &Network) -> Self {
         let options = network.raw_options().iter();
-        let mut child = child::command("healed")
-            .unwrap()
+        let mut command = child::command("healed").unwrap();
+        command
             .arg(network.bridge().address())
-            .args(options.map(|(name, value)| format!("{name}={value}")))
-            .spawn()
-            .unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
-            for line in output.lines() {
-                if sender.send(line.unwrap()).is_err() {
-                    break;
-                }
-            }
-        });
-        Self {
-            input: child.stdin.take().unwrap(),
-            child,
-            lines,
-        }
+            .args(options.map(|(name, value)| format!("{name}={value}")));
+        Self(Child::start(&mut command))
     }
 
     fn tell(&mut self, line: &str) {
-        writeln!(self.input, "{line}").unwrap();
+        self.0.tell(line);
     }
 
     fn next(&self) -> (String, Vec<u64>) {
-        let line = match self.lines.recv_timeout(RECOVERY) {
-            Ok(line) => line,
-            Err(RecvTimeoutError::Timeout) => panic!("it says nothing"),
-            Err(RecvTimeoutError::Disconnected) => panic!("the program has ended"),
-        };
+        let line = self.0.next();
         let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
         assert!(word != "ended", "{line}");
         let numbers = rest.split(' ').filter_map(|number| number.parse().ok());
@@ -190,13 +161,6 @@ impl Program {
                 _ => {}
             }
         }
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -12,6 +12,7 @@ mod keys;
 mod lookups;
 mod multihomed;
 mod primary;
+mod servers;
 mod streams;
 mod users;
 mod volume;
@@ -95,6 +96,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Behaviour> {
         encrypted::ALL,
         primary::ALL,
         multihomed::ALL,
+        servers::ALL,
     ]
     .into_iter()
     .flatten()

@@ -1,0 +1,112 @@
+//! A crowd: an echo server in one process, and who dials it many times in another.
+
+#[path = "../../examples/echo_server.rs"]
+#[allow(dead_code, reason = "it is started from here, not by its own `main`")]
+mod echo_server;
+
+use std::io::{self, BufRead, Write};
+use std::iter;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use echo_server::common::server::{Limits, Server};
+use echo_server::common::{Outcome, Place};
+use i2p_sam::SamStream;
+
+use crate::suite::data;
+
+/// What a stream carries at a time.
+const PIECE: usize = 1000;
+
+/// Streams that are dialled, or at work, in the same moment.
+const WORKERS: usize = 16;
+
+/// An answer that takes longer is not waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The work of the server's process: the example, with more room, until its input ends.
+pub(crate) fn serve(_: &[String]) -> io::Result<()> {
+    let server = Server::new(Limits {
+        connections: 1100,
+        ..Limits::default()
+    });
+    let stopping = Arc::clone(&server);
+    thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        stopping.stop();
+    });
+    let place = Place::find().map_err(io::Error::other)?;
+    echo_server::run(&place, &server, || Ok(())).map_err(io::Error::other)
+}
+
+/// The work of the other process: it dials an echo server so many times, and says when all streams
+/// are open and have carried something. For each `again` that it is told all of them carry something
+/// else, until `hang up`.
+pub(crate) fn dial(args: &[String]) -> io::Result<()> {
+    dial_many(args).map_err(io::Error::other)
+}
+
+fn dial_many(args: &[String]) -> Outcome {
+    let [address, count] = args else {
+        return Err("dial-many ADDRESS COUNT".into());
+    };
+    let count = count.parse()?;
+    let session = Place::find()?.stream_session("dial-many")?;
+    let dial = |number| {
+        let stream = session.connect(address.as_str())?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        echo(&stream, number, 0)?;
+        Ok(stream)
+    };
+    // A router looks the address up for the first, and knows it for the others.
+    let first = dial(count)?;
+    let mut streams = in_parallel(count - 1, dial)?;
+    streams.push(first);
+    println!("open: {}", streams.len());
+    let mut lines = io::stdin().lock().lines();
+    for (round, line) in lines.by_ref().enumerate() {
+        if line? == "hang up" {
+            break;
+        }
+        in_parallel(count, |number| echo(&streams[number], number, round + 1))?;
+        println!("echoed: {}", streams.len());
+    }
+    drop(streams);
+    // A router forgets what it has not told the far side yet when the session ends.
+    lines.for_each(drop);
+    Ok(())
+}
+
+/// Sends what no other stream sends in any round, and looks at what comes back.
+fn echo(mut stream: &SamStream, number: usize, round: usize) -> Outcome {
+    let sent = data::bytes(PIECE, ((round << 32) + number) as u64);
+    stream.write_all(&sent)?;
+    if data::take(stream, PIECE) == sent {
+        return Ok(());
+    }
+    Err(format!("stream {number} brought something else in round {round}").into())
+}
+
+/// Does it for each number below `count`, some at a time.
+fn in_parallel<T: Send>(
+    count: usize,
+    work: impl Fn(usize) -> Outcome<T> + Sync,
+) -> Outcome<Vec<T>> {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let number = || next.fetch_add(1, Ordering::Relaxed);
+        let numbers = iter::repeat_with(number).take_while(|number| *number < count);
+        numbers.map(&work).collect::<Outcome<Vec<_>>>()
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(worker)).collect();
+        let parts = workers.into_iter().map(|worker| worker.join().unwrap());
+        Ok(parts
+            .collect::<Outcome<Vec<_>>>()?
+            .into_iter()
+            .flatten()
+            .collect())
+    })
+}
