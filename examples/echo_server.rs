@@ -23,7 +23,7 @@ fn main() -> Outcome {
 
 /// Serves until it is stopped. `ready` is called when it begins to accept.
 pub(crate) fn run(place: &Place, server: &Arc<Server>, ready: impl FnOnce() -> Outcome) -> Outcome {
-    let session = place.stream_session("echo-server")?;
+    let session = place.healing_session("echo-server", place.session("echo-server"))?;
     let listener = session.listener()?;
     let address = session.destination().b32();
     ready()?;

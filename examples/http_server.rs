@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `/` is a page, `/bytes/N` a body of N bytes. With a key file the site keeps its address; the
-//! file is made when it is not there.
+//! file is made when it is not there. A router that is restarted finds the site there again.
 //!
 //! Ctrl-C stops it: it accepts nobody any more, lets those it has finish, and says how many it
 //! served.
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use common::server::{Limits, Server};
 use common::{Outcome, Place};
-use i2p_sam::{PrivateKey, SamStream, SignatureType, StreamSession};
+use i2p_sam::{PrivateKey, SamStream, SignatureType};
 
 /// Longest request line and headers that are read.
 const LONGEST_HEAD: u64 = 8 * 1024;
@@ -29,10 +29,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> Outcome {
     let place = Place::find()?;
-    let session = match std::env::args().nth(1) {
-        None => place.stream_session("http-server")?,
-        Some(path) => with_key(&place, &path)?,
-    };
+    let mut builder = place.session("http-server");
+    if let Some(path) = std::env::args().nth(1) {
+        builder = builder.key(&key(&place, &path)?);
+    }
+    let session = place.healing_session("http-server", builder)?;
     let listener = session.listener()?;
     let server = Server::new(Limits::default());
     server.stop_on_ctrl_c()?;
@@ -48,10 +49,9 @@ fn main() -> Outcome {
     Ok(outcome?)
 }
 
-fn with_key(place: &Place, path: &str) -> Outcome<StreamSession> {
+fn key(place: &Place, path: &str) -> Outcome<PrivateKey> {
     let make = || place.bridge.generate(SignatureType::Ed25519);
-    let key = PrivateKey::load_or_generate::<i2p_sam::Error>(path, make)?;
-    Ok(place.session("http-server").key(&key).stream()?)
+    Ok(PrivateKey::load_or_generate::<i2p_sam::Error>(path, make)?)
 }
 
 /// Answers one request, and ends the stream: HTTP/1.0.

@@ -10,7 +10,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use i2p_sam::{SamBridge, SessionBuilder, SessionOptions, StreamSession};
+use i2p_sam::{
+    HealingOptions, HealingSession, SamBridge, SessionBuilder, SessionOptions, StreamSession,
+};
 use i2p_sam_testnet::Testnet;
 
 pub(crate) use server::Outcome;
@@ -95,6 +97,18 @@ impl Place {
         let builder = self.session(nickname);
         eprint!("Building tunnels for {nickname} ");
         let session = with_dots(move || builder.stream())?;
+        Ok(session)
+    }
+
+    /// Makes a session that is made again whenever it is lost, and says so when it is.
+    pub(crate) fn healing_session(
+        &self,
+        nickname: &str,
+        builder: SessionBuilder,
+    ) -> Outcome<HealingSession> {
+        let told = HealingOptions::new().on_event(|event| eprintln!("{event:?}"));
+        eprint!("Building tunnels for {nickname} ");
+        let session = with_dots(move || builder.healing_with(&told))?;
         Ok(session)
     }
 
