@@ -12,7 +12,7 @@ use crate::interrupts::{Handoff, Interrupts};
 /// Longest stretch a TCP connect to loopback runs before it is looked whether it still should.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// Where a bridge listens: an IP address or a host name, and a port.
+/// Where a bridge, or a service of one's own, listens: an IP address or a host name, and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BridgeAddr {
     Literal(SocketAddr),
@@ -48,7 +48,7 @@ impl FromStr for BridgeAddr {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         const FORM: Error = Error::Setting(
-            "a bridge's address has the form host:port, such as 127.0.0.1:7656 or [::1]:7656",
+            "a TCP address has the form host:port, such as 127.0.0.1:7656 or [::1]:7656",
         );
         if let Ok(addr) = text.parse() {
             return Ok(Self::Literal(addr));

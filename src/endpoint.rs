@@ -159,7 +159,7 @@ impl<L: Accept + ?Sized> Iterator for Incoming<'_, L> {
 impl<L: Accept + ?Sized> FusedIterator for Incoming<'_, L> {}
 
 /// Whether every later `accept` fails as well.
-fn is_final(error: &Error) -> bool {
+pub(crate) fn is_final(error: &Error) -> bool {
     use crate::error::ResultCode::AlreadyAccepting;
 
     match error {

@@ -33,6 +33,7 @@
 //! | [`SamStream`] | one connection to a peer | [`TcpStream`](std::net::TcpStream) |
 //! | [`DatagramSession`], [`RawSession`] | datagrams to and from a destination of our own | [`UdpSocket`](std::net::UdpSocket) |
 //! | [`PrimarySession`] | one destination for several of these sessions | |
+//! | [`ClientTunnel`], [`ServerTunnel`] | TCP programs that know nothing of I2P, carried over it | |
 //! | [`Cancel`] | ends what blocks, from another thread | |
 //! | [`I2pAddr`], [`Destination`], [`PrivateKey`] | who is who | [`SocketAddr`](std::net::SocketAddr) |
 //!
@@ -94,6 +95,7 @@ mod cancel;
 mod connection;
 mod deadline;
 mod dial;
+mod doorbell;
 mod endpoint;
 mod error;
 mod failover;
@@ -107,6 +109,7 @@ mod multihomed;
 mod service;
 mod session;
 mod stream;
+mod tunnel;
 mod version;
 pub mod wire;
 
@@ -132,6 +135,9 @@ pub use session::{
     SubsessionOptions, WhenFull,
 };
 pub use stream::SamStream;
+pub use tunnel::{
+    ClientTunnel, ServerTunnel, TunnelCounters, TunnelEnd, TunnelFailure, TunnelOptions,
+};
 pub use version::Version;
 
 /// What threads share must be fit to be shared; this does not compile when it is not.
@@ -152,6 +158,8 @@ const _: () = {
     shared::<ForwardListener>();
     shared::<Forwarding>();
     shared::<SessionGuard>();
+    shared::<ClientTunnel>();
+    shared::<ServerTunnel>();
     shared::<Cancel>();
     shared::<PrivateKey>();
     shared::<Error>();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::address::{Destination, I2pAddr};
 use crate::bridge::SamBridge;
-use crate::cancel::Registration;
+use crate::cancel::{Registration, Target};
 use crate::error::SessionLoss;
 use crate::session::SessionGuard;
 
@@ -72,6 +72,11 @@ impl SamStream {
                 local,
             }),
         }
+    }
+
+    /// The socket, as what a handle can end.
+    pub(crate) fn target(&self) -> Target {
+        Target::socket(&self.shared.socket)
     }
 
     /// Who is on the other side: what was dialled, or who dialled, with the port where one is

@@ -5,9 +5,10 @@
 mod support;
 
 use std::fs;
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use i2p_sam::{DatagramStyle, HealingOptions, SamBridge};
+use i2p_sam::{ClientTunnel, DatagramStyle, HealingOptions, SamBridge, TunnelOptions};
 use support::primary::Router;
 use support::restless::{self, Answer, SHORT};
 use support::{LONG, ScriptedBridge, Stage, eventually, key};
@@ -63,6 +64,21 @@ fn sessions_that_were_closed_dropped_or_lost_leave_no_thread_and_no_descriptor()
     }
     for round in 0..10 {
         several_homes(round);
+    }
+    for round in 0..20 {
+        // The peers of the scripted bridge answer whatever they are told with OK, and say no more.
+        let builder = scripted.bridge().session();
+        let session = builder.linger(Duration::from_millis(1)).stream().unwrap();
+        let options = TunnelOptions::new().idle_timeout(Some(Duration::from_millis(50)));
+        let client = ClientTunnel::start(session, "127.0.0.1:0", key(2).destination(), &options);
+        let client = client.unwrap();
+        let programs = [(); 3].map(|()| TcpStream::connect(client.local_addr()).unwrap());
+        programs[0].shutdown(Shutdown::Write).unwrap();
+        match round % 3 {
+            0 => client.close(),
+            1 => assert!(client.shutdown(LONG)),
+            _ => {}
+        }
     }
     eventually("all threads have ended", || count("task") <= threads);
     eventually("all descriptors are closed", || count("fd") <= descriptors);

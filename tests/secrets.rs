@@ -9,6 +9,7 @@ use std::error::Error as StdError;
 use std::fmt::{Debug, Display};
 use std::fs;
 use std::io;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::mpsc;
@@ -16,11 +17,12 @@ use std::time::Duration;
 
 use i2p_sam::wire::{Command, DatagramHeader, Line, Message, RawHeader, StreamHeader};
 use i2p_sam::{
-    B32, B33, Cancel, ConnectOptions, DatagramOptions, DatagramPath, DatagramSource, DatagramStyle,
-    Destination, EncryptionType, Error, ForwardOptions, HealingEvent, HealingOptions, Host,
-    HostName, I2pAddr, InactivityAction, LeaseSetAuth, LeaseSetType, LimitAction,
-    MessageReliability, Phase, PrivateKey, RawOptions, ResultCode, SamBridge, Sender, SessionLoss,
-    SessionOptions, SignatureType, StreamingProfile, SubsessionOptions, Version, WhenFull,
+    B32, B33, Cancel, ClientTunnel, ConnectOptions, DatagramOptions, DatagramPath, DatagramSource,
+    DatagramStyle, Destination, EncryptionType, Error, ForwardOptions, HealingEvent,
+    HealingOptions, Host, HostName, I2pAddr, InactivityAction, LeaseSetAuth, LeaseSetType,
+    LimitAction, MessageReliability, Phase, PrivateKey, RawOptions, ResultCode, SamBridge, Sender,
+    ServerTunnel, SessionLoss, SessionOptions, SignatureType, StreamingProfile, SubsessionOptions,
+    TunnelFailure, TunnelOptions, Version, WhenFull,
 };
 use support::restless::Router;
 use support::{LONG, ScriptedBridge, Stage, field, key};
@@ -771,6 +773,43 @@ fn a_session_with_several_homes_is_shown_without_its_secrets() {
     check(multihomed_sessions);
 }
 
+fn tunnels(watcher: &mut Watcher) {
+    let scripted = ScriptedBridge::router(|visit, stage| match stage {
+        Stage::Session => drop(visit.line()),
+        Stage::Accept => drop(visit.rest()),
+        Stage::Command(line) => {
+            let line = line.trim_end();
+            visit.say(&format!(
+                "STREAM STATUS RESULT=I2P_ERROR MESSAGE=\"{line}\"\n"
+            ));
+        }
+    });
+    let (sender, failures) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let options = TunnelOptions::new()
+        .on_failure(move |failure| drop(sender.lock().unwrap().send(failure.clone())));
+    let session = scripted.bridge().session().key(&key(7)).armed_accepts(1);
+    let session = session.stream().unwrap();
+    watcher.guard(session.id());
+    watcher.debug(&options);
+    let listener = session.listener().unwrap();
+    let server = ServerTunnel::start(listener, "127.0.0.1:1", &options).unwrap();
+    let client = ClientTunnel::start(session.clone(), "127.0.0.1:0", "peer.i2p", &options);
+    let client = client.unwrap();
+    let _program = TcpStream::connect(client.local_addr()).unwrap();
+    watcher.error::<TunnelFailure>(&failures.recv_timeout(LONG).unwrap());
+    session.close();
+    watcher.debug(&server.wait(Some(LONG)).unwrap());
+    watcher.debug(&server);
+    watcher.debug(&client.counters());
+    watcher.debug(&client);
+}
+
+#[test]
+fn tunnels_show_no_secret() {
+    check(tunnels);
+}
+
 fn datagrams(watcher: &mut Watcher) {
     let scripted = ScriptedBridge::router(|visit, _| visit.until_quit());
     let bridge = scripted.bridge();
@@ -937,6 +976,7 @@ fn no_public_type_is_forgotten() {
         primary_sessions,
         healing_sessions,
         multihomed_sessions,
+        tunnels,
         plain_words,
         what_a_lookup_finds,
         replies_that_repeat_the_key,

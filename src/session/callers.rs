@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::cancel::Wake;
 use crate::connection::Connection;
 use crate::deadline::Deadline;
+use crate::doorbell::Doorbell;
 use crate::error::{Error, Phase};
 use crate::interrupts::{Interrupts, lock, wait};
 use crate::session::backlog::{Arrival, Backlog, FIRST_PAUSE, LONGEST_PAUSE};
@@ -208,25 +209,6 @@ impl Wake for Callers {
     fn wake(&self) {
         let _state = lock(&self.state);
         self.changed.notify_all();
-    }
-}
-
-/// Ends the wait for a caller by calling: `std` has no other way.
-struct Doorbell(SocketAddr);
-
-impl Wake for Doorbell {
-    fn wake(&self) {
-        /// A door at which even loopback takes this long has callers enough.
-        const RING: Duration = Duration::from_millis(50);
-
-        let mut address = self.0;
-        if address.ip().is_unspecified() {
-            address.set_ip(match address {
-                SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-                SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-            });
-        }
-        let _ = TcpStream::connect_timeout(&address, RING);
     }
 }
 

@@ -1,0 +1,324 @@
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::cancel::{Target, Wake};
+use crate::deadline::Deadline;
+use crate::dial::is_timeout;
+use crate::error::{Error, Phase};
+use crate::interrupts::{Interrupts, Watch, lock, wait};
+use crate::session::spawn_scoped;
+use crate::stream::SamStream;
+use crate::tunnel::TunnelFailure;
+use crate::tunnel::hung_up::has_hung_up;
+use crate::tunnel::running::Running;
+
+/// What is carried at once, one way.
+const BUFFER: usize = 16 * 1024;
+
+/// How long the local side may go on writing when the stream is over, and nobody reads it: to close
+/// its socket at once would take from it what it has not read yet.
+const PARTING: Duration = Duration::from_secs(5);
+
+/// What a slow stream carries in a second: so long after it was written, a byte has arrived.
+const SLOW: u32 = 32 * 1024;
+
+/// But no longer than this: sockets and routers hold some megabytes.
+const LONGEST_ON_THE_WAY: Duration = Duration::from_secs(120);
+
+/// First pause between two looks whether the local side has hung up; it doubles up to the longest.
+const FIRST_LOOK: Duration = Duration::from_millis(50);
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
+
+/// One connection: a local socket and a stream, and two threads that carry from each to the other.
+///
+/// The thread of the direction that has ended sees to the end of the other.
+pub(super) struct Pair {
+    local: Arc<TcpStream>,
+    stream: SamStream,
+    running: Arc<Running>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    /// Nothing more comes from the local side.
+    local_done: bool,
+    /// It takes nothing any more either.
+    local_gone: bool,
+    /// Nothing more comes from the peer.
+    stream_done: bool,
+    /// Nothing is waited for any more.
+    over: bool,
+    /// Since when a byte of the peer's is waited for; none while it is given to the local side.
+    silent_since: Option<Instant>,
+    /// When the last byte went, either way.
+    last: Instant,
+    /// When all that went to the peer has arrived, even on a slow stream.
+    arrived: Instant,
+    failure: Option<TunnelFailure>,
+}
+
+/// Where bytes go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    ToPeer,
+    ToLocal,
+}
+
+impl Pair {
+    /// Carries until both directions have ended.
+    pub(super) fn carry(
+        running: &Arc<Running>,
+        local: TcpStream,
+        stream: SamStream,
+    ) -> Result<(), TunnelFailure> {
+        let pair = Arc::new(Self::new(running, local, stream));
+        pair.set_up().map_err(broken)?;
+        let registry = running.all().registry();
+        let local = registry.register(Target::socket(&pair.local));
+        let stream = registry.register(pair.stream.target());
+        let (Ok(_local), Ok(_stream)) = (local, stream) else {
+            return Ok(());
+        };
+        thread::scope(|scope| {
+            spawn_scoped(scope, "i2p-sam-tunnel", || pair.send())?;
+            pair.receive();
+            Ok(())
+        })
+        .map_err(broken)?;
+        match lock(&pair.state).failure.take() {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    }
+
+    fn new(running: &Arc<Running>, local: TcpStream, stream: SamStream) -> Self {
+        let now = Instant::now();
+        Self {
+            local: Arc::new(local),
+            stream,
+            running: Arc::clone(running),
+            state: Mutex::new(State {
+                local_done: false,
+                local_gone: false,
+                stream_done: false,
+                over: false,
+                silent_since: Some(now),
+                last: now,
+                arrived: now,
+                failure: None,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn set_up(&self) -> io::Result<()> {
+        self.local.set_nonblocking(false)?;
+        self.local.set_nodelay(true)?;
+        // A call that ran out of time looks whether the whole connection was idle for so long.
+        let look = |idle: Duration| (idle / 4).max(Duration::from_millis(1));
+        let look = self.running.options().idle().map(look);
+        self.local.set_read_timeout(look)?;
+        self.local.set_write_timeout(look)?;
+        self.stream.set_read_timeout(look)?;
+        self.stream.set_write_timeout(look)
+    }
+
+    /// The work of one thread: from the local side to the peer.
+    fn send(self: &Arc<Self>) {
+        let outcome = self.copy(&*self.local, &self.stream, Way::ToPeer);
+        self.change(|state| {
+            state.local_done = true;
+            if let Err(error) = outcome {
+                state.local_gone = true;
+                state.fail_with(error);
+            }
+        });
+        // I2P has no half-close: the stream stays whole for what the peer may still say.
+        self.outwait_peer();
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
+    /// The work of the other: from the peer to the local side.
+    fn receive(self: &Arc<Self>) {
+        let outcome = self.copy(&self.stream, &*self.local, Way::ToLocal);
+        let lost = self.stream.session_error();
+        let lost = lost.map(|loss| Error::SessionLost(loss).into());
+        self.change(|state| {
+            if let Some(error) = outcome.err().or(lost) {
+                state.fail_with(error);
+            }
+            state.stream_done = true;
+        });
+        let _ = self.local.shutdown(Shutdown::Write);
+        self.outwait_local();
+        let _ = self.local.shutdown(Shutdown::Both);
+    }
+
+    /// Carries until there is no more. When the other end takes nothing any more what comes is
+    /// dropped, so that its end is seen.
+    fn copy(&self, mut from: impl Read, mut to: impl Write, way: Way) -> io::Result<()> {
+        let mut buffer = vec![0; BUFFER];
+        let mut taken = true;
+        loop {
+            if way == Way::ToLocal {
+                lock(&self.state).silent_since = Some(Instant::now());
+            }
+            let read = self.patiently(|| from.read(&mut buffer))?;
+            if way == Way::ToLocal {
+                lock(&self.state).silent_since = None;
+            }
+            let Some(bytes @ [_, ..]) = buffer.get(..read) else {
+                return Ok(());
+            };
+            if taken && self.write(&mut to, bytes, way).is_err() {
+                taken = false;
+                self.stop_reading_from(way);
+            }
+        }
+    }
+
+    fn write(&self, to: &mut impl Write, mut bytes: &[u8], way: Way) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let written = self.patiently(|| to.write(bytes))?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            bytes = bytes.get(written..).unwrap_or_default();
+            match way {
+                Way::ToPeer => self.running.count_sent(written),
+                Way::ToLocal => self.running.count_received(written),
+            }
+            lock(&self.state).note(written, way);
+        }
+        Ok(())
+    }
+
+    /// What takes nothing has nothing more to say than what it has said.
+    fn stop_reading_from(&self, way: Way) {
+        let _ = match way {
+            Way::ToPeer => self.stream.shutdown(Shutdown::Read),
+            Way::ToLocal => self.local.shutdown(Shutdown::Read),
+        };
+        if way == Way::ToLocal {
+            self.change(|state| state.local_gone = true);
+        }
+    }
+
+    /// Makes a call again until it brings something, or the connection has been idle for too long.
+    fn patiently(&self, mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+        loop {
+            match call() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_timeout(&error) => self.end_if_idle()?,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn end_if_idle(&self) -> io::Result<()> {
+        let Some(idle) = self.running.options().idle() else {
+            return Ok(());
+        };
+        if lock(&self.state).last.elapsed() < idle {
+            return Ok(());
+        }
+        self.change(|state| {
+            state.over = true;
+            state.failure.get_or_insert(TunnelFailure::Idle(idle));
+        });
+        let _ = self.local.shutdown(Shutdown::Both);
+        let _ = self.stream.shutdown(Shutdown::Both);
+        Err(io::ErrorKind::TimedOut.into())
+    }
+
+    /// Waits for the end of the stream, as long as something may still come of it.
+    fn outwait_peer(self: &Arc<Self>) {
+        let Ok(_watch) = self.watch() else { return };
+        let half_close = self.running.options().half_close();
+        let mut look = FIRST_LOOK;
+        loop {
+            let gone = lock(&self.state).local_gone || has_hung_up(&self.local);
+            let mut state = lock(&self.state);
+            state.local_gone |= gone;
+            let left = state.left_for_peer(half_close);
+            if state.stream_done || self.is_over(&state) || left.is_zero() {
+                return;
+            }
+            let deadline = Deadline::after(Some(left.min(look)));
+            drop(wait(&self.changed, state, Phase::WaitClosed, deadline));
+            look = (look * 2).min(LONGEST_LOOK);
+        }
+    }
+
+    /// Waits for the end of the local side, which has been told that the stream is over.
+    fn outwait_local(self: &Arc<Self>) {
+        let Ok(_watch) = self.watch() else { return };
+        let deadline = Deadline::after(Some(PARTING));
+        let mut state = lock(&self.state);
+        while !(state.local_done || self.is_over(&state)) {
+            match wait(&self.changed, state, Phase::WaitClosed, deadline) {
+                Ok(woken) => state = woken,
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn watch(self: &Arc<Self>) -> Result<Watch, Error> {
+        let interrupts = Interrupts::by_cancel(self.running.all());
+        interrupts.watch_waiter(self, Phase::WaitClosed)
+    }
+
+    fn is_over(&self, state: &State) -> bool {
+        state.over || self.running.all().is_cancelled()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut lock(&self.state));
+        self.changed.notify_all();
+    }
+}
+
+impl Wake for Pair {
+    fn wake(&self) {
+        let _state = lock(&self.state);
+        self.changed.notify_all();
+    }
+}
+
+impl State {
+    /// So many bytes went.
+    fn note(&mut self, bytes: usize, way: Way) {
+        let now = Instant::now();
+        self.last = now;
+        if way == Way::ToPeer {
+            let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+            let arrived = self.arrived.max(now) + Duration::from_secs(1) * bytes / SLOW;
+            self.arrived = arrived.min(now + LONGEST_ON_THE_WAY);
+        }
+    }
+
+    /// How long the stream is still to be kept, when the local side has ended its writing.
+    fn left_for_peer(&self, half_close: Duration) -> Duration {
+        let on_the_way = self.arrived.saturating_duration_since(Instant::now());
+        if self.local_gone {
+            return on_the_way;
+        }
+        let silent = self.silent_since.map_or(Duration::ZERO, |at| at.elapsed());
+        half_close.saturating_sub(silent).max(on_the_way)
+    }
+
+    /// What comes behind the end of the other side is no failure.
+    fn fail_with(&mut self, error: io::Error) {
+        if !(self.stream_done || self.over) {
+            self.failure.get_or_insert(broken(error));
+        }
+    }
+}
+
+fn broken(error: io::Error) -> TunnelFailure {
+    TunnelFailure::Broken(Arc::new(error))
+}

@@ -1,0 +1,289 @@
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+use crate::cancel::{Cancel, Wake};
+use crate::deadline::Deadline;
+use crate::endpoint::is_final;
+use crate::error::{Error, Phase};
+use crate::interrupts::{Interrupts, lock, wait};
+use crate::session::{FIRST_PAUSE, LONGEST_PAUSE, spawn};
+use crate::stream::SamStream;
+use crate::tunnel::pair::Pair;
+use crate::tunnel::{TunnelCounters, TunnelEnd, TunnelFailure, TunnelOptions};
+
+/// Longest wait for threads whose sockets have been shut down.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What either kind of tunnel is while it runs: one thread that accepts, and those of each
+/// connection. The threads hold this; the program's handle alone ends it when it is dropped.
+pub(super) struct Running {
+    options: TunnelOptions,
+    /// Ends everything.
+    all: Cancel,
+    /// Ends the accepting, and goes with all.
+    accepting: Cancel,
+    state: Mutex<State>,
+    changed: Condvar,
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+struct State {
+    accepts: bool,
+    end: Option<TunnelEnd>,
+    open: usize,
+    accepted: u64,
+    refused: u64,
+    broken: u64,
+}
+
+/// What a connection is made of.
+pub(super) type Ends = (TcpStream, SamStream);
+
+impl Running {
+    /// # Errors
+    ///
+    /// [`Error::Cancelled`] when the handle has fired.
+    pub(super) fn new(options: &TunnelOptions) -> Result<Arc<Self>, Error> {
+        let all = options.cancel().child();
+        Interrupts::by_cancel(&all).check(Phase::Accept)?;
+        Ok(Arc::new(Self {
+            options: options.clone(),
+            accepting: all.child(),
+            all,
+            state: Mutex::new(State {
+                accepts: true,
+                end: None,
+                open: 0,
+                accepted: 0,
+                refused: 0,
+                broken: 0,
+            }),
+            changed: Condvar::new(),
+            sent: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+        }))
+    }
+
+    pub(super) fn options(&self) -> &TunnelOptions {
+        &self.options
+    }
+
+    /// The handle that ends everything.
+    pub(super) fn all(&self) -> &Cancel {
+        &self.all
+    }
+
+    /// The handle that ends the accepting.
+    pub(super) fn accepting(&self) -> &Cancel {
+        &self.accepting
+    }
+
+    /// Begins to accept, on a thread of its own. `open` finds what belongs to what was accepted.
+    pub(super) fn start<T: Send + 'static>(
+        self: &Arc<Self>,
+        accept: impl Fn() -> Result<T, Error> + Send + 'static,
+        open: impl Fn(T, &Self) -> Result<Ends, TunnelFailure> + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        let running = Arc::clone(self);
+        let open = Arc::new(open);
+        let work = move || {
+            let end = running.accept_all(&accept, &open);
+            // The listener goes before anybody learns that nothing is accepted any more.
+            drop(accept);
+            running.end(end);
+            lock(&running.state).accepts = false;
+            running.changed.notify_all();
+        };
+        spawn("i2p-sam-tunnel", work).map_err(no_thread)
+    }
+
+    fn accept_all<T: Send + 'static>(
+        self: &Arc<Self>,
+        accept: &impl Fn() -> Result<T, Error>,
+        open: &Arc<impl Fn(T, &Self) -> Result<Ends, TunnelFailure> + Send + Sync + 'static>,
+    ) -> TunnelEnd {
+        let mut pause = FIRST_PAUSE;
+        while self.wait_for_room() {
+            let outcome = accept().and_then(|accepted| match self.accepting.is_cancelled() {
+                true => Ok(()),
+                false => self.take_in(accepted, open),
+            });
+            match outcome {
+                Ok(()) => pause = FIRST_PAUSE,
+                Err(_) if self.accepting.is_cancelled() => break,
+                Err(error) if is_final(&error) => return TunnelEnd::Lost(Arc::new(error)),
+                Err(error) => {
+                    self.options.tell(&TunnelFailure::Accept(Arc::new(error)));
+                    self.pause(pause);
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+        TunnelEnd::Closed
+    }
+
+    /// Carries a connection on threads of its own.
+    fn take_in<T: Send + 'static>(
+        self: &Arc<Self>,
+        accepted: T,
+        open: &Arc<impl Fn(T, &Self) -> Result<Ends, TunnelFailure> + Send + Sync + 'static>,
+    ) -> Result<(), Error> {
+        let place = Place::take(self);
+        let open = Arc::clone(open);
+        let carry = move || {
+            let running = &place.0;
+            let outcome = open(accepted, running)
+                .and_then(|(local, stream)| Pair::carry(running, local, stream));
+            if let Err(failure) = outcome {
+                running.count(&failure);
+            }
+        };
+        spawn("i2p-sam-tunnel", carry).map_err(no_thread)
+    }
+
+    /// A connection that failed. What we ended ourselves is none.
+    fn count(&self, failure: &TunnelFailure) {
+        if self.all.is_cancelled() {
+            return;
+        }
+        {
+            let mut state = lock(&self.state);
+            match failure {
+                TunnelFailure::Peer(_) | TunnelFailure::Service(_) => state.refused += 1,
+                _ => state.broken += 1,
+            }
+        }
+        self.options.tell(failure);
+    }
+
+    pub(super) fn count_sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn counters(&self) -> TunnelCounters {
+        let state = lock(&self.state);
+        TunnelCounters {
+            accepted: state.accepted,
+            open: state.open,
+            refused: state.refused,
+            broken: state.broken,
+            sent: self.sent.load(Ordering::Relaxed),
+            received: self.received.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Accepts no more, for this reason, unless there was one before.
+    pub(super) fn end(&self, end: TunnelEnd) {
+        lock(&self.state).end.get_or_insert(end);
+        self.accepting.cancel();
+        self.changed.notify_all();
+    }
+
+    /// Why it accepts no more, once it does not.
+    pub(super) fn ended(&self) -> Option<TunnelEnd> {
+        let state = lock(&self.state);
+        state.end.clone().filter(|_| !state.accepts)
+    }
+
+    /// Waits until it accepts no more.
+    pub(super) fn wait_end(&self, timeout: Option<Duration>) -> Option<TunnelEnd> {
+        self.wait_until(Deadline::after(timeout), |state| !state.accepts);
+        self.ended()
+    }
+
+    /// Accepts no more, and ends what runs.
+    pub(super) fn close(&self) {
+        self.end(TunnelEnd::Closed);
+        self.all.cancel();
+        self.wait_until(Deadline::after(Some(FAREWELL)), State::is_over);
+    }
+
+    /// Accepts no more, and ends what still runs after a time. Says whether nothing did.
+    pub(super) fn shut_down(&self, time: Duration) -> bool {
+        self.end(TunnelEnd::Closed);
+        let finished = self.wait_until(Deadline::after(Some(time)), State::is_over);
+        self.close();
+        finished
+    }
+
+    fn wait_until(&self, deadline: Deadline, holds: impl Fn(&State) -> bool) -> bool {
+        let mut state = lock(&self.state);
+        while !holds(&state) {
+            match wait(&self.changed, state, Phase::WaitClosed, deadline) {
+                Ok(woken) => state = woken,
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// Says whether there is room for one connection more, and it is still wanted.
+    fn wait_for_room(self: &Arc<Self>) -> bool {
+        let most = self.options.most();
+        self.wait_wanted(Deadline::NEVER, |state| state.open < most)
+    }
+
+    fn pause(self: &Arc<Self>, pause: Duration) {
+        self.wait_wanted(Deadline::after(Some(pause)), |_| false);
+    }
+
+    /// Waits until this holds; not when nothing more is accepted.
+    fn wait_wanted(self: &Arc<Self>, deadline: Deadline, holds: impl Fn(&State) -> bool) -> bool {
+        let interrupts = Interrupts::by_cancel(&self.accepting);
+        let Ok(_watch) = interrupts.watch_waiter(self, Phase::Accept) else {
+            return false;
+        };
+        let held = |state: &State| holds(state) || self.accepting.is_cancelled();
+        self.wait_until(deadline, held) && !self.accepting.is_cancelled()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+impl State {
+    fn is_over(&self) -> bool {
+        !self.accepts && self.open == 0
+    }
+}
+
+impl Wake for Running {
+    fn wake(&self) {
+        let _state = self.lock();
+        self.changed.notify_all();
+    }
+}
+
+/// One of the connections that may be open at once.
+struct Place(Arc<Running>);
+
+impl Place {
+    fn take(running: &Arc<Running>) -> Self {
+        {
+            let mut state = running.lock();
+            state.open += 1;
+            state.accepted += 1;
+        }
+        Self(Arc::clone(running))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.lock().open -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+fn no_thread(source: std::io::Error) -> Error {
+    let phase = Phase::Accept;
+    Error::Io { phase, source }
+}

@@ -1,0 +1,92 @@
+use std::io;
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use crate::address::I2pAddr;
+use crate::deadline::Deadline;
+use crate::dial::{BridgeAddr, dial};
+use crate::endpoint::Accept;
+use crate::error::Error;
+use crate::interrupts::Interrupts;
+use crate::tunnel::running::Running;
+use crate::tunnel::{TunnelFailure, TunnelOptions, tunnel_handle};
+
+/// The streams that peers dial, carried to a local TCP service that knows nothing of I2P.
+///
+/// ```no_run
+/// use i2p_sam::{SamBridge, ServerTunnel, TunnelOptions};
+///
+/// // A web server on this machine becomes an eepsite.
+/// let session = SamBridge::from_env()?.session().stream()?;
+/// println!("http://{}/", session.destination().b32());
+/// let listener = session.listener()?;
+/// let tunnel = ServerTunnel::start(listener, "127.0.0.1:8080", &TunnelOptions::new())?;
+/// tunnel.wait(None);
+/// # Ok::<(), i2p_sam::Error>(())
+/// ```
+///
+/// **The service is not told who calls**: every peer comes from this machine's own address. A service
+/// that trusts loopback trusts all of I2P then.
+///
+/// A stream is accepted before the service is dialled, and ended if the service is not reached. Errors
+/// of single connections are [counted](crate::TunnelCounters) and
+/// [told](crate::TunnelOptions::on_failure), and the tunnel goes on. It ends when the listener can give
+/// nothing more, which [`wait`](ServerTunnel::wait) says; over a
+/// [`HealingListener`](crate::HealingListener) a loss is outlived.
+///
+/// What becomes of a half-close, on either side, stands at
+/// [`ClientTunnel`](crate::ClientTunnel#what-becomes-of-a-half-close). For a service that answers and
+/// hangs up it means that its stream stays open until the client, who has all, hangs up, or until all
+/// has had the time to arrive.
+pub struct ServerTunnel {
+    running: Arc<Running>,
+    local_addr: I2pAddr,
+}
+
+impl ServerTunnel {
+    /// Carries what comes in over anything that accepts, a [`SamListener`](crate::SamListener), a
+    /// [`ForwardListener`](crate::ForwardListener), a [`HealingListener`](crate::HealingListener), to
+    /// the TCP service at `service`: `host:port`. A name is resolved anew for each connection.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] when `service` has another form, [`Error::Io`] when no thread can be had,
+    /// [`Error::Cancelled`] when the [handle](crate::TunnelOptions::with_cancel) has fired.
+    pub fn start(
+        listener: impl Accept + 'static,
+        service: &str,
+        options: &TunnelOptions,
+    ) -> Result<Self, Error> {
+        let service: BridgeAddr = service.parse()?;
+        let running = Running::new(options)?;
+        let local_addr = listener.local_addr();
+        let listener = listener.with_cancel(running.accepting());
+        let accept = move || listener.accept().map(|(stream, _)| stream);
+        running.start(accept, move |stream, running| {
+            let local = reach(&service, running)
+                .map_err(|error| TunnelFailure::Service(Arc::new(error)))?;
+            Ok((local, stream))
+        })?;
+        Ok(Self {
+            running,
+            local_addr,
+        })
+    }
+
+    /// Our own address: what peers dial.
+    pub fn local_addr(&self) -> &I2pAddr {
+        &self.local_addr
+    }
+}
+
+tunnel_handle!(ServerTunnel);
+
+fn reach(service: &BridgeAddr, running: &Running) -> io::Result<TcpStream> {
+    let deadline = Deadline::after(Some(running.options().service_time()));
+    let interrupts = Interrupts::by_cancel(running.all());
+    match dial(service, deadline, &interrupts) {
+        // It is no bridge that does not answer.
+        Err(Error::Unreachable { source, .. }) => Err(source),
+        outcome => Ok(outcome?),
+    }
+}
