@@ -78,6 +78,7 @@ const EMBEDDED_CANNOT: &[(Need, &str)] = &[
         Need::SessionlessLookup,
         "emissary finds nothing without a session",
     ),
+    (Need::Bulk, "emissary 0.4.0 carries a megabyte a second"),
     (Need::Ports, "emissary 0.4.0 does not carry ports"),
     (
         Need::OwnDial,

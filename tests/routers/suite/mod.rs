@@ -14,6 +14,7 @@ mod multihomed;
 mod primary;
 mod servers;
 mod streams;
+mod tunnels;
 mod users;
 mod volume;
 
@@ -43,6 +44,8 @@ pub(crate) enum Need {
     SessionlessLookup,
     /// Delivering more than some kilobytes behind the end of a stream.
     BulkBeforeEnd,
+    /// Carrying some megabytes a second.
+    Bulk,
     /// Refusing a second session with a key in use.
     KeysApart,
     /// Ending a forward with its socket, so that the session can have another.
@@ -97,6 +100,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Behaviour> {
         primary::ALL,
         multihomed::ALL,
         servers::ALL,
+        tunnels::ALL,
     ]
     .into_iter()
     .flatten()

@@ -1,0 +1,226 @@
+//! Programs that know nothing of I2P, through a tunnel on either side of it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use i2p_sam::{ClientTunnel, ServerTunnel, TunnelEnd, TunnelOptions};
+
+use crate::router::{LONG, Pair, Router};
+use crate::suite::behaviours;
+use crate::suite::data::{bytes, checksum};
+
+behaviours! {
+    #[slow] a_hundred_requests_of_curl_are_answered_whole [Streams, Bulk];
+    #[slow] a_hundred_half_closed_requests_are_answered_whole [Streams, Bulk];
+    some_requests_of_curl_are_answered_whole [Streams];
+    some_half_closed_requests_are_answered_whole [Streams];
+    what_is_uploaded_before_a_half_close_arrives_whole [Streams];
+    a_service_that_hangs_up_is_read_to_the_end [Streams];
+    a_killed_router_ends_a_server_tunnel [Streams];
+}
+
+const LARGEST: usize = 10 * 1024 * 1024;
+
+/// Shorter than usual, for the largest answers are read to this end.
+const HALF_CLOSE: Duration = Duration::from_secs(10);
+
+/// A local program, a client tunnel, I2P, a server tunnel, and a local service.
+struct Line {
+    client: ClientTunnel,
+    server: ServerTunnel,
+}
+
+impl Line {
+    fn over(pair: &Pair) -> Self {
+        let options = TunnelOptions::new()
+            .half_close_timeout(HALF_CLOSE)
+            .on_failure(|failure| eprintln!("{failure}"));
+        let service = serve().to_string();
+        let listener = pair.listener.try_clone().unwrap();
+        let server = ServerTunnel::start(listener, &service, &options).unwrap();
+        let peer = server.local_addr().clone();
+        let client = pair.client.clone();
+        let client = ClientTunnel::start(client, "127.0.0.1:0", peer, &options).unwrap();
+        Self { client, server }
+    }
+
+    fn dial(&self) -> TcpStream {
+        let socket = TcpStream::connect(self.client.local_addr()).unwrap();
+        socket.set_read_timeout(Some(LONG)).unwrap();
+        socket
+    }
+
+    /// What real `curl` gets.
+    fn curl(&self, size: usize) -> Vec<u8> {
+        let url = format!("http://{}/{size}", self.client.local_addr());
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--show-error", "--fail", "--max-time", "60"]);
+        let output = curl.args(["--noproxy", "*", &url]).output();
+        let output = output.expect("curl is installed");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{size} bytes: {said}");
+        output.stdout
+    }
+
+    /// What comes to who ends his writing behind the request, as `nc -N` does.
+    fn half_closed(&self, size: usize) -> Vec<u8> {
+        let mut socket = self.dial();
+        write!(socket, "GET /{size} plain\r\n\r\n").unwrap();
+        socket.shutdown(Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        let outcome = socket.read_to_end(&mut answer);
+        assert!(outcome.is_ok(), "{outcome:?} after {} bytes", answer.len());
+        answer
+    }
+
+    /// Asks for each size once, some at a time.
+    fn ask(&self, sizes: &[usize], at_once: usize, ask: fn(&Self, usize) -> Vec<u8>) {
+        let start = Instant::now();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(size) = sizes.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let (answer, expected) = (ask(self, *size), body(*size));
+                assert_eq!(answer.len(), expected.len());
+                assert_eq!(checksum(&answer), checksum(&expected), "{size} bytes");
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..at_once {
+                scope.spawn(work);
+            }
+        });
+        let took = start.elapsed();
+        // None of them leaves anything open for long.
+        eventually(|| self.client.counters().open + self.server.counters().open == 0);
+        let counters = self.client.counters();
+        println!("{} requests in {took:?}: {counters:?}", sizes.len());
+        assert_eq!(counters.accepted, sizes.len() as u64);
+        assert_eq!((counters.refused, counters.broken), (0, 0));
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        // The pair's listener is another behaviour's next.
+        self.client.close();
+        self.server.close();
+    }
+}
+
+/// So many sizes from 1 byte to the largest, each larger than the one before by the same factor.
+fn sizes(count: usize, largest: usize) -> Vec<usize> {
+    let exponent = |n: usize| n as f64 / (count - 1) as f64;
+    let size = |n| (largest as f64).powf(exponent(n)).round() as usize;
+    (0..count).map(size).collect()
+}
+
+fn body(size: usize) -> Vec<u8> {
+    bytes(size, size as u64)
+}
+
+/// A service that answers one request and hangs up. It ends with the tests.
+fn serve() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for socket in listener.incoming() {
+            let socket = socket.unwrap();
+            // A client that hangs up half way is for its own side to report.
+            thread::spawn(move || answer(socket));
+        }
+    });
+    address
+}
+
+fn answer(mut socket: TcpStream) -> std::io::Result<()> {
+    let mut request = String::new();
+    let mut reader = BufReader::new(socket.try_clone()?);
+    reader.read_line(&mut request)?;
+    let mut line = String::new();
+    while reader.read_line(&mut line)? > 2 {
+        line.clear();
+    }
+    let mut words = request.split_whitespace();
+    let (verb, path) = (words.next().unwrap(), words.next().unwrap());
+    let size = path.trim_start_matches('/').parse().unwrap();
+    if verb == "PUT" {
+        let mut upload = vec![0; size];
+        reader.read_exact(&mut upload)?;
+        return socket.write_all(&checksum(&upload));
+    }
+    if words.next() != Some("plain") {
+        write!(
+            socket,
+            "HTTP/1.1 200 OK\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n"
+        )?;
+    }
+    socket.write_all(&body(size))
+}
+
+fn a_hundred_requests_of_curl_are_answered_whole(router: &Router) {
+    Line::over(&router.pair()).ask(&sizes(100, LARGEST), 4, Line::curl);
+}
+
+fn a_hundred_half_closed_requests_are_answered_whole(router: &Router) {
+    Line::over(&router.pair()).ask(&sizes(100, LARGEST), 16, Line::half_closed);
+}
+
+fn some_requests_of_curl_are_answered_whole(router: &Router) {
+    Line::over(&router.pair()).ask(&sizes(12, 400_000), 4, Line::curl);
+}
+
+fn some_half_closed_requests_are_answered_whole(router: &Router) {
+    Line::over(&router.pair()).ask(&sizes(12, 400_000), 4, Line::half_closed);
+}
+
+fn what_is_uploaded_before_a_half_close_arrives_whole(router: &Router) {
+    let pair = router.pair();
+    let line = Line::over(&pair);
+    let upload = body(300_000);
+    let mut socket = line.dial();
+    write!(socket, "PUT /{}\r\n\r\n", upload.len()).unwrap();
+    socket.write_all(&upload).unwrap();
+    socket.shutdown(Shutdown::Write).unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).unwrap();
+    assert_eq!(answer, checksum(&upload));
+}
+
+fn a_service_that_hangs_up_is_read_to_the_end(router: &Router) {
+    let pair = router.pair();
+    let line = Line::over(&pair);
+    let mut socket = line.dial();
+    // Neither side says where the answer ends, and this one says nothing more.
+    write!(socket, "GET /150000 plain\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).unwrap();
+    assert_eq!(checksum(&answer), checksum(&body(150_000)));
+}
+
+fn a_killed_router_ends_a_server_tunnel(router: &Router) {
+    let network = router.start_process();
+    let pair = Pair::new(&network);
+    let listener = pair.listener.try_clone().unwrap();
+    let service = serve().to_string();
+    let tunnel = ServerTunnel::start(listener, &service, &TunnelOptions::new()).unwrap();
+    assert!(tunnel.ended().is_none());
+    network.kill();
+    let Some(TunnelEnd::Lost(error)) = tunnel.wait(Some(LONG)) else {
+        panic!("it did not end, or otherwise");
+    };
+    assert!(error.is_session_lost(), "{error}");
+}
+
+fn eventually(mut holds: impl FnMut() -> bool) {
+    let (_hold, clock) = mpsc::channel::<()>();
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < LONG, "it never came to this");
+        let _ = clock.recv_timeout(Duration::from_millis(20));
+    }
+}
