@@ -1,0 +1,31 @@
+//! A local TCP port that is an address inside I2P, for programs that know nothing of it.
+//!
+//! ```text
+//! client_tunnel LISTEN_ADDR I2P_ADDRESS      such as 127.0.0.1:8080 stats.i2p
+//! ```
+//!
+//! Whoever can connect to the port dials as us, so listen on loopback. It runs until it is killed.
+
+mod common;
+
+use common::{Outcome, Place};
+use i2p_sam::{ClientTunnel, I2pAddr, TunnelEnd, TunnelOptions};
+
+fn main() -> Outcome {
+    let mut args = std::env::args().skip(1);
+    let (Some(listen), Some(peer)) = (args.next(), args.next()) else {
+        return Err("usage: client_tunnel LISTEN_ADDR I2P_ADDRESS".into());
+    };
+    let peer: I2pAddr = peer.parse()?;
+    let place = Place::find()?;
+    eprintln!("Building tunnels for client-tunnel");
+    let session = place.session("client-tunnel").healing()?;
+    let options = TunnelOptions::new().on_failure(|failure| eprintln!("{failure}"));
+    let tunnel = ClientTunnel::start(session, &*listen, &peer, &options)?;
+    println!("{} is {peer}", tunnel.local_addr());
+    println!("Try: curl http://{}/", tunnel.local_addr());
+    match tunnel.wait(None) {
+        Some(TunnelEnd::Lost(error)) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
