@@ -4,7 +4,7 @@ mod support;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Mutex, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use i2p_sam::{
@@ -526,9 +526,11 @@ fn a_shutdown_lets_what_runs_finish() {
     let tunnel = peers.client(&TunnelOptions::new());
     let mut program = program(&tunnel);
     assert_eq!(take(&mut program, 6), b"begun ");
-    let address = tunnel.local_addr();
-    let finished = in_background(move || tunnel.shutdown(LONG));
-    eventually("nobody is let in", || TcpStream::connect(address).is_err());
+    let tunnel = Arc::new(tunnel);
+    let closing = Arc::clone(&tunnel);
+    let finished = in_background(move || closing.shutdown(LONG));
+    eventually("nobody is let in", || tunnel.ended().is_some());
+    assert!(TcpStream::connect(tunnel.local_addr()).is_err());
     go_on.send(()).unwrap();
     assert_eq!(rest(&mut program), b"finished");
     drop(program);

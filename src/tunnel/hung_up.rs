@@ -4,7 +4,8 @@ use std::net::TcpStream;
 /// writing: a FIN does not tell, and to write to find out is to say something.
 ///
 /// Linux shows it where both ends are of one network namespace: a socket that was shut down still
-/// belongs to a program, one that was closed to none. Elsewhere nothing is known.
+/// belongs to a program, one that was closed to none. Elsewhere nothing is known, nor where the two ends
+/// have different addresses that are not of loopback.
 pub(super) fn has_hung_up(socket: &TcpStream) -> bool {
     #[cfg(target_os = "linux")]
     return linux::is_orphan(socket).unwrap_or(false);
@@ -28,6 +29,9 @@ mod linux {
     /// Nothing where the other end is not found.
     pub(super) fn is_orphan(socket: &TcpStream) -> Option<bool> {
         let (theirs, ours) = (socket.peer_addr().ok()?, socket.local_addr().ok()?);
+        if theirs.ip() != ours.ip() && !theirs.ip().to_canonical().is_loopback() {
+            return None;
+        }
         let table = match theirs.ip().to_canonical() {
             IpAddr::V4(_) => "/proc/net/tcp",
             IpAddr::V6(_) => "/proc/net/tcp6",
