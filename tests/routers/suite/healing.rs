@@ -59,7 +59,7 @@ fn outlive(router: &Router, forward: bool) {
     }
 }
 
-fn heal(network: &Network, forward: bool) -> HealingSession {
+pub(super) fn heal(network: &Network, forward: bool) -> HealingSession {
     let options = HealingOptions::new()
         .first_pause(FIRST_PAUSE)
         .longest_pause(LONGEST_PAUSE)

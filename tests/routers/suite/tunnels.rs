@@ -1,6 +1,6 @@
 //! Programs that know nothing of I2P, through a tunnel on either side of it.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,11 +8,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use i2p_sam::{ClientTunnel, ServerTunnel, TunnelEnd, TunnelOptions};
+use i2p_sam::{Accept, ClientTunnel, Connect, ServerTunnel, TunnelEnd, TunnelOptions};
 
 use crate::router::{LONG, Pair, Router};
 use crate::suite::behaviours;
 use crate::suite::data::{bytes, checksum};
+use crate::suite::healing::heal;
 
 behaviours! {
     #[slow] a_hundred_requests_of_curl_are_answered_whole [Streams, Bulk];
@@ -22,6 +23,8 @@ behaviours! {
     what_is_uploaded_before_a_half_close_arrives_whole [Streams];
     a_service_that_hangs_up_is_read_to_the_end [Streams];
     a_killed_router_ends_a_server_tunnel [Streams];
+    tunnels_over_sessions_that_heal_outlive_their_router [Streams];
+    a_server_tunnel_serves_what_is_forwarded [Streams];
 }
 
 const LARGEST: usize = 10 * 1024 * 1024;
@@ -37,14 +40,16 @@ struct Line {
 
 impl Line {
     fn over(pair: &Pair) -> Self {
+        Self::between(pair.client.clone(), pair.listener.try_clone().unwrap())
+    }
+
+    fn between(client: impl Connect + 'static, listener: impl Accept + 'static) -> Self {
         let options = TunnelOptions::new()
             .half_close_timeout(HALF_CLOSE)
             .on_failure(|failure| eprintln!("{failure}"));
         let service = serve().to_string();
-        let listener = pair.listener.try_clone().unwrap();
         let server = ServerTunnel::start(listener, &service, &options).unwrap();
         let peer = server.local_addr().clone();
-        let client = pair.client.clone();
         let client = ClientTunnel::start(client, "127.0.0.1:0", peer, &options).unwrap();
         Self { client, server }
     }
@@ -69,13 +74,16 @@ impl Line {
 
     /// What comes to who ends his writing behind the request, as `nc -N` does.
     fn half_closed(&self, size: usize) -> Vec<u8> {
+        self.try_half_closed(size).unwrap()
+    }
+
+    fn try_half_closed(&self, size: usize) -> io::Result<Vec<u8>> {
         let mut socket = self.dial();
-        write!(socket, "GET /{size} plain\r\n\r\n").unwrap();
-        socket.shutdown(Shutdown::Write).unwrap();
+        write!(socket, "GET /{size} plain\r\n\r\n")?;
+        socket.shutdown(Shutdown::Write)?;
         let mut answer = Vec::new();
-        let outcome = socket.read_to_end(&mut answer);
-        assert!(outcome.is_ok(), "{outcome:?} after {} bytes", answer.len());
-        answer
+        socket.read_to_end(&mut answer)?;
+        Ok(answer)
     }
 
     /// Asks for each size once, some at a time.
@@ -137,7 +145,7 @@ fn serve() -> SocketAddr {
     address
 }
 
-fn answer(mut socket: TcpStream) -> std::io::Result<()> {
+fn answer(mut socket: TcpStream) -> io::Result<()> {
     let mut request = String::new();
     let mut reader = BufReader::new(socket.try_clone()?);
     reader.read_line(&mut request)?;
@@ -214,6 +222,36 @@ fn a_killed_router_ends_a_server_tunnel(router: &Router) {
         panic!("it did not end, or otherwise");
     };
     assert!(error.is_session_lost(), "{error}");
+}
+
+fn tunnels_over_sessions_that_heal_outlive_their_router(router: &Router) {
+    let network = router.start_process();
+    let (server, client) = thread::scope(|scope| {
+        let server = scope.spawn(|| heal(&network, false));
+        let client = heal(&network, false);
+        (server.join().unwrap(), client)
+    });
+    let line = Line::between(client, server.listener().unwrap());
+    for round in 0..2 {
+        if round > 0 {
+            network.kill();
+            network.restart();
+        }
+        // The router may need more than one dial to find the other side.
+        let answered = (0..20).any(|_| {
+            let answer = line.try_half_closed(1000);
+            answer.is_ok_and(|answer| answer == body(1000))
+        });
+        assert!(answered, "round {round}");
+    }
+    assert!(line.client.ended().is_none() && line.server.ended().is_none());
+}
+
+fn a_server_tunnel_serves_what_is_forwarded(router: &Router) {
+    let server = router.session();
+    let pair = router.pair();
+    let line = Line::between(pair.client.clone(), server.forward().unwrap());
+    line.ask(&sizes(4, 10_000), 2, Line::curl);
 }
 
 fn eventually(mut holds: impl FnMut() -> bool) {
