@@ -43,7 +43,8 @@
 //! [`SessionGuard`]. A stream returned by a function that dropped its session goes on. When the
 //! last of them is dropped the session ends in the background, and what its streams wrote last
 //! still gets [some time](SessionBuilder::linger) to arrive; [`close`](StreamSession::close) ends it
-//! now, and waits until the router has let go of its key.
+//! now, and waits until the router has let go of its key. A tunnel keeps its session; dropped, it
+//! accepts no more, and what it carries goes on.
 //!
 //! A router ends a session when its control socket closes, so a session has a thread that keeps
 //! that socket: it answers the bridge's `PING` and notes why the session ended
