@@ -417,6 +417,59 @@ fn the_first_failure_is_told_at_once() {
 }
 
 #[test]
+fn a_patient_program_gets_its_first_session_when_the_router_lets_go_of_the_key() {
+    let router = Router::start();
+    router.answer(&[
+        Answer::Say("SESSION STATUS RESULT=DUPLICATED_DEST\n"),
+        Answer::HangUp,
+        Answer::Make,
+    ]);
+    let (options, events) = listening(HealingOptions::new().first_pause(SHORT).patient(true));
+    let session = router.builder().key(&key(1)).healing_with(&options);
+    assert_eq!(session.unwrap().private_key(), &key(1));
+    for expected in 1..=2 {
+        match next(&events) {
+            HealingEvent::Failed { attempt, pause, .. } => {
+                assert_eq!(attempt, expected);
+                assert!(pause >= SHORT / 2);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(router.create_lines().len(), 3);
+}
+
+#[test]
+fn a_patient_program_is_told_what_no_attempt_mends_and_when_its_time_is_over() {
+    let router = Router::start();
+    router.answer(&[Answer::Say("SESSION STATUS RESULT=INVALID_KEY\n")]);
+    let patient = HealingOptions::new().first_pause(SHORT).patient(true);
+    let error = router.builder().healing_with(&patient).unwrap_err();
+    assert!(matches!(error, Error::Refused(_)), "{error}");
+    assert_eq!(router.create_lines().len(), 1);
+    router.answer(&[Answer::HangUp]);
+    let patient = patient.give_up_after(Some(SHORT * 4));
+    let error = router.builder().healing_with(&patient).unwrap_err();
+    assert!(matches!(error, Error::UnexpectedEof { .. }), "{error}");
+    assert!(router.create_lines().len() > 2);
+}
+
+#[test]
+fn a_patient_program_is_cancelled_at_once() {
+    let router = Router::start();
+    router.answer(&[Answer::HangUp]);
+    let cancel = Cancel::new();
+    let bridge = router.scripted.bridge().with_cancel(&cancel);
+    let patient = HealingOptions::new().first_pause(LONG * 10).patient(true);
+    let (options, events) = listening(patient);
+    let waiting = in_background(move || bridge.session().healing_with(&options).map(drop));
+    assert!(matches!(next(&events), HealingEvent::Failed { .. }));
+    cancel.cancel();
+    let error = outcome(&waiting).unwrap_err();
+    assert!(matches!(error, Error::Cancelled { .. }), "{error}");
+}
+
+#[test]
 fn a_dial_waits_for_the_session() {
     let router = Router::start();
     let (session, events, socket) = session(&router);

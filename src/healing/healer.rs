@@ -12,7 +12,7 @@ use crate::error::{Error, Phase, ResultCode, SessionLoss};
 use crate::healing::back_off::BackOff;
 use crate::healing::intake::Intake;
 use crate::healing::options::{HealingEvent, HealingOptions};
-use crate::interrupts::{Interrupts, lock, wait};
+use crate::interrupts::{Handoff, Interrupts, lock, wait};
 use crate::session::{SessionBuilder, StreamSession, spawn};
 
 pub(crate) use dialling::{dial_deadline, dial_over};
@@ -69,7 +69,7 @@ impl Healer {
     ) -> Result<Arc<Self>, Error> {
         let (stop, bridge) = (builder.bridge().cancel().child(), builder.bridge().clone());
         let builder = builder.at(bridge.with_cancel(&stop));
-        let session = builder.clone().stream()?;
+        let session = first(&builder, &bridge, &options)?;
         let key = session.private_key().clone();
         let healer = Arc::new(Self {
             builder: builder.key(&key),
@@ -403,6 +403,45 @@ impl Ended {
             Self::Closed => Error::SessionLost(SessionLoss::Closed),
             Self::Failed(error) => Error::HealingEnded(Arc::clone(error)),
         }
+    }
+}
+
+/// Makes the first session. If the program is patient, it is tried again as any other is.
+fn first(
+    builder: &SessionBuilder,
+    bridge: &SamBridge,
+    options: &HealingOptions,
+) -> Result<StreamSession, Error> {
+    let mut back_off = options.back_off();
+    let (began, mut attempt) = (Instant::now(), 0);
+    loop {
+        attempt += 1;
+        let outcome = builder.clone().stream();
+        let away = began.elapsed();
+        let error = match outcome {
+            Err(error) if options.is_patient(away) && !is_final(&error) => Arc::new(error),
+            outcome => return outcome,
+        };
+        let pause = back_off.draw();
+        let failed = HealingEvent::Failed {
+            attempt,
+            error,
+            pause,
+            away,
+        };
+        options.tell(bridge, &failed);
+        pause_for(pause, builder.bridge().cancel())?;
+    }
+}
+
+/// Nobody brings anything: it waits, unless the handle fires.
+fn pause_for(pause: Duration, cancel: &Cancel) -> Result<(), Error> {
+    let nothing = Handoff::<()>::new();
+    let interrupts = Interrupts::by_cancel(cancel);
+    let until = Deadline::after(Some(pause));
+    match nothing.wait(Phase::SessionCreate, until, &interrupts) {
+        Err(Error::Timeout { .. }) => Ok(()),
+        outcome => outcome,
     }
 }
 

@@ -29,6 +29,7 @@ pub struct HealingOptions {
     first_pause: Duration,
     longest_pause: Duration,
     give_up_after: Option<Duration>,
+    patient: bool,
     forward: bool,
     on_event: Option<Told>,
 }
@@ -42,6 +43,7 @@ impl HealingOptions {
             first_pause: FIRST_PAUSE,
             longest_pause: LONGEST_PAUSE,
             give_up_after: None,
+            patient: false,
             forward: false,
             on_event: None,
         }
@@ -72,6 +74,26 @@ impl HealingOptions {
     /// minutes after their start: less than five minutes is soon.
     pub fn give_up_after(mut self, time: Option<Duration>) -> Self {
         self.give_up_after = time;
+        self
+    }
+
+    /// Whether the first session, too, is tried again while it fails, for as long as
+    /// [any other](HealingOptions::give_up_after), and the call waits for it. Default: no, its failure is
+    /// told at once.
+    ///
+    /// It suits a server that starts with the machine, maybe before its router, or that was just
+    /// restarted: routers hold its key for up to a minute then (`DUPLICATED_DEST`). A
+    /// [`MultihomedSession`](crate::MultihomedSession) waits for none of its homes but the first.
+    ///
+    /// ```no_run
+    /// use i2p_sam::{HealingOptions, SamBridge};
+    ///
+    /// let patient = HealingOptions::new().patient(true);
+    /// let session = SamBridge::from_env()?.session().healing_with(&patient)?;
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn patient(mut self, patient: bool) -> Self {
+        self.patient = patient;
         self
     }
 
@@ -127,6 +149,11 @@ impl HealingOptions {
         self.give_up_after.is_some_and(|most| away >= most)
     }
 
+    /// Whether a first session that has not been made for so long is tried again.
+    pub(super) fn is_patient(&self, away: Duration) -> bool {
+        self.patient && !self.is_over(away)
+    }
+
     pub(super) fn tell(&self, bridge: &SamBridge, event: &HealingEvent) {
         if let Some(call) = &self.on_event {
             // What the program broke is the program's; the session is healed all the same.
@@ -147,6 +174,7 @@ impl fmt::Debug for HealingOptions {
             .field("first_pause", &self.first_pause)
             .field("longest_pause", &self.longest_pause)
             .field("give_up_after", &self.give_up_after)
+            .field("patient", &self.patient)
             .field("forward", &self.forward)
             .field("on_event", &self.on_event.is_some())
             .finish()
@@ -155,7 +183,8 @@ impl fmt::Debug for HealingOptions {
 
 /// What becomes of a [`HealingSession`](crate::HealingSession), or of one of the homes of a
 /// [`MultihomedSession`](crate::MultihomedSession), whose first session is made as a lost one is: it
-/// begins with `Trying`, and there was no loss.
+/// begins with `Trying`, and there was no loss. A [patient](HealingOptions::patient) program begins
+/// with `Failed`, if its first attempt does.
 ///
 /// `away` is the time since the loss, or since it began.
 #[derive(Clone, Debug)]

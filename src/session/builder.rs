@@ -273,7 +273,7 @@ impl SessionBuilder {
     /// # Errors
     ///
     /// Those of [`stream`](SessionBuilder::stream). The first session is made once, and an error is
-    /// told at once: only what has worked is healed.
+    /// told at once, unless the program is [patient](HealingOptions::patient).
     ///
     /// ```no_run
     /// use std::time::Duration;
