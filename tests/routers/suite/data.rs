@@ -1,10 +1,14 @@
 //! Bytes in which a missing, doubled or misplaced part shows.
 
 use std::io::{Read, Write};
+use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use i2p_sam::SamStream;
 use sha2::{Digest, Sha256};
+
+use crate::router::LONG;
 
 /// `len` bytes that differ with the seed.
 pub(crate) fn bytes(len: usize, seed: u64) -> Vec<u8> {
@@ -42,6 +46,19 @@ pub(crate) fn exchange(near: &SamStream, far: &SamStream, len: usize) {
     });
 }
 
+/// Tries until it succeeds: a router needs more than one dial to find what was published a moment ago.
+pub(crate) fn persist<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
+    let (_hold, clock) = mpsc::channel::<()>();
+    let start = Instant::now();
+    loop {
+        if let Some(outcome) = attempt() {
+            return outcome;
+        }
+        assert!(start.elapsed() < LONG, "it never came to this");
+        let _ = clock.recv_timeout(Duration::from_millis(100));
+    }
+}
+
 /// Reads exactly `len` bytes.
 pub(crate) fn take(mut stream: &SamStream, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
@@ -56,7 +73,7 @@ pub(crate) fn put(mut stream: &SamStream, bytes: &[u8]) {
 /// Reads to the end, which must be one, and not a time-out.
 pub(crate) fn rest(mut stream: &SamStream) -> Vec<u8> {
     let mut bytes = Vec::new();
-    stream.set_read_timeout(Some(crate::router::LONG)).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
     let outcome = stream.read_to_end(&mut bytes);
     assert!(outcome.is_ok(), "{outcome:?} after {} bytes", bytes.len());
     bytes

@@ -1,15 +1,12 @@
 //! Lease sets that only who knows the b33 address, or has a key, can read.
 
-use std::sync::mpsc;
-use std::time::Duration;
-
 use i2p_sam::{
     LeaseSetAuth, LeaseSetType, SamStream, SessionOptions, SignatureType, StreamSession,
 };
 
 use crate::router::{LONG, Router};
 use crate::suite::behaviours;
-use crate::suite::data::{greet, rest};
+use crate::suite::data::{greet, persist, rest};
 
 behaviours! {
     an_encrypted_service_is_dialled_by_its_b33 [Streams, EncryptedLeaseSets];
@@ -84,15 +81,13 @@ fn let_in_one(router: &Router, service: SessionOptions, key: &str) {
 
 /// A lease set is found some seconds after the session was made.
 fn eventually_connect(client: &StreamSession, address: &str) -> SamStream {
-    let (_hold, clock) = mpsc::channel::<()>();
-    for _ in 0..60 {
-        match client.connect(address) {
-            Ok(stream) => return stream,
-            Err(error) => assert!(error.is_peer_fault(), "{error}"),
+    persist(|| match client.connect(address) {
+        Ok(stream) => Some(stream),
+        Err(error) => {
+            assert!(error.is_peer_fault(), "{error}");
+            None
         }
-        let _ = clock.recv_timeout(Duration::from_millis(500));
-    }
-    panic!("{address} is never found");
+    })
 }
 
 fn encrypted(router: &Router) -> SessionOptions {

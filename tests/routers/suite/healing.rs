@@ -9,7 +9,7 @@ use crate::child::{self, Child};
 use crate::healed::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::router::{LONG, Network, Router};
 use crate::suite::behaviours;
-use crate::suite::data::greet;
+use crate::suite::data::{greet, persist};
 
 behaviours! {
     a_listener_and_a_dialler_outlive_their_router [Streams];
@@ -47,14 +47,11 @@ fn outlive(router: &Router, forward: bool) {
             network.kill();
             network.restart();
         }
-        // It waits for the session, and the router may need more than one dial to find the other.
-        let (near, far) = (0..20)
-            .find_map(|_| {
-                let near = client.connect_timeout(server.destination(), LONG).ok()?;
-                let (far, _) = listener.accept_timeout(LONG).ok()?;
-                Some((near, far))
-            })
-            .unwrap();
+        let (near, far) = persist(|| {
+            let near = client.connect_timeout(server.destination(), LONG).ok()?;
+            let (far, _) = listener.accept_timeout(LONG).ok()?;
+            Some((near, far))
+        });
         greet(&near, &far);
     }
 }
