@@ -6,9 +6,8 @@ use std::time::Duration;
 use crate::address::I2pAddr;
 use crate::cancel::Cancel;
 use crate::error::Error;
-use crate::forward::ForwardListener;
 use crate::listener::SamListener;
-use crate::session::{ConnectOptions, StreamSession};
+use crate::session::ConnectOptions;
 use crate::stream::SamStream;
 
 /// Gives the streams that peers dial: what a server is written against, whichever listener it is
@@ -72,7 +71,7 @@ pub trait Connect: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Those of [`StreamSession::connect_with`].
+    /// Those of [`StreamSession::connect_with`](crate::StreamSession::connect_with).
     fn connect_to(&self, peer: &I2pAddr, options: &ConnectOptions) -> Result<SamStream, Error>;
 
     /// The same dialler; its calls end when `cancel` fires.
@@ -82,10 +81,60 @@ pub trait Connect: Send + Sync {
         Self: Sized;
 }
 
-/// The methods of a listener, which has them under the same names by itself.
-macro_rules! accept_for {
-    ($listener:ty) => {
-        impl $crate::endpoint::Accept for $listener {
+/// What every listener has, beside its `accept_until`, `with_cancel`, `local_addr` and `nonblocking`.
+macro_rules! listener {
+    ($listener:ident) => {
+        impl $listener {
+            /// Waits for a peer, and says who it is.
+            ///
+            /// # Errors
+            ///
+            /// As in the table above.
+            pub fn accept(&self) -> Result<($crate::SamStream, $crate::I2pAddr), $crate::Error> {
+                self.accept_until($crate::deadline::Deadline::NEVER)
+            }
+
+            /// Waits for a peer, not longer than `timeout`. A peer that comes later is not lost.
+            ///
+            /// # Errors
+            ///
+            /// As in the table above; [`Error::Timeout`](crate::Error::Timeout) when nobody came.
+            pub fn accept_timeout(
+                &self,
+                timeout: std::time::Duration,
+            ) -> Result<($crate::SamStream, $crate::I2pAddr), $crate::Error> {
+                self.accept_until($crate::deadline::Deadline::after(Some(timeout)))
+            }
+
+            /// The streams that come in, for ever. It ends after it has said why nothing more can
+            /// come.
+            pub fn incoming(&self) -> $crate::Incoming<'_, Self> {
+                $crate::Incoming::over(self)
+            }
+
+            /// Whether `accept` fails with [`Error::WouldBlock`](crate::Error::WouldBlock) rather than
+            /// wait. Default: it waits. It holds for clones too.
+            ///
+            /// # Errors
+            ///
+            /// None; the type is that of `std`.
+            pub fn set_nonblocking(&self, nonblocking: bool) -> std::io::Result<()> {
+                let flag = self.nonblocking();
+                flag.store(nonblocking, std::sync::atomic::Ordering::Relaxed);
+                Ok(())
+            }
+
+            /// Another handle to the same queue.
+            ///
+            /// # Errors
+            ///
+            /// None; the type is that of `std`.
+            pub fn try_clone(&self) -> std::io::Result<Self> {
+                Ok(self.with_cancel(&self.cancel))
+            }
+        }
+
+        impl $crate::Accept for $listener {
             fn accept(&self) -> Result<($crate::SamStream, $crate::I2pAddr), $crate::Error> {
                 Self::accept(self)
             }
@@ -105,22 +154,63 @@ macro_rules! accept_for {
                 Self::with_cancel(self, cancel)
             }
         }
+
+        impl<'a> IntoIterator for &'a $listener {
+            type Item = Result<$crate::SamStream, $crate::Error>;
+            type IntoIter = $crate::Incoming<'a, $listener>;
+
+            fn into_iter(self) -> Self::IntoIter {
+                self.incoming()
+            }
+        }
     };
 }
-pub(crate) use accept_for;
+pub(crate) use listener;
 
-accept_for!(SamListener);
-accept_for!(ForwardListener);
+/// What everything that dials has, beside its `connect_with` and `with_cancel`. What its `connect` does
+/// is said where it is named.
+macro_rules! dialler {
+    ($(#[$connect:meta])* $dialler:ident) => {
+        impl $dialler {
+            $(#[$connect])*
+            pub fn connect(
+                &self,
+                address: impl $crate::ToI2pAddr,
+            ) -> Result<$crate::SamStream, $crate::Error> {
+                self.connect_with(address, &$crate::ConnectOptions::new())
+            }
 
-impl Connect for StreamSession {
-    fn connect_to(&self, peer: &I2pAddr, options: &ConnectOptions) -> Result<SamStream, Error> {
-        self.connect_with(peer, options)
-    }
+            /// [`connect`](Self::connect), with a deadline of its own for all of it.
+            ///
+            /// # Errors
+            ///
+            /// Those of [`connect`](Self::connect).
+            pub fn connect_timeout(
+                &self,
+                address: impl $crate::ToI2pAddr,
+                timeout: std::time::Duration,
+            ) -> Result<$crate::SamStream, $crate::Error> {
+                let options = $crate::ConnectOptions::new().timeout(Some(timeout));
+                self.connect_with(address, &options)
+            }
+        }
 
-    fn with_cancel(&self, cancel: &Cancel) -> Self {
-        Self::with_cancel(self, cancel)
-    }
+        impl $crate::Connect for $dialler {
+            fn connect_to(
+                &self,
+                peer: &$crate::I2pAddr,
+                options: &$crate::ConnectOptions,
+            ) -> Result<$crate::SamStream, $crate::Error> {
+                self.connect_with(peer, options)
+            }
+
+            fn with_cancel(&self, cancel: &$crate::Cancel) -> Self {
+                Self::with_cancel(self, cancel)
+            }
+        }
+    };
 }
+pub(crate) use dialler;
 
 /// The streams that come in over a listener.
 ///

@@ -1,14 +1,12 @@
 use std::fmt;
-use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use crate::address::I2pAddr;
 use crate::cancel::Cancel;
 use crate::deadline::Deadline;
-use crate::endpoint::Incoming;
+use crate::endpoint::listener;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::interrupts::Interrupts;
 use crate::session::{Callers, ForwardOptions, Forwarding, SessionGuard};
@@ -108,41 +106,6 @@ impl ForwardListener {
         })
     }
 
-    /// Waits for a peer, and says who it is, as the caller on the TCP port says.
-    ///
-    /// # Errors
-    ///
-    /// As in the table above.
-    pub fn accept(&self) -> Result<(SamStream, I2pAddr), Error> {
-        self.accept_until(Deadline::NEVER)
-    }
-
-    /// Waits for a peer, not longer than `timeout`. A peer that comes later is not lost.
-    ///
-    /// # Errors
-    ///
-    /// As in the table above; [`Error::Timeout`] when nobody came.
-    pub fn accept_timeout(&self, timeout: Duration) -> Result<(SamStream, I2pAddr), Error> {
-        self.accept_until(Deadline::after(Some(timeout)))
-    }
-
-    /// The streams that come in, for ever. It ends after it has said why nothing more can come.
-    pub fn incoming(&self) -> Incoming<'_, Self> {
-        Incoming::over(self)
-    }
-
-    /// Whether `accept` fails with [`Error::WouldBlock`] rather than wait. Default: it waits. It
-    /// holds for clones too.
-    ///
-    /// # Errors
-    ///
-    /// None; the type is that of `std`.
-    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        let flag = &self.shared.nonblocking;
-        flag.store(nonblocking, Ordering::Relaxed);
-        Ok(())
-    }
-
     /// Our own address: what peers dial.
     pub fn local_addr(&self) -> I2pAddr {
         I2pAddr::from(self.guard().core().key.destination())
@@ -169,15 +132,6 @@ impl ForwardListener {
         self.guard().closed()
     }
 
-    /// Another handle to the same queue.
-    ///
-    /// # Errors
-    ///
-    /// None; the type is that of `std`.
-    pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(self.with_cancel(&self.cancel))
-    }
-
     /// Another handle to the same queue; its `accept` ends when `cancel` fires.
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {
@@ -188,6 +142,10 @@ impl ForwardListener {
 
     fn guard(&self) -> &SessionGuard {
         self.shared.forwarding.guard()
+    }
+
+    fn nonblocking(&self) -> &AtomicBool {
+        &self.shared.nonblocking
     }
 
     fn accept_until(&self, deadline: Deadline) -> Result<(SamStream, I2pAddr), Error> {
@@ -217,14 +175,7 @@ impl ForwardListener {
     }
 }
 
-impl<'a> IntoIterator for &'a ForwardListener {
-    type Item = Result<SamStream, Error>;
-    type IntoIter = Incoming<'a, ForwardListener>;
-
-    fn into_iter(self) -> Incoming<'a, ForwardListener> {
-        self.incoming()
-    }
-}
+listener!(ForwardListener);
 
 /// Shows our own address, the TCP listener's, and whether the session lives.
 impl fmt::Debug for ForwardListener {

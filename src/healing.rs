@@ -6,12 +6,11 @@ mod options;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::address::{Destination, I2pAddr, PrivateKey, ToI2pAddr};
+use crate::address::{Destination, PrivateKey, ToI2pAddr};
 use crate::bridge::SamBridge;
 use crate::cancel::{Cancel, Wake};
-use crate::endpoint::Connect;
+use crate::endpoint::dialler;
 use crate::error::Error;
 use crate::session::{ConnectOptions, SessionBuilder, StreamSession};
 use crate::stream::SamStream;
@@ -125,30 +124,6 @@ impl HealingSession {
         HealingListener::new(&self.holder, &self.cancel)
     }
 
-    /// Dials a peer, as [`StreamSession::connect`] does. While the session is being made again it
-    /// waits for it, within the deadline of the dial.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`StreamSession::connect`], but for [`Error::SessionLost`] unless it was
-    /// [closed](HealingSession::close); [`Error::HealingEnded`].
-    pub fn connect(&self, address: impl ToI2pAddr) -> Result<SamStream, Error> {
-        self.connect_with(address, &ConnectOptions::new())
-    }
-
-    /// [`connect`](HealingSession::connect), with a deadline of its own for all of it.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`connect`](HealingSession::connect).
-    pub fn connect_timeout(
-        &self,
-        address: impl ToI2pAddr,
-        timeout: Duration,
-    ) -> Result<SamStream, Error> {
-        self.connect_with(address, &ConnectOptions::new().timeout(Some(timeout)))
-    }
-
     /// [`connect`](HealingSession::connect), with ports and a deadline of its own.
     ///
     /// # Errors
@@ -196,14 +171,15 @@ impl HealingSession {
     }
 }
 
-impl Connect for HealingSession {
-    fn connect_to(&self, peer: &I2pAddr, options: &ConnectOptions) -> Result<SamStream, Error> {
-        self.connect_with(peer, options)
-    }
-
-    fn with_cancel(&self, cancel: &Cancel) -> Self {
-        Self::with_cancel(self, cancel)
-    }
+dialler! {
+    /// Dials a peer, as [`StreamSession::connect`] does. While the session is being made again it
+    /// waits for it, within the deadline of the dial.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`StreamSession::connect`], but for [`Error::SessionLost`] unless it was
+    /// [closed](HealingSession::close); [`Error::HealingEnded`].
+    HealingSession
 }
 
 /// Shows whose session it is and whether there is one; never its id or its key.

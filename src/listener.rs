@@ -1,13 +1,11 @@
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use crate::address::I2pAddr;
 use crate::cancel::Cancel;
 use crate::deadline::Deadline;
-use crate::endpoint::Incoming;
+use crate::endpoint::listener;
 use crate::error::{Error, SessionLoss};
 use crate::interrupts::Interrupts;
 use crate::session::SessionGuard;
@@ -21,7 +19,7 @@ use crate::stream::SamStream;
 ///
 /// What an error of [`accept`](SamListener::accept) means:
 ///
-/// | [`Error`] | [`io::ErrorKind`] | go on? |
+/// | [`Error`] | [`io::ErrorKind`](std::io::ErrorKind) | go on? |
 /// |---|---|---|
 /// | [`SessionLost`](Error::SessionLost) | `NotConnected` | no: make a new session |
 /// | [`Cancelled`](Error::Cancelled) | `Other` | no: the handle stays fired |
@@ -41,6 +39,19 @@ use crate::stream::SamStream;
 /// stream.read_to_string(&mut text)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// One stream after the other:
+///
+/// ```no_run
+/// # let session = i2p_sam::SamBridge::from_env()?.session().stream()?;
+/// for stream in session.listener()?.incoming() {
+///     match stream {
+///         Ok(stream) => println!("{} calls", stream.peer_addr()),
+///         Err(error) => eprintln!("{error}"),
+///     }
+/// }
+/// # Ok::<(), i2p_sam::Error>(())
+/// ```
 pub struct SamListener {
     guard: SessionGuard,
     cancel: Cancel,
@@ -55,51 +66,6 @@ impl SamListener {
             cancel,
             nonblocking: Arc::default(),
         }
-    }
-
-    /// Waits for a peer, and says who it is.
-    ///
-    /// # Errors
-    ///
-    /// As in the table above.
-    pub fn accept(&self) -> Result<(SamStream, I2pAddr), Error> {
-        self.accept_until(Deadline::NEVER)
-    }
-
-    /// Waits for a peer, not longer than `timeout`. A peer that comes later is not lost.
-    ///
-    /// # Errors
-    ///
-    /// As in the table above; [`Error::Timeout`] when nobody came.
-    pub fn accept_timeout(&self, timeout: Duration) -> Result<(SamStream, I2pAddr), Error> {
-        self.accept_until(Deadline::after(Some(timeout)))
-    }
-
-    /// The streams that come in, for ever. It ends after it has said why nothing more can come.
-    ///
-    /// ```no_run
-    /// # let session = i2p_sam::SamBridge::from_env()?.session().stream()?;
-    /// for stream in session.listener()?.incoming() {
-    ///     match stream {
-    ///         Ok(stream) => println!("{} calls", stream.peer_addr()),
-    ///         Err(error) => eprintln!("{error}"),
-    ///     }
-    /// }
-    /// # Ok::<(), i2p_sam::Error>(())
-    /// ```
-    pub fn incoming(&self) -> Incoming<'_> {
-        Incoming::over(self)
-    }
-
-    /// Whether `accept` fails with [`Error::WouldBlock`] rather than wait. Default: it waits. It
-    /// holds for clones too.
-    ///
-    /// # Errors
-    ///
-    /// None; the type is that of `std`.
-    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.nonblocking.store(nonblocking, Ordering::Relaxed);
-        Ok(())
     }
 
     /// Our own address: what peers dial.
@@ -118,15 +84,6 @@ impl SamListener {
         self.guard.closed()
     }
 
-    /// Another handle to the same queue.
-    ///
-    /// # Errors
-    ///
-    /// None; the type is that of `std`.
-    pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(self.with_cancel(&self.cancel))
-    }
-
     /// Another handle to the same queue; its `accept` ends when `cancel` fires.
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         self.guard.core().accepting.backlog().join();
@@ -135,6 +92,10 @@ impl SamListener {
             cancel: cancel.clone(),
             nonblocking: Arc::clone(&self.nonblocking),
         }
+    }
+
+    fn nonblocking(&self) -> &AtomicBool {
+        &self.nonblocking
     }
 
     fn accept_until(&self, deadline: Deadline) -> Result<(SamStream, I2pAddr), Error> {
@@ -159,18 +120,11 @@ impl SamListener {
     }
 }
 
+listener!(SamListener);
+
 impl Drop for SamListener {
     fn drop(&mut self) {
         self.guard.core().accepting.backlog().leave();
-    }
-}
-
-impl<'a> IntoIterator for &'a SamListener {
-    type Item = Result<SamStream, Error>;
-    type IntoIter = Incoming<'a>;
-
-    fn into_iter(self) -> Incoming<'a> {
-        self.incoming()
     }
 }
 

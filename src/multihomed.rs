@@ -7,11 +7,10 @@ mod reception;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::address::{Destination, I2pAddr, PrivateKey, ToI2pAddr};
+use crate::address::{Destination, PrivateKey, ToI2pAddr};
 use crate::cancel::Cancel;
-use crate::endpoint::Connect;
+use crate::endpoint::dialler;
 use crate::error::Error;
 use crate::healing::HealingOptions;
 use crate::session::{ConnectOptions, SessionBuilder};
@@ -90,32 +89,6 @@ impl MultihomedSession {
         MultihomedListener::new(&self.homes, &self.cancel)
     }
 
-    /// Dials a peer over the first home there is. When that is lost, or its bridge fails, it goes on
-    /// over the next; while there is none it waits for one. All of it has the deadline of the dial.
-    ///
-    /// What the router answers is the answer, and no other home is asked: neither when the peer cannot
-    /// be reached, nor when a router that was asked takes too long.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`HealingSession::connect`](crate::HealingSession::connect).
-    pub fn connect(&self, address: impl ToI2pAddr) -> Result<SamStream, Error> {
-        self.connect_with(address, &ConnectOptions::new())
-    }
-
-    /// [`connect`](MultihomedSession::connect), with a deadline of its own for all of it.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`connect`](MultihomedSession::connect).
-    pub fn connect_timeout(
-        &self,
-        address: impl ToI2pAddr,
-        timeout: Duration,
-    ) -> Result<SamStream, Error> {
-        self.connect_with(address, &ConnectOptions::new().timeout(Some(timeout)))
-    }
-
     /// [`connect`](MultihomedSession::connect), with ports and a deadline of its own.
     ///
     /// # Errors
@@ -170,14 +143,17 @@ impl MultihomedSession {
     }
 }
 
-impl Connect for MultihomedSession {
-    fn connect_to(&self, peer: &I2pAddr, options: &ConnectOptions) -> Result<SamStream, Error> {
-        self.connect_with(peer, options)
-    }
-
-    fn with_cancel(&self, cancel: &Cancel) -> Self {
-        Self::with_cancel(self, cancel)
-    }
+dialler! {
+    /// Dials a peer over the first home there is. When that is lost, or its bridge fails, it goes on
+    /// over the next; while there is none it waits for one. All of it has the deadline of the dial.
+    ///
+    /// What the router answers is the answer, and no other home is asked: neither when the peer cannot
+    /// be reached, nor when a router that was asked takes too long.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`HealingSession::connect`](crate::HealingSession::connect).
+    MultihomedSession
 }
 
 /// Shows whose session it is and at which bridges there is one; never an id or its key.

@@ -1,13 +1,11 @@
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use crate::address::I2pAddr;
 use crate::cancel::Cancel;
 use crate::deadline::Deadline;
-use crate::endpoint::{Incoming, accept_for};
+use crate::endpoint::listener;
 use crate::error::Error;
 use crate::healing::Holder;
 use crate::stream::SamStream;
@@ -50,53 +48,9 @@ impl HealingListener {
         }
     }
 
-    /// Waits for a peer, and says who it is.
-    ///
-    /// # Errors
-    ///
-    /// As in the table above.
-    pub fn accept(&self) -> Result<(SamStream, I2pAddr), Error> {
-        self.accept_until(Deadline::NEVER)
-    }
-
-    /// Waits for a peer, not longer than `timeout`. A peer that comes later is not lost.
-    ///
-    /// # Errors
-    ///
-    /// As in the table above; [`Error::Timeout`] when nobody came.
-    pub fn accept_timeout(&self, timeout: Duration) -> Result<(SamStream, I2pAddr), Error> {
-        self.accept_until(Deadline::after(Some(timeout)))
-    }
-
-    /// The streams that come in, for ever. It ends after it has said why nothing more can come,
-    /// which a lost session alone is not.
-    pub fn incoming(&self) -> Incoming<'_, Self> {
-        Incoming::over(self)
-    }
-
-    /// Whether `accept` fails with [`Error::WouldBlock`] rather than wait. Default: it waits. It
-    /// holds for clones too.
-    ///
-    /// # Errors
-    ///
-    /// None; the type is that of `std`.
-    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.nonblocking.store(nonblocking, Ordering::Relaxed);
-        Ok(())
-    }
-
     /// Our own address: what peers dial.
     pub fn local_addr(&self) -> I2pAddr {
         I2pAddr::from(self.holder.healer.key().destination())
-    }
-
-    /// Another handle to the same queue.
-    ///
-    /// # Errors
-    ///
-    /// None; the type is that of `std`.
-    pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(self.with_cancel(&self.cancel))
     }
 
     /// Another handle to the same queue; its `accept` ends when `cancel` fires.
@@ -109,6 +63,10 @@ impl HealingListener {
         }
     }
 
+    fn nonblocking(&self) -> &AtomicBool {
+        &self.nonblocking
+    }
+
     fn accept_until(&self, deadline: Deadline) -> Result<(SamStream, I2pAddr), Error> {
         let nonblocking = self.nonblocking.load(Ordering::Relaxed);
         let healer = &self.holder.healer;
@@ -116,20 +74,11 @@ impl HealingListener {
     }
 }
 
-accept_for!(HealingListener);
+listener!(HealingListener);
 
 impl Drop for HealingListener {
     fn drop(&mut self) {
         self.holder.healer.leave();
-    }
-}
-
-impl<'a> IntoIterator for &'a HealingListener {
-    type Item = Result<SamStream, Error>;
-    type IntoIter = Incoming<'a, HealingListener>;
-
-    fn into_iter(self) -> Incoming<'a, HealingListener> {
-        self.incoming()
     }
 }
 

@@ -5,6 +5,7 @@ use crate::address::{Destination, I2pAddr, ToI2pAddr};
 use crate::cancel::Cancel;
 use crate::connection::Connection;
 use crate::deadline::Deadline;
+use crate::endpoint::dialler;
 use crate::error::{Error, Phase};
 use crate::forward::{self, ForwardListener};
 use crate::interrupts::Interrupts;
@@ -44,45 +45,6 @@ pub struct StreamSession {
 impl StreamSession {
     pub(crate) fn new(guard: SessionGuard, cancel: Cancel) -> Self {
         Self { guard, cancel }
-    }
-
-    /// Dials a peer: a [`Destination`], a `.b32.i2p` address, a host name, or any of them with a
-    /// port, as in `"stats.i2p:80"` or `(&destination, 80)`.
-    ///
-    /// The port is an I2CP port and tells services of one destination apart; it has nothing to do
-    /// with TCP. i2pd does not carry it.
-    ///
-    /// On i2pd success says only that the peer was found; if it cannot be reached the stream just
-    /// ends. Our own destination can be dialled on Java I2P only.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Refused`] when the peer is unknown or cannot be reached,
-    /// [`Error::Timeout`] after 180 s unless the bridge was told otherwise,
-    /// [`Error::SessionLost`] when the session is gone, [`Error::Address`] when this is no I2P
-    /// address, [`Error::Cancelled`].
-    ///
-    /// ```no_run
-    /// # let session = i2p_sam::SamBridge::from_env()?.session().stream()?;
-    /// let stream = session.connect("stats.i2p:80")?;
-    /// println!("connected to {}", stream.peer_addr());
-    /// # Ok::<(), i2p_sam::Error>(())
-    /// ```
-    pub fn connect(&self, address: impl ToI2pAddr) -> Result<SamStream, Error> {
-        self.connect_with(address, &ConnectOptions::new())
-    }
-
-    /// [`connect`](StreamSession::connect), with a deadline of its own for all of it.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`connect`](StreamSession::connect).
-    pub fn connect_timeout(
-        &self,
-        address: impl ToI2pAddr,
-        timeout: Duration,
-    ) -> Result<SamStream, Error> {
-        self.connect_with(address, &ConnectOptions::new().timeout(Some(timeout)))
     }
 
     /// [`connect`](StreamSession::connect), with ports and a deadline of its own.
@@ -279,6 +241,32 @@ impl StreamSession {
             None => addr,
         }
     }
+}
+
+dialler! {
+    /// Dials a peer: a [`Destination`], a `.b32.i2p` address, a host name, or any of them with a
+    /// port, as in `"stats.i2p:80"` or `(&destination, 80)`.
+    ///
+    /// The port is an I2CP port and tells services of one destination apart; it has nothing to do
+    /// with TCP. i2pd does not carry it.
+    ///
+    /// On i2pd success says only that the peer was found; if it cannot be reached the stream just
+    /// ends. Our own destination can be dialled on Java I2P only.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] when the peer is unknown or cannot be reached,
+    /// [`Error::Timeout`] after 180 s unless the bridge was told otherwise,
+    /// [`Error::SessionLost`] when the session is gone, [`Error::Address`] when this is no I2P
+    /// address, [`Error::Cancelled`].
+    ///
+    /// ```no_run
+    /// # let session = i2p_sam::SamBridge::from_env()?.session().stream()?;
+    /// let stream = session.connect("stats.i2p:80")?;
+    /// println!("connected to {}", stream.peer_addr());
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    StreamSession
 }
 
 session_handle!(StreamSession, guard, cancel);
