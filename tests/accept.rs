@@ -120,7 +120,7 @@ fn a_ready_socket_that_the_bridge_did_not_keep_is_passed_over() {
         visit.greet();
         // The first two that stand ready: the session and two accepts came before.
         if (3..5).contains(&visit.number) {
-            visit.say("SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"command timeout\"\n");
+            visit.say("SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"command timeout, bye\"\n");
             return;
         }
         let Some(line) = visit.line() else { return };

@@ -8,16 +8,16 @@ use crate::interrupts::Interrupts;
 use crate::session::guard::Core;
 use crate::wire::Command;
 
-/// How many sockets stand ready: enough for 200 streams in a second.
+/// How many sockets stand ready: enough for 160 to 200 streams in a second.
 const READY_SOCKETS: usize = 8;
 
 /// Sockets that have been greeted, so that the next accept is armed in one exchange.
 ///
 /// They are for the thread that holds the one accept of a router which keeps one, i2pd, from its first
-/// stream on, and are used in turn. On a socket
-/// whose greeting has just been answered the system delays its next acknowledgement by some 40 ms, and
-/// i2pd (2.45 to 2.59) holds the caller's line back until it has come (Nagle's algorithm): 23 streams
-/// in a second, however many wait. On one that has rested it does not.
+/// stream on, and are used in turn. On a socket whose greeting has just been answered Linux delays its
+/// next acknowledgement by some 40 ms, and i2pd (2.45 to 2.59) holds the caller's line back until it
+/// has come (Nagle's algorithm): 23 streams in a second, however many wait. On one that has rested it
+/// does not.
 #[derive(Default)]
 pub(crate) struct Ready {
     connections: VecDeque<Connection>,

@@ -154,7 +154,7 @@ impl SessionBuilder {
     /// It is how many peers can dial in the same instant: Java I2P refuses, and emissary loses,
     /// a connection that finds none armed. i2pd needs one, keeps the others waiting, and gets one
     /// whatever is said here; there eight more sockets stand ready for the next ones, with which
-    /// some 200 streams come in in a second (23 without). By
+    /// 160 to 200 streams come in in a second (23 without). By
     /// [forwarding](crate::StreamSession::forward) it is 500. Each takes a thread with a small stack and a
     /// socket.
     pub fn armed_accepts(mut self, armed: usize) -> Self {
