@@ -264,7 +264,9 @@ impl SamBridge {
 
     /// Asks the bridge, and remembers what it answers if that is wanted.
     fn resolve(&self, address: &I2pAddr, command: &Command) -> Result<Lookup, Error> {
-        let lookup = self.first_to_answer(|bridge| bridge.look_up(command))?;
+        let lookup = self
+            .first_to_answer(|bridge| bridge.look_up(command))
+            .map_err(|error| error.about(address))?;
         let destination = lookup.destination();
         self.lookups
             .keep(address.host(), destination, Instant::now());

@@ -1,78 +1,215 @@
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{
+    IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpStream, ToSocketAddrs,
+};
 use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
 
 use crate::deadline::Deadline;
-use crate::error::{Error, Phase};
+use crate::error::{Error, Limit, Phase};
 use crate::interrupts::{Handoff, Interrupts};
 
 /// Longest stretch a TCP connect to loopback runs before it is looked whether it still should.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// Where a bridge, or a service of one's own, listens: an IP address or a host name, and a port.
+/// An address outside I2P: an IP address or a host name, and a port. It is where a bridge is, or a TCP
+/// service of one's own.
+///
+/// `FromStr` reads `host:port`, where the host is a name, an IPv4 address, or an IPv6 address in
+/// brackets. A name is resolved by the system, which asks the name servers of the network: **a name
+/// that ends in `.i2p` is refused**, so that no name server learns who is interested in which service.
+///
+/// ```
+/// use i2p_sam::{Error, TcpAddr};
+///
+/// let addr: TcpAddr = "router.lan:7656".parse()?;
+/// assert_eq!(addr.to_string(), "router.lan:7656");
+/// assert!(matches!("stats.i2p:80".parse::<TcpAddr>(), Err(Error::Setting(_))));
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum BridgeAddr {
+pub struct TcpAddr(Place);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
     Literal(SocketAddr),
     Name(Box<str>, u16),
 }
 
-impl BridgeAddr {
+impl TcpAddr {
+    /// Reads the value of a setting, which its error names.
+    pub(crate) fn of_setting(setting: &'static str, text: &str) -> Result<Self, Error> {
+        const FORM: &str = "its form is host:port, such as 127.0.0.1:7656 or [::1]:7656";
+
+        if let Ok(addr) = text.parse() {
+            return Ok(Self(Place::Literal(addr)));
+        }
+        let malformed = || Error::setting(setting, text, FORM);
+        let (name, port) = text.rsplit_once(':').ok_or_else(malformed)?;
+        if !port.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(malformed());
+        }
+        Self::of_name(setting, name, port.parse().map_err(|_| malformed())?)
+    }
+
+    fn of_name(setting: &'static str, name: &str, port: u16) -> Result<Self, Error> {
+        let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        if name.is_empty() || name.len() > 253 || !name.bytes().all(is_name_byte) {
+            return Err(Error::setting(setting, name, "this is no host name"));
+        }
+        refuse_i2p(setting, name)?;
+        Ok(Self(Place::Name(name.into(), port)))
+    }
+
     /// The same host, another port.
     pub(crate) fn with_port(&self, port: u16) -> Self {
-        match self {
-            Self::Literal(addr) => Self::Literal(SocketAddr::new(addr.ip(), port)),
-            Self::Name(name, _) => Self::Name(name.clone(), port),
+        Self(match &self.0 {
+            Place::Literal(addr) => Place::Literal(SocketAddr::new(addr.ip(), port)),
+            Place::Name(name, _) => Place::Name(name.clone(), port),
+        })
+    }
+
+    /// All its addresses. A name is resolved by the system, which cannot be interrupted.
+    pub(crate) fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
+        match &self.0 {
+            Place::Literal(addr) => Ok(vec![*addr]),
+            Place::Name(name, port) => Ok((&**name, *port).to_socket_addrs()?.collect()),
         }
     }
 
-    fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        match self {
-            Self::Literal(addr) => Ok(vec![*addr]),
-            Self::Name(name, port) => Ok((&**name, *port).to_socket_addrs()?.collect()),
-        }
-    }
-
-    fn unreachable(&self, source: io::Error) -> Error {
-        Error::Unreachable {
-            address: self.to_string().into(),
-            source,
+    /// The system's error as what it is: a limit of this machine, or a bridge that does not answer.
+    fn not_reached(&self, source: io::Error) -> Error {
+        match Limit::of(&source) {
+            Some(_) => Error::Io {
+                phase: Phase::Connect,
+                source,
+            },
+            None => Error::Unreachable {
+                address: self.to_string().into(),
+                source,
+            },
         }
     }
 }
 
-impl FromStr for BridgeAddr {
+impl FromStr for TcpAddr {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        const FORM: Error = Error::Setting(
-            "a TCP address has the form host:port, such as 127.0.0.1:7656 or [::1]:7656",
-        );
-        if let Ok(addr) = text.parse() {
-            return Ok(Self::Literal(addr));
-        }
-        let (name, port) = text.rsplit_once(':').ok_or(FORM)?;
-        let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-        if name.is_empty() || name.len() > 253 || !name.bytes().all(is_name_byte) {
-            return Err(FORM);
-        }
-        if !port.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(FORM);
-        }
-        let port = port.parse().map_err(|_| FORM)?;
-        Ok(Self::Name(name.into(), port))
+        Self::of_setting("address", text)
     }
 }
 
-impl fmt::Display for BridgeAddr {
+impl From<SocketAddr> for TcpAddr {
+    fn from(addr: SocketAddr) -> Self {
+        Self(Place::Literal(addr))
+    }
+}
+
+impl fmt::Display for TcpAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Literal(addr) => addr.fmt(f),
-            Self::Name(name, port) => write!(f, "{name}:{port}"),
+        match &self.0 {
+            Place::Literal(addr) => addr.fmt(f),
+            Place::Name(name, port) => write!(f, "{name}:{port}"),
         }
     }
+}
+
+/// What can be used as a [`TcpAddr`]: the types that [`ToSocketAddrs`] takes for one address. Unlike
+/// that trait it resolves nothing, so that a name that ends in `.i2p` is refused before the system
+/// asks for it.
+///
+/// ```
+/// use std::net::Ipv4Addr;
+/// use i2p_sam::ToTcpAddr;
+///
+/// assert!((Ipv4Addr::LOCALHOST, 8080).to_tcp_addr().is_ok());
+/// assert!("localhost:8080".to_tcp_addr().is_ok());
+/// assert!(("stats.i2p", 80).to_tcp_addr().is_err());
+/// ```
+pub trait ToTcpAddr {
+    /// Reads the address. Nothing is resolved.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if this is no `host:port`, or if the host's name ends in `.i2p`.
+    fn to_tcp_addr(&self) -> Result<TcpAddr, Error>;
+}
+
+impl<T: ToTcpAddr + ?Sized> ToTcpAddr for &T {
+    fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
+        (**self).to_tcp_addr()
+    }
+}
+
+impl ToTcpAddr for TcpAddr {
+    fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
+        Ok(self.clone())
+    }
+}
+
+impl ToTcpAddr for str {
+    fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
+        self.parse()
+    }
+}
+
+impl ToTcpAddr for String {
+    fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
+        self.parse()
+    }
+}
+
+impl ToTcpAddr for (&str, u16) {
+    fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
+        let (host, port) = *self;
+        match host.parse::<IpAddr>() {
+            Ok(ip) => Ok(SocketAddr::new(ip, port).into()),
+            Err(_) => TcpAddr::of_name("address", host, port),
+        }
+    }
+}
+
+impl ToTcpAddr for (String, u16) {
+    fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
+        (&*self.0, self.1).to_tcp_addr()
+    }
+}
+
+macro_rules! literal {
+    ($($literal:ty),*) => {$(
+        impl ToTcpAddr for $literal {
+            fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
+                Ok(SocketAddr::from(*self).into())
+            }
+        }
+    )*};
+}
+
+literal!(
+    SocketAddr,
+    SocketAddrV4,
+    SocketAddrV6,
+    (IpAddr, u16),
+    (Ipv4Addr, u16),
+    (Ipv6Addr, u16)
+);
+
+/// Refuses a host whose name ends in `.i2p`, in any case and with dots or a port behind it: name
+/// servers must not learn of it. A host that is called `i2p` alone is one of the local network.
+pub(crate) fn refuse_i2p(setting: &'static str, host: &str) -> Result<(), Error> {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    if name.ends_with(".i2p") {
+        let reason = "a name that ends in .i2p is never given to the system's resolver";
+        return Err(Error::setting(setting, host, reason));
+    }
+    Ok(())
 }
 
 /// Opens a TCP connection to a bridge.
@@ -81,13 +218,13 @@ impl fmt::Display for BridgeAddr {
 /// every bridge is, is dialled here in short stretches; anything else on a thread of its own,
 /// which is left to its fate when the caller is cancelled.
 pub(crate) fn dial(
-    address: &BridgeAddr,
+    address: &TcpAddr,
     deadline: Deadline,
     interrupts: &Interrupts,
 ) -> Result<TcpStream, Error> {
     interrupts.check(Phase::Connect)?;
-    match address {
-        BridgeAddr::Literal(addr) if addr.ip().is_loopback() => {
+    match &address.0 {
+        Place::Literal(addr) if addr.ip().is_loopback() => {
             dial_loopback(address, addr, deadline, interrupts)
         }
         _ => {
@@ -99,14 +236,14 @@ pub(crate) fn dial(
 
 /// Where a bridge's UDP port is. Bridges listen on IPv4 unless told otherwise.
 pub(crate) fn resolve(
-    address: &BridgeAddr,
+    address: &TcpAddr,
     deadline: Deadline,
     interrupts: &Interrupts,
 ) -> Result<SocketAddr, Error> {
     let phase = Phase::Connect;
-    let BridgeAddr::Name(..) = address else {
-        return first_of(address, address.resolve());
-    };
+    if let Place::Literal(addr) = address.0 {
+        return Ok(addr);
+    }
     let handoff = Handoff::new();
     let (bringer, target) = (handoff.clone(), address.clone());
     thread::Builder::new()
@@ -116,16 +253,16 @@ pub(crate) fn resolve(
     first_of(address, handoff.wait(phase, deadline, interrupts)?)
 }
 
-fn first_of(address: &BridgeAddr, found: io::Result<Vec<SocketAddr>>) -> Result<SocketAddr, Error> {
-    let found = found.map_err(|source| address.unreachable(source))?;
+fn first_of(address: &TcpAddr, found: io::Result<Vec<SocketAddr>>) -> Result<SocketAddr, Error> {
+    let found = found.map_err(|source| address.not_reached(source))?;
     let nothing = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let first = found.iter().find(|addr| addr.is_ipv4());
     let first = first.or(found.first()).copied();
-    first.ok_or_else(|| address.unreachable(nothing()))
+    first.ok_or_else(|| address.not_reached(nothing()))
 }
 
 fn dial_loopback(
-    address: &BridgeAddr,
+    address: &TcpAddr,
     addr: &SocketAddr,
     deadline: Deadline,
     interrupts: &Interrupts,
@@ -136,13 +273,13 @@ fn dial_loopback(
         match TcpStream::connect_timeout(addr, stretch) {
             Ok(socket) => return Ok(socket),
             Err(error) if is_timeout(&error) => interrupts.check(Phase::Connect)?,
-            Err(error) => return Err(address.unreachable(error)),
+            Err(error) => return Err(address.not_reached(error)),
         }
     }
 }
 
 fn dial_elsewhere(
-    address: &BridgeAddr,
+    address: &TcpAddr,
     deadline: Deadline,
     interrupts: &Interrupts,
     resolve: impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static,
@@ -159,7 +296,7 @@ fn dial_elsewhere(
     let outcome = handoff.wait(Phase::Connect, deadline, interrupts)?;
     outcome.map_err(|error| match is_timeout(&error) {
         true => deadline.expired(Phase::Connect),
-        false => address.unreachable(error),
+        false => address.not_reached(error),
     })
 }
 
@@ -199,7 +336,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(30);
 
-    fn name() -> BridgeAddr {
+    fn name() -> TcpAddr {
         "bridge.invalid:7656".parse().unwrap()
     }
 
@@ -210,8 +347,11 @@ mod tests {
             "[::1]:1",
             "localhost:7656",
             "my-host.lan:0",
+            "i2p:7656",
+            "my-i2p:7656",
+            "stats.i2p.example:80",
         ] {
-            assert_eq!(text.parse::<BridgeAddr>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<TcpAddr>().unwrap().to_string(), text);
         }
     }
 
@@ -228,9 +368,67 @@ mod tests {
             "a\n:1",
             "::1",
         ] {
-            let outcome = text.parse::<BridgeAddr>();
+            let outcome = text.parse::<TcpAddr>();
             assert!(matches!(outcome, Err(Error::Setting(_))), "{text:?}");
         }
+    }
+
+    #[test]
+    fn names_of_i2p_are_refused_before_they_are_resolved() {
+        for host in [
+            "stats.i2p",
+            "stats.i2p.",
+            "stats.i2p..",
+            "Stats.I2P",
+            "a.b32.i2p",
+            ".i2p",
+        ] {
+            let texts = [
+                format!("{host}:80").to_tcp_addr(),
+                (host, 80).to_tcp_addr(),
+                (host.to_owned(), 80).to_tcp_addr(),
+            ];
+            for outcome in texts {
+                let Err(Error::Setting(error)) = outcome else {
+                    panic!("{host} is no bridge");
+                };
+                assert!(error.value().contains(host) && error.to_string().contains("resolver"));
+            }
+            assert!(refuse_i2p("host", host).is_err());
+            assert!(refuse_i2p("host", &format!("{host}:80")).is_err());
+        }
+    }
+
+    #[test]
+    fn literals_of_std_are_addresses() {
+        let v4 = (Ipv4Addr::LOCALHOST, 80);
+        let addr = SocketAddr::from(v4);
+        for outcome in [
+            v4.to_tcp_addr(),
+            addr.to_tcp_addr(),
+            (addr.ip(), 80).to_tcp_addr(),
+            ("127.0.0.1", 80).to_tcp_addr(),
+            "127.0.0.1:80".to_tcp_addr(),
+        ] {
+            assert_eq!(outcome.unwrap(), TcpAddr::from(addr));
+        }
+        let v6 = (Ipv6Addr::LOCALHOST, 80).to_tcp_addr().unwrap();
+        assert_eq!(("::1", 80).to_tcp_addr().unwrap(), v6);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_limit_of_descriptors_is_no_bridge_that_does_not_answer() {
+        let refused = || io::Error::from_raw_os_error(24);
+        let outcome = dial_elsewhere(
+            &name(),
+            Deadline::NEVER,
+            &Interrupts::default(),
+            move || Err(refused()),
+        );
+        assert!(matches!(outcome, Err(Error::Io { .. })));
+        let outcome = first_of(&name(), Err(refused()));
+        assert!(matches!(outcome, Err(Error::Io { .. })));
     }
 
     #[test]

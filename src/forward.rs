@@ -81,8 +81,10 @@ impl ForwardListener {
         options: &ForwardOptions,
     ) -> Result<Self, Error> {
         if options.is_silent() {
-            return Err(Error::Setting(
-                "a ForwardListener tells who calls, so it cannot be silent: use forward_to",
+            return Err(Error::setting(
+                "silent",
+                true,
+                "a ForwardListener needs the line that names the peer: use forward_to",
             ));
         }
         let io = |source| Error::Io {
@@ -193,8 +195,10 @@ impl fmt::Debug for ForwardListener {
 /// Without HOST a router connects to where our command came from, so that must be loopback.
 pub(crate) fn loopback(ours: IpAddr) -> Result<TcpListener, Error> {
     if !ours.is_loopback() {
-        return Err(Error::Setting(
-            "the bridge is not on loopback: use forward_with, with a listener that it can reach",
+        return Err(Error::setting(
+            "bridge",
+            ours,
+            "it is not on loopback: use forward_with, with a listener that the router can reach",
         ));
     }
     TcpListener::bind((ours, 0)).map_err(|source| Error::Io {

@@ -1,14 +1,14 @@
 use std::time::Duration;
 
-use crate::dial::BridgeAddr;
+use crate::dial::TcpAddr;
 use crate::error::Error;
 use crate::version::Version;
 use crate::wire::Command;
 
 /// What a bridge needs to be spoken to.
 pub(crate) struct Config {
-    pub(crate) address: BridgeAddr,
-    pub(crate) udp_address: BridgeAddr,
+    pub(crate) address: TcpAddr,
+    pub(crate) udp_address: TcpAddr,
     pub(super) credentials: Option<(Box<str>, Box<str>)>,
     pub(crate) versions: (Version, Version),
     pub(crate) strict_versions: bool,
@@ -21,14 +21,6 @@ impl Config {
         let (min, max) = self.versions;
         let credentials = self.credentials.as_ref().map(|(u, p)| (&**u, &**p));
         Ok(Command::hello(min, max, credentials)?)
-    }
-
-    /// An error of the greeting, without the password that the bridge was told in it.
-    pub(crate) fn conceal(&self, error: Error) -> Error {
-        match (error, &self.credentials) {
-            (Error::Refused(refusal), Some((_, password))) => refusal.without(password).into(),
-            (error, _) => error,
-        }
     }
 }
 

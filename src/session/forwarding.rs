@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::cancel::{Cancel, Registration};
 use crate::connection::Connection;
 use crate::deadline::Deadline;
+use crate::dial::refuse_i2p;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::interrupts::Interrupts;
 use crate::session::control::Control;
@@ -220,9 +221,16 @@ impl ForwardOptions {
         if host.is_some_and(needs_quotes) {
             return Err(CommandError::new("HOST", CommandFault::Quotes).into());
         }
+        if let Some(host) = host {
+            refuse_i2p("host", host)?;
+        }
         let port = self.port.unwrap_or(port);
         if port == 0 {
-            return Err(Error::Setting("a router cannot connect to port 0"));
+            return Err(Error::setting(
+                "port",
+                0,
+                "a router cannot connect to port 0",
+            ));
         }
         Ok(Command::stream_forward(id, port, host, self.silent)?)
     }

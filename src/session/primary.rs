@@ -174,7 +174,8 @@ impl PrimarySession {
         let sent = raw.own_protocol().unwrap_or(RAW_PROTOCOL);
         let protocol = options.listen_protocol.unwrap_or(sent);
         if protocol == STREAM_PROTOCOL {
-            return Err(Error::Setting("the protocol 6 is that of streams"));
+            let reason = "this is the protocol of streams";
+            return Err(Error::setting("listen_protocol", protocol, reason));
         }
         let datagrams = self.by_udp("RAW", protocol, options, &pairs, raw.reader())?;
         Ok(RawSession::new(datagrams))
@@ -319,7 +320,10 @@ impl SubsessionOptions {
 
     fn refuse_listen_protocol(&self) -> Result<(), Error> {
         match self.listen_protocol {
-            Some(_) => Err(Error::Setting("only raw datagrams have a protocol")),
+            Some(protocol) => {
+                let reason = "only raw datagrams have one";
+                Err(Error::setting("listen_protocol", protocol, reason))
+            }
             None => Ok(()),
         }
     }

@@ -81,7 +81,7 @@ impl StreamSession {
         };
         connection
             .request(&command, phase, deadline)
-            .map_err(|error| core.explain(error))?;
+            .map_err(|error| core.explain(error).about(&peer))?;
         let (socket, registration) = connection.hand_over(phase)?;
         let local = self.local_addr(options.from_port);
         Ok(SamStream::new(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::address::I2pAddr;
 use crate::deadline::Deadline;
-use crate::dial::{BridgeAddr, dial};
+use crate::dial::{TcpAddr, ToTcpAddr, dial};
 use crate::endpoint::Accept;
 use crate::error::Error;
 use crate::interrupts::Interrupts;
@@ -46,18 +46,19 @@ pub struct ServerTunnel {
 impl ServerTunnel {
     /// Carries what comes in over anything that accepts, a [`SamListener`](crate::SamListener), a
     /// [`ForwardListener`](crate::ForwardListener), a [`HealingListener`](crate::HealingListener), to
-    /// the TCP service at `service`: `host:port`. A name is resolved anew for each connection.
+    /// the TCP service at `service`: `host:port`, or a `SocketAddr`. A name is resolved anew for each
+    /// connection.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] when `service` has another form, [`Error::Io`] when no thread can be had,
+    /// [`Error::Setting`] when `service` has another form or is a name that ends in `.i2p`, [`Error::Io`] when no thread can be had,
     /// [`Error::Cancelled`] when the [handle](crate::TunnelOptions::with_cancel) has fired.
     pub fn start(
         listener: impl Accept + 'static,
-        service: &str,
+        service: impl ToTcpAddr,
         options: &TunnelOptions,
     ) -> Result<Self, Error> {
-        let service: BridgeAddr = service.parse()?;
+        let service = service.to_tcp_addr()?;
         let running = Running::new(options)?;
         let local_addr = listener.local_addr();
         let listener = listener.with_cancel(running.accepting());
@@ -81,12 +82,12 @@ impl ServerTunnel {
 
 tunnel_handle!(ServerTunnel);
 
-fn reach(service: &BridgeAddr, running: &Running) -> io::Result<TcpStream> {
+fn reach(service: &TcpAddr, running: &Running) -> io::Result<TcpStream> {
     let deadline = Deadline::after(Some(running.options().service_time()));
     let interrupts = Interrupts::by_cancel(running.all());
     match dial(service, deadline, &interrupts) {
         // It is no bridge that does not answer.
-        Err(Error::Unreachable { source, .. }) => Err(source),
+        Err(Error::Unreachable { source, .. } | Error::Io { source, .. }) => Err(source),
         outcome => Ok(outcome?),
     }
 }
