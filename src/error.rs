@@ -17,6 +17,7 @@ use phase::Doing;
 pub use phase::Phase;
 pub use refusal::{Refusal, ResultCode};
 pub use setting::SettingError;
+pub(crate) use setting::shown;
 
 /// What went wrong, and so what to do about it.
 ///
@@ -90,6 +91,7 @@ pub use setting::SettingError;
 /// | `AddrInUse` | what the session does excludes this | no |
 /// | `Unsupported` | the router cannot do it | no |
 /// | `InvalidInput` | an address, key, name, value or size was refused before it was sent; a buffer is too small | no |
+/// | `PermissionDenied` | a key file is open to other users | no |
 /// | `InvalidData` | the bridge broke the protocol, or a key file holds no key | no |
 /// | `Other` | the call was cancelled | no |
 ///
@@ -298,6 +300,7 @@ impl Error {
             | Self::Key(_)
             | Self::DatagramSize { .. }
             | Self::BufferTooSmall { .. } => io::ErrorKind::InvalidInput,
+            Self::KeyFile(KeyFileError::Permissions { .. }) => io::ErrorKind::PermissionDenied,
             Self::KeyFile(error) => error.io_kind().unwrap_or(io::ErrorKind::InvalidData),
             Self::Cancelled { .. } => io::ErrorKind::Other,
         }
@@ -541,6 +544,15 @@ mod tests {
             let kind = error.kind();
             assert_eq!(io::Error::from(error).kind(), kind);
         }
+    }
+
+    #[test]
+    fn a_key_file_that_is_open_to_others_is_denied() {
+        let error = KeyFileError::Permissions {
+            path: PathBuf::from("a"),
+            mode: 0o644,
+        };
+        assert_eq!(Error::from(error).kind(), io::ErrorKind::PermissionDenied);
     }
 
     #[test]

@@ -46,7 +46,7 @@ use crate::stream::SamStream;
 /// | [`Cancelled`](Error::Cancelled) | `Other` | no: the handle stays fired |
 /// | [`Timeout`](Error::Timeout) | `TimedOut` | yes: `accept_timeout` found nobody |
 /// | [`WouldBlock`](Error::WouldBlock) | `WouldBlock` | yes, later |
-/// | [`Io`](Error::Io) | the system's | yes: it refused a connection or a thread, and is asked again |
+/// | [`Io`](Error::Io) | the system's, `Other` at a limit | yes: it refused a connection or a thread, and is asked again |
 ///
 /// ```no_run
 /// use std::io::Write;
@@ -135,6 +135,7 @@ impl ForwardListener {
     }
 
     /// Another handle to the same queue; its `accept` ends when `cancel` fires.
+    #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {
             shared: Arc::clone(&self.shared),

@@ -171,3 +171,27 @@ const _: () = {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// What changes nothing when its result is dropped must be used.
+///
+/// ```
+/// #![deny(unused_must_use)]
+/// let (cancel, bridge) = (i2p_sam::Cancel::new(), i2p_sam::SamBridge::new("[::1]:1")?);
+/// let _ = (cancel.child(), bridge.with_cancel(&cancel));
+/// # Ok::<(), i2p_sam::Error>(())
+/// ```
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// let cancel = i2p_sam::Cancel::new();
+/// cancel.child();
+/// ```
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// let (cancel, bridge) = (i2p_sam::Cancel::new(), i2p_sam::SamBridge::new("[::1]:1")?);
+/// bridge.with_cancel(&cancel);
+/// # Ok::<(), i2p_sam::Error>(())
+/// ```
+#[cfg(doctest)]
+struct MustUse;

@@ -8,11 +8,10 @@ use crate::bridge::SamBridge;
 use crate::bridge::config::{Config, Timeouts};
 use crate::cancel::Cancel;
 use crate::dial::TcpAddr;
-use crate::error::Error;
+use crate::error::{Error, shown};
 use crate::failover::{Failover, RETRY_AFTER};
 use crate::lookup_cache::LookupCache;
 use crate::version::Version;
-use crate::wire::redact;
 
 /// The environment variable that names the bridge where the program does not.
 const ADDRESS_VARIABLE: &str = "I2P_SAM_ADDRESS";
@@ -254,8 +253,8 @@ impl SamBridgeBuilder {
 impl fmt::Debug for SamBridgeBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SamBridgeBuilder")
-            .field("address", &self.address.as_deref().map(redact))
-            .field("udp_address", &self.udp_address.as_deref().map(redact))
+            .field("address", &self.address.as_deref().map(shown))
+            .field("udp_address", &self.udp_address.as_deref().map(shown))
             .field("versions", &self.versions)
             .field("strict_versions", &self.strict_versions)
             .field("timeouts", &self.timeouts)
@@ -359,6 +358,16 @@ mod tests {
     fn versions_in_the_wrong_order_are_refused() {
         let builder = SamBridge::builder().versions(Version::V3_3, Version::V3_1);
         assert!(matches!(builder.build(), Err(Error::Setting(_))));
+    }
+
+    #[test]
+    fn debug_shows_no_password_in_front_of_a_host() {
+        let builder = SamBridge::builder().address("joe:hunter2@router.lan:7656");
+        let shown = format!("{builder:?}");
+        assert!(
+            shown.contains("router.lan") && !shown.contains("hunter2"),
+            "{shown}"
+        );
     }
 
     #[test]

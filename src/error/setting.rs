@@ -29,14 +29,9 @@ impl SettingError {
         value: impl fmt::Display,
         reason: &'static str,
     ) -> Self {
-        let value = value.to_string();
-        let value = match value.rsplit_once('@') {
-            Some((_, host)) => format!("…@{host}"),
-            None => value,
-        };
         Self {
             setting,
-            value: redact(&value).into(),
+            value: shown(&value.to_string()).into(),
             reason,
         }
     }
@@ -52,6 +47,14 @@ impl SettingError {
     #[must_use]
     pub fn value(&self) -> &str {
         &self.value
+    }
+}
+
+/// The value of a setting, fit to be shown.
+pub(crate) fn shown(value: &str) -> String {
+    match value.rsplit_once('@') {
+        Some((_, host)) => redact(&format!("…@{host}")),
+        None => redact(value),
     }
 }
 

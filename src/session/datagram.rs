@@ -246,6 +246,7 @@ impl DatagramSession {
     }
 
     /// The same session; calls made through it end when `cancel` fires.
+    #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self::new(self.datagrams.with_cancel(cancel), self.style)
     }

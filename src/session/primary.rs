@@ -183,6 +183,7 @@ impl PrimarySession {
 
     /// The same session; calls made through it, and through the subsessions it adds, end when
     /// `cancel` fires.
+    #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {
             cancel: cancel.clone(),
