@@ -57,9 +57,10 @@ impl TcpAddr {
     fn of_name(setting: &'static str, name: &str, port: u16) -> Result<Self, Error> {
         let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
         if name.is_empty() || name.len() > 253 || !name.bytes().all(is_name_byte) {
-            return Err(Error::setting(setting, name, "this is no host name"));
+            let value = format_args!("{name}:{port}");
+            return Err(Error::setting(setting, value, "this is no host name"));
         }
-        refuse_i2p(setting, name)?;
+        refuse_i2p(setting, &format!("{name}:{port}"))?;
         Ok(Self(Place::Name(name.into(), port)))
     }
 
