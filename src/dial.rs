@@ -1,8 +1,6 @@
 use std::fmt;
 use std::io;
-use std::net::{
-    IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpStream, ToSocketAddrs,
-};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
@@ -14,69 +12,52 @@ use crate::interrupts::{Handoff, Interrupts};
 /// Longest stretch a TCP connect to loopback runs before it is looked whether it still should.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// An address outside I2P: an IP address or a host name, and a port. It is where a bridge is, or a TCP
-/// service of one's own.
+/// Where a bridge, or a service of one's own, listens: an IP address or a host name, and a port.
 ///
-/// `FromStr` reads `host:port`, where the host is a name, an IPv4 address, or an IPv6 address in
-/// brackets. A name is resolved by the system, which asks the name servers of the network: **a name
-/// that ends in `.i2p` is refused**, so that no name server learns who is interested in which service.
-///
-/// ```
-/// use i2p_sam::{Error, TcpAddr};
-///
-/// let addr: TcpAddr = "router.lan:7656".parse()?;
-/// assert_eq!(addr.to_string(), "router.lan:7656");
-/// assert!(matches!("stats.i2p:80".parse::<TcpAddr>(), Err(Error::Setting(_))));
-/// # Ok::<(), Error>(())
-/// ```
+/// A name never ends in `.i2p`: it is resolved by the system, which asks the name servers of the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TcpAddr(Place);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Place {
+pub(crate) enum BridgeAddr {
     Literal(SocketAddr),
     Name(Box<str>, u16),
 }
 
-impl TcpAddr {
+impl BridgeAddr {
     /// Reads the value of a setting, which its error names.
     pub(crate) fn of_setting(setting: &'static str, text: &str) -> Result<Self, Error> {
         const FORM: &str = "its form is host:port, such as 127.0.0.1:7656 or [::1]:7656";
 
         if let Ok(addr) = text.parse() {
-            return Ok(Self(Place::Literal(addr)));
+            return Ok(Self::Literal(addr));
         }
         let malformed = || Error::setting(setting, text, FORM);
         let (name, port) = text.rsplit_once(':').ok_or_else(malformed)?;
+        let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        if name.is_empty() || name.len() > 253 || !name.bytes().all(is_name_byte) {
+            return Err(malformed());
+        }
         if !port.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(malformed());
         }
-        Self::of_name(setting, name, port.parse().map_err(|_| malformed())?)
-    }
-
-    fn of_name(setting: &'static str, name: &str, port: u16) -> Result<Self, Error> {
-        let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-        if name.is_empty() || name.len() > 253 || !name.bytes().all(is_name_byte) {
-            let value = format_args!("{name}:{port}");
-            return Err(Error::setting(setting, value, "this is no host name"));
-        }
-        refuse_i2p(setting, &format!("{name}:{port}"))?;
-        Ok(Self(Place::Name(name.into(), port)))
+        refuse_i2p(setting, text)?;
+        Ok(Self::Name(
+            name.into(),
+            port.parse().map_err(|_| malformed())?,
+        ))
     }
 
     /// The same host, another port.
     pub(crate) fn with_port(&self, port: u16) -> Self {
-        Self(match &self.0 {
-            Place::Literal(addr) => Place::Literal(SocketAddr::new(addr.ip(), port)),
-            Place::Name(name, _) => Place::Name(name.clone(), port),
-        })
+        match self {
+            Self::Literal(addr) => Self::Literal(SocketAddr::new(addr.ip(), port)),
+            Self::Name(name, _) => Self::Name(name.clone(), port),
+        }
     }
 
     /// All its addresses. A name is resolved by the system, which cannot be interrupted.
-    pub(crate) fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        match &self.0 {
-            Place::Literal(addr) => Ok(vec![*addr]),
-            Place::Name(name, port) => Ok((&**name, *port).to_socket_addrs()?.collect()),
+    fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
+        match self {
+            Self::Literal(addr) => Ok(vec![*addr]),
+            Self::Name(name, port) => Ok((&**name, *port).to_socket_addrs()?.collect()),
         }
     }
 
@@ -95,7 +76,7 @@ impl TcpAddr {
     }
 }
 
-impl FromStr for TcpAddr {
+impl FromStr for BridgeAddr {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
@@ -103,100 +84,14 @@ impl FromStr for TcpAddr {
     }
 }
 
-impl From<SocketAddr> for TcpAddr {
-    fn from(addr: SocketAddr) -> Self {
-        Self(Place::Literal(addr))
-    }
-}
-
-impl fmt::Display for TcpAddr {
+impl fmt::Display for BridgeAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Place::Literal(addr) => addr.fmt(f),
-            Place::Name(name, port) => write!(f, "{name}:{port}"),
+        match self {
+            Self::Literal(addr) => addr.fmt(f),
+            Self::Name(name, port) => write!(f, "{name}:{port}"),
         }
     }
 }
-
-/// What can be used as a [`TcpAddr`]: the types that [`ToSocketAddrs`] takes for one address. Unlike
-/// that trait it resolves nothing, so that a name that ends in `.i2p` is refused before the system
-/// asks for it.
-///
-/// ```
-/// use std::net::Ipv4Addr;
-/// use i2p_sam::ToTcpAddr;
-///
-/// assert!((Ipv4Addr::LOCALHOST, 8080).to_tcp_addr().is_ok());
-/// assert!("localhost:8080".to_tcp_addr().is_ok());
-/// assert!(("stats.i2p", 80).to_tcp_addr().is_err());
-/// ```
-pub trait ToTcpAddr {
-    /// Reads the address. Nothing is resolved.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Setting`] if this is no `host:port`, or if the host's name ends in `.i2p`.
-    fn to_tcp_addr(&self) -> Result<TcpAddr, Error>;
-}
-
-impl<T: ToTcpAddr + ?Sized> ToTcpAddr for &T {
-    fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
-        (**self).to_tcp_addr()
-    }
-}
-
-impl ToTcpAddr for TcpAddr {
-    fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
-        Ok(self.clone())
-    }
-}
-
-impl ToTcpAddr for str {
-    fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
-        self.parse()
-    }
-}
-
-impl ToTcpAddr for String {
-    fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
-        self.parse()
-    }
-}
-
-impl ToTcpAddr for (&str, u16) {
-    fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
-        let (host, port) = *self;
-        match host.parse::<IpAddr>() {
-            Ok(ip) => Ok(SocketAddr::new(ip, port).into()),
-            Err(_) => TcpAddr::of_name("address", host, port),
-        }
-    }
-}
-
-impl ToTcpAddr for (String, u16) {
-    fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
-        (&*self.0, self.1).to_tcp_addr()
-    }
-}
-
-macro_rules! literal {
-    ($($literal:ty),*) => {$(
-        impl ToTcpAddr for $literal {
-            fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
-                Ok(SocketAddr::from(*self).into())
-            }
-        }
-    )*};
-}
-
-literal!(
-    SocketAddr,
-    SocketAddrV4,
-    SocketAddrV6,
-    (IpAddr, u16),
-    (Ipv4Addr, u16),
-    (Ipv6Addr, u16)
-);
 
 /// Refuses a host whose name ends in `.i2p`, in any case and with dots or a port behind it: name
 /// servers must not learn of it. A host that is called `i2p` alone is one of the local network.
@@ -219,13 +114,13 @@ pub(crate) fn refuse_i2p(setting: &'static str, host: &str) -> Result<(), Error>
 /// every bridge is, is dialled here in short stretches; anything else on a thread of its own,
 /// which is left to its fate when the caller is cancelled.
 pub(crate) fn dial(
-    address: &TcpAddr,
+    address: &BridgeAddr,
     deadline: Deadline,
     interrupts: &Interrupts,
 ) -> Result<TcpStream, Error> {
     interrupts.check(Phase::Connect)?;
-    match &address.0 {
-        Place::Literal(addr) if addr.ip().is_loopback() => {
+    match address {
+        BridgeAddr::Literal(addr) if addr.ip().is_loopback() => {
             dial_loopback(address, addr, deadline, interrupts)
         }
         _ => {
@@ -237,13 +132,13 @@ pub(crate) fn dial(
 
 /// Where a bridge's UDP port is. Bridges listen on IPv4 unless told otherwise.
 pub(crate) fn resolve(
-    address: &TcpAddr,
+    address: &BridgeAddr,
     deadline: Deadline,
     interrupts: &Interrupts,
 ) -> Result<SocketAddr, Error> {
     let phase = Phase::Connect;
-    if let Place::Literal(addr) = address.0 {
-        return Ok(addr);
+    if let BridgeAddr::Literal(addr) = address {
+        return Ok(*addr);
     }
     let handoff = Handoff::new();
     let (bringer, target) = (handoff.clone(), address.clone());
@@ -254,7 +149,7 @@ pub(crate) fn resolve(
     first_of(address, handoff.wait(phase, deadline, interrupts)?)
 }
 
-fn first_of(address: &TcpAddr, found: io::Result<Vec<SocketAddr>>) -> Result<SocketAddr, Error> {
+fn first_of(address: &BridgeAddr, found: io::Result<Vec<SocketAddr>>) -> Result<SocketAddr, Error> {
     let found = found.map_err(|source| address.not_reached(source))?;
     let nothing = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let first = found.iter().find(|addr| addr.is_ipv4());
@@ -263,7 +158,7 @@ fn first_of(address: &TcpAddr, found: io::Result<Vec<SocketAddr>>) -> Result<Soc
 }
 
 fn dial_loopback(
-    address: &TcpAddr,
+    address: &BridgeAddr,
     addr: &SocketAddr,
     deadline: Deadline,
     interrupts: &Interrupts,
@@ -280,7 +175,7 @@ fn dial_loopback(
 }
 
 fn dial_elsewhere(
-    address: &TcpAddr,
+    address: &BridgeAddr,
     deadline: Deadline,
     interrupts: &Interrupts,
     resolve: impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static,
@@ -337,7 +232,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(30);
 
-    fn name() -> TcpAddr {
+    fn name() -> BridgeAddr {
         "bridge.invalid:7656".parse().unwrap()
     }
 
@@ -352,7 +247,7 @@ mod tests {
             "my-i2p:7656",
             "stats.i2p.example:80",
         ] {
-            assert_eq!(text.parse::<TcpAddr>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<BridgeAddr>().unwrap().to_string(), text);
         }
     }
 
@@ -369,7 +264,7 @@ mod tests {
             "a\n:1",
             "::1",
         ] {
-            let outcome = text.parse::<TcpAddr>();
+            let outcome = text.parse::<BridgeAddr>();
             assert!(matches!(outcome, Err(Error::Setting(_))), "{text:?}");
         }
     }
@@ -384,37 +279,13 @@ mod tests {
             "a.b32.i2p",
             ".i2p",
         ] {
-            let texts = [
-                format!("{host}:80").to_tcp_addr(),
-                (host, 80).to_tcp_addr(),
-                (host.to_owned(), 80).to_tcp_addr(),
-            ];
-            for outcome in texts {
-                let Err(Error::Setting(error)) = outcome else {
-                    panic!("{host} is no bridge");
-                };
-                assert!(error.value().contains(host) && error.to_string().contains("resolver"));
-            }
+            let Err(Error::Setting(error)) = format!("{host}:80").parse::<BridgeAddr>() else {
+                panic!("{host} is no bridge");
+            };
+            assert!(error.value().contains(host) && error.to_string().contains("resolver"));
             assert!(refuse_i2p("host", host).is_err());
             assert!(refuse_i2p("host", &format!("{host}:80")).is_err());
         }
-    }
-
-    #[test]
-    fn literals_of_std_are_addresses() {
-        let v4 = (Ipv4Addr::LOCALHOST, 80);
-        let addr = SocketAddr::from(v4);
-        for outcome in [
-            v4.to_tcp_addr(),
-            addr.to_tcp_addr(),
-            (addr.ip(), 80).to_tcp_addr(),
-            ("127.0.0.1", 80).to_tcp_addr(),
-            "127.0.0.1:80".to_tcp_addr(),
-        ] {
-            assert_eq!(outcome.unwrap(), TcpAddr::from(addr));
-        }
-        let v6 = (Ipv6Addr::LOCALHOST, 80).to_tcp_addr().unwrap();
-        assert_eq!(("::1", 80).to_tcp_addr().unwrap(), v6);
     }
 
     #[test]

@@ -120,7 +120,6 @@ pub use address::{
 };
 pub use bridge::{SamBridge, SamBridgeBuilder};
 pub use cancel::Cancel;
-pub use dial::{TcpAddr, ToTcpAddr};
 pub use endpoint::{Accept, Connect, Incoming};
 pub use error::{Error, Phase, Refusal, ResultCode, SessionLoss, SettingError};
 pub use forward::ForwardListener;

@@ -22,7 +22,7 @@ use i2p_sam::{
     HealingOptions, Host, HostName, I2pAddr, InactivityAction, LeaseSetAuth, LeaseSetType,
     LimitAction, MessageReliability, Phase, PrivateKey, RawOptions, ResultCode, SamBridge, Sender,
     ServerTunnel, SessionLoss, SessionOptions, SignatureType, StreamingProfile, SubsessionOptions,
-    TcpAddr, TunnelFailure, TunnelOptions, Version, WhenFull,
+    TunnelFailure, TunnelOptions, Version, WhenFull,
 };
 use support::restless::Router;
 use support::{LONG, ScriptedBridge, Stage, field, key};
@@ -216,9 +216,6 @@ fn keys_taken_for_addresses(watcher: &mut Watcher) {
             watcher.error(&error);
         }
         if let Err(error) = SamBridge::new(text) {
-            watcher.failure(error);
-        }
-        if let Err(error) = text.parse::<TcpAddr>() {
             watcher.failure(error);
         }
         if let Err(error) = text.parse::<Version>() {
@@ -807,7 +804,6 @@ fn tunnels(watcher: &mut Watcher) {
     watcher.debug(&server.wait(Some(LONG)).unwrap());
     watcher.debug(&server);
     watcher.debug(&client.counters());
-    watcher.display(&TcpAddr::from(client.local_addr()));
     watcher.debug(&client);
 }
 

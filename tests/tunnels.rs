@@ -71,7 +71,7 @@ impl Peers {
 
     fn server(&self, service: SocketAddr, options: &TunnelOptions) -> ServerTunnel {
         let listener = self.session().listener().unwrap();
-        ServerTunnel::start(listener, service, options).unwrap()
+        ServerTunnel::start(listener, &service.to_string(), options).unwrap()
     }
 
     fn dials(&self) -> usize {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::bridge::SamBridge;
 use crate::bridge::config::{Config, Timeouts};
 use crate::cancel::Cancel;
-use crate::dial::TcpAddr;
+use crate::dial::BridgeAddr;
 use crate::error::{Error, shown};
 use crate::failover::{Failover, RETRY_AFTER};
 use crate::lookup_cache::LookupCache;
@@ -62,7 +62,7 @@ impl SamBridgeBuilder {
     }
 
     /// Sets the bridge's TCP address: `host:port`, where the host is a name, an IPv4 address or an IPv6
-    /// address in brackets. A name that ends in `.i2p` is refused: see [`TcpAddr`]. Default: the
+    /// address in brackets. A name that ends in `.i2p` is refused: the system would ask the network for it. Default: the
     /// environment variable `I2P_SAM_ADDRESS`, which may name several, separated by commas, or, if it
     /// is not set or empty, 127.0.0.1:7656.
     ///
@@ -222,9 +222,9 @@ impl SamBridgeBuilder {
     }
 
     fn config(&self, setting: &'static str, address: &str) -> Result<Arc<Config>, Error> {
-        let address = TcpAddr::of_setting(setting, address)?;
+        let address = BridgeAddr::of_setting(setting, address)?;
         let udp_address = match &self.udp_address {
-            Some(text) => TcpAddr::of_setting("udp_address", text)?,
+            Some(text) => BridgeAddr::of_setting("udp_address", text)?,
             None => address.with_port(DEFAULT_UDP_PORT),
         };
         if self.versions.0 > self.versions.1 {

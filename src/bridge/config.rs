@@ -1,14 +1,14 @@
 use std::time::Duration;
 
-use crate::dial::TcpAddr;
+use crate::dial::BridgeAddr;
 use crate::error::Error;
 use crate::version::Version;
 use crate::wire::Command;
 
 /// What a bridge needs to be spoken to.
 pub(crate) struct Config {
-    pub(crate) address: TcpAddr,
-    pub(crate) udp_address: TcpAddr,
+    pub(crate) address: BridgeAddr,
+    pub(crate) udp_address: BridgeAddr,
     pub(super) credentials: Option<(Box<str>, Box<str>)>,
     pub(crate) versions: (Version, Version),
     pub(crate) strict_versions: bool,

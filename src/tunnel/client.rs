@@ -1,8 +1,7 @@
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 
 use crate::address::ToI2pAddr;
-use crate::dial::ToTcpAddr;
 use crate::doorbell::Doorbell;
 use crate::endpoint::Connect;
 use crate::error::{Error, Phase};
@@ -72,12 +71,11 @@ impl ClientTunnel {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when there is no listening there, [`Error::Setting`] when `bind` is no `host:port`
-    /// or is a name that ends in `.i2p`, [`Error::Address`] when `peer` is no I2P
+    /// [`Error::Io`] when there is no listening there, [`Error::Address`] when `peer` is no I2P
     /// address, [`Error::Cancelled`] when the [handle](crate::TunnelOptions::with_cancel) has fired.
     pub fn start(
         dialler: impl Connect + 'static,
-        bind: impl ToTcpAddr,
+        bind: impl ToSocketAddrs,
         peer: impl ToI2pAddr,
         options: &TunnelOptions,
     ) -> Result<Self, Error> {
@@ -87,11 +85,7 @@ impl ClientTunnel {
             phase: Phase::Accept,
             source,
         };
-        let bind = bind.to_tcp_addr()?;
-        let listener = bind
-            .resolve()
-            .and_then(|addrs| TcpListener::bind(&*addrs))
-            .map_err(io)?;
+        let listener = TcpListener::bind(bind).map_err(io)?;
         let local_addr = listener.local_addr().map_err(io)?;
         let doorbell = Arc::new(Doorbell(local_addr));
         let bell =

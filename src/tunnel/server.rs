@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::address::I2pAddr;
 use crate::deadline::Deadline;
-use crate::dial::{TcpAddr, ToTcpAddr, dial};
+use crate::dial::{BridgeAddr, dial};
 use crate::endpoint::Accept;
 use crate::error::Error;
 use crate::interrupts::Interrupts;
@@ -47,8 +47,7 @@ pub struct ServerTunnel {
 impl ServerTunnel {
     /// Carries what comes in over anything that accepts, a [`SamListener`](crate::SamListener), a
     /// [`ForwardListener`](crate::ForwardListener), a [`HealingListener`](crate::HealingListener), to
-    /// the TCP service at `service`: `host:port`, or a `SocketAddr`. A name is resolved anew for each
-    /// connection.
+    /// the TCP service at `service`: `host:port`. A name is resolved anew for each connection.
     ///
     /// # Errors
     ///
@@ -56,10 +55,10 @@ impl ServerTunnel {
     /// [`Error::Cancelled`] when the [handle](crate::TunnelOptions::with_cancel) has fired.
     pub fn start(
         listener: impl Accept + 'static,
-        service: impl ToTcpAddr,
+        service: &str,
         options: &TunnelOptions,
     ) -> Result<Self, Error> {
-        let service = service.to_tcp_addr()?;
+        let service: BridgeAddr = service.parse()?;
         let running = Running::new(options)?;
         let local_addr = listener.local_addr();
         let listener = listener.with_cancel(running.accepting());
@@ -83,7 +82,7 @@ impl ServerTunnel {
 
 tunnel_handle!(ServerTunnel);
 
-fn reach(service: &TcpAddr, running: &Running) -> io::Result<TcpStream> {
+fn reach(service: &BridgeAddr, running: &Running) -> io::Result<TcpStream> {
     let deadline = Deadline::after(Some(running.options().service_time()));
     let interrupts = Interrupts::by_cancel(running.all());
     match dial(service, deadline, &interrupts) {
