@@ -51,7 +51,7 @@ impl Cancel {
     /// all.cancel();
     /// assert!(other.is_cancelled());
     /// ```
-    #[must_use = "a child that is not kept ends nothing"]
+    #[must_use]
     pub fn child(&self) -> Self {
         let child = Self::new();
         let target = Target::Child(Arc::downgrade(&child.registry));

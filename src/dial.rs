@@ -54,7 +54,7 @@ impl BridgeAddr {
     }
 
     /// All its addresses. A name is resolved by the system, which cannot be interrupted.
-    fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
+    pub(crate) fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         match self {
             Self::Literal(addr) => Ok(vec![*addr]),
             Self::Name(name, port) => Ok((&**name, *port).to_socket_addrs()?.collect()),

@@ -300,7 +300,6 @@ impl Error {
             | Self::Key(_)
             | Self::DatagramSize { .. }
             | Self::BufferTooSmall { .. } => io::ErrorKind::InvalidInput,
-            Self::KeyFile(KeyFileError::Permissions { .. }) => io::ErrorKind::PermissionDenied,
             Self::KeyFile(error) => error.io_kind().unwrap_or(io::ErrorKind::InvalidData),
             Self::Cancelled { .. } => io::ErrorKind::Other,
         }
@@ -383,6 +382,7 @@ impl fmt::Display for Advice<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::error::Error as _;
     use std::path::PathBuf;
 
@@ -399,7 +399,7 @@ mod tests {
         io::Error::from_raw_os_error(13)
     }
 
-    /// One of each variant; the match makes the compiler ask for the next.
+    /// At least one of each variant.
     fn one_of_each() -> Vec<Error> {
         let phase = Phase::StreamConnect;
         let refused = refusal(phase, "STREAM STATUS RESULT=TIMEOUT MESSAGE=why");
@@ -468,6 +468,42 @@ mod tests {
         errors.extend(losses.iter().cloned().map(Error::SessionLost));
         errors.extend(losses.iter().cloned().map(Error::ForwardLost));
         errors
+    }
+
+    /// The place of the variant. The compiler asks for that of a new one, and a test for an error of it.
+    fn place(error: &Error) -> usize {
+        match error {
+            Error::Unreachable { .. } => 0,
+            Error::Timeout { .. } => 1,
+            Error::Cancelled { .. } => 2,
+            Error::WouldBlock => 3,
+            Error::DatagramSize { .. } => 4,
+            Error::BufferTooSmall { .. } => 5,
+            Error::Refused(_) => 6,
+            Error::SessionLost(_) => 7,
+            Error::HealingEnded(_) => 8,
+            Error::ForwardLost(_) => 9,
+            Error::UnexpectedEof { .. } => 10,
+            Error::Protocol { .. } => 11,
+            Error::Version { .. } => 12,
+            Error::Setting(_) => 13,
+            Error::Occupied(_) => 14,
+            Error::Unsupported(_) => 15,
+            Error::Command(_) => 16,
+            Error::Address(_) => 17,
+            Error::Key(_) => 18,
+            Error::KeyFile(_) => 19,
+            Error::Io { .. } => LAST,
+        }
+    }
+
+    /// The place of the last variant.
+    const LAST: usize = 20;
+
+    #[test]
+    fn no_variant_is_forgotten() {
+        let places: BTreeSet<_> = one_of_each().iter().map(place).collect();
+        assert!(places.into_iter().eq(0..=LAST));
     }
 
     /// No parent may repeat the text of what is behind it.
@@ -544,15 +580,6 @@ mod tests {
             let kind = error.kind();
             assert_eq!(io::Error::from(error).kind(), kind);
         }
-    }
-
-    #[test]
-    fn a_key_file_that_is_open_to_others_is_denied() {
-        let error = KeyFileError::Permissions {
-            path: PathBuf::from("a"),
-            mode: 0o644,
-        };
-        assert_eq!(Error::from(error).kind(), io::ErrorKind::PermissionDenied);
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl ServerTunnel {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] when `service` has another form or is a name that ends in `.i2p`, [`Error::Io`] when no thread can be had,
+    /// [`Error::Setting`] when `service` has another form, [`Error::Io`] when no thread can be had,
     /// [`Error::Cancelled`] when the [handle](crate::TunnelOptions::with_cancel) has fired.
     pub fn start(
         listener: impl Accept + 'static,
