@@ -1,6 +1,6 @@
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
@@ -57,7 +57,10 @@ impl BridgeAddr {
     pub(crate) fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         match self {
             Self::Literal(addr) => Ok(vec![*addr]),
-            Self::Name(name, port) => Ok((&**name, *port).to_socket_addrs()?.collect()),
+            Self::Name(name, port) => match (&**name, *port).to_socket_addrs() {
+                Ok(found) => Ok(found.collect()),
+                Err(error) => Err(limit_of_sockets().unwrap_or(error)),
+            },
         }
     }
 
@@ -91,6 +94,13 @@ impl fmt::Display for BridgeAddr {
             Self::Name(name, port) => write!(f, "{name}:{port}"),
         }
     }
+}
+
+/// The system's error if no socket can be opened now: a resolver that can open none reports that the
+/// name is unknown (glibc).
+fn limit_of_sockets() -> Option<io::Error> {
+    let probe = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0));
+    probe.err().filter(|error| Limit::of(error).is_some())
 }
 
 /// Refuses a host whose name ends in `.i2p`, in any case and with dots or a port behind it: name

@@ -75,6 +75,22 @@ fn a_process_without_descriptors_names_the_limit_and_the_remedy() {
 }
 
 #[test]
+fn a_name_that_cannot_be_resolved_without_descriptors_is_not_unknown() {
+    if env::var_os(FEW).is_none() {
+        return run_again("a_name_that_cannot_be_resolved_without_descriptors_is_not_unknown");
+    }
+    let scripted = greeting();
+    let bridge = SamBridge::new(&format!("localhost:{}", scripted.address().port())).unwrap();
+    let _all = all_descriptors();
+    let error = bridge.version().unwrap_err();
+    assert!(
+        error.to_string().contains("ulimit -n"),
+        "{error}: {:?}",
+        error.source()
+    );
+}
+
+#[test]
 fn a_process_without_descriptors_does_not_ask_the_next_bridge() {
     if env::var_os(FEW).is_none() {
         return run_again("a_process_without_descriptors_does_not_ask_the_next_bridge");
