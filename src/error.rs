@@ -13,7 +13,7 @@ use crate::version::Version;
 use crate::wire::{CommandError, ParseError};
 
 pub(crate) use limit::Limit;
-use phase::Doing;
+use phase::Activity;
 pub use phase::Phase;
 pub use refusal::{Refusal, ResultCode};
 pub use setting::SettingError;
@@ -113,7 +113,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A deadline ran out.
-    #[error("{} took longer than {after:?}", Doing(*phase, peer.as_deref()))]
+    #[error("{} took longer than {after:?}", Activity(*phase, peer.as_deref()))]
     Timeout {
         /// What was waited for.
         phase: Phase,

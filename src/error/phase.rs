@@ -57,9 +57,9 @@ impl fmt::Display for Phase {
 }
 
 /// A phase, with the peer where it is known.
-pub(crate) struct Doing<'a>(pub(crate) Phase, pub(crate) Option<&'a str>);
+pub(crate) struct Activity<'a>(pub(crate) Phase, pub(crate) Option<&'a str>);
 
-impl fmt::Display for Doing<'_> {
+impl fmt::Display for Activity<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0, self.1) {
             (Phase::StreamConnect, Some(peer)) => write!(f, "dialling {peer}"),

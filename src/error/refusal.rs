@@ -2,7 +2,7 @@ use std::fmt;
 use std::io::ErrorKind;
 
 use crate::address::{Host, I2pAddr};
-use crate::error::phase::{Doing, Phase};
+use crate::error::phase::{Activity, Phase};
 use crate::wire::{Message, Secret, conceal, redact};
 
 /// A bridge's refusal: what was asked, the result, and the explanation that the bridge gave.
@@ -113,19 +113,19 @@ impl Refusal {
     }
 
     pub(crate) fn is_peer_fault(&self) -> bool {
-        self.verdict().peer_fault
+        self.classification().peer_fault
     }
 
     pub(crate) fn is_retryable(&self) -> bool {
-        self.verdict().may_pass
+        self.classification().may_pass
     }
 
     pub(crate) fn kind(&self) -> ErrorKind {
-        self.verdict().kind
+        self.classification().kind
     }
 
-    /// What to make of it: the table at [`Error`](crate::Error#refusals), line by line.
-    fn verdict(&self) -> Verdict {
+    /// Classifies it as the table does at [`Error`](crate::Error#refusals), line by line.
+    fn classification(&self) -> Classification {
         use ResultCode::*;
 
         let form = self.peer.as_ref().map(|peer| peer.form);
@@ -133,29 +133,31 @@ impl Refusal {
         match (&self.code, form) {
             // i2pd says so of our own destination.
             (CantReachPeer, _) if self.says("connect to myself") => {
-                Verdict::last(ErrorKind::HostUnreachable).of_peer(of_peer)
+                Classification::lasting(ErrorKind::HostUnreachable).of_peer(of_peer)
             }
             (CantReachPeer | PeerNotFound | LeaseSetNotFound, _)
             | (KeyNotFound | InvalidKey, Some(Form::Hash))
             | (KeyNotFound, Some(Form::Destination)) => {
-                Verdict::passing(ErrorKind::HostUnreachable).of_peer(of_peer)
+                Classification::passing(ErrorKind::HostUnreachable).of_peer(of_peer)
             }
             (ConnectionRefused, _) => {
-                Verdict::passing(ErrorKind::ConnectionRefused).of_peer(of_peer)
+                Classification::passing(ErrorKind::ConnectionRefused).of_peer(of_peer)
             }
-            (Timeout, _) => Verdict::passing(ErrorKind::TimedOut).of_peer(of_peer),
+            (Timeout, _) => Classification::passing(ErrorKind::TimedOut).of_peer(of_peer),
             (KeyNotFound, _) | (InvalidKey, Some(Form::Name)) => {
-                Verdict::last(ErrorKind::NotFound).of_peer(of_peer)
+                Classification::lasting(ErrorKind::NotFound).of_peer(of_peer)
             }
-            (InvalidKey, _) => Verdict::last(ErrorKind::InvalidInput).of_peer(of_peer),
-            (DuplicatedDest | DuplicatedId, _) => Verdict::passing(ErrorKind::AddrInUse),
+            (InvalidKey, _) => Classification::lasting(ErrorKind::InvalidInput).of_peer(of_peer),
+            (DuplicatedDest | DuplicatedId, _) => Classification::passing(ErrorKind::AddrInUse),
             (I2pError, _) if self.phase == Phase::Hello => {
-                Verdict::last(ErrorKind::PermissionDenied)
+                Classification::lasting(ErrorKind::PermissionDenied)
             }
-            (I2pError, _) if self.means_in_use() => Verdict::passing(ErrorKind::AddrInUse),
-            (InvalidId, _) => Verdict::last(ErrorKind::NotFound),
-            (NoVersion, _) => Verdict::last(ErrorKind::Unsupported),
-            (I2pError | AlreadyAccepting | Ok | Other(_), _) => Verdict::last(ErrorKind::Other),
+            (I2pError, _) if self.means_in_use() => Classification::passing(ErrorKind::AddrInUse),
+            (InvalidId, _) => Classification::lasting(ErrorKind::NotFound),
+            (NoVersion, _) => Classification::lasting(ErrorKind::Unsupported),
+            (I2pError | AlreadyAccepting | Ok | Other(_), _) => {
+                Classification::lasting(ErrorKind::Other)
+            }
         }
     }
 }
@@ -165,7 +167,7 @@ impl fmt::Display for Refusal {
         write!(
             f,
             "{} was refused: {}",
-            Doing(self.phase, self.peer()),
+            Activity(self.phase, self.peer()),
             self.code
         )?;
         match self.explanation() {
@@ -297,13 +299,13 @@ enum Form {
 }
 
 /// One line of the table at [`Error`](crate::Error#refusals).
-struct Verdict {
+struct Classification {
     peer_fault: bool,
     may_pass: bool,
     kind: ErrorKind,
 }
 
-impl Verdict {
+impl Classification {
     fn passing(kind: ErrorKind) -> Self {
         Self {
             peer_fault: false,
@@ -312,7 +314,7 @@ impl Verdict {
         }
     }
 
-    fn last(kind: ErrorKind) -> Self {
+    fn lasting(kind: ErrorKind) -> Self {
         Self {
             may_pass: false,
             ..Self::passing(kind)
