@@ -303,6 +303,15 @@ impl Refusal {
         }
     }
 
+    /// Creates the refusal of a key that another session uses, which not every bridge refuses.
+    pub(crate) fn key_in_use(explanation: &str) -> Self {
+        Self {
+            phase: Phase::SessionCreate,
+            code: ResultCode::DuplicatedDest,
+            explanation: Some(explanation.into()),
+        }
+    }
+
     /// What was asked.
     pub fn phase(&self) -> Phase {
         self.phase
@@ -352,6 +361,15 @@ impl Refusal {
         self.says("unknown style")
     }
 
+    /// Returns true if the bridge refuses a key or an id that another session uses, or has just used.
+    pub(crate) fn means_duplicate(&self) -> bool {
+        match self.code {
+            ResultCode::DuplicatedDest | ResultCode::DuplicatedId => true,
+            ResultCode::I2pError => self.says("duplicate destination"),
+            _ => false,
+        }
+    }
+
     fn says(&self, text: &str) -> bool {
         self.explanation()
             .is_some_and(|explanation| explanation.to_ascii_lowercase().contains(text))
@@ -378,12 +396,9 @@ impl Refusal {
             | ResultCode::ConnectionRefused
             | ResultCode::LeaseSetNotFound
             | ResultCode::PeerNotFound
-            | ResultCode::Timeout
+            | ResultCode::Timeout => true,
             // Routers keep the key and the id of a closed session for a second or more.
-            | ResultCode::DuplicatedDest
-            | ResultCode::DuplicatedId => true,
-            ResultCode::I2pError => self.says("duplicate destination"),
-            _ => false,
+            _ => self.means_duplicate(),
         }
     }
 
