@@ -1,5 +1,6 @@
 mod builder;
 mod config;
+mod key_use;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +22,9 @@ use crate::wire::{Command, ParseError, ParseErrorKind};
 
 pub use builder::SamBridgeBuilder;
 pub(crate) use config::Config;
+pub(crate) use key_use::{
+    KEY_REST, KeyInUse, KeyUse, confuses_keys, note_confuses_keys, note_loss, note_refusal,
+};
 
 /// A router's SAM bridge: where it is, and how long to wait for it.
 ///

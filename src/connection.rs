@@ -1,5 +1,5 @@
 use std::io::{self, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use crate::bridge::Config;
@@ -85,6 +85,13 @@ impl Connection {
         }
         self.version = offered;
         Ok(())
+    }
+
+    /// Returns the address of the bridge that the socket is connected to.
+    pub(crate) fn bridge_addr(&self, phase: Phase) -> Result<SocketAddr, Error> {
+        self.socket
+            .peer_addr()
+            .map_err(|source| socket_error(source, phase))
     }
 
     /// The version the bridge agreed to.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
 
+use crate::bridge::note_refusal;
 use crate::deadline::Deadline;
 use crate::error::{Error, Limit, Phase};
 use crate::interrupts::{Handoff, Interrupts};
@@ -179,7 +180,10 @@ fn dial_loopback(
         match TcpStream::connect_timeout(addr, stretch) {
             Ok(socket) => return Ok(socket),
             Err(error) if is_timeout(&error) => interrupts.check(Phase::Connect)?,
-            Err(error) => return Err(address.not_reached(error)),
+            Err(error) => {
+                note_failure(*addr, &error);
+                return Err(address.not_reached(error));
+            }
         }
     }
 }
@@ -218,8 +222,15 @@ fn dial_any(addrs: &[SocketAddr], deadline: Deadline) -> io::Result<TcpStream> {
             Ok(socket) => return Ok(socket),
             Err(error) => last = error,
         }
+        note_failure(*addr, &last);
     }
     Err(last)
+}
+
+fn note_failure(bridge: SocketAddr, error: &io::Error) {
+    if error.kind() == io::ErrorKind::ConnectionRefused {
+        note_refusal(bridge);
+    }
 }
 
 /// What a system calls an expired time-out differs: `WouldBlock` on Unix, `TimedOut` elsewhere

@@ -44,7 +44,9 @@ struct Watcher {
 impl Watcher {
     fn new() -> Self {
         let mut watcher = Self::default();
-        watcher.guard_key(&key(7));
+        for seed in 7..=9 {
+            watcher.guard_key(&key(seed));
+        }
         watcher.guard(USER);
         watcher.guard(PASSWORD);
         watcher
@@ -492,7 +494,7 @@ fn what_a_program_holds(watcher: &mut Watcher) {
 fn what_forwards(watcher: &mut Watcher, bridge: &SamBridge) {
     let options = ForwardOptions::new().host("10.0.0.2");
     watcher.debug(&options);
-    let session = bridge.session().key(&key(7)).stream().unwrap();
+    let session = bridge.session().key(&key(8)).stream().unwrap();
     watcher.guard(session.id());
     let forwarding = session.forward_to(80, &options).unwrap();
     watcher.debug(&forwarding);
@@ -574,7 +576,7 @@ fn failures_of_calls(watcher: &mut Watcher, line: &str) {
         bridge.lookup("peer.i2p").err(),
         bridge.lookup_with_options("peer.i2p").err(),
         bridge.auth_add(USER, PASSWORD).err(),
-        bridge.session().key(&key(7)).stream().err(),
+        bridge.session().key(&key(8)).stream().err(),
         bridge.session().stream().err(),
         session.forward().err(),
         session.listener().err(),
@@ -672,7 +674,7 @@ fn commands_that_are_repeated(watcher: &mut Watcher) {
         watcher.failure(session.listener().unwrap_err());
     }
     for _ in 0..3 {
-        let error = bridge.session().key(&key(7)).stream().unwrap_err();
+        let error = bridge.session().key(&key(8)).stream().unwrap_err();
         for line in scripted.received() {
             watcher.guard(field(&line, "ID").unwrap_or_default());
         }
@@ -817,7 +819,8 @@ fn datagrams(watcher: &mut Watcher) {
     let bridge = scripted.bridge();
     let builder = bridge.session().key(&key(7));
     let session = builder.clone().datagram(DatagramStyle::Datagram).unwrap();
-    let raw = builder.raw_with(&RawOptions::new().header(true)).unwrap();
+    let raw = builder.key(&key(8));
+    let raw = raw.raw_with(&RawOptions::new().header(true)).unwrap();
     watcher.guard(session.id());
     watcher.guard(raw.id());
     watcher.debug(&session);

@@ -45,6 +45,16 @@ impl Refusal {
         }
     }
 
+    /// Creates the refusal of a key that another session uses, which not every bridge refuses.
+    pub(crate) fn key_in_use(explanation: &str) -> Self {
+        Self {
+            phase: Phase::SessionCreate,
+            peer: None,
+            code: ResultCode::DuplicatedDest,
+            explanation: Some(explanation.into()),
+        }
+    }
+
     /// Names the peer, if a peer was dialled or looked up.
     pub(crate) fn about(mut self, peer: &I2pAddr) -> Self {
         self.peer = self.phase.has_peer().then(|| Peer::new(peer));
@@ -101,10 +111,13 @@ impl Refusal {
         self.says("unknown style")
     }
 
-    /// Whether something else still has what was asked for, in the words of Java I2P: the key of a
-    /// session that was just closed, the forwarding that was just dropped.
-    fn means_in_use(&self) -> bool {
-        self.says("duplicate destination") || self.says("already defined")
+    /// Returns true if the bridge refuses a key or an id that another session uses, or has just used.
+    pub(crate) fn means_duplicate(&self) -> bool {
+        match self.code {
+            ResultCode::DuplicatedDest | ResultCode::DuplicatedId => true,
+            ResultCode::I2pError => self.says("duplicate destination"),
+            _ => false,
+        }
     }
 
     fn says(&self, text: &str) -> bool {
@@ -148,16 +161,18 @@ impl Refusal {
                 Classification::lasting(ErrorKind::NotFound).of_peer(of_peer)
             }
             (InvalidKey, _) => Classification::lasting(ErrorKind::InvalidInput).of_peer(of_peer),
-            (DuplicatedDest | DuplicatedId, _) => Classification::passing(ErrorKind::AddrInUse),
             (I2pError, _) if self.phase == Phase::Hello => {
                 Classification::lasting(ErrorKind::PermissionDenied)
             }
-            (I2pError, _) if self.means_in_use() => Classification::passing(ErrorKind::AddrInUse),
+            // Routers keep key and id of a closed session for a second or more.
+            _ if self.means_duplicate() => Classification::passing(ErrorKind::AddrInUse),
+            // Java I2P keeps a forwarding that was dropped for a moment.
+            (I2pError, _) if self.says("already defined") => {
+                Classification::passing(ErrorKind::AddrInUse)
+            }
             (InvalidId, _) => Classification::lasting(ErrorKind::NotFound),
             (NoVersion, _) => Classification::lasting(ErrorKind::Unsupported),
-            (I2pError | AlreadyAccepting | Ok | Other(_), _) => {
-                Classification::lasting(ErrorKind::Other)
-            }
+            _ => Classification::lasting(ErrorKind::Other),
         }
     }
 }

@@ -125,7 +125,7 @@ fn ask(
         .map_err(|error| core.explain(error))?;
     let (socket, registration) = connection.hand_over(phase)?;
     let control =
-        Control::start(socket, None, None).map_err(|source| Error::Io { phase, source })?;
+        Control::start(socket, None, None, None).map_err(|source| Error::Io { phase, source })?;
     Ok((control, registration))
 }
 
