@@ -72,7 +72,7 @@ fn session(bridge: &SamBridge, listener: &TcpListener) -> (StreamSession, TcpStr
     let made = format!("SESSION STATUS RESULT=OK DESTINATION={private}\n");
     thread::scope(|scope| {
         let control = scope.spawn(|| answer_one(listener, &[HELLO, &made]));
-        let session = bridge.session().key(&key(1)).stream().unwrap();
+        let session = bridge.session().stream().unwrap();
         (session, control.join().unwrap())
     })
 }
