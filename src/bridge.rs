@@ -23,7 +23,7 @@ use crate::wire::{Command, ParseError, ParseErrorKind};
 pub use builder::SamBridgeBuilder;
 pub(crate) use config::Config;
 pub(crate) use key_use::{
-    KEY_REST, KeyInUse, KeyUse, confuses_keys, note_confuses_keys, note_loss, note_refusal,
+    KEY_REST, KeyInUse, KeyUse, is_i2pd, note_is_i2pd, note_loss, note_refusal,
 };
 
 /// A router's SAM bridge: where it is, and how long to wait for it.
