@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::address::{Destination, I2pAddr, PrivateKey, SignatureType, ToI2pAddr};
+use crate::address::{Destination, Host, I2pAddr, PrivateKey, SignatureType, ToI2pAddr};
 use crate::cancel::Cancel;
 use crate::connection::{Connection, value};
 use crate::deadline::Deadline;
@@ -215,7 +215,9 @@ impl SamBridge {
     /// # Errors
     ///
     /// [`Error::Refused`] when it is not found: `KEY_NOT_FOUND`, `LEASESET_NOT_FOUND`, and on i2pd
-    /// always `INVALID_KEY`. [`Error::Address`] when it is no I2P address. Otherwise as
+    /// always `INVALID_KEY`. [`Error::WrongDestination`] if the address is a `.b32.i2p` address and
+    /// the destination in the answer has another: the answer is checked, because a bridge may lie.
+    /// [`Error::Address`] when it is no I2P address. Otherwise as
     /// [`version`](SamBridge::version), in [`Phase::Lookup`].
     ///
     /// ```no_run
@@ -245,7 +247,8 @@ impl SamBridge {
     ///
     /// # Errors
     ///
-    /// Those of [`lookup`](SamBridge::lookup).
+    /// Those of [`lookup`](SamBridge::lookup). [`Error::WrongDestination`] also if the address is a
+    /// full destination and the answer holds another.
     ///
     /// ```no_run
     /// let bridge = i2p_sam::SamBridge::from_env()?;
@@ -264,18 +267,18 @@ impl SamBridge {
 
     /// Asks the bridge, and remembers what it answers if that is wanted.
     fn resolve(&self, address: &I2pAddr, command: &Command) -> Result<Lookup, Error> {
-        let lookup = self.first_to_answer(|bridge| bridge.look_up(command))?;
+        let lookup = self.first_to_answer(|bridge| bridge.look_up(address.host(), command))?;
         let destination = lookup.destination();
         self.lookups
             .keep(address.host(), destination, Instant::now());
         Ok(lookup)
     }
 
-    fn look_up(&self, command: &Command) -> Result<Lookup, Error> {
+    fn look_up(&self, asked: &Host, command: &Command) -> Result<Lookup, Error> {
         let mut connection = self.open()?;
         let deadline = Deadline::after(self.config.timeouts.lookup);
         let reply = connection.request(command, Phase::Lookup, deadline)?;
-        Lookup::from_reply(&reply)
+        Lookup::from_reply(&reply, asked)
     }
 
     /// Begins a session: a destination of our own, to be dialled and to dial from.

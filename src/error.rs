@@ -3,7 +3,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::address::{AddressError, KeyError, KeyFileError};
+use crate::address::{AddressError, B32, Host, KeyError, KeyFileError};
 use crate::version::Version;
 use crate::wire::{CommandError, Message, ParseError, redact};
 
@@ -116,6 +116,18 @@ pub enum Error {
         /// What is wrong with it.
         source: ParseError,
     },
+    /// The bridge answered a lookup with the destination of another service than the one that was
+    /// asked for. Do not trust the bridge.
+    #[error(
+        "the bridge answered the lookup of {asked} with the destination of {answered}: \
+         do not trust this bridge"
+    )]
+    WrongDestination {
+        /// The service that was looked up: a `.b32.i2p` address or a full destination.
+        asked: Box<Host>,
+        /// The address of the destination in the answer.
+        answered: B32,
+    },
     /// The bridge speaks a version that was not asked for, and
     /// [`strict_versions`](crate::SamBridgeBuilder::strict_versions) insists.
     #[error("the bridge speaks SAM {offered}, which was not asked for")]
@@ -165,6 +177,7 @@ impl Error {
             | Self::UnexpectedEof { phase }
             | Self::Protocol { phase, .. }
             | Self::Io { phase, .. } => Some(*phase),
+            Self::WrongDestination { .. } => Some(Phase::Lookup),
             Self::Version { .. } => Some(Phase::Hello),
             _ => None,
         }
@@ -213,7 +226,9 @@ impl Error {
             Self::Occupied(_) => io::ErrorKind::AddrInUse,
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
             Self::UnexpectedEof { .. } => io::ErrorKind::UnexpectedEof,
-            Self::Protocol { .. } | Self::Version { .. } => io::ErrorKind::InvalidData,
+            Self::Protocol { .. } | Self::WrongDestination { .. } | Self::Version { .. } => {
+                io::ErrorKind::InvalidData
+            }
             Self::Setting(_)
             | Self::Command(_)
             | Self::Address(_)

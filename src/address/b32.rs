@@ -264,6 +264,13 @@ impl B33 {
         &self.public_key
     }
 
+    /// Whether this is the address of the destination. What else a client needs says nothing of it.
+    pub(super) fn is_of(&self, destination: &Destination) -> bool {
+        destination.b33().is_some_and(|own| {
+            own.signature_type == self.signature_type && own.public_key == self.public_key
+        })
+    }
+
     fn to_label(&self) -> String {
         let [blinded_high, blinded_low] = self.blinded_type.code().to_be_bytes();
         let [high, low] = self.signature_type.code().to_be_bytes();

@@ -279,6 +279,18 @@ pub enum Host {
     Name(HostName),
 }
 
+impl Host {
+    /// Whether the destination is provably not that of this service. A name proves nothing.
+    pub(crate) fn contradicts(&self, destination: &Destination) -> bool {
+        match self {
+            Self::Destination(own) => own != destination,
+            Self::B32(address) => *address != B32::from(destination),
+            Self::B33(address) => !address.is_of(destination),
+            Self::Name(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
