@@ -30,9 +30,10 @@ use crate::wire::{CommandError, Message, ParseError, redact};
 /// | `ConnectionAborted` | the router does not forward any more |
 /// | `AddrInUse` | the session's key or id is in use, or what it does excludes this |
 /// | `Unsupported` | the router cannot do it |
-/// | `PermissionDenied` | the bridge wants other credentials, or a key file is open to others |
-/// | `InvalidInput` | an address, key, name, value or size was refused before it was sent; a buffer is too small |
-/// | `InvalidData` | the bridge broke the protocol |
+/// | `PermissionDenied` | the bridge wants other credentials; a key file is open to other users, or belongs to one |
+/// | `AlreadyExists` | a key file holds another key |
+/// | `InvalidInput` | an address, key, name, value or size was refused before it was sent; a buffer is too small; a key file is no regular file |
+/// | `InvalidData` | the bridge broke the protocol; a key file holds no usable key |
 /// | `UnexpectedEof` | the bridge hung up |
 /// | `Other` | cancelled, or any other refusal |
 ///
@@ -235,7 +236,7 @@ impl Error {
             | Self::Key(_)
             | Self::DatagramSize { .. }
             | Self::BufferTooSmall { .. } => io::ErrorKind::InvalidInput,
-            Self::KeyFile(error) => error.io_kind().unwrap_or(io::ErrorKind::InvalidData),
+            Self::KeyFile(error) => error.kind(),
             Self::Cancelled { .. } => io::ErrorKind::Other,
         }
     }

@@ -6,6 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::b32::B32;
 use super::encoding::Base64Fault;
 
 /// Why a text or some bytes are not an I2P address.
@@ -208,6 +209,19 @@ pub enum KeyError {
     #[error("private key does not begin with a destination: {0}")]
     Destination(AddressError),
 
+    /// The destination on the first line of a key file is not that of the private key on the
+    /// second.
+    #[error(
+        "the first line is the destination of {public}, and the second line the private key of \
+         {private}: they do not belong together"
+    )]
+    DestinationMismatch {
+        /// The address of the destination on the first line.
+        public: B32,
+        /// The address of the private key on the second line.
+        private: B32,
+    },
+
     /// There is a destination and nothing behind it.
     #[error("this is a destination, the public part: give the private key that belongs to it")]
     PublicOnly,
@@ -269,6 +283,23 @@ pub enum KeyFileError {
     #[error("{} is not a regular file: name a file that holds the key, or is to hold it", .0.display())]
     NotAFile(PathBuf),
 
+    /// The file belongs to another user than the one this process runs as (Unix only).
+    #[error(
+        "key file {} belongs to the user with id {owner}, and this process runs as the user with \
+         id {user}: run it as the owner, or change the owner with `chown {user} {}` if the key is \
+         your own",
+        path.display(),
+        shell_quoted(path)
+    )]
+    Owner {
+        /// The key file.
+        path: PathBuf,
+        /// The id of the user the file belongs to.
+        owner: u32,
+        /// The id of the user this process runs as, which is the effective one.
+        user: u32,
+    },
+
     /// Others than the owner may read or write the file (Unix only).
     #[error(
         "key file {} is open to other users (mode {mode:03o}): run `chmod 600 {}`, and make a new \
@@ -321,10 +352,18 @@ impl KeyFileError {
     /// assert!(error.is_not_found());
     /// ```
     pub fn is_not_found(&self) -> bool {
-        self.io_kind() == Some(io::ErrorKind::NotFound)
+        self.kind() == io::ErrorKind::NotFound
     }
 
-    /// The kind of the operating system's error, if it was one.
+    /// Returns the [`io::ErrorKind`] that this error has as an [`io::Error`]:
+    ///
+    /// | variant | kind |
+    /// |---|---|
+    /// | [`Io`](Self::Io) | that of the operating system's error |
+    /// | [`Owner`](Self::Owner), [`Permissions`](Self::Permissions) | `PermissionDenied` |
+    /// | [`NotAFile`](Self::NotAFile) | `InvalidInput` |
+    /// | [`DifferentKey`](Self::DifferentKey) | `AlreadyExists` |
+    /// | [`TooLarge`](Self::TooLarge), [`Empty`](Self::Empty), [`Invalid`](Self::Invalid) | `InvalidData` |
     ///
     /// # Examples
     ///
@@ -333,12 +372,15 @@ impl KeyFileError {
     /// use i2p_sam::PrivateKey;
     ///
     /// let error = PrivateKey::load("no/such/service.key").unwrap_err();
-    /// assert_eq!(error.io_kind(), Some(ErrorKind::NotFound));
+    /// assert_eq!(error.kind(), ErrorKind::NotFound);
     /// ```
-    pub fn io_kind(&self) -> Option<io::ErrorKind> {
+    pub fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::Io { reason, .. } => Some(reason.kind()),
-            _ => None,
+            Self::Io { reason, .. } => reason.kind(),
+            Self::Owner { .. } | Self::Permissions { .. } => io::ErrorKind::PermissionDenied,
+            Self::NotAFile(_) => io::ErrorKind::InvalidInput,
+            Self::DifferentKey(_) => io::ErrorKind::AlreadyExists,
+            Self::TooLarge(_) | Self::Empty(_) | Self::Invalid { .. } => io::ErrorKind::InvalidData,
         }
     }
 }
@@ -404,6 +446,52 @@ mod tests {
             let shown = error.to_string();
             assert!(shown.contains(&format!("`{pasted}`")), "{shown}");
             assert!(shown.contains("644"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn advice_on_the_owner_can_be_pasted_into_a_shell() {
+        let error = KeyFileError::Owner {
+            path: "my key".into(),
+            owner: 1000,
+            user: 0,
+        };
+        let shown = error.to_string();
+        assert!(shown.contains("`chown 0 'my key'`"), "{shown}");
+        assert!(shown.contains("1000"), "{shown}");
+    }
+
+    #[test]
+    fn key_file_error_has_the_kind_of_its_variant() {
+        use io::ErrorKind::{AlreadyExists, InvalidData, InvalidInput, PermissionDenied};
+
+        let path = PathBuf::from("service.key");
+        let permissions = KeyFileError::Permissions {
+            path: path.clone(),
+            mode: 0o644,
+        };
+        let owner = KeyFileError::Owner {
+            path: path.clone(),
+            owner: 1000,
+            user: 0,
+        };
+        let invalid = KeyFileError::Invalid {
+            path: path.clone(),
+            reason: KeyError::PublicOnly,
+        };
+        for (error, kind) in [
+            (permissions, PermissionDenied),
+            (owner, PermissionDenied),
+            (KeyFileError::NotAFile(path.clone()), InvalidInput),
+            (KeyFileError::DifferentKey(path.clone()), AlreadyExists),
+            (KeyFileError::TooLarge(path.clone()), InvalidData),
+            (KeyFileError::Empty(path), InvalidData),
+            (invalid, InvalidData),
+        ] {
+            assert_eq!(error.kind(), kind, "{error}");
+            let shown = error.to_string();
+            let error = io::Error::from(crate::Error::from(error));
+            assert_eq!(error.kind(), kind, "{shown}");
         }
     }
 

@@ -7,6 +7,7 @@ mod b32;
 mod destination;
 mod encoding;
 mod error;
+mod file_access;
 mod host;
 mod key;
 mod key_file;
