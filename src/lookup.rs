@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::address::{B32, Destination, Host};
+use crate::address::{Destination, Host};
 use crate::connection::value;
 use crate::error::{Error, Phase};
 use crate::service::{ServiceRecord, ServiceRecordError, service_name};
@@ -75,7 +75,7 @@ impl Lookup {
         if asked.contradicts(&destination) {
             return Err(Error::WrongDestination {
                 asked: Box::new(asked.clone()),
-                answered: B32::from(&destination),
+                answered: destination.b32(),
             });
         }
         let mut options = Vec::new();

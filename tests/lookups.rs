@@ -41,7 +41,7 @@ fn last_command(scripted: &ScriptedBridge) -> String {
 fn options_are_asked_for_by_name_and_a_router_without_them_answers_without() {
     let scripted = naming("");
     let b32 = key(0).destination().b32();
-    let found = scripted.bridge().lookup_with_options((b32.as_str(), 80));
+    let found = scripted.bridge().lookup_with_options((b32, 80));
     let found = found.unwrap();
     assert_eq!(found.destination(), key(0).destination());
     assert_eq!(found.options().count(), 0);

@@ -119,7 +119,7 @@ impl FromStr for B32 {
 
 impl From<&Destination> for B32 {
     fn from(destination: &Destination) -> Self {
-        Self::from_hash(destination.hash())
+        destination.b32()
     }
 }
 

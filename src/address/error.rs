@@ -217,9 +217,9 @@ pub enum KeyError {
     )]
     DestinationMismatch {
         /// The address of the destination on the first line.
-        public: B32,
+        public: Box<B32>,
         /// The address of the private key on the second line.
-        private: B32,
+        private: Box<B32>,
     },
 
     /// There is a destination and nothing behind it.

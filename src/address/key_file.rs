@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::b32::B32;
 use super::destination::Destination;
 use super::error::{KeyError, KeyFileError};
 use super::file_access::check_access;
@@ -261,8 +260,8 @@ fn parse_text(text: &str) -> Result<PrivateKey, KeyError> {
     let key: PrivateKey = second.parse()?;
     if key.destination() != &destination {
         return Err(KeyError::DestinationMismatch {
-            public: B32::from(&destination),
-            private: B32::from(key.destination()),
+            public: destination.b32().into(),
+            private: key.destination().b32().into(),
         });
     }
     Ok(key)
@@ -477,8 +476,8 @@ mod tests {
         assert_eq!(
             reason(load_text(&format!("{public}\n{private}\n"))),
             KeyError::DestinationMismatch {
-                public: B32::from(public),
-                private: B32::from(key(1).destination()),
+                public: public.b32().into(),
+                private: key(1).destination().b32().into(),
             }
         );
     }
