@@ -116,7 +116,7 @@ pub mod wire;
 
 pub use address::{
     AddressError, B32, B33, Destination, Host, HostName, I2pAddr, KeyError, KeyFileError,
-    OfflineSignature, PrivateKey, SignatureType, ToI2pAddr,
+    OfflineSignature, PrivateKey, SignatureType, ToI2pAddr, UrlPart,
 };
 pub use bridge::{SamBridge, SamBridgeBuilder};
 pub use cancel::Cancel;

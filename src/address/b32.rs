@@ -328,6 +328,11 @@ pub(super) fn is_b32(text: &str) -> bool {
     without_suffix(text, SUFFIX).is_some() || text.eq_ignore_ascii_case("b32.i2p")
 }
 
+/// Whether only the suffix is missing for one of these addresses.
+pub(super) fn is_b32_label(text: &str) -> bool {
+    text.len() >= HASH_LABEL_LEN && format!("{text}{SUFFIX}").parse::<AnyB32>().is_ok()
+}
+
 /// What stands in front of `suffix`, which may be in either case.
 pub(super) fn without_suffix<'a>(text: &'a str, suffix: &str) -> Option<&'a str> {
     let at = text.len().checked_sub(suffix.len())?;

@@ -3,6 +3,7 @@
 //! None of these errors holds a byte of what was parsed: a text that was meant as an address may
 //! be a private key, pasted into the wrong field. They say where and what, by offset and length.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -36,6 +37,32 @@ pub enum AddressError {
         /// Bytes of the text, without its port.
         length: usize,
     },
+
+    /// The text holds an address and something else, as a link does.
+    #[error("an I2P address has no {part}: {}", part.advice())]
+    SurplusPart {
+        /// What to leave out.
+        part: UrlPart,
+    },
+
+    /// The `i2paddresshelper` of a link holds neither a destination nor a `.b32.i2p` address.
+    #[error("the link's `i2paddresshelper` holds no destination and no `.b32.i2p` address")]
+    InvalidHelper {
+        /// What is wrong with it; offsets count from its beginning.
+        #[source]
+        reason: Box<AddressError>,
+    },
+
+    /// The host of a link is a destination or a `.b32.i2p` address, and its `i2paddresshelper`
+    /// names another.
+    #[error(
+        "the link's `i2paddresshelper` is not the destination of its host: do not trust this link"
+    )]
+    HelperMismatch,
+
+    /// The label of a `.b32.i2p` address without `.b32.i2p`.
+    #[error("base32 without its suffix: append `.b32.i2p`")]
+    MissingB32Suffix,
 
     /// A character that I2P's base64 does not have, or that does not belong at this place.
     #[error(
@@ -168,6 +195,63 @@ pub enum AddressError {
         /// The port given beside it.
         asked: u16,
     },
+}
+
+/// A part of a link that no address has.
+///
+/// # Examples
+///
+/// ```
+/// use i2p_sam::{AddressError, I2pAddr, UrlPart};
+///
+/// let error = "stats.i2p/cgi-bin/dashboard.cgi".parse::<I2pAddr>().unwrap_err();
+/// assert_eq!(error, AddressError::SurplusPart { part: UrlPart::Path });
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UrlPart {
+    /// What ends in `://`.
+    Scheme,
+    /// What ends in `@`: a user name, or a user name and a password.
+    UserInfo,
+    /// The first `/` and what follows.
+    Path,
+    /// The `?` and what follows.
+    Query,
+    /// The `#` and what follows.
+    Fragment,
+}
+
+impl UrlPart {
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Scheme => {
+                "leave out what ends in `://`, or read the link with `I2pAddr::from_url`"
+            }
+            Self::UserInfo => "leave out what ends in `@`",
+            Self::Path => {
+                "leave out the first `/` and what follows, or read the link with `I2pAddr::from_url`"
+            }
+            Self::Query => {
+                "leave out the `?` and what follows, or read the link with `I2pAddr::from_url`"
+            }
+            Self::Fragment => {
+                "leave out the `#` and what follows, or read the link with `I2pAddr::from_url`"
+            }
+        }
+    }
+}
+
+impl fmt::Display for UrlPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Scheme => "scheme",
+            Self::UserInfo => "user info",
+            Self::Path => "path",
+            Self::Query => "query",
+            Self::Fragment => "fragment",
+        })
+    }
 }
 
 /// Why some bytes or a text are not a private key.
@@ -428,6 +512,22 @@ mod tests {
         check::<AddressError>();
         check::<KeyError>();
         check::<KeyFileError>();
+    }
+
+    #[test]
+    fn surplus_part_is_named_with_what_to_leave_out() {
+        for (part, name, sign) in [
+            (UrlPart::Scheme, "no scheme:", "`://`"),
+            (UrlPart::UserInfo, "no user info:", "`@`"),
+            (UrlPart::Path, "no path:", "`/`"),
+            (UrlPart::Query, "no query:", "`?`"),
+            (UrlPart::Fragment, "no fragment:", "`#`"),
+        ] {
+            let shown = AddressError::SurplusPart { part }.to_string();
+            assert!(shown.contains(name) && shown.contains(sign), "{shown}");
+            let can_be_read = shown.contains("from_url");
+            assert_eq!(can_be_read, part != UrlPart::UserInfo, "{shown}");
+        }
     }
 
     #[test]

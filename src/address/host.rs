@@ -8,9 +8,10 @@ use std::num::NonZeroU16;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::b32::{AnyB32, B32, B33, is_b32, without_suffix};
+use super::b32::{AnyB32, B32, B33, is_b32, is_b32_label, without_suffix};
 use super::destination::Destination;
 use super::error::AddressError;
+use super::link::surplus_part;
 
 /// The shortest destination in base64; what is shorter was meant as something else.
 const DESTINATION_TEXT_MIN: usize = 516;
@@ -21,9 +22,13 @@ const LABEL_MAX: usize = 63;
 ///
 /// `FromStr` reads, each with `:port` behind it or without,
 ///
-/// * a base64 [`Destination`] (516 characters or more),
+/// * a base64 [`Destination`] (516 characters or more), also with `.i2p` behind it, as BitTorrent
+///   trackers and peer lists have it,
 /// * a `.b32.i2p` address, [`B32`] or [`B33`], whose checksum is verified,
 /// * a [`HostName`] that ends in `.i2p`.
+///
+/// A link (`http://stats.i2p/page`) is no address, and [`from_url`](Self::from_url) reads the
+/// address out of it.
 ///
 /// I2P ports go from 1 to 65535 and have nothing to do with local TCP ports. 0 means "no port": an
 /// address with port 0 is the address without a port.
@@ -211,6 +216,22 @@ impl I2pAddr {
         }
     }
 
+    /// Reads a text that is nothing but an address.
+    pub(super) fn parse_whole(text: &str) -> Result<Self, AddressError> {
+        let Some((host, port)) = text.rsplit_once(':') else {
+            return text.parse().map(|host| Self { host, port: None });
+        };
+        let offset = host.len() + 1;
+        let port = parse_port(port).ok_or(AddressError::InvalidPort { offset })?;
+        let host: Host = host.parse()?;
+        Ok(Self::from(host).with_port(port))
+    }
+
+    /// The same port at this host.
+    pub(super) fn with_host(self, host: Host) -> Self {
+        Self { host, ..self }
+    }
+
     /// The same text, written without an allocation unless it is a [`B33`].
     pub(crate) fn sam(&self) -> impl fmt::Display {
         SamText(&self.host)
@@ -244,13 +265,10 @@ impl FromStr for I2pAddr {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let Some((host, port)) = text.rsplit_once(':') else {
-            return text.parse().map(|host| Self { host, port: None });
-        };
-        let offset = host.len() + 1;
-        let port = parse_port(port).ok_or(AddressError::InvalidPort { offset })?;
-        let host: Host = host.parse()?;
-        Ok(Self::from(host).with_port(port))
+        Self::parse_whole(text).map_err(|error| match surplus_part(text) {
+            Some(part) => AddressError::SurplusPart { part },
+            None => error,
+        })
     }
 }
 
@@ -400,11 +418,18 @@ impl FromStr for Host {
                 AnyB32::Encrypted(address) => Self::B33(address),
             });
         }
-        if without_suffix(text, ".i2p").is_some() {
+        if let Some(label) = without_suffix(text, ".i2p") {
+            // No host name is that long, and no base64 has a dot.
+            if label.len() >= DESTINATION_TEXT_MIN && !label.contains('.') {
+                return label.parse().map(Self::Destination);
+            }
             return text.parse().map(Self::Name);
         }
         if text.len() >= DESTINATION_TEXT_MIN {
             return text.parse().map(Self::Destination);
+        }
+        if is_b32_label(text) {
+            return Err(AddressError::MissingB32Suffix);
         }
         Err(AddressError::NotAnAddress { length: text.len() })
     }
@@ -762,6 +787,37 @@ mod tests {
             let error = AddressError::NotAnAddress { length: text.len() };
             assert_eq!(parse(text), Err(error), "{text:?}");
         }
+    }
+
+    #[test]
+    fn base32_without_its_suffix_is_refused_with_a_hint() {
+        for address in [destination().b32().to_string(), B33_TEXT.to_owned()] {
+            let label = address.strip_suffix(".b32.i2p").unwrap();
+            for text in [label, &label.to_uppercase(), &format!("{label}:80")] {
+                let error = parse(text).unwrap_err();
+                assert_eq!(error, AddressError::MissingB32Suffix, "{text}");
+                assert!(error.to_string().contains("append `.b32.i2p`"));
+            }
+            // Not any word of this length.
+            let text = label.replace('a', "1");
+            let error = AddressError::NotAnAddress { length: text.len() };
+            assert_eq!(parse(&text), Err(error));
+        }
+    }
+
+    #[test]
+    fn destination_with_i2p_behind_it_is_read() {
+        let text = destination().to_base64();
+        for suffix in [".i2p", ".I2P"] {
+            let addr = parse(&format!("{text}{suffix}")).unwrap();
+            assert_eq!(addr.destination(), Some(&destination()));
+            assert_eq!(addr.to_sam(), text);
+            let addr = parse(&format!("{text}{suffix}:80")).unwrap();
+            assert_eq!(addr.port(), Some(80));
+        }
+        assert!(parse(&format!("a.{text}.i2p")).is_err());
+        let name = format!("{}.i2p", "a".repeat(515));
+        assert_eq!(parse(&name), Err(AddressError::NameTooLong { length: 519 }));
     }
 
     #[test]
