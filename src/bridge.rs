@@ -34,7 +34,8 @@ pub(crate) use config::Config;
 ///
 /// - Asking for a version, a key or an address, dialling once ([`connect`](SamBridge::connect)) and
 ///   making a session go to the first bridge; to the next when that cannot be reached, does not
-///   agree on a version in time, does not let us in, hangs up or does not speak SAM.
+///   agree on a version in time, does not let us in, hangs up, does not speak SAM or answers a
+///   lookup with [another destination](Error::WrongDestination).
 /// - What a bridge answers is the answer, also `KEY_NOT_FOUND`, and so is its refusal to make a
 ///   session. No other is asked when a bridge that was asked takes too long to answer: that is the
 ///   deadline of the call. Until then each bridge has its own deadlines, to be connected to and to

@@ -311,8 +311,8 @@ impl From<HostName> for I2pAddr {
 /// A service, in one of the ways I2P can name it.
 ///
 /// `Display` is the short form: a destination is shown by its `.b32.i2p` address. A destination is
-/// equal to its own [`B32`], and has the same hash; that costs a SHA-256 whenever the two are
-/// compared and whenever a destination is hashed.
+/// equal to its own [`B32`], and has the same hash; that costs a SHA-256 whenever a destination is
+/// compared or hashed.
 ///
 /// # Examples
 ///
@@ -369,11 +369,7 @@ enum Identity<'a> {
 
 impl PartialEq for Host {
     fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            // As good as their hashes, and cheaper.
-            (Self::Destination(own), Self::Destination(other)) => own == other,
-            _ => self.identity() == other.identity(),
-        }
+        self.identity() == other.identity()
     }
 }
 
@@ -682,6 +678,7 @@ mod tests {
                 let addr = parse(&format!("{host}:{port}")).unwrap();
                 assert_eq!(addr.port(), Some(port));
                 assert_eq!(addr.to_sam(), host);
+                assert_eq!(addr.sam().to_string(), host);
             }
         }
     }
@@ -727,6 +724,12 @@ mod tests {
             let allowed = c.is_ascii_alphanumeric() || ".-_".contains(c);
             assert_eq!(name.parse::<HostName>().is_ok(), allowed, "{name:?}");
         }
+    }
+
+    #[test]
+    fn character_that_no_name_has_is_refused_with_its_offset() {
+        let error = AddressError::InvalidCharacter { offset: 3 };
+        assert_eq!(parse("two words.i2p"), Err(error));
     }
 
     #[test]
