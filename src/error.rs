@@ -3,7 +3,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::address::{AddressError, KeyError, KeyFileError};
+use crate::address::{AddressError, B32, Host, KeyError, KeyFileError};
 use crate::version::Version;
 use crate::wire::{CommandError, Message, ParseError, redact};
 
@@ -30,9 +30,10 @@ use crate::wire::{CommandError, Message, ParseError, redact};
 /// | `ConnectionAborted` | the router does not forward any more |
 /// | `AddrInUse` | the session's key or id is in use, or what it does excludes this |
 /// | `Unsupported` | the router cannot do it |
-/// | `PermissionDenied` | the bridge wants other credentials, or a key file is open to others |
-/// | `InvalidInput` | an address, key, name, value or size was refused before it was sent; a buffer is too small |
-/// | `InvalidData` | the bridge broke the protocol |
+/// | `PermissionDenied` | the bridge wants other credentials; a key file is open to other users, or belongs to one |
+/// | `AlreadyExists` | a key file holds another key |
+/// | `InvalidInput` | an address, key, name, value or size was refused before it was sent; a buffer is too small; a key file is no regular file |
+/// | `InvalidData` | the bridge broke the protocol; a key file holds no usable key |
 /// | `UnexpectedEof` | the bridge hung up |
 /// | `Other` | cancelled, or any other refusal |
 ///
@@ -116,6 +117,18 @@ pub enum Error {
         /// What is wrong with it.
         source: ParseError,
     },
+    /// The bridge answered a lookup with the destination of another service than the one that was
+    /// asked for. Do not trust the bridge.
+    #[error(
+        "the bridge answered the lookup of {asked} with the destination of {answered}: \
+         do not trust this bridge"
+    )]
+    WrongDestination {
+        /// The service that was looked up: a `.b32.i2p` address or a full destination.
+        asked: Box<Host>,
+        /// The address of the destination in the answer.
+        answered: B32,
+    },
     /// The bridge speaks a version that was not asked for, and
     /// [`strict_versions`](crate::SamBridgeBuilder::strict_versions) insists.
     #[error("the bridge speaks SAM {offered}, which was not asked for")]
@@ -165,6 +178,7 @@ impl Error {
             | Self::UnexpectedEof { phase }
             | Self::Protocol { phase, .. }
             | Self::Io { phase, .. } => Some(*phase),
+            Self::WrongDestination { .. } => Some(Phase::Lookup),
             Self::Version { .. } => Some(Phase::Hello),
             _ => None,
         }
@@ -213,14 +227,16 @@ impl Error {
             Self::Occupied(_) => io::ErrorKind::AddrInUse,
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
             Self::UnexpectedEof { .. } => io::ErrorKind::UnexpectedEof,
-            Self::Protocol { .. } | Self::Version { .. } => io::ErrorKind::InvalidData,
+            Self::Protocol { .. } | Self::WrongDestination { .. } | Self::Version { .. } => {
+                io::ErrorKind::InvalidData
+            }
             Self::Setting(_)
             | Self::Command(_)
             | Self::Address(_)
             | Self::Key(_)
             | Self::DatagramSize { .. }
             | Self::BufferTooSmall { .. } => io::ErrorKind::InvalidInput,
-            Self::KeyFile(error) => error.io_kind().unwrap_or(io::ErrorKind::InvalidData),
+            Self::KeyFile(error) => error.kind(),
             Self::Cancelled { .. } => io::ErrorKind::Other,
         }
     }

@@ -92,6 +92,7 @@ fn is_fault(error: &Error) -> bool {
         Error::Unreachable { .. }
         | Error::UnexpectedEof { .. }
         | Error::Protocol { .. }
+        | Error::WrongDestination { .. }
         | Error::Version { .. }
         | Error::Io { .. }
         | Error::SessionLost(_) => true,

@@ -68,7 +68,8 @@
 //! A private key, a password and the id of a session never appear in `Debug`, in an error or in a
 //! panic; the crate logs nothing. [`PrivateKey::expose_base64`] and
 //! [`PrivateKey::expose_bytes`] are the only ways out for a key, and key files are readable by
-//! their owner alone.
+//! their owner alone. A key file that others may read, or that belongs to another user, is
+//! [refused](PrivateKey::load).
 //!
 //! What a SAM bridge cannot hide: every program of the same host that reaches it can use it, and
 //! the connection to it is not encrypted.
@@ -116,7 +117,7 @@ pub mod wire;
 
 pub use address::{
     AddressError, B32, B33, Destination, Host, HostName, I2pAddr, KeyError, KeyFileError,
-    OfflineSignature, PrivateKey, SignatureType, ToI2pAddr,
+    OfflineSignature, PrivateKey, SignatureType, ToI2pAddr, UrlPart,
 };
 pub use bridge::{SamBridge, SamBridgeBuilder};
 pub use cancel::Cancel;

@@ -100,10 +100,7 @@ impl StreamSession {
     /// Those of [`SamBridge::lookup`](crate::SamBridge::lookup).
     pub fn lookup(&self, address: impl ToI2pAddr) -> Result<Destination, Error> {
         let address = address.to_i2p_addr()?;
-        if address
-            .b32()
-            .is_some_and(|b32| b32 == self.destination().b32())
-        {
+        if address.b32() == Some(self.destination().b32()) {
             return Ok(self.destination().clone());
         }
         let bridge = self.core().bridge.with_cancel(&self.cancel);
