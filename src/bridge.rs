@@ -53,6 +53,10 @@ pub(crate) use key_use::{
 ///   with it. One that is [healed](SessionBuilder::healing) may come back at another, and one that is
 ///   [multihomed](SessionBuilder::multihomed) is at all of them.
 ///
+/// - [Credentials](SamBridgeBuilder::credentials) belong to one bridge. A fallback has its own, or none,
+///   and there are none if `I2P_SAM_ADDRESS` names several bridges: give those with
+///   [`fallback`](SamBridgeBuilder::fallback) instead.
+///
 /// **Each router that is asked learns what is asked**, and a session's private key with it: name
 /// only routers that are trusted alike.
 ///
@@ -81,7 +85,8 @@ impl SamBridge {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] when this is no `host:port`. Whether anything answers there is not asked.
+    /// [`Error::Setting`] if this is no `host:port`, or a name that ends in `.i2p`. Whether anything
+    /// answers there is not asked.
     ///
     /// ```
     /// let bridge = i2p_sam::SamBridge::new("[::1]:7656")?;
@@ -97,7 +102,8 @@ impl SamBridge {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] when the variable is set and is no `host:port`, nor several.
+    /// [`Error::Setting`] if the variable is set and is not Unicode, is no `host:port` nor several, or
+    /// names a host that ends in `.i2p`.
     ///
     /// ```
     /// let bridge = i2p_sam::SamBridge::from_env()?;
@@ -114,17 +120,20 @@ impl SamBridge {
     }
 
     /// The bridge's TCP address, `host:port`; of several, the one of the first choice.
+    #[must_use]
     pub fn address(&self) -> String {
         self.config.address.to_string()
     }
 
     /// The bridge's UDP address, `host:port`, for datagrams; of several, the one of the first choice.
+    #[must_use]
     pub fn udp_address(&self) -> String {
         self.config.udp_address.to_string()
     }
 
     /// The same bridge; calls made through it, and through the sessions it makes, end when
     /// `cancel` fires.
+    #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {
             cancel: cancel.clone(),
@@ -141,6 +150,7 @@ impl SamBridge {
     /// assert_eq!(addresses, ["[::1]:7656", "router.lan:7656"]);
     /// # Ok::<(), i2p_sam::Error>(())
     /// ```
+    #[must_use]
     pub fn bridges(&self) -> Vec<Self> {
         match &self.failover {
             None => vec![self.clone()],
@@ -220,8 +230,10 @@ impl SamBridge {
     /// # Errors
     ///
     /// [`Error::Refused`] when it is not found: `KEY_NOT_FOUND`, `LEASESET_NOT_FOUND`, and on i2pd
-    /// always `INVALID_KEY`. [`Error::WrongDestination`] if the address is a `.b32.i2p` address and
-    /// the destination in the answer has another: the answer is checked, because a bridge may lie.
+    /// always `INVALID_KEY`. That may pass for a `.b32.i2p` address, whose owner may come online, and
+    /// does not for a name: [`is_retryable`](Error::is_retryable) says which.
+    /// [`Error::WrongDestination`] if the address is a `.b32.i2p` address and the destination in the
+    /// answer has another: the answer is checked, because a bridge may lie.
     /// [`Error::Address`] when it is no I2P address. Otherwise as
     /// [`version`](SamBridge::version), in [`Phase::Lookup`].
     ///
@@ -272,7 +284,9 @@ impl SamBridge {
 
     /// Asks the bridge, and remembers what it answers if that is wanted.
     fn resolve(&self, address: &I2pAddr, command: &Command) -> Result<Lookup, Error> {
-        let lookup = self.first_to_answer(|bridge| bridge.look_up(address.host(), command))?;
+        let lookup = self
+            .first_to_answer(|bridge| bridge.look_up(address.host(), command))
+            .map_err(|error| error.about(address))?;
         let destination = lookup.destination();
         self.lookups
             .keep(address.host(), destination, Instant::now());

@@ -35,6 +35,7 @@ pub struct Cancel {
 
 impl Cancel {
     /// A handle that has not been fired.
+    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -50,6 +51,7 @@ impl Cancel {
     /// all.cancel();
     /// assert!(other.is_cancelled());
     /// ```
+    #[must_use]
     pub fn child(&self) -> Self {
         let child = Self::new();
         let target = Target::Child(Arc::downgrade(&child.registry));
@@ -67,6 +69,7 @@ impl Cancel {
     }
 
     /// Whether [`cancel`](Cancel::cancel) was called, on this handle or a parent of it.
+    #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.registry.is_fired()
     }
@@ -298,7 +301,7 @@ mod tests {
     fn forgotten_children_are_not_kept() {
         let parent = Cancel::new();
         for _ in 0..1000 {
-            parent.child();
+            drop(parent.child());
         }
         assert!(parent.registry().lock().targets.len() < 100);
     }

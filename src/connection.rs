@@ -81,9 +81,7 @@ impl Connection {
     fn hello(&mut self, config: &Config, overall: Deadline) -> Result<(), Error> {
         let deadline = Deadline::after(config.timeouts.hello).sooner(overall);
         let hello = config.hello()?;
-        let reply = self
-            .request(&hello, Phase::Hello, deadline)
-            .map_err(|error| config.conceal(error))?;
+        let reply = self.request(&hello, Phase::Hello, deadline)?;
         let offered: Version = value(&reply, "VERSION", Phase::Hello)?
             .parse()
             .map_err(|error| Error::protocol(Phase::Hello, error))?;
@@ -130,8 +128,7 @@ impl Connection {
             }
         };
         let message = Message::parse(&self.line).map_err(|error| Error::protocol(phase, error))?;
-        let topic = command.as_str().split(' ').next().unwrap_or_default();
-        check_reply(message, topic, end, phase)
+        check_reply(message, command, end, phase)
     }
 
     /// Returns true if the bridge is i2pd's, or nothing if the connection is of no use any more.
@@ -276,10 +273,11 @@ fn pong(line: &[u8]) -> Heard {
 /// Tells a reply from a refusal, and both from half a line.
 fn check_reply<'a>(
     message: Message<'a>,
-    topic: &str,
+    command: &Command,
     end: Line,
     phase: Phase,
 ) -> Result<Message<'a>, Error> {
+    let topic = command.as_str().split(' ').next().unwrap_or_default();
     let unexpected = |kind| Error::protocol(phase, ParseError::new(kind, 0));
     match message.result() {
         // A result nobody knows is the beginning of one that was cut: `RESULT=O`.
@@ -291,7 +289,7 @@ fn check_reply<'a>(
         None if topic == "DEST" && message.topic() == topic => Ok(message),
         Some(ResultCode::Ok) => Err(unexpected(ParseErrorKind::Unexpected)),
         None => Err(unexpected(ParseErrorKind::MissingPair)),
-        Some(code) => Err(Refusal::new(phase, code, &message).into()),
+        Some(code) => Err(Refusal::concealing(phase, code, &message, command.secrets()).into()),
     }
 }
 

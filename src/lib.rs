@@ -122,7 +122,7 @@ pub use address::{
 pub use bridge::{SamBridge, SamBridgeBuilder};
 pub use cancel::Cancel;
 pub use endpoint::{Accept, Connect, Incoming};
-pub use error::{Error, Phase, Refusal, ResultCode, SessionLoss};
+pub use error::{Error, Phase, Refusal, ResultCode, SessionLoss, SettingError};
 pub use forward::ForwardListener;
 pub use healing::{HealingEvent, HealingListener, HealingOptions, HealingSession};
 pub use listener::SamListener;
@@ -171,3 +171,27 @@ const _: () = {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// What changes nothing when its result is dropped must be used.
+///
+/// ```
+/// #![deny(unused_must_use)]
+/// let (cancel, bridge) = (i2p_sam::Cancel::new(), i2p_sam::SamBridge::new("[::1]:1")?);
+/// let _ = (cancel.child(), bridge.with_cancel(&cancel));
+/// # Ok::<(), i2p_sam::Error>(())
+/// ```
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// let cancel = i2p_sam::Cancel::new();
+/// cancel.child();
+/// ```
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// let (cancel, bridge) = (i2p_sam::Cancel::new(), i2p_sam::SamBridge::new("[::1]:1")?);
+/// bridge.with_cancel(&cancel);
+/// # Ok::<(), i2p_sam::Error>(())
+/// ```
+#[cfg(doctest)]
+struct MustUse;

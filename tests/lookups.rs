@@ -138,6 +138,24 @@ fn next_bridge_is_asked_after_a_wrong_destination() {
 }
 
 #[test]
+fn a_b32_that_is_not_found_may_come_online_and_a_name_may_not() {
+    let b32 = key(0).destination().b32();
+    for code in ["INVALID_KEY", "KEY_NOT_FOUND"] {
+        let reply = format!("NAMING REPLY RESULT={code} NAME=it\n");
+        let scripted = ScriptedBridge::answering(reply);
+        let lookup = |name: &str| scripted.bridge().lookup(name).unwrap_err();
+        let (hash, name) = (lookup(&b32), lookup("nosuch.i2p"));
+        assert!(hash.is_peer_fault() && hash.is_retryable(), "{hash}");
+        assert!(name.is_peer_fault() && !name.is_retryable(), "{name}");
+        assert_eq!(
+            hash.to_string(),
+            format!("looking up {b32} was refused: {code}")
+        );
+        assert_eq!(name.peer(), Some("nosuch.i2p"));
+    }
+}
+
+#[test]
 fn a_name_that_is_not_found_with_options_is_the_peers_fault() {
     let scripted = ScriptedBridge::answering("NAMING REPLY RESULT=KEY_NOT_FOUND NAME=nosuch.i2p\n");
     let error = scripted.bridge().lookup_with_options("nosuch.i2p");

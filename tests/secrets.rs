@@ -125,6 +125,7 @@ impl Watcher {
             Error::SessionLost(loss) => self.error(loss),
             Error::Protocol { source, .. } => self.error(source),
             Error::Command(error) => self.error(error),
+            Error::Setting(error) => self.error(error),
             Error::Address(error) => self.error(error),
             Error::Key(error) => self.error(error),
             Error::KeyFile(error) => self.error(error),
@@ -929,6 +930,75 @@ fn a_password_that_the_bridge_repeats_is_not_shown() {
     let bridge = bridge_with_credentials(&scripted);
     let error = bridge.version().unwrap_err();
     Watcher::new().failure(error);
+}
+
+/// Passwords that a bridge repeats otherwise than they are: cut at the TAB, or taken for a key.
+const ODD_PASSWORDS: [&str; 3] = [
+    "Correct\tHorse-Battery",
+    "p!Zq7wX2kP9vN4bT6yR1mL8cJ3hF5d!quite",
+    "Correct \"Horse\" \\Battery",
+];
+
+/// What a bridge may make of a password: as it is, escaped, and each of its words alone.
+fn repeated(password: &str) -> Vec<String> {
+    let escaped = password.replace('\\', "\\\\").replace('"', "\\\"");
+    let twice = escaped.replace('\\', "\\\\").replace('"', "\\\"");
+    let mut forms = vec![escaped, twice, password.replace('\t', " ")];
+    forms.extend(password.split(['\t', ' ', '"', '\\']).map(str::to_owned));
+    forms
+}
+
+/// Makes this call, and answers its command with each form of the password.
+fn check_repeated(password: &str, topic: &str, call: impl Fn(&SamBridge) -> Error) {
+    let mut watcher = Watcher::new();
+    for part in password.split(['\t', ' ', '"', '\\']) {
+        watcher.guard(part);
+    }
+    for form in repeated(password)
+        .into_iter()
+        .filter(|form| !form.is_empty())
+    {
+        let reply = format!("{topic} RESULT=I2P_ERROR MESSAGE=\"bad value: {form}\"\n");
+        let scripted = match topic {
+            "HELLO REPLY" => ScriptedBridge::start(move |visit| {
+                visit.line();
+                visit.say(&reply);
+            }),
+            _ => ScriptedBridge::answering(reply),
+        };
+        let error = call(&scripted.bridge());
+        assert!(matches!(error, Error::Refused(_)), "{error}");
+        assert!(error.to_string().contains("bad value: "), "{error}");
+        watcher.failure(error);
+    }
+}
+
+#[test]
+fn a_password_that_is_repeated_in_another_form_is_not_shown() {
+    for password in ODD_PASSWORDS {
+        check_repeated(password, "HELLO REPLY", |bridge| {
+            let builder = SamBridge::builder().address(bridge.address());
+            let bridge = builder.credentials("joe", password).build().unwrap();
+            bridge.version().unwrap_err()
+        });
+        check_repeated(password, "AUTH STATUS", |bridge| {
+            bridge.auth_add("joe", password).unwrap_err()
+        });
+        check_repeated(password, "SESSION STATUS", |bridge| {
+            let options = SessionOptions::new().i2cp_password(password);
+            // A key of one's own, so that none is made first.
+            let session = bridge.session().key(&key(7)).options(options);
+            session.stream().unwrap_err()
+        });
+    }
+}
+
+#[test]
+fn a_password_in_a_bridges_address_is_not_shown() {
+    let mut watcher = Watcher::new();
+    let error = SamBridge::new(&format!("joe:{PASSWORD}@router.lan:7656")).unwrap_err();
+    assert!(error.to_string().contains("router.lan"), "{error}");
+    watcher.failure(error);
 }
 
 #[test]

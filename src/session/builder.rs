@@ -413,7 +413,9 @@ impl SessionBuilder {
     /// ```
     pub fn primary(self) -> Result<PrimarySession, Error> {
         if self.path != DatagramPath::Udp {
-            return Err(Error::Setting(
+            return Err(Error::setting(
+                "datagram_path",
+                format_args!("{:?}", self.path),
                 "the datagrams of subsessions come and go by UDP",
             ));
         }
@@ -460,7 +462,9 @@ impl SessionBuilder {
             return Datagrams::start(guard, cancel, port, reader);
         }
         if !matches!(style, "DATAGRAM" | "RAW") {
-            return Err(Error::Setting(
+            return Err(Error::setting(
+                "style",
+                style,
                 "only DATAGRAM and RAW can be sent on the control socket",
             ));
         }
@@ -472,10 +476,12 @@ impl SessionBuilder {
 
     pub(super) fn check_limits(&self) -> Result<(), Error> {
         if !(1..=MOST_ARMED_ACCEPTS).contains(&self.armed_accepts) {
-            return Err(Error::Setting("1 to 64 accepts can be armed"));
+            let reason = "1 to 64 accepts can be armed";
+            return Err(Error::setting("armed_accepts", self.armed_accepts, reason));
         }
         if !(1..=MOST_BACKLOG).contains(&self.backlog.size) {
-            return Err(Error::Setting("1 to 4096 streams can wait for an accept"));
+            let reason = "1 to 4096 streams can wait for an accept";
+            return Err(Error::setting("backlog", self.backlog.size, reason));
         }
         Ok(())
     }

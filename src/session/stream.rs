@@ -81,7 +81,7 @@ impl StreamSession {
         };
         connection
             .request(&command, phase, deadline)
-            .map_err(|error| core.explain(error))?;
+            .map_err(|error| core.explain(error).about(&peer))?;
         let (socket, registration) = connection.hand_over(phase)?;
         let local = self.local_addr(options.from_port);
         Ok(SamStream::new(
@@ -209,6 +209,7 @@ impl StreamSession {
     }
 
     /// The same session; calls made through it end when `cancel` fires.
+    #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self::new(self.guard.clone(), cancel.clone())
     }
@@ -252,8 +253,8 @@ dialler! {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] when the peer is unknown or cannot be reached,
-    /// [`Error::Timeout`] after 180 s unless the bridge was told otherwise,
+    /// [`Error::Refused`] when the peer is unknown or cannot be reached, which
+    /// [may pass](Error#refusals), [`Error::Timeout`] after 180 s unless the bridge was told otherwise,
     /// [`Error::SessionLost`] when the session is gone, [`Error::Address`] when this is no I2P
     /// address, [`Error::Cancelled`].
     ///

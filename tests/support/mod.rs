@@ -98,11 +98,12 @@ impl ScriptedBridge {
     }
 
     /// A bridge that greets and answers any first command with this line.
-    pub fn answering(reply: &'static str) -> Self {
+    pub fn answering(reply: impl Into<String>) -> Self {
+        let reply = reply.into();
         Self::start(move |visit| {
             visit.greet();
             if visit.line().is_some() {
-                visit.say(reply);
+                visit.say(&reply);
             }
         })
     }
