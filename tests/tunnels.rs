@@ -504,6 +504,26 @@ fn a_handle_that_fires_closes_the_tunnel() {
     eventually("it is over", || tunnel.counters().open == 0);
 }
 
+/// Connects until the system takes no more connections for the tunnel.
+fn fill(tunnel: &ClientTunnel) -> Vec<TcpStream> {
+    let time = Duration::from_millis(50);
+    let connect = || TcpStream::connect_timeout(&tunnel.local_addr(), time).ok();
+    std::iter::from_fn(connect).collect()
+}
+
+#[test]
+fn a_handle_that_fires_does_not_wait_for_busy_tunnels() {
+    let peers = Peers::start();
+    let cancel = Cancel::new();
+    let options = TunnelOptions::new().max_connections(1).with_cancel(&cancel);
+    let tunnels: Vec<_> = (0..8).map(|_| peers.client(&options)).collect();
+    let _programs: Vec<_> = tunnels.iter().map(fill).collect();
+    let start = Instant::now();
+    cancel.cancel();
+    let took = start.elapsed();
+    assert!(took < Duration::from_millis(50), "{took:?}");
+}
+
 #[test]
 fn a_handle_that_has_fired_lets_no_tunnel_begin() {
     let peers = Peers::start();

@@ -59,7 +59,11 @@ impl Control {
         let keeper = Arc::clone(&control);
         spawn("i2p-sam-keeper", move || keeper.keep(inbox))?;
         if heartbeat.is_some() {
-            control.voice.wake_up(&control)?;
+            // Without its heartbeat there is to be no session, at the bridge neither.
+            control
+                .voice
+                .wake_up(&control)
+                .inspect_err(|_| control.close(Duration::ZERO))?;
         }
         Ok(control)
     }

@@ -86,7 +86,7 @@ impl ClientTunnel {
         };
         let listener = TcpListener::bind(bind).map_err(io)?;
         let local_addr = listener.local_addr().map_err(io)?;
-        let doorbell = Arc::new(Doorbell(local_addr));
+        let doorbell = Doorbell::of(&listener).map_err(io)?;
         let bell =
             Interrupts::by_cancel(running.accepting()).watch_waiter(&doorbell, Phase::Accept)?;
         let accept = move || {
