@@ -554,6 +554,20 @@ fn a_program_that_panics_when_it_is_told_is_healed_all_the_same() {
 }
 
 #[test]
+fn a_callback_has_the_stack_that_std_gives() {
+    let router = Router::start();
+    let (sender, called) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let options = HealingOptions::new().on_event(move |_| {
+        std::hint::black_box([0_u8; 512 * 1024]);
+        let _ = sender.lock().unwrap().send(());
+    });
+    let _session = router.builder().healing_with(&options).unwrap();
+    lose(&router.control_socket());
+    called.recv_timeout(LONG).unwrap();
+}
+
+#[test]
 fn what_comes_in_is_closed_when_the_last_listener_is_gone() {
     let router = Router::start();
     let (session, _events, _socket) = session(&router);

@@ -4,6 +4,7 @@ mod support;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
@@ -477,6 +478,57 @@ fn closing_ends_a_dial() {
     assert_eq!(tunnel.counters().refused, 0);
 }
 
+/// A tunnel with one place, whose first dial lasts for ever and whose next succeeds at once.
+fn held_dial() -> (ScriptedBridge, ClientTunnel, mpsc::Receiver<TunnelFailure>) {
+    let first = AtomicBool::new(true);
+    let bridge = ScriptedBridge::router(move |visit, stage| {
+        if matches!(stage, Stage::Command(_)) && !first.swap(false, Ordering::SeqCst) {
+            visit.say("STREAM STATUS RESULT=OK\n");
+            return visit.echo();
+        }
+        visit.rest();
+    });
+    let session = bridge.bridge().session().stream().unwrap();
+    let (options, failures) = told();
+    let (options, peer) = (options.max_connections(1), key(9).destination().clone());
+    let tunnel = ClientTunnel::start(session, "127.0.0.1:0", peer, &options).unwrap();
+    (bridge, tunnel, failures)
+}
+
+/// Shows that the tunnel's one place is free.
+fn show_that_it_echoes(tunnel: &ClientTunnel) {
+    let mut next = program(tunnel);
+    next.write_all(b"next").unwrap();
+    assert_eq!(take(&mut next, 4), b"next");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_program_that_hangs_up_during_the_dial_frees_its_place() {
+    let (bridge, tunnel, failures) = held_dial();
+    let mut first = program(&tunnel);
+    first.write_all(b"GET / HTTP/1.1").unwrap();
+    eventually("the dial has begun", || bridge.connections() == 2);
+    drop(first);
+    show_that_it_echoes(&tunnel);
+    let failure = failures.recv_timeout(LONG).unwrap();
+    let TunnelFailure::Broken(error) = failure else {
+        panic!("{failure:?}");
+    };
+    assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
+}
+
+#[test]
+fn a_program_that_only_ends_its_writing_during_the_dial_keeps_its_place() {
+    let (bridge, tunnel, _failures) = held_dial();
+    let first = program(&tunnel);
+    eventually("the dial has begun", || bridge.connections() == 2);
+    first.shutdown(Shutdown::Write).unwrap();
+    pause(A_WHILE);
+    assert!(stays_open(&first, A_WHILE));
+    assert_eq!(tunnel.counters().open, 1);
+}
+
 #[test]
 fn closing_ends_who_waits_for_the_peer_of_a_half_closed_connection() {
     let peers = Peers::start();
@@ -637,6 +689,22 @@ fn a_callback_that_panics_ends_nothing() {
     let tunnel = peers.client(&options);
     assert_eq!(rest(&mut program(&tunnel)), b"");
     assert_eq!(rest(&mut program(&tunnel)), b"second");
+}
+
+#[test]
+fn a_callback_has_the_stack_that_std_gives() {
+    let (sender, called) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let options = TunnelOptions::new().on_failure(move |_| {
+        std::hint::black_box([0_u8; 512 * 1024]);
+        sender.lock().unwrap().send(()).unwrap();
+    });
+    let peers = Peers::start();
+    let (closed, address) = service();
+    drop(closed);
+    let _tunnel = peers.server(address, &options);
+    peers.order(|visit| drop(visit.rest()));
+    called.recv_timeout(LONG).unwrap();
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::healing::back_off::BackOff;
 use crate::healing::intake::Intake;
 use crate::healing::options::{HealingEvent, HealingOptions};
 use crate::interrupts::{Handoff, Interrupts, lock, wait};
-use crate::session::{SessionBuilder, StreamSession, spawn};
+use crate::session::{SessionBuilder, StreamSession, spawn_for_program};
 
 pub(crate) use dialling::{dial_deadline, dial_over};
 
@@ -108,9 +108,11 @@ impl Healer {
 
     fn launch(self: Arc<Self>, judge: Option<Judge>) -> Result<Arc<Self>, Error> {
         let thread = Arc::clone(&self);
-        spawn("i2p-sam-healer", move || thread.heal(judge)).map_err(|source| Error::Io {
-            phase: Phase::SessionCreate,
-            source,
+        spawn_for_program("i2p-sam-healer", move || thread.heal(judge)).map_err(|source| {
+            Error::Io {
+                phase: Phase::SessionCreate,
+                source,
+            }
         })?;
         Ok(self)
     }

@@ -298,7 +298,17 @@ impl Wake for Control {
     }
 }
 
-/// Starts one of the session's own threads.
+/// Starts a thread that may run the program's code, such as a callback, or drop what the program
+/// gave. It has the stack that `std` gives.
+pub(crate) fn spawn_for_program(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    let thread = thread::Builder::new().name(name.to_owned());
+    thread.spawn(work).map(drop)
+}
+
+/// Starts a thread with a small stack, that runs the library's code alone.
 pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     small(name).spawn(work).map(drop)
 }

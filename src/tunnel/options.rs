@@ -55,7 +55,8 @@ impl TunnelOptions {
 
     /// Most connections at once, those that are being dialled included; 1 at the least. Default: 128.
     ///
-    /// Each takes two threads with small stacks and two buffers of 16 KiB. When there are as many, no
+    /// Each takes two threads, one with the stack that `std` gives and one with 128 KiB, and two
+    /// buffers of 16 KiB. When there are as many, no
     /// more are accepted until one ends: others wait in the backlog of the system, or in that of the
     /// [session](crate::SessionBuilder::backlog).
     pub fn max_connections(mut self, most: usize) -> Self {
