@@ -28,7 +28,7 @@ impl BridgeAddr {
         }
     }
 
-    fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
+    pub(crate) fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         match self {
             Self::Literal(addr) => Ok(vec![*addr]),
             Self::Name(name, port) => Ok((&**name, *port).to_socket_addrs()?.collect()),

@@ -137,7 +137,7 @@ pub use session::{
 };
 pub use stream::SamStream;
 pub use tunnel::{
-    ClientTunnel, ServerTunnel, TunnelCounters, TunnelEnd, TunnelFailure, TunnelOptions,
+    ClientTunnel, ServerTunnel, ToTcpAddr, TunnelCounters, TunnelEnd, TunnelFailure, TunnelOptions,
 };
 pub use version::Version;
 

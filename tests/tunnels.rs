@@ -72,7 +72,7 @@ impl Peers {
 
     fn server(&self, service: SocketAddr, options: &TunnelOptions) -> ServerTunnel {
         let listener = self.session().listener().unwrap();
-        ServerTunnel::start(listener, &service.to_string(), options).unwrap()
+        ServerTunnel::start(listener, service, options).unwrap()
     }
 
     fn dials(&self) -> usize {
@@ -722,6 +722,10 @@ fn what_cannot_be_is_refused_at_the_start() {
     }
     let (_taken, address) = service();
     let options = TunnelOptions::new();
+    let tunnel = ServerTunnel::start(listener, "stats.i2p:80", &options);
+    assert!(matches!(tunnel, Err(Error::Setting(_))));
+    let tunnel = ClientTunnel::start(session.clone(), "stats.i2p:80", "peer.i2p", &options);
+    assert!(matches!(tunnel, Err(Error::Setting(_))));
     let tunnel = ClientTunnel::start(session.clone(), address, "peer.i2p", &options);
     assert!(matches!(tunnel, Err(Error::Io { .. })));
     let tunnel = ClientTunnel::start(session, "127.0.0.1:0", "example.com", &options);

@@ -1,5 +1,5 @@
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::session::spawn_scoped;
 use crate::stream::SamStream;
 use crate::tunnel::hung_up::has_hung_up;
 use crate::tunnel::running::Running;
-use crate::tunnel::{TunnelEnd, TunnelFailure, TunnelOptions, tunnel_handle};
+use crate::tunnel::{ToTcpAddr, TunnelEnd, TunnelFailure, TunnelOptions, tunnel_handle};
 
 /// First pause between two looks whether the local side has hung up during the dial; it doubles up to
 /// the longest.
@@ -88,21 +88,22 @@ impl ClientTunnel {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when there is no listening there, [`Error::Address`] when `peer` is no I2P
-    /// address, [`Error::Cancelled`] when the [handle](crate::TunnelOptions::with_cancel) has fired.
+    /// [`Error::Setting`] if `bind` is no host and port, or its host ends in `.i2p`, [`Error::Io`] if
+    /// there is no listening there, [`Error::Address`] if `peer` is no I2P address,
+    /// [`Error::Cancelled`] if the [handle](crate::TunnelOptions::with_cancel) has fired.
     pub fn start(
         dialler: impl Connect + 'static,
-        bind: impl ToSocketAddrs,
+        bind: impl ToTcpAddr,
         peer: impl ToI2pAddr,
         options: &TunnelOptions,
     ) -> Result<Self, Error> {
-        let peer = peer.to_i2p_addr()?;
+        let (bind, peer) = (bind.to_tcp_addr()?.0, peer.to_i2p_addr()?);
         let running = Running::new(options)?;
         let io = |source| Error::Io {
             phase: Phase::Accept,
             source,
         };
-        let listener = TcpListener::bind(bind).map_err(io)?;
+        let listener = TcpListener::bind(&*bind.resolve().map_err(io)?).map_err(io)?;
         let local_addr = listener.local_addr().map_err(io)?;
         let doorbell = Doorbell::of(&listener).map_err(io)?;
         let bell =
