@@ -49,7 +49,8 @@
 //! A router ends a session when its control socket closes, so a session has a thread that keeps
 //! that socket: it answers the bridge's `PING` and notes why the session ended
 //! ([`StreamSession::closed`], [`SamStream::session_error`]). While there is a listener, further
-//! threads hold armed accepts. All have small stacks.
+//! threads hold armed accepts. They have small stacks. Threads that call the program's code, for
+//! sessions that heal and for tunnels, have the stack that `std` gives.
 //!
 //! # Threads
 //!

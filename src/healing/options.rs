@@ -97,9 +97,9 @@ impl HealingOptions {
         self
     }
 
-    /// What to call with each [`HealingEvent`]: on the thread that heals, which goes on when it
-    /// returns, so hand the event over to where there is time for it. Should it panic, nothing more
-    /// comes of it. Default: nothing.
+    /// Sets what to call with each [`HealingEvent`]. It is called on the thread that heals, which has
+    /// the stack that `std` gives and goes on when the call returns, so hand the event over to where
+    /// there is time for it. If it panics, the session is healed all the same. Default: nothing.
     pub fn on_event(self, call: impl Fn(&HealingEvent) + Send + Sync + 'static) -> Self {
         self.on_home_event(move |_, event| call(event))
     }

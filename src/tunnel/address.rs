@@ -120,10 +120,10 @@ impl<T: Sealed + ?Sized> Sealed for &T {
     }
 }
 
+/// A host that is called `i2p` alone is one of the local network.
 fn is_of_i2p(name: &str) -> bool {
-    let name = name.trim_end_matches('.');
-    let last = name.rsplit('.').next();
-    last.is_some_and(|label| label.eq_ignore_ascii_case("i2p"))
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    name.ends_with(".i2p")
 }
 
 #[cfg(test)]
@@ -163,13 +163,13 @@ mod tests {
 
     #[test]
     fn a_name_of_i2p_is_refused() {
-        for name in ["stats.i2p", "STATS.I2P", "stats.i2p.", "a.b32.i2p", "i2p"] {
+        for name in ["stats.i2p", "STATS.I2P", "stats.i2p.", "a.b32.i2p"] {
             let outcome = (name, 80).to_tcp_addr();
             assert!(matches!(outcome, Err(Error::Setting(_))), "{name}");
             let outcome = format!("{name}:80").to_tcp_addr();
             assert!(matches!(outcome, Err(Error::Setting(_))), "{name}");
         }
-        for name in ["i2p.example", "noti2p", "localhost"] {
+        for name in ["i2p.example", "noti2p", "i2p", "localhost"] {
             assert!((name, 80).to_tcp_addr().is_ok(), "{name}");
         }
     }

@@ -103,8 +103,9 @@ impl TunnelOptions {
         self
     }
 
-    /// What to call when a connection fails: on its own thread, or on the one that accepts, which go on
-    /// when it returns. Should it panic, nothing more comes of it. Default: nothing.
+    /// Sets what to call when a connection fails. It is called on the connection's own thread, or on
+    /// the one that accepts, which have the stack that `std` gives and go on when the call returns. If
+    /// it panics, the tunnel goes on all the same. Default: nothing.
     pub fn on_failure(mut self, call: impl Fn(&TunnelFailure) + Send + Sync + 'static) -> Self {
         self.on_failure = Some(Arc::new(call));
         self
