@@ -455,6 +455,10 @@ mod tests {
             Error::Version {
                 offered: Version::V3_1,
             },
+            Error::WrongDestination {
+                asked: Box::new(Host::B32(B32::from_hash([1; 32]))),
+                answered: B32::from_hash([2; 32]),
+            },
             Error::setting("address", "x", "why"),
             Error::Occupied("it accepts"),
             Error::Unsupported("it cannot"),
@@ -509,12 +513,13 @@ mod tests {
             Error::Address(_) => 17,
             Error::Key(_) => 18,
             Error::KeyFile(_) => 19,
+            Error::WrongDestination { .. } => 20,
             Error::Io { .. } => LAST,
         }
     }
 
     /// The place of the last variant.
-    const LAST: usize = 20;
+    const LAST: usize = 21;
 
     #[test]
     fn no_variant_is_forgotten() {

@@ -49,7 +49,8 @@
 //! A router ends a session when its control socket closes, so a session has a thread that keeps
 //! that socket: it answers the bridge's `PING` and notes why the session ended
 //! ([`StreamSession::closed`], [`SamStream::session_error`]). While there is a listener, further
-//! threads hold armed accepts. All have small stacks.
+//! threads hold armed accepts. They have small stacks. Threads that call the program's code, for
+//! sessions that heal and for tunnels, have the stack that `std` gives.
 //!
 //! # Threads
 //!
@@ -138,7 +139,7 @@ pub use session::{
 };
 pub use stream::SamStream;
 pub use tunnel::{
-    ClientTunnel, ServerTunnel, TunnelCounters, TunnelEnd, TunnelFailure, TunnelOptions,
+    ClientTunnel, ServerTunnel, ToTcpAddr, TunnelCounters, TunnelEnd, TunnelFailure, TunnelOptions,
 };
 pub use version::Version;
 

@@ -144,7 +144,7 @@ fn a_b32_that_is_not_found_may_come_online_and_a_name_may_not() {
         let reply = format!("NAMING REPLY RESULT={code} NAME=it\n");
         let scripted = ScriptedBridge::answering(reply);
         let lookup = |name: &str| scripted.bridge().lookup(name).unwrap_err();
-        let (hash, name) = (lookup(&b32), lookup("nosuch.i2p"));
+        let (hash, name) = (lookup(&b32.to_string()), lookup("nosuch.i2p"));
         assert!(hash.is_peer_fault() && hash.is_retryable(), "{hash}");
         assert!(name.is_peer_fault() && !name.is_retryable(), "{name}");
         assert_eq!(

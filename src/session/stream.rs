@@ -156,7 +156,8 @@ impl StreamSession {
     /// [`forward`](StreamSession::forward), over a TCP listener of one's own.
     ///
     /// It is the way to a router on another machine. Bind it to where that router can reach it, and
-    /// to no more.
+    /// to no more. When the forwarding ends the listener is closed, and on Linux its clones
+    /// (`try_clone`) accept nothing more: bind a new one to forward again.
     ///
     /// # Errors
     ///
