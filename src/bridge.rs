@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::address::{Destination, I2pAddr, PrivateKey, SignatureType, ToI2pAddr};
+use crate::address::{Destination, Host, I2pAddr, PrivateKey, SignatureType, ToI2pAddr};
 use crate::cancel::Cancel;
 use crate::connection::{Connection, value};
 use crate::deadline::Deadline;
@@ -23,7 +23,7 @@ use crate::wire::{Command, ParseError, ParseErrorKind};
 pub use builder::SamBridgeBuilder;
 pub(crate) use config::Config;
 pub(crate) use key_use::{
-    KEY_REST, KeyInUse, KeyUse, confuses_keys, note_confuses_keys, note_loss, note_refusal,
+    KEY_REST, KeyInUse, KeyUse, is_i2pd, note_is_i2pd, note_loss, note_refusal,
 };
 
 /// A router's SAM bridge: where it is, and how long to wait for it.
@@ -38,7 +38,8 @@ pub(crate) use key_use::{
 ///
 /// - Asking for a version, a key or an address, dialling once ([`connect`](SamBridge::connect)) and
 ///   making a session go to the first bridge; to the next when that cannot be reached, does not
-///   agree on a version in time, does not let us in, hangs up or does not speak SAM.
+///   agree on a version in time, does not let us in, hangs up, does not speak SAM or answers a
+///   lookup with [another destination](Error::WrongDestination).
 /// - What a bridge answers is the answer, also `KEY_NOT_FOUND`, and so is its refusal to make a
 ///   session. No other is asked when a bridge that was asked takes too long to answer: that is the
 ///   deadline of the call. Until then each bridge has its own deadlines, to be connected to and to
@@ -230,7 +231,10 @@ impl SamBridge {
     ///
     /// [`Error::Refused`] when it is not found: `KEY_NOT_FOUND`, `LEASESET_NOT_FOUND`, and on i2pd
     /// always `INVALID_KEY`. That may pass for a `.b32.i2p` address, whose owner may come online, and
-    /// does not for a name: [`is_retryable`](Error::is_retryable) says which. [`Error::Address`] when it is no I2P address. Otherwise as
+    /// does not for a name: [`is_retryable`](Error::is_retryable) says which.
+    /// [`Error::WrongDestination`] if the address is a `.b32.i2p` address and the destination in the
+    /// answer has another: the answer is checked, because a bridge may lie.
+    /// [`Error::Address`] when it is no I2P address. Otherwise as
     /// [`version`](SamBridge::version), in [`Phase::Lookup`].
     ///
     /// ```no_run
@@ -260,7 +264,8 @@ impl SamBridge {
     ///
     /// # Errors
     ///
-    /// Those of [`lookup`](SamBridge::lookup).
+    /// Those of [`lookup`](SamBridge::lookup). [`Error::WrongDestination`] also if the address is a
+    /// full destination and the answer holds another.
     ///
     /// ```no_run
     /// let bridge = i2p_sam::SamBridge::from_env()?;
@@ -280,7 +285,7 @@ impl SamBridge {
     /// Asks the bridge, and remembers what it answers if that is wanted.
     fn resolve(&self, address: &I2pAddr, command: &Command) -> Result<Lookup, Error> {
         let lookup = self
-            .first_to_answer(|bridge| bridge.look_up(command))
+            .first_to_answer(|bridge| bridge.look_up(address.host(), command))
             .map_err(|error| error.about(address))?;
         let destination = lookup.destination();
         self.lookups
@@ -288,11 +293,11 @@ impl SamBridge {
         Ok(lookup)
     }
 
-    fn look_up(&self, command: &Command) -> Result<Lookup, Error> {
+    fn look_up(&self, asked: &Host, command: &Command) -> Result<Lookup, Error> {
         let mut connection = self.open()?;
         let deadline = Deadline::after(self.config.timeouts.lookup);
         let reply = connection.request(command, Phase::Lookup, deadline)?;
-        Lookup::from_reply(&reply)
+        Lookup::from_reply(&reply, asked)
     }
 
     /// Begins a session: a destination of our own, to be dialled and to dial from.

@@ -1,8 +1,9 @@
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::bridge::Config;
+use crate::bridge::{Config, is_i2pd, note_is_i2pd};
 use crate::cancel::Registration;
 use crate::deadline::Deadline;
 use crate::dial::{dial, is_timeout};
@@ -13,6 +14,12 @@ use crate::version::Version;
 use crate::wire::{
     Command, Line, LineSource, Message, ParseError, ParseErrorKind, StreamHeader, read_line,
 };
+
+/// A name that is in no address book.
+const UNKNOWN_NAME: &str = "nobody.invalid.i2p";
+
+/// Time for a bridge to answer a lookup for which it asks nobody.
+const UNKNOWN_NAME_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A socket to a bridge that has been greeted. Every exchange on it has one deadline and ends
 /// when the caller is cancelled or the session is lost.
@@ -91,7 +98,7 @@ impl Connection {
     pub(crate) fn bridge_addr(&self, phase: Phase) -> Result<SocketAddr, Error> {
         self.socket
             .peer_addr()
-            .map_err(|source| socket_error(source, phase))
+            .map_err(|source| self.interrupts.explain(phase, socket_error(source, phase)))
     }
 
     /// The version the bridge agreed to.
@@ -122,6 +129,31 @@ impl Connection {
         };
         let message = Message::parse(&self.line).map_err(|error| Error::protocol(phase, error))?;
         check_reply(message, command, end, phase)
+    }
+
+    /// Returns true if the bridge is i2pd's, or nothing if the connection is of no use any more.
+    ///
+    /// No version number decides it: only i2pd answers `INVALID_KEY` to the lookup of an unknown
+    /// name. Each bridge is asked once. Routers answer at once.
+    pub(crate) fn is_i2pd(
+        &mut self,
+        phase: Phase,
+        deadline: Deadline,
+    ) -> Result<Option<bool>, Error> {
+        let bridge = self.bridge_addr(phase)?;
+        if let Some(known) = is_i2pd(bridge) {
+            return Ok(Some(known));
+        }
+        let command = Command::naming_lookup(UNKNOWN_NAME)?;
+        let deadline = Deadline::after(Some(UNKNOWN_NAME_TIMEOUT)).sooner(deadline);
+        let (is_i2pd, is_answered) = match self.request(&command, phase, deadline) {
+            Ok(_) => (false, true),
+            Err(Error::Refused(refusal)) => (*refusal.code() == ResultCode::InvalidKey, true),
+            Err(error @ (Error::Cancelled { .. } | Error::SessionLost(_))) => return Err(error),
+            Err(_) => (false, false),
+        };
+        note_is_i2pd(bridge, is_i2pd);
+        Ok(is_answered.then_some(is_i2pd))
     }
 
     /// Waits for the line in front of an accepted stream.

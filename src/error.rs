@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::address::{AddressError, I2pAddr, KeyError, KeyFileError};
+use crate::address::{AddressError, B32, Host, I2pAddr, KeyError, KeyFileError};
 use crate::version::Version;
 use crate::wire::{CommandError, ParseError};
 
@@ -90,9 +90,10 @@ pub(crate) use setting::shown;
 /// | `ConnectionAborted` | the router does not forward any more | no |
 /// | `AddrInUse` | what the session does excludes this | no |
 /// | `Unsupported` | the router cannot do it | no |
-/// | `InvalidInput` | an address, key, name, value or size was refused before it was sent; a buffer is too small | no |
-/// | `PermissionDenied` | a key file is open to other users | no |
-/// | `InvalidData` | the bridge broke the protocol, or a key file holds no key | no |
+/// | `InvalidInput` | an address, key, name, value or size was refused before it was sent; a buffer is too small; a key file is no regular file | no |
+/// | `PermissionDenied` | a key file is open to other users, or belongs to one | no |
+/// | `AlreadyExists` | a key file holds another key | no |
+/// | `InvalidData` | the bridge broke the protocol, or a key file holds no usable key | no |
 /// | `Other` | the call was cancelled | no |
 ///
 /// A cancelled call is never `Interrupted`: the helpers of `std` would make it again.
@@ -174,6 +175,18 @@ pub enum Error {
         /// What is wrong with the answer.
         source: ParseError,
     },
+    /// The bridge answered a lookup with the destination of another service than the one that was
+    /// asked for. Do not trust the bridge.
+    #[error(
+        "the bridge answered the lookup of {asked} with the destination of {answered}: \
+         do not trust this bridge"
+    )]
+    WrongDestination {
+        /// The service that was looked up: a `.b32.i2p` address or a full destination.
+        asked: Box<Host>,
+        /// The address of the destination in the answer.
+        answered: B32,
+    },
     /// The bridge speaks a version that was not asked for, and
     /// [`strict_versions`](crate::SamBridgeBuilder::strict_versions) insists.
     #[error("the bridge speaks SAM {offered}, which was not asked for")]
@@ -225,6 +238,7 @@ impl Error {
             | Self::UnexpectedEof { phase }
             | Self::Protocol { phase, .. }
             | Self::Io { phase, .. } => Some(*phase),
+            Self::WrongDestination { .. } => Some(Phase::Lookup),
             Self::Version { .. } => Some(Phase::Hello),
             _ => None,
         }
@@ -293,14 +307,16 @@ impl Error {
             Self::Occupied(_) => io::ErrorKind::AddrInUse,
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
             Self::UnexpectedEof { .. } => io::ErrorKind::UnexpectedEof,
-            Self::Protocol { .. } | Self::Version { .. } => io::ErrorKind::InvalidData,
+            Self::Protocol { .. } | Self::WrongDestination { .. } | Self::Version { .. } => {
+                io::ErrorKind::InvalidData
+            }
             Self::Setting(_)
             | Self::Command(_)
             | Self::Address(_)
             | Self::Key(_)
             | Self::DatagramSize { .. }
             | Self::BufferTooSmall { .. } => io::ErrorKind::InvalidInput,
-            Self::KeyFile(error) => error.io_kind().unwrap_or(io::ErrorKind::InvalidData),
+            Self::KeyFile(error) => error.kind(),
             Self::Cancelled { .. } => io::ErrorKind::Other,
         }
     }
@@ -439,6 +455,10 @@ mod tests {
             Error::Version {
                 offered: Version::V3_1,
             },
+            Error::WrongDestination {
+                asked: Box::new(Host::B32(B32::from_hash([1; 32]))),
+                answered: B32::from_hash([2; 32]),
+            },
             Error::setting("address", "x", "why"),
             Error::Occupied("it accepts"),
             Error::Unsupported("it cannot"),
@@ -493,12 +513,13 @@ mod tests {
             Error::Address(_) => 17,
             Error::Key(_) => 18,
             Error::KeyFile(_) => 19,
+            Error::WrongDestination { .. } => 20,
             Error::Io { .. } => LAST,
         }
     }
 
     /// The place of the last variant.
-    const LAST: usize = 20;
+    const LAST: usize = 21;
 
     #[test]
     fn no_variant_is_forgotten() {

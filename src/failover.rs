@@ -92,6 +92,7 @@ fn is_fault(error: &Error) -> bool {
         Error::Unreachable { .. }
         | Error::UnexpectedEof { .. }
         | Error::Protocol { .. }
+        | Error::WrongDestination { .. }
         | Error::Version { .. }
         | Error::SessionLost(_) => true,
         // A limit of this machine is the same at every bridge.

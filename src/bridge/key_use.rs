@@ -53,8 +53,7 @@ struct Period {
 struct Bridge {
     /// When it last refused a connection. No older session lives.
     refused: Option<Instant>,
-    /// True if it confuses a session with the last one of the same key, as i2pd does.
-    confuses_keys: Option<bool>,
+    is_i2pd: Option<bool>,
 }
 
 impl KeyUse {
@@ -161,12 +160,12 @@ pub(crate) fn note_loss(socket: &TcpStream) {
     }
 }
 
-/// Returns what is known of whether a bridge confuses a session with the last one of its key.
-pub(crate) fn confuses_keys(bridge: SocketAddr) -> Option<bool> {
-    lock(&USES).bridge(bridge).confuses_keys
+/// Returns true if a bridge is known to be i2pd's, and nothing if it was never asked.
+pub(crate) fn is_i2pd(bridge: SocketAddr) -> Option<bool> {
+    lock(&USES).bridge(bridge).is_i2pd
 }
 
-/// Remembers whether a bridge confuses a session with the last one of its key.
-pub(crate) fn note_confuses_keys(bridge: SocketAddr, confuses: bool) {
-    lock(&USES).bridge(bridge).confuses_keys = Some(confuses);
+/// Remembers if a bridge is i2pd's.
+pub(crate) fn note_is_i2pd(bridge: SocketAddr, is_i2pd: bool) {
+    lock(&USES).bridge(bridge).is_i2pd = Some(is_i2pd);
 }

@@ -371,7 +371,7 @@ mod tests {
         let hash = destination().b32().unwrap();
         [
             ("name", Some("peer.i2p".parse().unwrap())),
-            ("hash", Some(hash.parse().unwrap())),
+            ("hash", Some(hash.into())),
             ("destination", Some(destination())),
             ("none", None),
         ]

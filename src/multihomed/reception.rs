@@ -6,7 +6,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::healing::HealingListener;
 use crate::interrupts::{Interrupts, lock, wait};
-use crate::session::spawn;
+use crate::session::spawn_for_program;
 use crate::stream::SamStream;
 
 const PHASE: Phase = Phase::Accept;
@@ -63,7 +63,7 @@ impl Reception {
         for (place, listener) in listeners.into_iter().enumerate() {
             let (listener, places) = (listener.with_cancel(&self.stop), self.places.clone());
             let work = move || places.fill(place, &listener);
-            if let Err(source) = spawn("i2p-sam-home", work) {
+            if let Err(source) = spawn_for_program("i2p-sam-home", work) {
                 self.close();
                 return Err(Error::Io {
                     phase: PHASE,

@@ -64,7 +64,11 @@ impl Control {
         let keeper = Arc::clone(&control);
         spawn("i2p-sam-keeper", move || keeper.keep(inbox))?;
         if heartbeat.is_some() {
-            control.voice.wake_up(&control)?;
+            // Without its heartbeat there is to be no session, at the bridge neither.
+            control
+                .voice
+                .wake_up(&control)
+                .inspect_err(|_| control.close(Duration::ZERO))?;
         }
         Ok(control)
     }
@@ -309,7 +313,17 @@ impl Wake for Control {
     }
 }
 
-/// Starts one of the session's own threads.
+/// Starts a thread that may run the program's code, such as a callback, or drop what the program
+/// gave. It has the stack that `std` gives.
+pub(crate) fn spawn_for_program(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    let thread = thread::Builder::new().name(name.to_owned());
+    thread.spawn(work).map(drop)
+}
+
+/// Starts a thread with a small stack, that runs the library's code alone.
 pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     small(name).spawn(work).map(drop)
 }

@@ -1,13 +1,13 @@
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use crate::address::PrivateKey;
-use crate::bridge::{KEY_REST, KeyInUse, KeyUse, confuses_keys, note_confuses_keys};
+use crate::bridge::{KEY_REST, KeyInUse, KeyUse};
 use crate::connection::{Connection, value};
 use crate::deadline::Deadline;
-use crate::error::{Error, Phase, Refusal, ResultCode};
+use crate::error::{Error, Phase, Refusal};
 use crate::interrupts::Interrupts;
 use crate::session::accepting::Accepting;
 use crate::session::builder::{Identity, SessionBuilder};
@@ -29,12 +29,6 @@ const MAX_CONFUSIONS: usize = 2;
 
 /// Pause between two attempts with a key that the bridge has not let go of.
 const DUPLICATE_PAUSE: Duration = Duration::from_millis(250);
-
-/// Time for a bridge to answer a lookup that asks nobody else.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A name that is in no address book.
-const UNKNOWN_NAME: &str = "nobody.invalid.i2p";
 
 impl SessionBuilder {
     /// Makes a session, and starts the thread that reads its control socket.
@@ -153,29 +147,27 @@ impl<'a> Creation<'a> {
         key: &PrivateKey,
     ) -> Result<Attempt, Error> {
         let bridge = connection.bridge_addr(Phase::SessionCreate)?;
-        let Some(confuses_keys) = self.confuses_keys(&mut connection, bridge)? else {
+        let Some(is_i2pd) = connection.is_i2pd(Phase::SessionCreate, self.deadline)? else {
             return Ok(Attempt::Wait(Duration::ZERO));
         };
         let key_use = KeyUse::begin(bridge, key.destination()).map_err(|KeyInUse| {
             Refusal::key_in_use("another session of this program uses the key")
         })?;
         let rest = key_use.rest_left();
-        if !rest.is_zero() && confuses_keys {
+        if !rest.is_zero() && is_i2pd {
             key_use.withdraw();
             return Ok(Attempt::Wait(rest));
         }
         let asked = Instant::now();
         match self.request(&mut connection, command) {
             // Its control socket closes here, before anybody can dial it.
-            Ok(_) if confuses_keys && asked.elapsed() < SOONEST_NEW_SESSION => {
-                Ok(Attempt::Confused)
-            }
+            Ok(_) if is_i2pd && asked.elapsed() < SOONEST_NEW_SESSION => Ok(Attempt::Confused),
             Ok(key) => Attempt::made(connection, id, key, Some(key_use)),
             Err(Error::Refused(refusal)) => {
                 key_use.withdraw();
                 // The key of a session that has just ended: of one of ours, or, on i2pd, of a
                 // program that ran before this one.
-                let ended = !rest.is_zero() || confuses_keys && self.began.elapsed() < KEY_REST;
+                let ended = !rest.is_zero() || is_i2pd && self.began.elapsed() < KEY_REST;
                 match refusal.means_duplicate() && ended {
                     true => Ok(Attempt::Wait(DUPLICATE_PAUSE)),
                     false => Err(refusal.into()),
@@ -190,32 +182,6 @@ impl<'a> Creation<'a> {
         let phase = Phase::SessionCreate;
         let reply = connection.request(command, phase, self.deadline)?;
         self.builder.made_key(&value(&reply, "DESTINATION", phase)?)
-    }
-
-    /// Returns true if the bridge confuses a session with the last one of its key, as only i2pd does;
-    /// nothing if the connection has to be opened again.
-    ///
-    /// Only i2pd answers `INVALID_KEY` to the lookup of an unknown name. Each bridge is asked once.
-    /// All routers answer at once.
-    fn confuses_keys(
-        &self,
-        connection: &mut Connection,
-        bridge: SocketAddr,
-    ) -> Result<Option<bool>, Error> {
-        if let Some(known) = confuses_keys(bridge) {
-            return Ok(Some(known));
-        }
-        let command = Command::naming_lookup(UNKNOWN_NAME)?;
-        let deadline = Deadline::after(Some(PROBE_TIMEOUT)).sooner(self.deadline);
-        let outcome = connection.request(&command, Phase::SessionCreate, deadline);
-        let (confuses, is_answered) = match outcome {
-            Ok(_) => (false, true),
-            Err(Error::Refused(refusal)) => (*refusal.code() == ResultCode::InvalidKey, true),
-            Err(error @ (Error::Cancelled { .. } | Error::SessionLost(_))) => return Err(error),
-            Err(_) => (false, false),
-        };
-        note_confuses_keys(bridge, confuses);
-        Ok(is_answered.then_some(confuses))
     }
 }
 

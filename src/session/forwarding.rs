@@ -1,6 +1,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::cancel::{Cancel, Registration};
@@ -34,6 +35,7 @@ pub struct Forwarding {
     /// Ends the socket with its session.
     _registration: Option<Registration>,
     guard: SessionGuard,
+    ended: AtomicBool,
 }
 
 impl Forwarding {
@@ -52,6 +54,7 @@ impl Forwarding {
                 control,
                 _registration: registration,
                 guard: guard.clone(),
+                ended: AtomicBool::new(false),
             })
         })
     }
@@ -87,7 +90,18 @@ impl Forwarding {
         let session = &self.guard.core().control;
         match session.wait_lost(deadline, &Interrupts::default()) {
             Ok(loss) => Error::SessionLost(loss),
-            Err(_) => Error::ForwardLost(loss),
+            Err(_) => {
+                self.end();
+                Error::ForwardLost(loss)
+            }
+        }
+    }
+
+    /// Has the router stop. From now on the session can forward again, whatever still holds this.
+    fn end(&self) {
+        self.control.hang_up();
+        if !self.ended.swap(true, Ordering::Relaxed) {
+            self.guard.core().intake.forwarded();
         }
     }
 }
@@ -96,8 +110,7 @@ impl Forwarding {
 /// forwarding, and whoever waits on the keeper is woken by it.
 impl Drop for Forwarding {
     fn drop(&mut self) {
-        self.control.hang_up();
-        self.guard.core().intake.forwarded();
+        self.end();
     }
 }
 

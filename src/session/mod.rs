@@ -33,7 +33,7 @@ pub use backlog::WhenFull;
 pub(crate) use backlog::{FIRST_PAUSE, LONGEST_PAUSE};
 pub use builder::SessionBuilder;
 pub(crate) use callers::Callers;
-pub(crate) use control::{Control, spawn, spawn_scoped};
+pub(crate) use control::{Control, spawn, spawn_for_program, spawn_scoped};
 pub use datagram::{DatagramOptions, DatagramSession, DatagramStyle};
 pub use forwarding::{ForwardOptions, Forwarding};
 pub use guard::SessionGuard;

@@ -100,10 +100,7 @@ impl StreamSession {
     /// Those of [`SamBridge::lookup`](crate::SamBridge::lookup).
     pub fn lookup(&self, address: impl ToI2pAddr) -> Result<Destination, Error> {
         let address = address.to_i2p_addr()?;
-        if address
-            .b32()
-            .is_some_and(|b32| b32 == self.destination().b32())
-        {
+        if address.b32() == Some(self.destination().b32()) {
             return Ok(self.destination().clone());
         }
         let bridge = self.core().bridge.with_cancel(&self.cancel);
@@ -159,7 +156,8 @@ impl StreamSession {
     /// [`forward`](StreamSession::forward), over a TCP listener of one's own.
     ///
     /// It is the way to a router on another machine. Bind it to where that router can reach it, and
-    /// to no more.
+    /// to no more. When the forwarding ends the listener is closed, and on Linux its clones
+    /// (`try_clone`) accept nothing more: bind a new one to forward again.
     ///
     /// # Errors
     ///

@@ -14,7 +14,8 @@ pub enum TunnelFailure {
     /// The local service did not take the connection: the stream was ended.
     #[error("the local service was not reached")]
     Service(#[source] Arc<io::Error>),
-    /// It broke while it was carried: the local side reset it, or the session was lost.
+    /// It broke while it was carried: the local side reset it, or the session was lost. Or the local
+    /// side hung up before the peer was reached (`ConnectionAborted`).
     #[error("a connection broke")]
     Broken(#[source] Arc<io::Error>),
     /// No byte went either way for the [idle time-out](crate::TunnelOptions::idle_timeout).

@@ -35,6 +35,7 @@ pub struct ScriptedBridge {
     open: Arc<AtomicUsize>,
     opened: Arc<AtomicUsize>,
     ended: Arc<AtomicBool>,
+    is_i2pd: Arc<AtomicBool>,
 }
 
 impl ScriptedBridge {
@@ -46,7 +47,9 @@ impl ScriptedBridge {
             open: Arc::default(),
             opened: Arc::default(),
             ended: Arc::default(),
+            is_i2pd: Arc::default(),
         };
+        let is_i2pd = bridge.is_i2pd.clone();
         let (received, open) = (bridge.received.clone(), bridge.open.clone());
         let (opened, ended) = (bridge.opened.clone(), bridge.ended.clone());
         let script = Arc::new(script);
@@ -57,7 +60,10 @@ impl ScriptedBridge {
                 }
                 let mut visit = Visit {
                     number: opened.fetch_add(1, Ordering::SeqCst),
-                    unknown_name: "KEY_NOT_FOUND",
+                    unknown_name: match is_i2pd.load(Ordering::SeqCst) {
+                        true => "INVALID_KEY",
+                        false => "KEY_NOT_FOUND",
+                    },
                     socket: BufReader::new(socket.unwrap()),
                     received: received.clone(),
                 };
@@ -104,6 +110,11 @@ impl ScriptedBridge {
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// From now on it answers the lookup of an unknown name as i2pd does.
+    pub fn answer_as_i2pd(&self) {
+        self.is_i2pd.store(true, Ordering::SeqCst);
     }
 
     pub fn bridge(&self) -> SamBridge {
