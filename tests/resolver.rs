@@ -6,7 +6,9 @@ mod support;
 use std::env;
 use std::process::{Command, Output};
 
-use i2p_sam::{DatagramStyle, Error, ForwardOptions, SamBridge, ServerTunnel, TunnelOptions};
+use i2p_sam::{
+    ClientTunnel, DatagramStyle, Error, ForwardOptions, SamBridge, ServerTunnel, TunnelOptions,
+};
 use support::{ScriptedBridge, Stage, key};
 
 const NAMES: [&str; 4] = ["stats.i2p", "Stats.I2P", "stats.i2p.", "a.b32.i2p"];
@@ -44,15 +46,17 @@ fn a_bridge_whose_name_ends_in_i2p_is_refused() {
 }
 
 #[test]
-fn a_service_whose_tcp_address_ends_in_i2p_is_refused() {
+fn a_tunnel_whose_tcp_address_ends_in_i2p_is_refused() {
     let scripted = router();
     let session = scripted.bridge().session().key(&key(1)).stream().unwrap();
     let options = TunnelOptions::new();
     for name in NAMES {
         let listener = session.listener().unwrap();
         let address = format!("{name}:80");
-        let server = ServerTunnel::start(listener, address.as_str(), &options);
-        check_refused(server, "address", name);
+        let server = ServerTunnel::start(listener, address, &options);
+        check_refused(server, "TCP address", name);
+        let client = ClientTunnel::start(session.clone(), (name, 80), "peer.i2p", &options);
+        check_refused(client, "TCP address", name);
     }
 }
 
