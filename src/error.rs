@@ -23,7 +23,7 @@ use crate::wire::{CommandError, Message, ParseError, redact};
 /// |---|---|
 /// | `TimedOut` | a deadline ran out |
 /// | `WouldBlock` | a non-blocking call found nothing |
-/// | `ConnectionRefused` | the bridge's port is closed, or the bridge said `CONNECTION_REFUSED` |
+/// | `ConnectionRefused` | the bridge's TCP or UDP port is closed, or the bridge said `CONNECTION_REFUSED` |
 /// | `HostUnreachable` | the peer cannot be reached: `CANT_REACH_PEER`, no lease set |
 /// | `NotFound` | the name or session is unknown: `KEY_NOT_FOUND`, `INVALID_ID` |
 /// | `NotConnected` | the session is lost or closed |
@@ -54,6 +54,23 @@ pub enum Error {
         /// The address that was tried; of several bridges all, separated by commas.
         address: Box<str>,
         /// What the system said.
+        source: io::Error,
+    },
+    /// Nothing listens at the bridge's UDP address. The datagram that was sent before this call is
+    /// lost, and this one was not sent.
+    ///
+    /// The address is that of [`udp_address`](crate::SamBridgeBuilder::udp_address) or
+    /// `I2P_SAM_UDP_ADDRESS`. Java I2P and emissary listen at UDP port 7655; i2pd listens at its TCP
+    /// port minus one, unless its `sam.portudp` says otherwise or is off. A firewall, and a bridge on
+    /// another machine, may not report a closed port.
+    #[error(
+        "nothing listens at the bridge's UDP address {address}: set `udp_address` or \
+         I2P_SAM_UDP_ADDRESS to the UDP port of the bridge, which in i2pd is its TCP port minus one"
+    )]
+    UdpClosed {
+        /// The UDP address to which datagrams were sent.
+        address: Box<str>,
+        /// What the system reported.
         source: io::Error,
     },
     /// A deadline ran out.
@@ -166,6 +183,7 @@ impl Error {
             | Self::Protocol { phase, .. }
             | Self::Io { phase, .. } => Some(*phase),
             Self::Version { .. } => Some(Phase::Hello),
+            Self::UdpClosed { .. } => Some(Phase::Send),
             _ => None,
         }
     }
@@ -193,6 +211,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Unreachable { .. }
+            | Self::UdpClosed { .. }
             | Self::Timeout { .. }
             | Self::WouldBlock
             | Self::UnexpectedEof { .. } => true,
@@ -205,6 +224,7 @@ impl Error {
     pub fn kind(&self) -> io::ErrorKind {
         match self {
             Self::Unreachable { source, .. } | Self::Io { source, .. } => source.kind(),
+            Self::UdpClosed { .. } => io::ErrorKind::ConnectionRefused,
             Self::Timeout { .. } => io::ErrorKind::TimedOut,
             Self::WouldBlock => io::ErrorKind::WouldBlock,
             Self::Refused(refusal) => refusal.kind(),
@@ -345,6 +365,11 @@ impl Refusal {
     /// Whether the bridge does not know the style that was asked for, in Java I2P's words or i2pd's.
     pub(crate) fn means_unknown_style(&self) -> bool {
         self.is_of_i2pd() || self.says("unrecognized session style")
+    }
+
+    /// Whether the router has not ended the last forwarding of the session yet, in Java I2P's words.
+    pub(crate) fn means_still_forwarding(&self) -> bool {
+        self.phase == Phase::Forward && self.says("forwarding server is already defined")
     }
 
     /// Whether it is i2pd that does not know the style.

@@ -376,7 +376,7 @@ impl SessionBuilder {
         let pairs = options.pairs()?;
         self.first_to_answer(|at| {
             let datagrams = at.datagrams("RAW", &pairs, options.reader())?;
-            Ok(RawSession::new(datagrams))
+            Ok(RawSession::new(datagrams, options))
         })
     }
 

@@ -40,11 +40,29 @@ use crate::wire::Command;
 pub struct StreamSession {
     guard: SessionGuard,
     cancel: Cancel,
+    ports: DialPorts,
+}
+
+/// The I2CP ports of a dial that names none.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct DialPorts {
+    pub(crate) from: Option<u16>,
+    pub(crate) to: Option<u16>,
 }
 
 impl StreamSession {
     pub(crate) fn new(guard: SessionGuard, cancel: Cancel) -> Self {
-        Self { guard, cancel }
+        let ports = DialPorts::default();
+        Self {
+            guard,
+            cancel,
+            ports,
+        }
+    }
+
+    /// The same session, with ports for dials that name none.
+    pub(crate) fn with_ports(self, ports: DialPorts) -> Self {
+        Self { ports, ..self }
     }
 
     /// [`connect`](StreamSession::connect), with ports and a deadline of its own.
@@ -69,9 +87,9 @@ impl StreamSession {
     ) -> Result<SamStream, Error> {
         let phase = Phase::StreamConnect;
         let core = self.core();
-        let peer = address.to_i2p_addr()?;
-        let command =
-            Command::stream_connect(&core.id, &peer.to_sam(), options.from_port, peer.port())?;
+        let peer = with_port(address.to_i2p_addr()?, self.ports.to);
+        let from_port = options.from_port.or(self.ports.from);
+        let command = Command::stream_connect(&core.id, &peer.to_sam(), from_port, peer.port())?;
         let config = core.bridge.config();
         let overall = Deadline::after(options.timeout.flatten());
         let mut connection = Connection::open(config, self.interrupts(), overall)?;
@@ -83,7 +101,7 @@ impl StreamSession {
             .request(&command, phase, deadline)
             .map_err(|error| core.explain(error))?;
         let (socket, registration) = connection.hand_over(phase)?;
-        let local = self.local_addr(options.from_port);
+        let local = with_port(I2pAddr::from(self.destination()), from_port);
         Ok(SamStream::new(
             socket,
             registration,
@@ -153,7 +171,8 @@ impl StreamSession {
             phase: Phase::Forward,
             source,
         })?;
-        self.forward_with(forward::loopback(ours.ip())?, &ForwardOptions::new())
+        let ours = ours.ip().to_canonical();
+        self.forward_with(forward::loopback(ours)?, &ForwardOptions::new())
     }
 
     /// [`forward`](StreamSession::forward), over a TCP listener of one's own.
@@ -213,7 +232,10 @@ impl StreamSession {
 
     /// The same session; calls made through it end when `cancel` fires.
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
-        Self::new(self.guard.clone(), cancel.clone())
+        Self {
+            cancel: cancel.clone(),
+            ..self.clone()
+        }
     }
 
     /// Ends the session now, and everything made from it: its streams first, then the session
@@ -232,14 +254,6 @@ impl StreamSession {
 
     fn interrupts(&self) -> Interrupts {
         Interrupts::by_cancel(&self.cancel).or_session(&self.core().control)
-    }
-
-    fn local_addr(&self, port: Option<u16>) -> I2pAddr {
-        let addr = I2pAddr::from(self.destination());
-        match port {
-            Some(port) => addr.with_port(port),
-            None => addr,
-        }
     }
 }
 
@@ -271,6 +285,14 @@ dialler! {
 
 session_handle!(StreamSession, guard, cancel);
 
+/// The address with this port, if it names none. Port 0 is no port.
+fn with_port(addr: I2pAddr, port: Option<u16>) -> I2pAddr {
+    match port.filter(|port| *port != 0 && addr.port().is_none()) {
+        Some(port) => addr.with_port(port),
+        None => addr,
+    }
+}
+
 /// How to dial, where it is not as usual.
 ///
 /// ```
@@ -294,7 +316,8 @@ impl ConnectOptions {
         self.timeout
     }
 
-    /// Our own I2CP port, which the peer sees as `FROM_PORT`. Default: none, which it sees as 0.
+    /// Sets our own I2CP port, which the peer sees as `FROM_PORT`. Default: that of a subsession's
+    /// [`from_port`](crate::SubsessionOptions::from_port), else none, which is the same as 0.
     pub fn from_port(mut self, port: u16) -> Self {
         self.from_port = Some(port);
         self
