@@ -209,8 +209,9 @@ impl SamBridge {
     /// The answer may be one that is [remembered](SamBridgeBuilder::lookup_cache), if the program
     /// has asked for that.
     ///
-    /// Without a session Java I2P and i2pd find names of the address book and whatever is online;
-    /// emissary finds only names.
+    /// Without a session every router finds the names of its address book, and Java I2P finds whatever
+    /// is online. emissary finds no `.b32.i2p` address, and i2pd only one whose lease set it has: ask
+    /// for those by the [`lookup`](crate::StreamSession::lookup) of a session.
     ///
     /// # Errors
     ///
@@ -224,16 +225,36 @@ impl SamBridge {
     /// # Ok::<(), i2p_sam::Error>(())
     /// ```
     pub fn lookup(&self, address: impl ToI2pAddr) -> Result<Destination, Error> {
-        let address = address.to_i2p_addr()?;
+        self.lookup_by(&address.to_i2p_addr()?, |command| {
+            self.first_to_answer(|bridge| bridge.look_up(&command))
+        })
+    }
+
+    /// Returns who an address belongs to: what is in it, or is remembered, or is found by asking.
+    pub(crate) fn lookup_by(
+        &self,
+        address: &I2pAddr,
+        ask: impl FnOnce(Command) -> Result<Lookup, Error>,
+    ) -> Result<Destination, Error> {
         if let Some(destination) = address.destination() {
             return Ok(destination.clone());
         }
         if let Some(destination) = self.lookups.find(address.host(), Instant::now()) {
             return Ok(destination);
         }
-        let command = Command::naming_lookup(&address.to_sam())?;
-        let lookup = self.resolve(&address, &command)?;
-        Ok(lookup.destination().clone())
+        let found = ask(Command::naming_lookup(&address.to_sam())?)?;
+        self.remember(address, found.destination())?;
+        Ok(found.destination().clone())
+    }
+
+    /// Checks what a bridge answered, if that can be done, and remembers it if that is wanted.
+    fn remember(&self, address: &I2pAddr, found: &Destination) -> Result<(), Error> {
+        if address.b32().is_some_and(|b32| b32 != found.b32()) {
+            let another = ParseError::new(ParseErrorKind::Value, 0);
+            return Err(Error::protocol(Phase::Lookup, another));
+        }
+        self.lookups.keep(address.host(), found, Instant::now());
+        Ok(())
     }
 
     /// Looks up who an address belongs to and the options of its lease set, with the services it
@@ -265,9 +286,7 @@ impl SamBridge {
     /// Asks the bridge, and remembers what it answers if that is wanted.
     fn resolve(&self, address: &I2pAddr, command: &Command) -> Result<Lookup, Error> {
         let lookup = self.first_to_answer(|bridge| bridge.look_up(command))?;
-        let destination = lookup.destination();
-        self.lookups
-            .keep(address.host(), destination, Instant::now());
+        self.remember(address, lookup.destination())?;
         Ok(lookup)
     }
 

@@ -15,6 +15,7 @@ mod handle;
 mod id;
 mod inbox;
 mod intake;
+mod lookup;
 mod mailbox;
 mod options;
 mod outgoing;

@@ -1,7 +1,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use crate::address::{Destination, I2pAddr, ToI2pAddr};
+use crate::address::{I2pAddr, ToI2pAddr};
 use crate::cancel::Cancel;
 use crate::connection::Connection;
 use crate::deadline::Deadline;
@@ -109,23 +109,6 @@ impl StreamSession {
             peer,
             local,
         ))
-    }
-
-    /// Looks up who an address belongs to. Our own address is known without asking.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`SamBridge::lookup`](crate::SamBridge::lookup).
-    pub fn lookup(&self, address: impl ToI2pAddr) -> Result<Destination, Error> {
-        let address = address.to_i2p_addr()?;
-        if address
-            .b32()
-            .is_some_and(|b32| b32 == self.destination().b32())
-        {
-            return Ok(self.destination().clone());
-        }
-        let bridge = self.core().bridge.with_cancel(&self.cancel);
-        bridge.lookup(address)
     }
 
     /// Begins to accept what others dial. It returns when the router knows that we accept, so that
@@ -258,7 +241,7 @@ impl StreamSession {
 }
 
 dialler! {
-    /// Dials a peer: a [`Destination`], a `.b32.i2p` address, a host name, or any of them with a
+    /// Dials a peer: a [`Destination`](crate::Destination), a `.b32.i2p` address, a host name, or any of them with a
     /// port, as in `"stats.i2p:80"` or `(&destination, 80)`.
     ///
     /// The port is an I2CP port and tells services of one destination apart; it has nothing to do
