@@ -88,11 +88,14 @@ impl SamBridge {
     }
 
     /// The bridge that the environment variable `I2P_SAM_ADDRESS` names, or 127.0.0.1:7656. The
-    /// variable may name [several](SamBridge#several-bridges), separated by commas.
+    /// variable may name [several](SamBridge#several-bridges), separated by commas. Their UDP
+    /// addresses are those in `I2P_SAM_UDP_ADDRESS`, as many and in the same order, or else their hosts
+    /// with port 7655.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] when the variable is set and is no `host:port`, nor several.
+    /// [`Error::Setting`] when a variable is set and is no `host:port`, nor several, or when
+    /// `I2P_SAM_UDP_ADDRESS` is not Unicode, names a host in I2P or another number of addresses.
     ///
     /// ```
     /// let bridge = i2p_sam::SamBridge::from_env()?;

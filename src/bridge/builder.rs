@@ -1,3 +1,4 @@
+use std::env::VarError;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,9 @@ use crate::wire::redact;
 
 /// The environment variable that names the bridge where the program does not.
 const ADDRESS_VARIABLE: &str = "I2P_SAM_ADDRESS";
+
+/// The environment variable that names the UDP address of the bridge that the other one names.
+const UDP_ADDRESS_VARIABLE: &str = "I2P_SAM_UDP_ADDRESS";
 const DEFAULT_ADDRESS: &str = "127.0.0.1:7656";
 const DEFAULT_UDP_PORT: u16 = 7655;
 
@@ -71,7 +75,15 @@ impl SamBridgeBuilder {
         self
     }
 
-    /// The bridge's UDP address, for datagrams. Default: the host of the TCP address, port 7655.
+    /// Sets the bridge's UDP address, `host:port`, for datagrams. Default: if the
+    /// [address](SamBridgeBuilder::address) is not set either, the environment variable
+    /// `I2P_SAM_UDP_ADDRESS`, which names as many as `I2P_SAM_ADDRESS` does, separated by commas; else
+    /// the host of the TCP address and port 7655.
+    ///
+    /// Java I2P and emissary listen at 7655. i2pd listens at its TCP port minus one, which is 7655 too
+    /// unless `port` or `portudp` is set under `[sam]`; a bridge may also have no UDP port at all. A
+    /// wrong port is reported by the second datagram that is sent
+    /// ([`Error::UdpClosed`](crate::Error::UdpClosed)), or by nothing.
     pub fn udp_address(mut self, address: impl Into<String>) -> Self {
         self.udp_address = Some(address.into());
         self
@@ -177,13 +189,14 @@ impl SamBridgeBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] when an address is no `host:port`, when the versions are no range, or when
+    /// [`Error::Setting`] when an address is no `host:port`, when `I2P_SAM_UDP_ADDRESS` is not Unicode,
+    /// names a host in I2P or not as many addresses as `I2P_SAM_ADDRESS`, when the versions are no range, or when
     /// there is a UDP address but `I2P_SAM_ADDRESS` names several bridges; [`Error::Command`] when
     /// the credentials cannot be sent.
     pub fn build(self) -> Result<SamBridge, Error> {
         let mut bridges = match &self.address {
             Some(address) => vec![self.config(address)?],
-            None => self.configs(&default_addresses())?,
+            None => self.configs(&default_addresses(), default_udp_addresses()?.as_deref())?,
         };
         for fallback in &self.fallbacks {
             bridges.extend(fallback.bridges().into_iter().map(|one| one.config));
@@ -199,22 +212,45 @@ impl SamBridgeBuilder {
         })
     }
 
-    fn configs(&self, addresses: &str) -> Result<Vec<Arc<Config>>, Error> {
+    /// Those of the environment. `udp_addresses` are as many as there are addresses, if any is given.
+    fn configs(
+        &self,
+        addresses: &str,
+        udp_addresses: Option<&str>,
+    ) -> Result<Vec<Arc<Config>>, Error> {
         if self.udp_address.is_some() && addresses.contains(',') {
             return Err(Error::Setting(
                 "a UDP address belongs to one bridge, and I2P_SAM_ADDRESS names several",
             ));
         }
-        let addresses = addresses.split(',');
-        addresses.map(|text| self.config(text.trim())).collect()
+        let addresses = addresses.split(',').map(str::trim);
+        let Some(udp) = udp_addresses.filter(|_| self.udp_address.is_none()) else {
+            return addresses.map(|text| self.config(text)).collect();
+        };
+        let udp: Vec<_> = udp.split(',').map(str::trim).collect();
+        let addresses: Vec<_> = addresses.collect();
+        if udp.len() != addresses.len() {
+            return Err(Error::Setting(
+                "I2P_SAM_UDP_ADDRESS names as many addresses as I2P_SAM_ADDRESS, separated by commas",
+            ));
+        }
+        let both = addresses.into_iter().zip(udp);
+        both.map(|(text, udp)| self.config_with(text, Some(udp_from_environment(udp)?)))
+            .collect()
     }
 
     fn config(&self, address: &str) -> Result<Arc<Config>, Error> {
+        let udp_address = self.udp_address.as_deref().map(str::parse).transpose()?;
+        self.config_with(address, udp_address)
+    }
+
+    fn config_with(
+        &self,
+        address: &str,
+        udp_address: Option<BridgeAddr>,
+    ) -> Result<Arc<Config>, Error> {
         let address: BridgeAddr = address.parse()?;
-        let udp_address = match &self.udp_address {
-            Some(text) => text.parse()?,
-            None => address.with_port(DEFAULT_UDP_PORT),
-        };
+        let udp_address = udp_address.unwrap_or_else(|| address.with_port(DEFAULT_UDP_PORT));
         if self.versions.0 > self.versions.1 {
             return Err(Error::Setting("the smallest version is above the largest"));
         }
@@ -254,6 +290,31 @@ fn default_addresses() -> String {
         .unwrap_or_else(|| DEFAULT_ADDRESS.to_owned())
 }
 
+fn default_udp_addresses() -> Result<Option<String>, Error> {
+    match std::env::var(UDP_ADDRESS_VARIABLE) {
+        Ok(addresses) => Ok(Some(addresses).filter(|text| !text.is_empty())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(Error::Setting("I2P_SAM_UDP_ADDRESS is not Unicode")),
+    }
+}
+
+/// Nothing that ends in `.i2p` is asked of the system's resolver.
+fn udp_from_environment(text: &str) -> Result<BridgeAddr, Error> {
+    let is_in_i2p = |name: &str| {
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        name == "i2p" || name.ends_with(".i2p")
+    };
+    match text.parse() {
+        Ok(BridgeAddr::Name(name, _)) if is_in_i2p(&name) => Err(Error::Setting(
+            "I2P_SAM_UDP_ADDRESS names a host in I2P, and the bridge is on this machine or near it",
+        )),
+        Ok(address) => Ok(address),
+        Err(_) => Err(Error::Setting(
+            "I2P_SAM_UDP_ADDRESS has the form host:port, such as 127.0.0.1:7655 or [::1]:7655",
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -267,7 +328,7 @@ mod tests {
     #[test]
     fn the_environment_may_name_several_bridges() {
         let configs = SamBridge::builder()
-            .configs("127.0.0.1:1, router.lan:2")
+            .configs("127.0.0.1:1, router.lan:2", None)
             .unwrap();
         let addresses: Vec<_> = configs
             .iter()
@@ -279,7 +340,7 @@ mod tests {
     #[test]
     fn what_is_no_list_of_bridges_is_refused() {
         for text in ["", ",", "a:1,", ",a:1", "a:1;b:2", "a:1,b"] {
-            let outcome = SamBridge::builder().configs(text);
+            let outcome = SamBridge::builder().configs(text, None);
             assert!(matches!(outcome, Err(Error::Setting(_))), "{text:?}");
         }
     }
@@ -287,8 +348,36 @@ mod tests {
     #[test]
     fn one_udp_address_is_not_that_of_several_bridges() {
         let builder = SamBridge::builder().udp_address("a:1");
-        assert!(builder.configs("a:1").is_ok());
-        assert!(matches!(builder.configs("a:1,b:2"), Err(Error::Setting(_))));
+        assert!(builder.configs("a:1", Some("b:2")).is_ok());
+        assert!(matches!(
+            builder.configs("a:1,b:2", None),
+            Err(Error::Setting(_))
+        ));
+    }
+
+    #[test]
+    fn the_environment_may_name_the_udp_address_of_each_bridge() {
+        let builder = SamBridge::builder();
+        let configs = builder.configs("a:1, b:2", Some("c:3 , [::1]:4")).unwrap();
+        let addresses: Vec<_> = configs
+            .iter()
+            .map(|one| one.udp_address.to_string())
+            .collect();
+        assert_eq!(addresses, ["c:3", "[::1]:4"]);
+    }
+
+    #[test]
+    fn udp_addresses_of_the_environment_that_cannot_be_are_refused() {
+        let builder = SamBridge::builder();
+        for udp in [
+            "7655", "a", "a:b", "a:1,b:2", "x.i2p:1", "X.I2P.:1", "i2p:1", ",",
+        ] {
+            let outcome = builder.configs("a:1", Some(udp));
+            let Err(Error::Setting(text)) = outcome else {
+                panic!("{udp}");
+            };
+            assert!(text.contains(UDP_ADDRESS_VARIABLE), "{udp}: {text}");
+        }
     }
 
     #[test]

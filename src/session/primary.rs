@@ -256,6 +256,7 @@ impl PrimarySession {
             version: core.version,
             intake: Intake::default(),
             linger: settings.linger,
+            streams: Arc::default(),
             streamed: AtomicBool::new(false),
         }))
     }

@@ -228,11 +228,52 @@ impl StreamSession {
     /// A subsession of a [`PrimarySession`](crate::PrimarySession) ends alone, and the bridge gets the
     /// 2 s to remove it.
     ///
-    /// What streams have written and the router has not delivered is lost. Calling it again does
-    /// nothing. Without it the session ends in the background when the last thing made from it is
-    /// dropped, after [`linger`](crate::SessionBuilder::linger).
+    /// What streams have written and the router has not delivered is lost:
+    /// [`finish`](StreamSession::finish) waits for it. Calling it again does nothing. Without it the
+    /// session ends in the background when the last thing made from it is dropped, after
+    /// [`linger`](crate::SessionBuilder::linger), or with the process, whichever comes first.
     pub fn close(&self) {
         self.core().close();
+    }
+
+    /// Waits until what its streams wrote has had time to arrive, and closes the session: the way to
+    /// end a program, with which the session would die.
+    ///
+    /// It waits until every stream that was made from the session is dropped. A stream that was
+    /// dropped before its peer had hung up gets the session's
+    /// [`linger`](crate::SessionBuilder::linger), 10 s unless set, from its drop on; after one that
+    /// was read to its end, or [finished](crate::SamStream::finish), there is nothing to wait for. No
+    /// router reports what was delivered. All of it takes no longer than `timeout`, and
+    /// [`close`](StreamSession::close) up to 2.5 s more.
+    ///
+    /// Do not hold a stream in the thread that calls this. Bare sockets
+    /// ([`into_parts`](crate::SamStream::into_parts)) are not waited for. A subsession ends alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] in [`Phase::Finish`] if streams were still open when the time was over; they
+    /// are closed with the session. [`Error::SessionLost`] if it was lost meanwhile, or closed before.
+    /// [`Error::Cancelled`], and then the session is not closed.
+    ///
+    /// ```no_run
+    /// use std::io::Write;
+    /// use std::time::Duration;
+    ///
+    /// let session = i2p_sam::SamBridge::from_env()?.session().stream()?;
+    /// for peer in ["first.i2p", "second.i2p"] {
+    ///     session.connect(peer)?.write_all(b"good bye\n")?;
+    /// }
+    /// session.finish(Duration::from_secs(30))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn finish(&self, timeout: Duration) -> Result<(), Error> {
+        let core = self.core();
+        let deadline = Deadline::after(Some(timeout));
+        let outcome = core.streams.wait(core.linger, deadline, &self.interrupts());
+        if !matches!(outcome, Err(Error::Cancelled { .. })) {
+            core.close();
+        }
+        outcome
     }
 
     fn interrupts(&self) -> Interrupts {
