@@ -115,7 +115,11 @@ impl Place {
     /// How another process reaches the same network, where it would not by itself.
     pub(crate) fn environment(&self) -> String {
         match &self.network {
-            Some(network) => format!("I2P_SAM_ADDRESS={} ", network.sam_address()),
+            Some(network) => format!(
+                "I2P_SAM_ADDRESS={} I2P_SAM_UDP_ADDRESS={} ",
+                network.sam_address(),
+                network.udp_address()
+            ),
             None => String::new(),
         }
     }

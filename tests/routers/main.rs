@@ -9,6 +9,7 @@ mod crowd;
 mod embedded;
 mod healed;
 mod i2pd;
+mod passer_by;
 mod router;
 mod suite;
 
