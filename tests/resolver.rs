@@ -89,7 +89,9 @@ fn child() {
 
 fn with_environment(set: impl FnOnce(&mut Command)) -> String {
     let mut child = Command::new(env::current_exe().unwrap());
-    child.args(["--exact", "child", "--ignored", "--nocapture"]);
+    child
+        .args(["--exact", "child", "--ignored", "--nocapture"])
+        .env_remove("I2P_SAM_UDP_ADDRESS");
     set(&mut child);
     let Output { stdout, .. } = child.output().unwrap();
     String::from_utf8(stdout).unwrap()

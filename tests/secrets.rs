@@ -22,7 +22,7 @@ use i2p_sam::{
     HealingOptions, Host, HostName, I2pAddr, InactivityAction, LeaseSetAuth, LeaseSetType,
     LimitAction, MessageReliability, Phase, PrivateKey, RawOptions, ResultCode, SamBridge, Sender,
     ServerTunnel, SessionLoss, SessionOptions, SignatureType, StreamingProfile, SubsessionOptions,
-    TunnelFailure, TunnelOptions, Version, WhenFull,
+    TunnelFailure, TunnelOptions, UrlPart, Version, WhenFull,
 };
 use support::restless::Router;
 use support::{LONG, ScriptedBridge, Stage, field, key};
@@ -509,6 +509,7 @@ fn what_forwards(watcher: &mut Watcher, bridge: &SamBridge) {
 
 /// What holds no text of anybody's, or only what is public.
 fn plain_words(watcher: &mut Watcher) {
+    watcher.debug(&UrlPart::Path);
     watcher.display(&Phase::Hello);
     watcher.display(&ResultCode::InvalidId);
     watcher.error(&SessionLoss::Garbled);
@@ -1063,6 +1064,8 @@ fn no_public_type_is_forgotten() {
         &mut types,
     );
     assert!(types.len() > 40, "the sources were not found");
+    // Nobody outside the crate can have one.
+    types.remove("TcpAddr");
     let forgotten: Vec<_> = types.difference(&watcher.types).collect();
     assert!(forgotten.is_empty(), "shown in no test: {forgotten:?}");
 }
