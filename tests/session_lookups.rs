@@ -81,7 +81,7 @@ fn a_destination_whose_hash_is_another_is_no_answer_to_a_b32() {
     let asked = key(1).destination().b32().to_string();
     let reply = found(&format!("NAMING LOOKUP NAME={asked}\n"), 2);
     let error = answered(&asked, &reply);
-    assert!(matches!(error, Error::Protocol { .. }), "{error}");
+    assert!(matches!(error, Error::WrongDestination { .. }), "{error}");
     let bridge = ScriptedBridge::router(move |visit, stage| {
         if let Stage::Command(line) = stage {
             visit.say(&found(line, 2));
@@ -92,7 +92,7 @@ fn a_destination_whose_hash_is_another_is_no_answer_to_a_b32() {
         bridge.bridge().lookup_with_options(&*asked).map(drop),
     ] {
         assert!(
-            matches!(outcome, Err(Error::Protocol { .. })),
+            matches!(outcome, Err(Error::WrongDestination { .. })),
             "{outcome:?}"
         );
     }
@@ -192,7 +192,7 @@ fn a_lookup_that_is_not_answered_ends_with_its_deadline_and_holds_up_nothing_aft
     let error = primary.lookup("nobody.i2p").unwrap_err();
     let phase = Phase::Lookup;
     assert!(
-        matches!(error, Error::Timeout { phase: p, after } if p == phase && after == time),
+        matches!(error, Error::Timeout { phase: p, after, .. } if p == phase && after == time),
         "{error}"
     );
     primary.stream().unwrap();
