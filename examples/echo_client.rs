@@ -26,11 +26,15 @@ fn main() -> Outcome {
     loop {
         let read = input.read(&mut piece)?;
         if read == 0 {
-            return Ok(());
+            break;
         }
         stream.write_all(&piece[..read])?;
         stream.read_exact(&mut piece[..read])?;
         output.write_all(&piece[..read])?;
         output.flush()?;
     }
+    // All has come back. The server waits for our end, which it would not learn of if only the process
+    // ended.
+    session.close();
+    Ok(())
 }

@@ -108,5 +108,7 @@ fn client(place: &Place, address: &str) -> Outcome {
         stream.peer_addr(),
         start.elapsed()
     );
+    // The server hangs up behind its answer.
+    stream.finish(PATIENCE)?;
     Ok(())
 }
