@@ -205,6 +205,11 @@ impl I2pd {
         NEW_OPTIONS
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child().id()
+    }
+
     /// Whether the process is still there; i2pd has commands that crash it.
     pub fn is_running(&self) -> bool {
         matches!(self.child().try_wait(), Ok(None))

@@ -10,6 +10,7 @@ mod embedded;
 mod healed;
 mod i2pd;
 mod router;
+mod soak;
 mod suite;
 
 use std::process::ExitCode;

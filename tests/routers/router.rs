@@ -1,5 +1,6 @@
 //! The routers a behaviour is run on: what each can do, and how to get at it.
 
+use std::net::SocketAddr;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
@@ -325,13 +326,34 @@ impl Network {
     }
 
     pub(crate) fn bridge(&self) -> SamBridge {
-        let (tcp, udp) = match self {
-            Self::Embedded(network) => (network.sam_address(), network.udp_address()),
-            Self::Process(network) => (network.sam_address(), network.udp_address()),
-            Self::I2pd(router) => (router.sam_address(), router.udp_address()),
-        };
-        let builder = SamBridge::builder().address(tcp.to_string());
-        builder.udp_address(udp.to_string()).build().unwrap()
+        let builder = SamBridge::builder().address(self.sam_address().to_string());
+        let builder = builder.udp_address(self.udp_address().to_string());
+        builder.build().unwrap()
+    }
+
+    pub(crate) fn sam_address(&self) -> SocketAddr {
+        match self {
+            Self::Embedded(network) => network.sam_address(),
+            Self::Process(network) => network.sam_address(),
+            Self::I2pd(router) => router.sam_address(),
+        }
+    }
+
+    pub(crate) fn udp_address(&self) -> SocketAddr {
+        match self {
+            Self::Embedded(network) => network.udp_address(),
+            Self::Process(network) => network.udp_address(),
+            Self::I2pd(router) => router.udp_address(),
+        }
+    }
+
+    /// The process the router runs in.
+    pub(crate) fn process_id(&self) -> u32 {
+        match self {
+            Self::Embedded(_) => std::process::id(),
+            Self::Process(network) => network.id(),
+            Self::I2pd(router) => router.id(),
+        }
     }
 
     pub(crate) fn raw_options(&self) -> &'static [(&'static str, &'static str)] {

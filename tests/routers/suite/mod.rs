@@ -13,6 +13,7 @@ mod lookups;
 mod multihomed;
 mod primary;
 mod servers;
+mod soak;
 mod streams;
 mod tunnels;
 mod users;
@@ -101,6 +102,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Behaviour> {
         multihomed::ALL,
         servers::ALL,
         tunnels::ALL,
+        soak::ALL,
     ]
     .into_iter()
     .flatten()
