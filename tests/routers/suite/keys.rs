@@ -34,7 +34,9 @@ fn the_bridge_agrees_to_a_version(router: &Router) {
         (Version::V3_1..=Version::V3_3).contains(&version),
         "{version}"
     );
-    assert_eq!(version, router.version());
+    if let Some(known) = router.version() {
+        assert_eq!(version, known);
+    }
 }
 
 fn a_range_of_one_version_is_agreed_to(router: &Router) {

@@ -65,6 +65,37 @@ pub(crate) enum Need {
     DatagramSubsessions,
     /// Subsessions for streams, and for nothing else.
     StreamSubsessionsOnly,
+    /// An address book with a name that the suite chooses.
+    KnownName,
+    /// Hanging up when it is asked for users of the bridge, which it does not have.
+    NoUsers,
+    /// Being started as often as a behaviour asks for, killed, and started again where it was.
+    Restart,
+}
+
+impl Need {
+    /// What can be named in the environment.
+    pub(crate) const ALL: &[Self] = &[
+        Self::Streams,
+        Self::Ports,
+        Self::OwnDial,
+        Self::OtherSignatures,
+        Self::SessionlessLookup,
+        Self::BulkBeforeEnd,
+        Self::Bulk,
+        Self::KeysApart,
+        Self::ForwardAgain,
+        Self::Refusals,
+        Self::NewDatagrams,
+        Self::LargeDatagrams,
+        Self::ControlSocketDatagrams,
+        Self::EncryptedLeaseSets,
+        Self::DatagramSubsessions,
+        Self::StreamSubsessionsOnly,
+        Self::KnownName,
+        Self::NoUsers,
+        Self::Restart,
+    ];
 }
 
 /// Lists functions as behaviours; `slow` in front of those that take more than a minute.
