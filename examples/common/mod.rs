@@ -6,6 +6,7 @@ pub(crate) mod server;
 
 use std::env::{self, VarError};
 use std::io::Write;
+use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,6 +21,20 @@ pub(crate) use server::Outcome;
 /// Names further options of the sessions: `inbound.length=0 outbound.length=0`. A router that knows
 /// no other can make no tunnels without these two.
 const OPTIONS: &str = "I2P_SAM_OPTIONS";
+
+/// Ends an example: prints why it failed, the error and then what caused it, each on a line.
+pub(crate) fn exit_code(outcome: Outcome) -> ExitCode {
+    let Err(error) = outcome else {
+        return ExitCode::SUCCESS;
+    };
+    eprintln!("Error: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        eprintln!("  because: {cause}");
+        source = cause.source();
+    }
+    ExitCode::FAILURE
+}
 
 /// A bridge that answers, and what its network needs to be told.
 pub(crate) struct Place {

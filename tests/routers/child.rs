@@ -19,6 +19,7 @@ const CHILDREN: &[(&str, Work)] = &[
     ("healed", healed::run),
     ("echo-server", crowd::serve),
     ("dial-many", crowd::dial),
+    ("http-server", crowd::serve_pages),
     ("soak", soak::run),
 ];
 

@@ -11,6 +11,7 @@ mod crowd;
 mod embedded;
 mod healed;
 mod i2pd;
+mod relay;
 mod router;
 mod soak;
 mod suite;

@@ -132,7 +132,6 @@ const EMBEDDED_CANNOT: &[(Need, &str)] = &[
 ];
 
 const I2PD_OLD_CANNOT: &[(Need, &str)] = &[
-    (Need::KeysApart, "i2pd lets two sessions share a key"),
     (Need::Ports, "i2pd does not tell ports"),
     (Need::OwnDial, "i2pd: Can't connect to myself"),
     (
@@ -150,7 +149,6 @@ const I2PD_OLD_CANNOT: &[(Need, &str)] = &[
 ];
 
 const I2PD_NEW_CANNOT: &[(Need, &str)] = &[
-    (Need::KeysApart, "i2pd lets two sessions share a key"),
     (
         Need::BulkBeforeEnd,
         "i2pd 2.59 loses the end of a stream that is ended with more than 60 kB under way",
@@ -440,6 +438,13 @@ impl Network {
             Self::I2pd(router) => router.exit_status(),
             Self::Command(router) => router.exit_status(),
         }
+    }
+
+    /// Fails if the router has ended, or is silent.
+    pub(crate) fn assert_alive(&self) {
+        let status = self.exit_status();
+        assert!(status.is_none(), "the router ended: {}", ending(status));
+        assert!(self.answers(), "the router answers nobody any more");
     }
 
     /// Remembers how the process ended, if nobody here has ended it.

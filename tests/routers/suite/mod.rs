@@ -12,6 +12,7 @@ mod keys;
 mod lookups;
 mod multihomed;
 mod primary;
+mod returning;
 mod servers;
 mod soak;
 mod streams;
@@ -47,8 +48,6 @@ pub(crate) enum Need {
     BulkBeforeEnd,
     /// Carrying some megabytes a second.
     Bulk,
-    /// Refusing a second session with a key in use.
-    KeysApart,
     /// Ending a forward with its socket, so that the session can have another.
     ForwardAgain,
     /// An answer to what is refused, rather than silence.
@@ -83,7 +82,6 @@ impl Need {
         Self::SessionlessLookup,
         Self::BulkBeforeEnd,
         Self::Bulk,
-        Self::KeysApart,
         Self::ForwardAgain,
         Self::Refusals,
         Self::NewDatagrams,
@@ -124,6 +122,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Behaviour> {
         streams::ALL,
         endings::ALL,
         healing::ALL,
+        returning::ALL,
         users::ALL,
         forwarding::ALL,
         datagrams::ALL,
