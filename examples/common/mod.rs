@@ -121,9 +121,11 @@ impl Place {
         nickname: &str,
         builder: SessionBuilder,
     ) -> Outcome<HealingSession> {
-        let told = HealingOptions::new().on_event(|event| eprintln!("{event:?}"));
+        // A router may hold the key of a server that was killed a moment ago.
+        let options = HealingOptions::new().patient(true);
+        let options = options.on_event(|event| eprintln!("{event:?}"));
         eprint!("Building tunnels for {nickname} ");
-        let session = with_dots(move || builder.healing_with(&told))?;
+        let session = with_dots(move || builder.healing_with(&options))?;
         Ok(session)
     }
 

@@ -7,7 +7,7 @@
 
 use std::io::{Read, Write};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -45,6 +45,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Threads that dial while connections are cut.
 const DIALLERS: usize = 2;
+
+/// Calls that are answered between one cut and the next.
+const CALLS: usize = 20;
 
 fn away(router: &Router) -> Duration {
     match router.name().contains("2.45") {
@@ -152,38 +155,60 @@ fn cut(router: &Router, times: usize) {
         let clients = clients(&network, times + 1);
         (server.join().unwrap(), clients)
     });
-    let (first, clients) = clients.split_first().unwrap();
     let destination = server.session.destination();
-    persist(|| answers(first, destination).then_some(()));
-    let (over, answered) = (AtomicBool::new(false), AtomicU64::new(0));
+    let load = Load::default();
     let recoveries = thread::scope(|scope| {
-        let _over = SetOnDrop(&over);
+        let _over = SetOnDrop(&load.over);
         for _ in 0..DIALLERS {
-            scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
-                    answered.fetch_add(answers(first, destination).into(), Ordering::Relaxed);
-                }
-            });
+            scope.spawn(|| load.dial(&clients, destination));
         }
-        let recovery = |client| {
+        let recovery = |number| {
+            eprintln!("DBG round {number}");
+            load.await_calls();
             let start = Instant::now();
             assert!(relay.cut() > 0, "no connection was open");
             server.wait_until_lost();
             server.wait_until_back();
-            persist(|| answers(client, destination).then_some(()));
+            persist(|| answers(&clients[number], destination).then_some(()));
+            load.number.store(number, Ordering::Relaxed);
             start.elapsed()
         };
-        clients.iter().map(recovery).collect::<Vec<_>>()
+        (1..=times).map(recovery).collect::<Vec<_>>()
     });
     let seconds = recoveries.iter().map(Duration::as_secs_f32);
     println!(
-        "{}: seconds from the cut to the answer: {:.1?}; {} calls of others were answered",
+        "{}: seconds from the cut to the answer: {:.1?}; {} calls of the load were answered",
         router.name(),
         seconds.collect::<Vec<_>>(),
-        answered.into_inner()
+        load.answered.into_inner()
     );
     network.assert_alive();
     assert!(recoveries.iter().all(|time| *time < away(router)));
+}
+
+/// Calls one after the other by the client that dialled last.
+#[derive(Default)]
+struct Load {
+    over: AtomicBool,
+    number: AtomicUsize,
+    answered: AtomicUsize,
+}
+
+impl Load {
+    fn dial(&self, clients: &[StreamSession], server: &Destination) {
+        while !self.over.load(Ordering::Relaxed) {
+            let client = &clients[self.number.load(Ordering::Relaxed)];
+            let answered = answers(client, server);
+            self.answered.fetch_add(answered.into(), Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until some more calls were answered, so that there is a load to be cut.
+    fn await_calls(&self) {
+        let answered = || self.answered.load(Ordering::Relaxed);
+        let enough = answered() + CALLS;
+        persist(|| (answered() >= enough).then_some(()));
+    }
 }
 
 /// Ends those who look at it, also if something fails.
