@@ -40,6 +40,9 @@ const AWAY: Duration = Duration::from_secs(20);
 /// The old i2pd takes 20 s for each session, and may take them again.
 const AWAY_ON_OLD: Duration = Duration::from_secs(45);
 
+/// A session that i2pd made out of the one before answers for up to 5 s, and then nobody.
+const DEAF_AFTER: Duration = Duration::from_secs(8);
+
 /// A dial that finds nobody is not waited for longer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -88,6 +91,20 @@ fn answers(client: &StreamSession, server: &Destination) -> bool {
         Ok::<_, std::io::Error>(&echo == b"a word..")
     };
     call().unwrap_or(false)
+}
+
+fn assert_answers_for(time: Duration, client: &StreamSession, server: &Destination) {
+    assert_for(time, || answers(client, server));
+}
+
+/// Fails if it is not so, again and again, for this time.
+fn assert_for(time: Duration, mut is_so: impl FnMut() -> bool) {
+    let (_hold, clock) = mpsc::channel::<()>();
+    let start = Instant::now();
+    while start.elapsed() < time {
+        assert!(is_so(), "no answer any more after {:?}", start.elapsed());
+        let _ = clock.recv_timeout(Duration::from_millis(200));
+    }
 }
 
 /// A listener that heals, and what happens to it.
@@ -163,7 +180,6 @@ fn cut(router: &Router, times: usize) {
             scope.spawn(|| load.dial(&clients, destination));
         }
         let recovery = |number| {
-            eprintln!("DBG round {number}");
             load.await_calls();
             let start = Instant::now();
             assert!(relay.cut() > 0, "no connection was open");
@@ -173,7 +189,9 @@ fn cut(router: &Router, times: usize) {
             load.number.store(number, Ordering::Relaxed);
             start.elapsed()
         };
-        (1..=times).map(recovery).collect::<Vec<_>>()
+        let recoveries = (1..=times).map(recovery).collect::<Vec<_>>();
+        load.await_calls();
+        recoveries
     });
     let seconds = recoveries.iter().map(Duration::as_secs_f32);
     println!(
@@ -238,14 +256,18 @@ fn use_again(router: &Router, times: usize) {
     let builder = network.builder().key(session.private_key());
     let mut session = Some(session);
     let mut created = Vec::new();
-    for client in &clients {
+    for (number, client) in clients.iter().enumerate() {
         let start = Instant::now();
         let now = session
             .take()
             .unwrap_or_else(|| builder.clone().stream().unwrap());
         created.push(start.elapsed().as_secs_f32());
         let listener = now.listener().unwrap();
-        serve_one(&listener, client, now.destination());
+        let time = match number == times {
+            true => DEAF_AFTER,
+            false => Duration::ZERO,
+        };
+        serve(&listener, client, now.destination(), time);
         drop(listener);
         now.close();
     }
@@ -256,8 +278,8 @@ fn use_again(router: &Router, times: usize) {
     network.assert_alive();
 }
 
-/// The listener answers the client.
-fn serve_one(listener: &SamListener, client: &StreamSession, server: &Destination) {
+/// The listener answers the client, and goes on to for this time.
+fn serve(listener: &SamListener, client: &StreamSession, server: &Destination, time: Duration) {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let _over = SetOnDrop(&over);
@@ -269,6 +291,7 @@ fn serve_one(listener: &SamListener, client: &StreamSession, server: &Destinatio
             }
         });
         persist(|| answers(client, server).then_some(()));
+        assert_answers_for(time, client, server);
     });
 }
 
@@ -298,16 +321,20 @@ fn kill_server(router: &Router, times: usize) {
         // It is killed when it is dropped.
         let server = Child::start(&mut command);
         let address = server.hear("Serving http://");
-        let page = persist(|| page(client, address.trim_end_matches('/')));
+        let address = address.trim_end_matches('/');
+        let page = persist(|| page_of(client, address));
         assert!(page.ends_with("Hello from inside I2P.\n"), "{page}");
         served.push(start.elapsed().as_secs_f32());
+        if served.len() == clients.len() {
+            assert_for(DEAF_AFTER, || page_of(client, address).is_some());
+        }
     }
     let _ = std::fs::remove_file(&key_file);
     println!("{}: seconds until each served: {served:.1?}", router.name());
     network.assert_alive();
 }
 
-fn page(client: &StreamSession, address: &str) -> Option<String> {
+fn page_of(client: &StreamSession, address: &str) -> Option<String> {
     let mut stream = client.connect_timeout(address, PATIENCE).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n").ok()?;
@@ -347,6 +374,7 @@ fn a_listener_serves_each_time_its_router_was_stopped_for_forty_seconds(router: 
         server.wait_until_back();
         persist(|| answers(client, destination).then_some(()));
         recoveries.push(start.elapsed().as_secs_f32());
+        assert_answers_for(DEAF_AFTER, client, destination);
     }
     println!(
         "{}: seconds from going on to the answer: {recoveries:.1?}",
