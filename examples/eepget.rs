@@ -20,7 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LONGEST_LINE: u64 = 8 * 1024;
 const LONGEST_HEAD: usize = 64 * 1024;
 
-fn main() -> Outcome {
+fn main() -> std::process::ExitCode {
+    common::exit_code(run())
+}
+
+fn run() -> Outcome {
     let Some(url) = std::env::args().nth(1) else {
         return Err("usage: eepget [http://]ADDRESS[:PORT][/PATH]".into());
     };

@@ -13,7 +13,6 @@
 mod common;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use common::server::{Limits, Server};
@@ -28,7 +27,7 @@ const PIECE: usize = 16 * 1024;
 /// A client that is silent for longer is not waited for, though its time may not be up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     let key_file = std::env::args().nth(1);
     common::exit_code(run(key_file.as_deref()))
 }

@@ -6,10 +6,14 @@
 
 mod common;
 
-use common::{Outcome, Place};
+use common::{Outcome, Place, in_full};
 use i2p_sam::{I2pAddr, Lookup, SamBridge};
 
-fn main() -> Outcome {
+fn main() -> std::process::ExitCode {
+    common::exit_code(run())
+}
+
+fn run() -> Outcome {
     let addresses: Vec<I2pAddr> = std::env::args()
         .skip(1)
         .map(|text| text.parse())
@@ -21,7 +25,7 @@ fn main() -> Outcome {
     let mut missing = 0;
     for address in &addresses {
         if let Err(error) = show(&place.bridge, address) {
-            eprintln!("{address}: {error}");
+            eprintln!("{address}: {}", in_full(&*error));
             missing += 1;
         }
     }
@@ -40,7 +44,7 @@ fn show(bridge: &SamBridge, address: &I2pAddr) -> Outcome {
         // Whose it is stands in it; only what it offers needs a router that finds it.
         (Err(error), Some(destination)) => {
             println!("{address} {}", destination.b32());
-            eprintln!("{address}: {error}");
+            eprintln!("{address}: {}", in_full(&error));
         }
         (Err(error), None) => return Err(error.into()),
     }

@@ -16,23 +16,18 @@ use i2p_sam::{
 };
 use i2p_sam_testnet::Testnet;
 
-pub(crate) use server::Outcome;
+pub(crate) use server::{Outcome, in_full};
 
 /// Names further options of the sessions: `inbound.length=0 outbound.length=0`. A router that knows
 /// no other can make no tunnels without these two.
 const OPTIONS: &str = "I2P_SAM_OPTIONS";
 
-/// Ends an example: prints why it failed, the error and then what caused it, each on a line.
+/// Ends an example, and prints why if it failed.
 pub(crate) fn exit_code(outcome: Outcome) -> ExitCode {
     let Err(error) = outcome else {
         return ExitCode::SUCCESS;
     };
-    eprintln!("Error: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        eprintln!("  because: {cause}");
-        source = cause.source();
-    }
+    eprintln!("Error: {}", in_full(&*error));
     ExitCode::FAILURE
 }
 
