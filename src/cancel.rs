@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 /// Ends blocking calls from another thread.
 ///
@@ -35,11 +35,13 @@ pub struct Cancel {
 
 impl Cancel {
     /// A handle that has not been fired.
+    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A handle that fires with this one, and can be fired alone.
+    /// Returns a handle that fires with this one and can be fired alone. It also fires if the
+    /// handles between it and the one that fires have been dropped.
     ///
     /// ```
     /// let all = i2p_sam::Cancel::new();
@@ -50,12 +52,13 @@ impl Cancel {
     /// all.cancel();
     /// assert!(other.is_cancelled());
     /// ```
+    #[must_use]
     pub fn child(&self) -> Self {
         let child = Self::new();
         let target = Target::Child(Arc::downgrade(&child.registry));
         match self.registry.register(target) {
-            // The entry goes when the child is forgotten, not when this call ends.
-            Ok(mut registration) => registration.leave_behind(),
+            // The child is new: nothing has set its parent before.
+            Ok(registration) => drop(child.registry.parent.set(registration)),
             Err(Fired) => child.cancel(),
         }
         child
@@ -67,6 +70,7 @@ impl Cancel {
     }
 
     /// Whether [`cancel`](Cancel::cancel) was called, on this handle or a parent of it.
+    #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.registry.is_fired()
     }
@@ -103,11 +107,12 @@ impl Target {
         Self::Socket(Arc::downgrade(socket))
     }
 
-    fn end(self) {
+    /// Ends it, and returns what ends with it.
+    fn end(self) -> Vec<Target> {
         match self {
             Self::Socket(socket) => {
                 if let Some(socket) = socket.upgrade() {
-                    // It fails only where there is no connection any more to be ended.
+                    // It fails only if the connection has ended already.
                     let _ = socket.shutdown(Shutdown::Both);
                 }
             }
@@ -118,18 +123,11 @@ impl Target {
             }
             Self::Child(child) => {
                 if let Some(child) = child.upgrade() {
-                    child.fire();
+                    return child.set_fired();
                 }
             }
         }
-    }
-
-    fn is_gone(&self) -> bool {
-        match self {
-            Self::Socket(socket) => socket.strong_count() == 0,
-            Self::Waiter(waiter) => waiter.strong_count() == 0,
-            Self::Child(child) => child.strong_count() == 0,
-        }
+        Vec::new()
     }
 }
 
@@ -137,13 +135,14 @@ impl Target {
 #[derive(Default)]
 pub(crate) struct Registry {
     state: Mutex<State>,
+    /// The place of a child in its parent's registry, which keeps the parent.
+    parent: OnceLock<Registration>,
 }
 
 #[derive(Default)]
 struct State {
     fired: bool,
     next: u64,
-    children: usize,
     targets: HashMap<u64, Target>,
 }
 
@@ -157,9 +156,6 @@ impl Registry {
         if state.fired {
             return Err(Fired);
         }
-        if matches!(target, Target::Child(_)) {
-            state.sweep_children();
-        }
         let id = state.next;
         state.next += 1;
         state.targets.insert(id, target);
@@ -170,15 +166,20 @@ impl Registry {
     }
 
     /// Ends everything registered, and what would register later. The first call alone counts.
+    ///
+    /// It does not recurse: a chain of children may be longer than the stack is deep.
     pub(crate) fn fire(&self) {
-        let targets = {
-            let mut state = self.lock();
-            state.fired = true;
-            std::mem::take(&mut state.targets)
-        };
-        for target in targets.into_values() {
-            target.end();
+        let mut targets = self.set_fired();
+        while let Some(target) = targets.pop() {
+            targets.extend(target.end());
         }
+    }
+
+    /// From now on nothing can register. Returns what was registered.
+    fn set_fired(&self) -> Vec<Target> {
+        let mut state = self.lock();
+        state.fired = true;
+        std::mem::take(&mut state.targets).into_values().collect()
     }
 
     pub(crate) fn is_fired(&self) -> bool {
@@ -191,15 +192,13 @@ impl Registry {
     }
 }
 
-impl State {
-    /// Forgets children nobody holds, when as many have come as there were after the last time.
-    fn sweep_children(&mut self) {
-        const FEW: usize = 32;
-        self.children += 1;
-        if self.children > FEW {
-            self.targets
-                .retain(|_, target| !matches!(target, Target::Child(_)) || !target.is_gone());
-            self.children = 0;
+/// A chain of children may be longer than the stack is deep, so each parent that only this child
+/// kept is dropped here and not by the drop of the one below it.
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let mut place = self.parent.take();
+        while let Some(parent) = place.and_then(Registration::into_registry) {
+            place = Arc::into_inner(parent).and_then(|mut parent| parent.parent.take());
         }
     }
 }
@@ -216,15 +215,18 @@ impl Registration {
         self.leave()
     }
 
+    /// Leaves the registry, and returns it.
+    fn into_registry(mut self) -> Option<Arc<Registry>> {
+        let registry = self.registry.take()?;
+        registry.lock().targets.remove(&self.id);
+        Some(registry)
+    }
+
     fn leave(&mut self) -> bool {
         match self.registry.take() {
             Some(registry) => registry.lock().targets.remove(&self.id).is_some(),
             None => false,
         }
-    }
-
-    fn leave_behind(&mut self) {
-        self.registry = None;
     }
 }
 
@@ -294,12 +296,83 @@ mod tests {
         assert!(parent.child().is_cancelled());
     }
 
+    fn registered(cancel: &Cancel) -> usize {
+        cancel.registry().lock().targets.len()
+    }
+
     #[test]
-    fn forgotten_children_are_not_kept() {
+    fn a_child_that_was_dropped_leaves_no_entry() {
         let parent = Cancel::new();
-        for _ in 0..1000 {
-            parent.child();
+        let child = parent.child();
+        assert_eq!(registered(&parent), 1);
+        drop(child);
+        assert_eq!(registered(&parent), 0);
+    }
+
+    #[test]
+    fn a_registration_that_was_dropped_leaves_no_entry() {
+        let (near, _far) = socket_pair();
+        let cancel = Cancel::new();
+        let registration = cancel.registry().register(Target::socket(&near)).unwrap();
+        assert_eq!(registered(&cancel), 1);
+        drop(registration);
+        assert_eq!(registered(&cancel), 0);
+    }
+
+    #[test]
+    fn a_registration_that_was_disarmed_leaves_no_entry() {
+        let (near, _far) = socket_pair();
+        let cancel = Cancel::new();
+        let registration = cancel.registry().register(Target::socket(&near)).unwrap();
+        assert!(registration.disarm());
+        assert_eq!(registered(&cancel), 0);
+    }
+
+    #[test]
+    fn a_handle_that_fired_keeps_no_entry() {
+        let (near, _far) = socket_pair();
+        let cancel = Cancel::new();
+        let _registration = cancel.registry().register(Target::socket(&near)).unwrap();
+        cancel.cancel();
+        assert_eq!(registered(&cancel), 0);
+    }
+
+    #[test]
+    fn a_grandchild_fires_though_the_handle_between_was_dropped() {
+        let parent = Cancel::new();
+        let grandchild = parent.child().child();
+        parent.cancel();
+        assert!(grandchild.is_cancelled());
+    }
+
+    /// Longer than any stack is deep.
+    const CHAIN: usize = 200_000;
+
+    fn chain() -> Vec<Cancel> {
+        let mut chain = vec![Cancel::new()];
+        for above in 1..CHAIN {
+            let child = chain[above - 1].child();
+            chain.push(child);
         }
-        assert!(parent.registry().lock().targets.len() < 100);
+        chain
+    }
+
+    #[test]
+    fn a_long_chain_of_children_fires() {
+        let chain = chain();
+        chain[0].cancel();
+        assert!(chain.iter().all(Cancel::is_cancelled));
+    }
+
+    #[test]
+    fn a_long_chain_of_children_of_which_only_the_last_is_held_fires_and_is_dropped() {
+        let mut chain = chain();
+        let first = chain.swap_remove(0);
+        let last = chain.swap_remove(0);
+        drop(chain);
+        first.cancel();
+        assert!(last.is_cancelled());
+        drop(first);
+        drop(last);
     }
 }

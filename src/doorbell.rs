@@ -1,23 +1,108 @@
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cancel::Wake;
+use crate::session::spawn;
 
-/// Ends the wait for a caller by calling: `std` has no other way.
-pub(crate) struct Doorbell(pub(crate) SocketAddr);
+/// Ends the `accept` of a TCP listener, and every later one.
+///
+/// Linux does so if the listener's socket is shut down, which needs neither a new descriptor nor
+/// time. Elsewhere a listener cannot be shut down, and the wait ends by a connection to it.
+pub(crate) struct Doorbell {
+    address: SocketAddr,
+    /// The listener's socket: `std` can shut down a stream alone.
+    #[cfg(unix)]
+    socket: TcpStream,
+}
+
+impl Doorbell {
+    pub(crate) fn of(listener: &TcpListener) -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            address: reachable(listener.local_addr()?),
+            #[cfg(unix)]
+            socket: std::os::fd::OwnedFd::from(listener.try_clone()?).into(),
+        }))
+    }
+
+    #[cfg(unix)]
+    fn shut_down(&self) -> bool {
+        self.socket.shutdown(std::net::Shutdown::Both).is_ok()
+    }
+
+    #[cfg(not(unix))]
+    fn shut_down(&self) -> bool {
+        false
+    }
+}
 
 impl Wake for Doorbell {
     fn wake(&self) {
-        /// A door at which even loopback takes this long has callers enough.
-        const RING: Duration = Duration::from_millis(50);
-
-        let mut address = self.0;
-        if address.ip().is_unspecified() {
-            address.set_ip(match address {
-                SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-                SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-            });
+        if !self.shut_down() {
+            let address = self.address;
+            // The connection takes time if the listener's queue is full, and `wake` must not block.
+            if spawn("i2p-sam-doorbell", move || connect(address)).is_err() {
+                connect(address);
+            }
         }
-        let _ = TcpStream::connect_timeout(&address, RING);
+    }
+}
+
+fn connect(address: SocketAddr) {
+    /// If even loopback takes this long, connections wait to be accepted, and wake the thread.
+    const TIME: Duration = Duration::from_millis(50);
+
+    let _ = TcpStream::connect_timeout(&address, TIME);
+}
+
+/// The address at which this machine reaches a listener that is bound to this one.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(10);
+
+    /// Returns the channel over which the outcome of an `accept` comes.
+    fn accept(listener: TcpListener) -> mpsc::Receiver<bool> {
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || sender.send(listener.accept().is_ok()));
+        receiver
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_accept_ends_without_a_connection_on_linux() {
+        for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
+            let listener = TcpListener::bind(address).unwrap();
+            let doorbell = Doorbell::of(&listener).unwrap();
+            let outcome = accept(listener);
+            doorbell.wake();
+            assert!(!outcome.recv_timeout(LONG).unwrap(), "{address}");
+        }
+    }
+
+    #[test]
+    fn an_accept_ends_by_a_connection_where_a_listener_cannot_be_shut_down() {
+        for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
+            let listener = TcpListener::bind(address).unwrap();
+            let address = reachable(listener.local_addr().unwrap());
+            let outcome = accept(listener);
+            connect(address);
+            assert!(outcome.recv_timeout(LONG).unwrap(), "{address}");
+        }
     }
 }

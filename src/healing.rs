@@ -45,7 +45,7 @@ pub use options::{HealingEvent, HealingOptions};
 /// use std::thread;
 /// use i2p_sam::{HealingOptions, SamBridge};
 ///
-/// let told = HealingOptions::new().on_event(|event| eprintln!("{event:?}"));
+/// let told = HealingOptions::new().on_event(|event| eprintln!("{event}"));
 /// let session = SamBridge::from_env()?.session().healing_with(&told)?;
 /// println!("dial me at {}", session.destination().b32());
 /// for stream in &session.listener()? {
@@ -157,11 +157,51 @@ impl HealingSession {
     }
 
     /// The same session; calls made through it end when `cancel` fires.
+    #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {
             holder: Arc::clone(&self.holder),
             cancel: cancel.clone(),
         }
+    }
+
+    /// Closes the session there is, and waits for a new one with the same key, made as after a loss:
+    /// [`HealingEvent::Lost`] has the reason [`Closed`](crate::SessionLoss::Closed), streams of the old
+    /// session end, and listeners go on over the new one. If the session is being made again, this
+    /// waits for it.
+    ///
+    /// A client needs it on i2pd 2.59: if a peer's server is restarted, a session that had dialled it
+    /// before gets streams to it that succeed and stay silent, for minutes; a new session reaches it at
+    /// once. 2.45 does not need it.
+    ///
+    /// It waits as long as it takes, which on a router that is away is for ever. To end the wait, fire
+    /// the handle that was given [`with_cancel`](HealingSession::with_cancel); the new session is made
+    /// all the same.
+    ///
+    /// ```no_run
+    /// use std::io::{Read, Write};
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let session = i2p_sam::SamBridge::from_env()?.session().healing()?;
+    /// let mut stream = session.connect("server.i2p")?;
+    /// stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    /// stream.write_all(b"hello\n")?;
+    /// if stream.read(&mut [0; 64]).is_err() {
+    ///     session.renew()?;
+    ///     stream = session.connect("server.i2p")?;
+    /// }
+    /// # drop(stream);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cancelled`], [`Error::HealingEnded`], [`Error::SessionLost`] if it was
+    /// [closed](HealingSession::close).
+    pub fn renew(&self) -> Result<(), Error> {
+        self.holder.healer.renew(&self.cancel)
     }
 
     /// Ends the session, and everything made from it, for good: as [`StreamSession::close`] if there

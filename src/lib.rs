@@ -49,7 +49,8 @@
 //! A router ends a session when its control socket closes, so a session has a thread that keeps
 //! that socket: it answers the bridge's `PING` and notes why the session ended
 //! ([`StreamSession::closed`], [`SamStream::session_error`]). While there is a listener, further
-//! threads hold armed accepts. All have small stacks.
+//! threads hold armed accepts. They have small stacks. Threads that call the program's code, for
+//! sessions that heal and for tunnels, have the stack that `std` gives.
 //!
 //! # Threads
 //!
@@ -83,7 +84,8 @@
 //! A private key, a password and the id of a session never appear in `Debug`, in an error or in a
 //! panic; the crate logs nothing. [`PrivateKey::expose_base64`] and
 //! [`PrivateKey::expose_bytes`] are the only ways out for a key, and key files are readable by
-//! their owner alone.
+//! their owner alone. A key file that others may read, or that belongs to another user, is
+//! [refused](PrivateKey::load).
 //!
 //! What a SAM bridge cannot hide: every program of the same host that reaches it can use it, and
 //! the connection to it is not encrypted.
@@ -131,12 +133,12 @@ pub mod wire;
 
 pub use address::{
     AddressError, B32, B33, Destination, Host, HostName, I2pAddr, KeyError, KeyFileError,
-    OfflineSignature, PrivateKey, SignatureType, ToI2pAddr,
+    OfflineSignature, PrivateKey, SignatureType, ToI2pAddr, UrlPart,
 };
 pub use bridge::{SamBridge, SamBridgeBuilder};
 pub use cancel::Cancel;
 pub use endpoint::{Accept, Connect, Incoming};
-pub use error::{Error, Phase, Refusal, ResultCode, SessionLoss};
+pub use error::{Error, Phase, Refusal, ResultCode, SessionLoss, SettingError};
 pub use forward::ForwardListener;
 pub use healing::{HealingEvent, HealingListener, HealingOptions, HealingSession};
 pub use listener::SamListener;
@@ -152,7 +154,7 @@ pub use session::{
 };
 pub use stream::SamStream;
 pub use tunnel::{
-    ClientTunnel, ServerTunnel, TunnelCounters, TunnelEnd, TunnelFailure, TunnelOptions,
+    ClientTunnel, ServerTunnel, ToTcpAddr, TunnelCounters, TunnelEnd, TunnelFailure, TunnelOptions,
 };
 pub use version::Version;
 
@@ -185,3 +187,27 @@ const _: () = {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// What changes nothing when its result is dropped must be used.
+///
+/// ```
+/// #![deny(unused_must_use)]
+/// let (cancel, bridge) = (i2p_sam::Cancel::new(), i2p_sam::SamBridge::new("[::1]:1")?);
+/// let _ = (cancel.child(), bridge.with_cancel(&cancel));
+/// # Ok::<(), i2p_sam::Error>(())
+/// ```
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// let cancel = i2p_sam::Cancel::new();
+/// cancel.child();
+/// ```
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// let (cancel, bridge) = (i2p_sam::Cancel::new(), i2p_sam::SamBridge::new("[::1]:1")?);
+/// bridge.with_cancel(&cancel);
+/// # Ok::<(), i2p_sam::Error>(())
+/// ```
+#[cfg(doctest)]
+struct MustUse;

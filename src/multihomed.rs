@@ -128,11 +128,33 @@ impl MultihomedSession {
     }
 
     /// The same session; calls made through it end when `cancel` fires.
+    #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {
             homes: Arc::clone(&self.homes),
             cancel: cancel.clone(),
         }
+    }
+
+    /// Makes the session of each home anew, one home after the other, as
+    /// [`HealingSession::renew`](crate::HealingSession::renew) does. A home that has none at the moment
+    /// is passed over: it gets a new one anyway.
+    ///
+    /// It waits for each home as long as it takes. To end the wait, fire the handle that was given
+    /// [`with_cancel`](MultihomedSession::with_cancel).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cancelled`]; if all homes have ended, that of the home which tells most, of those of
+    /// [`HealingSession::renew`](crate::HealingSession::renew).
+    ///
+    /// ```no_run
+    /// # let session = i2p_sam::SamBridge::from_env()?.session().multihomed()?;
+    /// session.renew()?;
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn renew(&self) -> Result<(), Error> {
+        self.homes.renew(&self.cancel)
     }
 
     /// Ends all homes, and everything made from them, for good and at the same time: each as

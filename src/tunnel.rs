@@ -1,5 +1,6 @@
 //! TCP programs that know nothing of I2P, on both of its sides.
 
+mod address;
 mod client;
 mod hung_up;
 mod options;
@@ -8,6 +9,7 @@ mod report;
 mod running;
 mod server;
 
+pub use address::ToTcpAddr;
 pub use client::ClientTunnel;
 pub use options::TunnelOptions;
 pub use report::{TunnelCounters, TunnelEnd, TunnelFailure};

@@ -395,6 +395,20 @@ fn the_end_of_the_forward_socket_is_no_loss_of_the_session_which_can_forward_aga
 }
 
 #[test]
+fn a_session_whose_forwarding_was_lost_forwards_again_though_a_clone_is_held() {
+    let router = Forwards::start();
+    router.order(|visit| visit.hang_up());
+    let session = router.session();
+    let lost = session.forward().unwrap();
+    assert!(matches!(lost.accept(), Err(Error::ForwardLost(_))));
+    let listener = session.forward().unwrap();
+    drop(lost);
+    assert!(matches!(session.forward(), Err(Error::Occupied(_))));
+    let _far = call(&listener, &header(1));
+    assert!(listener.accept_timeout(LONG).is_ok());
+}
+
+#[test]
 fn a_stream_that_came_before_the_forwarding_ended_is_not_lost() {
     let router = Forwards::start();
     let session = router.session();

@@ -603,6 +603,43 @@ fn a_listener_is_refused_when_all_bridges_refuse() {
 }
 
 #[test]
+fn homes_are_renewed_one_after_the_other() {
+    let (first, second) = two();
+    let (session, events) = session(&first, &second);
+    let ids = |session: &MultihomedSession| -> Vec<_> {
+        let homes = session.homes().into_iter();
+        homes
+            .map(|home| Some(home.session()?.id().to_owned()))
+            .collect()
+    };
+    let before = ids(&session);
+    drop(first.control_socket());
+    first.answer(&[Answer::Nothing]);
+    let clone = session.clone();
+    let renewing = in_background(move || clone.renew());
+    let held = first.control_socket();
+    assert_eq!(ids(&session), [None, before[1].clone()]);
+    first.answer(&[Answer::Make]);
+    lose(&held);
+    outcome(&renewing).unwrap();
+    for _ in 0..2 {
+        until_back(&events);
+    }
+    let after = ids(&session);
+    assert!(after.iter().all(Option::is_some));
+    assert!(after[0] != before[0] && after[1] != before[1]);
+}
+
+#[test]
+fn a_closed_session_is_not_renewed() {
+    let (first, second) = two();
+    let (session, _events) = session(&first, &second);
+    session.close();
+    let outcome = session.renew();
+    assert!(matches!(outcome, Err(Error::SessionLost(_))));
+}
+
+#[test]
 fn with_one_bridge_it_is_a_session_that_heals() {
     let router = Router::start();
     let (options, events) = listening(HealingOptions::new().first_pause(SHORT));

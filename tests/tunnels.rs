@@ -4,6 +4,7 @@ mod support;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
@@ -71,7 +72,7 @@ impl Peers {
 
     fn server(&self, service: SocketAddr, options: &TunnelOptions) -> ServerTunnel {
         let listener = self.session().listener().unwrap();
-        ServerTunnel::start(listener, &service.to_string(), options).unwrap()
+        ServerTunnel::start(listener, service, options).unwrap()
     }
 
     fn dials(&self) -> usize {
@@ -477,6 +478,57 @@ fn closing_ends_a_dial() {
     assert_eq!(tunnel.counters().refused, 0);
 }
 
+/// A tunnel with one place, whose first dial lasts for ever and whose next succeeds at once.
+fn held_dial() -> (ScriptedBridge, ClientTunnel, mpsc::Receiver<TunnelFailure>) {
+    let first = AtomicBool::new(true);
+    let bridge = ScriptedBridge::router(move |visit, stage| {
+        if matches!(stage, Stage::Command(_)) && !first.swap(false, Ordering::SeqCst) {
+            visit.say("STREAM STATUS RESULT=OK\n");
+            return visit.echo();
+        }
+        visit.rest();
+    });
+    let session = bridge.bridge().session().stream().unwrap();
+    let (options, failures) = told();
+    let (options, peer) = (options.max_connections(1), key(9).destination().clone());
+    let tunnel = ClientTunnel::start(session, "127.0.0.1:0", peer, &options).unwrap();
+    (bridge, tunnel, failures)
+}
+
+/// Shows that the tunnel's one place is free.
+fn show_that_it_echoes(tunnel: &ClientTunnel) {
+    let mut next = program(tunnel);
+    next.write_all(b"next").unwrap();
+    assert_eq!(take(&mut next, 4), b"next");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_program_that_hangs_up_during_the_dial_frees_its_place() {
+    let (bridge, tunnel, failures) = held_dial();
+    let mut first = program(&tunnel);
+    first.write_all(b"GET / HTTP/1.1").unwrap();
+    eventually("the dial has begun", || bridge.connections() == 2);
+    drop(first);
+    show_that_it_echoes(&tunnel);
+    let failure = failures.recv_timeout(LONG).unwrap();
+    let TunnelFailure::Broken(error) = failure else {
+        panic!("{failure:?}");
+    };
+    assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
+}
+
+#[test]
+fn a_program_that_only_ends_its_writing_during_the_dial_keeps_its_place() {
+    let (bridge, tunnel, _failures) = held_dial();
+    let first = program(&tunnel);
+    eventually("the dial has begun", || bridge.connections() == 2);
+    first.shutdown(Shutdown::Write).unwrap();
+    pause(A_WHILE);
+    assert!(stays_open(&first, A_WHILE));
+    assert_eq!(tunnel.counters().open, 1);
+}
+
 #[test]
 fn closing_ends_who_waits_for_the_peer_of_a_half_closed_connection() {
     let peers = Peers::start();
@@ -502,6 +554,26 @@ fn a_handle_that_fires_closes_the_tunnel() {
     assert_eq!(rest(&mut socket), b"");
     assert_eq!(outcome(&ends), b"");
     eventually("it is over", || tunnel.counters().open == 0);
+}
+
+/// Connects until the system takes no more connections for the tunnel.
+fn fill(tunnel: &ClientTunnel) -> Vec<TcpStream> {
+    let time = Duration::from_millis(50);
+    let connect = || TcpStream::connect_timeout(&tunnel.local_addr(), time).ok();
+    std::iter::from_fn(connect).collect()
+}
+
+#[test]
+fn a_handle_that_fires_does_not_wait_for_busy_tunnels() {
+    let peers = Peers::start();
+    let cancel = Cancel::new();
+    let options = TunnelOptions::new().max_connections(1).with_cancel(&cancel);
+    let tunnels: Vec<_> = (0..8).map(|_| peers.client(&options)).collect();
+    let _programs: Vec<_> = tunnels.iter().map(fill).collect();
+    let start = Instant::now();
+    cancel.cancel();
+    let took = start.elapsed();
+    assert!(took < Duration::from_millis(50), "{took:?}");
 }
 
 #[test]
@@ -620,6 +692,22 @@ fn a_callback_that_panics_ends_nothing() {
 }
 
 #[test]
+fn a_callback_has_the_stack_that_std_gives() {
+    let (sender, called) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let options = TunnelOptions::new().on_failure(move |_| {
+        std::hint::black_box([0_u8; 512 * 1024]);
+        sender.lock().unwrap().send(()).unwrap();
+    });
+    let peers = Peers::start();
+    let (closed, address) = service();
+    drop(closed);
+    let _tunnel = peers.server(address, &options);
+    peers.order(|visit| drop(visit.rest()));
+    called.recv_timeout(LONG).unwrap();
+}
+
+#[test]
 fn what_cannot_be_is_refused_at_the_start() {
     let peers = Peers::start();
     let session = peers.session();
@@ -634,6 +722,10 @@ fn what_cannot_be_is_refused_at_the_start() {
     }
     let (_taken, address) = service();
     let options = TunnelOptions::new();
+    let tunnel = ServerTunnel::start(listener, "stats.i2p:80", &options);
+    assert!(matches!(tunnel, Err(Error::Setting(_))));
+    let tunnel = ClientTunnel::start(session.clone(), "stats.i2p:80", "peer.i2p", &options);
+    assert!(matches!(tunnel, Err(Error::Setting(_))));
     let tunnel = ClientTunnel::start(session.clone(), address, "peer.i2p", &options);
     assert!(matches!(tunnel, Err(Error::Io { .. })));
     let tunnel = ClientTunnel::start(session, "127.0.0.1:0", "example.com", &options);

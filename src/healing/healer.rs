@@ -1,5 +1,6 @@
 mod accepting;
 mod dialling;
+mod renewing;
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -12,8 +13,8 @@ use crate::error::{Error, Phase, ResultCode, SessionLoss};
 use crate::healing::back_off::BackOff;
 use crate::healing::intake::Intake;
 use crate::healing::options::{HealingEvent, HealingOptions};
-use crate::interrupts::{Handoff, Interrupts, lock, wait};
-use crate::session::{SessionBuilder, StreamSession, spawn};
+use crate::interrupts::{Interrupts, lock, wait};
+use crate::session::{SessionBuilder, StreamSession, spawn_for_program};
 
 pub(crate) use dialling::{dial_deadline, dial_over};
 
@@ -45,6 +46,10 @@ struct State {
     generation: u64,
     /// How many listeners the program holds.
     listeners: usize,
+    /// A thread is about to have the session take in what peers dial.
+    arming: bool,
+    /// Why that failed, for the next listener that asks.
+    failure: Option<Error>,
     ended: Option<Ended>,
 }
 
@@ -108,9 +113,11 @@ impl Healer {
 
     fn launch(self: Arc<Self>, judge: Option<Judge>) -> Result<Arc<Self>, Error> {
         let thread = Arc::clone(&self);
-        spawn("i2p-sam-healer", move || thread.heal(judge)).map_err(|source| Error::Io {
-            phase: Phase::SessionCreate,
-            source,
+        spawn_for_program("i2p-sam-healer", move || thread.heal(judge)).map_err(|source| {
+            Error::Io {
+                phase: Phase::SessionCreate,
+                source,
+            }
         })?;
         Ok(self)
     }
@@ -178,13 +185,6 @@ impl Healer {
                 return Ok(newer);
             }
             state = wait(&self.changed, state, phase, deadline)?;
-        }
-    }
-
-    fn check_ended(&self) -> Result<(), Error> {
-        match &lock(&self.state).ended {
-            Some(ended) => Err(ended.error()),
-            None => Ok(()),
         }
     }
 
@@ -285,13 +285,13 @@ impl Healer {
         let armed = current.intake.is_some();
         state.current = Some(current.clone());
         state.generation += 1;
-        let wanted = state.listeners > 0;
+        state.failure = None;
+        if state.listeners > 0 && !armed {
+            // A listener was made meanwhile. If this fails, its `accept` tries again.
+            let _ = self.begin_arming(&mut state, Duration::ZERO);
+        }
         drop(state);
         self.announce();
-        if wanted && !armed {
-            // A listener was made meanwhile. Should this fail, its `accept` tries again.
-            let _ = self.arm(&current, &self.stop);
-        }
         Ok(())
     }
 
@@ -325,6 +325,7 @@ impl Healer {
         let current = state.current.take();
         let goes_on = state.ended.is_none() && !self.stop.is_cancelled();
         drop(state);
+        self.changed.notify_all();
         drop(current);
         goes_on
     }
@@ -430,18 +431,8 @@ fn first(
             away,
         };
         options.tell(bridge, &failed);
-        pause_for(pause, builder.bridge().cancel())?;
-    }
-}
-
-/// Nobody brings anything: it waits, unless the handle fires.
-fn pause_for(pause: Duration, cancel: &Cancel) -> Result<(), Error> {
-    let nothing = Handoff::<()>::new();
-    let interrupts = Interrupts::by_cancel(cancel);
-    let until = Deadline::after(Some(pause));
-    match nothing.wait(Phase::SessionCreate, until, &interrupts) {
-        Err(Error::Timeout { .. }) => Ok(()),
-        outcome => outcome,
+        let interrupts = Interrupts::by_cancel(builder.bridge().cancel());
+        interrupts.sleep(Phase::SessionCreate, Deadline::after(Some(pause)))?;
     }
 }
 

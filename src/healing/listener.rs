@@ -23,7 +23,7 @@ use crate::stream::SamStream;
 /// | [`Cancelled`](Error::Cancelled) | no: the handle stays fired |
 /// | [`Timeout`](Error::Timeout) | yes: `accept_timeout` found nobody |
 /// | [`WouldBlock`](Error::WouldBlock) | yes, later |
-/// | any other | yes: an accept could not be armed, a second ago, and is tried again |
+/// | any other | yes: an accept could not be armed, and is tried again after a second |
 pub struct HealingListener {
     holder: Arc<Holder>,
     cancel: Cancel,
@@ -54,6 +54,7 @@ impl HealingListener {
     }
 
     /// Another handle to the same queue; its `accept` ends when `cancel` fires.
+    #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         self.holder.healer.join();
         Self {

@@ -97,9 +97,9 @@ impl HealingOptions {
         self
     }
 
-    /// What to call with each [`HealingEvent`]: on the thread that heals, which goes on when it
-    /// returns, so hand the event over to where there is time for it. Should it panic, nothing more
-    /// comes of it. Default: nothing.
+    /// Sets what to call with each [`HealingEvent`]. It is called on the thread that heals, which has
+    /// the stack that `std` gives and goes on when the call returns, so hand the event over to where
+    /// there is time for it. If it panics, the session is healed all the same. Default: nothing.
     pub fn on_event(self, call: impl Fn(&HealingEvent) + Send + Sync + 'static) -> Self {
         self.on_home_event(move |_, event| call(event))
     }
@@ -115,7 +115,7 @@ impl HealingOptions {
     /// use i2p_sam::HealingOptions;
     ///
     /// let options = HealingOptions::new()
-    ///     .on_home_event(|bridge, event| eprintln!("{}: {event:?}", bridge.address()));
+    ///     .on_home_event(|bridge, event| eprintln!("{}: {event}", bridge.address()));
     /// # drop(options);
     /// ```
     pub fn on_home_event(
@@ -239,4 +239,135 @@ pub enum HealingEvent {
         /// The time since the loss.
         away: Duration,
     },
+}
+
+/// Shows a sentence for a log: what happened, why with all sources of the error, and what comes next.
+impl fmt::Display for HealingEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost {
+                reason,
+                lived,
+                pause,
+            } => write!(
+                f,
+                "the session was lost after {lived:.1?} ({reason}); the next attempt is in {pause:.1?}"
+            ),
+            Self::Trying { attempt, away } => write!(
+                f,
+                "attempt {attempt} to make the session begins, {away:.1?} without a session"
+            ),
+            Self::Failed {
+                attempt,
+                error,
+                pause,
+                away,
+            } => write!(
+                f,
+                "attempt {attempt} to make the session failed, {away:.1?} without a session: {}; \
+                 the next attempt is in {pause:.1?}",
+                Chain(error)
+            ),
+            Self::Back { attempts, away } => write!(
+                f,
+                "the session was made at attempt {attempts}, {away:.1?} without a session"
+            ),
+            Self::Ended { error, away } => write!(
+                f,
+                "the session is not tried again, {away:.1?} without a session: {}",
+                Chain(error)
+            ),
+        }
+    }
+}
+
+/// An error and its sources, but for those that the text above shows already.
+struct Chain<'a>(&'a Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = self.0.to_string();
+        f.write_str(&shown)?;
+        let mut next = std::error::Error::source(self.0);
+        while let Some(source) = next {
+            let text = source.to_string();
+            if !shown.contains(&text) {
+                write!(f, ": {text}")?;
+            }
+            shown = text;
+            next = source.source();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn every_event_is_shown_as_a_sentence() {
+        let (pause, away) = (Duration::from_millis(500), Duration::from_millis(3240));
+        let error = || {
+            Arc::new(Error::Unreachable {
+                address: "127.0.0.1:7656".into(),
+                source: io::Error::other("refused by the system"),
+            })
+        };
+        let reason = SessionLoss::BridgeGone;
+        let lived = Duration::from_secs(60);
+        for (event, parts) in [
+            (
+                HealingEvent::Lost {
+                    reason,
+                    lived,
+                    pause,
+                },
+                ["60.0s", "the bridge hung up", "500.0ms"],
+            ),
+            (
+                HealingEvent::Trying { attempt: 2, away },
+                ["attempt 2", "begins", "3.2s"],
+            ),
+            (
+                HealingEvent::Failed {
+                    attempt: 2,
+                    error: error(),
+                    pause,
+                    away,
+                },
+                ["127.0.0.1:7656", "refused by the system", "500.0ms"],
+            ),
+            (
+                HealingEvent::Back { attempts: 3, away },
+                ["attempt 3", "was made", "3.2s"],
+            ),
+            (
+                HealingEvent::Ended {
+                    error: error(),
+                    away,
+                },
+                ["not tried again", "refused by the system", "3.2s"],
+            ),
+        ] {
+            let shown = event.to_string();
+            for part in parts {
+                assert_eq!(shown.matches(part).count(), 1, "{part:?} in {shown:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_source_that_the_error_shows_itself_is_not_shown_twice() {
+        let io = io::Error::other("why");
+        let error = Arc::new(Error::HealingEnded(Arc::new(Error::Io {
+            phase: crate::error::Phase::Accept,
+            source: io,
+        })));
+        let away = Duration::ZERO;
+        let shown = HealingEvent::Ended { error, away }.to_string();
+        assert_eq!(shown.matches("why").count(), 1, "{shown}");
+    }
 }

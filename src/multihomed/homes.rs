@@ -152,6 +152,28 @@ impl Homes {
         }
     }
 
+    /// Makes the sessions anew, one after the other so that the others can be reached.
+    pub(super) fn renew(&self, cancel: &Cancel) -> Result<(), Error> {
+        let mut failures = Failures::default();
+        let mut goes_on = false;
+        for home in &self.homes {
+            let outcome = match home.newer_session(0) {
+                Ok(Some(_)) => home.with_cancel(cancel).renew(),
+                // It is being made.
+                outcome => outcome.map(drop),
+            };
+            match outcome {
+                Ok(()) => goes_on = true,
+                Err(error @ Error::Cancelled { .. }) => return Err(error),
+                Err(error) => failures.add(error),
+            }
+        }
+        match goes_on {
+            true => Ok(()),
+            false => Err(failures.verdict()),
+        }
+    }
+
     pub(super) fn close(&self) {
         let open = lock(&self.reception).upgrade();
         if let Some(open) = open {

@@ -6,7 +6,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::healing::HealingListener;
 use crate::interrupts::{Interrupts, lock, wait};
-use crate::session::spawn;
+use crate::session::spawn_for_program;
 use crate::stream::SamStream;
 
 const PHASE: Phase = Phase::Accept;
@@ -63,7 +63,7 @@ impl Reception {
         for (place, listener) in listeners.into_iter().enumerate() {
             let (listener, places) = (listener.with_cancel(&self.stop), self.places.clone());
             let work = move || places.fill(place, &listener);
-            if let Err(source) = spawn("i2p-sam-home", work) {
+            if let Err(source) = spawn_for_program("i2p-sam-home", work) {
                 self.close();
                 return Err(Error::Io {
                     phase: PHASE,
@@ -218,12 +218,12 @@ mod tests {
     use super::*;
 
     fn taken(word: &'static str) -> Place {
-        Place::Taken(Err(Error::Setting(word)))
+        Place::Taken(Err(Error::Occupied(word)))
     }
 
     fn word(outcome: Option<Outcome>) -> &'static str {
         match outcome {
-            Some(Err(Error::Setting(word))) => word,
+            Some(Err(Error::Occupied(word))) => word,
             _ => "nothing",
         }
     }
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn it_is_over_when_it_is_over_for_all_and_not_before_what_waits_is_served() {
-        let ended = || Place::Over(Arc::new(Error::Setting("why")));
+        let ended = || Place::Over(Arc::new(Error::Occupied("why")));
         let mut state = State {
             places: vec![ended(), taken("b")],
             next: 0,

@@ -72,7 +72,7 @@ impl Callers {
         });
         // The handles share one place: with the last of them the forwarding ends.
         callers.backlog.join();
-        let doorbell = Arc::new(Doorbell(listener.local_addr()?));
+        let doorbell = Doorbell::of(&listener)?;
         let door = Arc::clone(&callers);
         spawn("i2p-sam-forward", move || door.serve(&listener, &doorbell))?;
         Ok(callers)
@@ -97,7 +97,7 @@ impl Callers {
         while bell.is_ok() && unknown.is_ok() && self.backlog.wait_for_room() {
             match listener.accept() {
                 // It may be the doorbell.
-                Ok(_) if self.backlog.is_over() => break,
+                _ if self.backlog.is_over() => break,
                 Ok((socket, from)) => {
                     pause = FIRST_PAUSE;
                     self.let_in(socket, from.ip().to_canonical());

@@ -1,13 +1,26 @@
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
-use crate::address::ToI2pAddr;
+use crate::address::{I2pAddr, ToI2pAddr};
+use crate::cancel::Cancel;
+use crate::deadline::Deadline;
 use crate::doorbell::Doorbell;
 use crate::endpoint::Connect;
 use crate::error::{Error, Phase};
-use crate::interrupts::Interrupts;
+use crate::interrupts::{Handoff, Interrupts};
+use crate::session::spawn_scoped;
+use crate::stream::SamStream;
+use crate::tunnel::hung_up::has_hung_up;
 use crate::tunnel::running::Running;
-use crate::tunnel::{TunnelEnd, TunnelFailure, TunnelOptions, tunnel_handle};
+use crate::tunnel::{ToTcpAddr, TunnelEnd, TunnelFailure, TunnelOptions, tunnel_handle};
+
+/// First pause between two looks whether the local side has hung up during the dial; it doubles up to
+/// the longest.
+const FIRST_LOOK: Duration = Duration::from_millis(50);
+const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
 /// A local TCP port whose connections are carried to one address in I2P, for programs that know
 /// nothing of it.
@@ -31,6 +44,11 @@ use crate::tunnel::{TunnelEnd, TunnelFailure, TunnelOptions, tunnel_handle};
 /// [told](crate::TunnelOptions::on_failure), and the tunnel goes on. It ends when a dial finds the session
 /// gone for good, which [`wait`](ClientTunnel::wait) says; over a
 /// [`HealingSession`](crate::HealingSession) a loss is outlived.
+///
+/// If the local side hangs up before the peer is reached, the dial is cancelled within some 2 s, and
+/// what it wrote is not sent. That is noticed if the local side resets the connection, and on Linux if
+/// it is on the same machine, as [below](ClientTunnel#what-becomes-of-a-half-close); otherwise the dial
+/// goes on. If it ends only its writing, the dial goes on too.
 ///
 /// Nothing is held beyond a buffer of 16 KiB each way: who writes faster than the other side reads is
 /// held up.
@@ -58,6 +76,7 @@ use crate::tunnel::{TunnelEnd, TunnelFailure, TunnelOptions, tunnel_handle};
 /// What follows for protocols: **the peer is not told of a half-close.** A service that waits for the
 /// end of its input before it answers cannot be used over I2P. One that answers and hangs up can; its
 /// client reads the end some time behind the answer, or at once if the answer says where it ends.
+#[must_use = "the tunnel is closed when this is dropped"]
 pub struct ClientTunnel {
     running: Arc<Running>,
     local_addr: SocketAddr,
@@ -70,23 +89,24 @@ impl ClientTunnel {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when there is no listening there, [`Error::Address`] when `peer` is no I2P
-    /// address, [`Error::Cancelled`] when the [handle](crate::TunnelOptions::with_cancel) has fired.
+    /// [`Error::Setting`] if `bind` is no host and port, or its host ends in `.i2p`, [`Error::Io`] if
+    /// there is no listening there, [`Error::Address`] if `peer` is no I2P address,
+    /// [`Error::Cancelled`] if the [handle](crate::TunnelOptions::with_cancel) has fired.
     pub fn start(
         dialler: impl Connect + 'static,
-        bind: impl ToSocketAddrs,
+        bind: impl ToTcpAddr,
         peer: impl ToI2pAddr,
         options: &TunnelOptions,
     ) -> Result<Self, Error> {
-        let peer = peer.to_i2p_addr()?;
+        let (bind, peer) = (bind.to_tcp_addr()?.0, peer.to_i2p_addr()?);
         let running = Running::new(options)?;
         let io = |source| Error::Io {
             phase: Phase::Accept,
             source,
         };
-        let listener = TcpListener::bind(bind).map_err(io)?;
+        let listener = TcpListener::bind(&*bind.resolve().map_err(io)?).map_err(io)?;
         let local_addr = listener.local_addr().map_err(io)?;
-        let doorbell = Arc::new(Doorbell(local_addr));
+        let doorbell = Doorbell::of(&listener).map_err(io)?;
         let bell =
             Interrupts::by_cancel(running.accepting()).watch_waiter(&doorbell, Phase::Accept)?;
         let accept = move || {
@@ -94,11 +114,11 @@ impl ClientTunnel {
             let (socket, _) = listener.accept().map_err(io)?;
             Ok(socket)
         };
-        let dialler = dialler.with_cancel(running.all());
         running.start(accept, move |socket, running| {
-            match dialler.connect_to(&peer, running.options().connect()) {
+            match dial_for(&socket, &dialler, &peer, running) {
                 Ok(stream) => Ok((socket, stream)),
-                Err(error) => Err(not_reached(running, error)),
+                Err(Dial::HungUp) => Err(hung_up()),
+                Err(Dial::Failed(error)) => Err(not_reached(running, error)),
             }
         })?;
         Ok(Self {
@@ -114,6 +134,72 @@ impl ClientTunnel {
 }
 
 tunnel_handle!(ClientTunnel);
+
+/// Why there is no stream for a local connection.
+enum Dial {
+    Failed(Error),
+    /// The local side was gone before the peer was reached.
+    HungUp,
+}
+
+/// Dials the peer, and cancels the dial if the local side hangs up before the peer is reached.
+fn dial_for(
+    local: &TcpStream,
+    dialler: &impl Connect,
+    peer: &I2pAddr,
+    running: &Running,
+) -> Result<SamStream, Dial> {
+    let cancel = running.all().child();
+    let dialled = Handoff::new();
+    thread::scope(|scope| {
+        let watch = || cancel_if_hung_up(local, &dialled, &cancel);
+        // A connection that gets no thread is dialled for all the same.
+        let watcher = spawn_scoped(scope, "i2p-sam-tunnel", watch).ok();
+        let outcome = {
+            let _end = EndOfDial(&dialled);
+            let dialler = dialler.with_cancel(&cancel);
+            dialler.connect_to(peer, running.options().connect())
+        };
+        let hung_up = watcher.is_some_and(|watcher| watcher.join().unwrap_or(false));
+        outcome.map_err(|error| match hung_up {
+            true => Dial::HungUp,
+            false => Dial::Failed(error),
+        })
+    })
+}
+
+/// The work of a thread until the dial ends. Says whether the local side has hung up.
+fn cancel_if_hung_up(local: &TcpStream, dialled: &Arc<Handoff<()>>, cancel: &Cancel) -> bool {
+    let nothing = Interrupts::default();
+    let mut look = FIRST_LOOK;
+    loop {
+        let deadline = Deadline::after(Some(look));
+        match dialled.wait(Phase::StreamConnect, deadline, &nothing) {
+            Err(Error::Timeout { .. }) => {}
+            _ => return false,
+        }
+        if has_hung_up(local) {
+            cancel.cancel();
+            return true;
+        }
+        look = (look * 2).min(LONGEST_LOOK);
+    }
+}
+
+/// Ends the watch even if the dialler panics.
+struct EndOfDial<'a>(&'a Arc<Handoff<()>>);
+
+impl Drop for EndOfDial<'_> {
+    fn drop(&mut self) {
+        self.0.bring(());
+    }
+}
+
+fn hung_up() -> TunnelFailure {
+    let kind = io::ErrorKind::ConnectionAborted;
+    let why = "the local side hung up before the peer was reached";
+    TunnelFailure::Broken(Arc::new(io::Error::new(kind, why)))
+}
 
 fn not_reached(running: &Running, error: Error) -> TunnelFailure {
     let lost = error.is_session_lost();

@@ -1,16 +1,24 @@
 use std::net::TcpStream;
 
-/// Whether the other end of a connection within this machine is known to be closed, and not only its
-/// writing: a FIN does not tell, and to write to find out is to say something.
+/// Whether the other end of a connection is known to be closed, and not only its writing: a FIN does
+/// not show which, and a write to find out would send something.
 ///
-/// Linux shows it where both ends are of one network namespace: a socket that was shut down still
-/// belongs to a program, one that was closed to none. Elsewhere nothing is known, nor where the two ends
-/// have different addresses that are not of loopback.
+/// A reset shows everywhere. Linux also shows an end within its network namespace: a socket that was
+/// shut down still belongs to a program, one that was closed to none. Elsewhere nothing is known, nor
+/// if the two ends have different addresses that are not of loopback.
 pub(super) fn has_hung_up(socket: &TcpStream) -> bool {
-    #[cfg(target_os = "linux")]
-    return linux::is_orphan(socket).unwrap_or(false);
-    #[cfg(not(target_os = "linux"))]
-    return false;
+    let reset = !matches!(socket.take_error(), Ok(None));
+    reset || is_orphan(socket)
+}
+
+#[cfg(target_os = "linux")]
+fn is_orphan(socket: &TcpStream) -> bool {
+    linux::is_orphan(socket).unwrap_or(false)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_orphan(_: &TcpStream) -> bool {
+    false
 }
 
 #[cfg(target_os = "linux")]

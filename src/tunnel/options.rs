@@ -55,7 +55,8 @@ impl TunnelOptions {
 
     /// Most connections at once, those that are being dialled included; 1 at the least. Default: 128.
     ///
-    /// Each takes two threads with small stacks and two buffers of 16 KiB. When there are as many, no
+    /// Each takes two threads, one with the stack that `std` gives and one with 128 KiB, and two
+    /// buffers of 16 KiB. When there are as many, no
     /// more are accepted until one ends: others wait in the backlog of the system, or in that of the
     /// [session](crate::SessionBuilder::backlog).
     pub fn max_connections(mut self, most: usize) -> Self {
@@ -102,8 +103,9 @@ impl TunnelOptions {
         self
     }
 
-    /// What to call when a connection fails: on its own thread, or on the one that accepts, which go on
-    /// when it returns. Should it panic, nothing more comes of it. Default: nothing.
+    /// Sets what to call when a connection fails. It is called on the connection's own thread, or on
+    /// the one that accepts, which have the stack that `std` gives and go on when the call returns. If
+    /// it panics, the tunnel goes on all the same. Default: nothing.
     pub fn on_failure(mut self, call: impl Fn(&TunnelFailure) + Send + Sync + 'static) -> Self {
         self.on_failure = Some(Arc::new(call));
         self

@@ -8,7 +8,7 @@ use crate::deadline::Deadline;
 use crate::endpoint::is_final;
 use crate::error::{Error, Phase};
 use crate::interrupts::{Interrupts, lock, wait};
-use crate::session::{FIRST_PAUSE, LONGEST_PAUSE, spawn};
+use crate::session::{FIRST_PAUSE, LONGEST_PAUSE, spawn_for_program};
 use crate::stream::SamStream;
 use crate::tunnel::pair::Pair;
 use crate::tunnel::{TunnelCounters, TunnelEnd, TunnelFailure, TunnelOptions};
@@ -97,7 +97,7 @@ impl Running {
             lock(&running.state).accepts = false;
             running.changed.notify_all();
         };
-        spawn("i2p-sam-tunnel", work).map_err(no_thread)
+        spawn_for_program("i2p-sam-tunnel", work).map_err(no_thread)
     }
 
     fn accept_all<T: Send + 'static>(
@@ -141,7 +141,7 @@ impl Running {
                 running.count(&failure);
             }
         };
-        spawn("i2p-sam-tunnel", carry).map_err(no_thread)
+        spawn_for_program("i2p-sam-tunnel", carry).map_err(no_thread)
     }
 
     /// A connection that failed. What we ended ourselves is none.

@@ -9,7 +9,7 @@ use crate::endpoint::Accept;
 use crate::error::Error;
 use crate::interrupts::Interrupts;
 use crate::tunnel::running::Running;
-use crate::tunnel::{TunnelFailure, TunnelOptions, tunnel_handle};
+use crate::tunnel::{ToTcpAddr, TunnelFailure, TunnelOptions, tunnel_handle};
 
 /// The streams that peers dial, carried to a local TCP service that knows nothing of I2P.
 ///
@@ -38,6 +38,7 @@ use crate::tunnel::{TunnelFailure, TunnelOptions, tunnel_handle};
 /// [`ClientTunnel`](crate::ClientTunnel#what-becomes-of-a-half-close). For a service that answers and
 /// hangs up it means that its stream stays open until the client, who has all, hangs up, or until all
 /// has had the time to arrive.
+#[must_use = "the tunnel is closed when this is dropped"]
 pub struct ServerTunnel {
     running: Arc<Running>,
     local_addr: I2pAddr,
@@ -46,18 +47,19 @@ pub struct ServerTunnel {
 impl ServerTunnel {
     /// Carries what comes in over anything that accepts, a [`SamListener`](crate::SamListener), a
     /// [`ForwardListener`](crate::ForwardListener), a [`HealingListener`](crate::HealingListener), to
-    /// the TCP service at `service`: `host:port`. A name is resolved anew for each connection.
+    /// the TCP service at `service`. A name is resolved anew for each connection.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] when `service` has another form, [`Error::Io`] when no thread can be had,
-    /// [`Error::Cancelled`] when the [handle](crate::TunnelOptions::with_cancel) has fired.
+    /// [`Error::Setting`] if `service` is no host and port, or its host ends in `.i2p`, [`Error::Io`]
+    /// if no thread can be started, [`Error::Cancelled`] if the
+    /// [handle](crate::TunnelOptions::with_cancel) has fired.
     pub fn start(
         listener: impl Accept + 'static,
-        service: &str,
+        service: impl ToTcpAddr,
         options: &TunnelOptions,
     ) -> Result<Self, Error> {
-        let service: BridgeAddr = service.parse()?;
+        let service = service.to_tcp_addr()?.0;
         let running = Running::new(options)?;
         let local_addr = listener.local_addr();
         let listener = listener.with_cancel(running.accepting());
@@ -86,7 +88,7 @@ fn reach(service: &BridgeAddr, running: &Running) -> io::Result<TcpStream> {
     let interrupts = Interrupts::by_cancel(running.all());
     match dial(service, deadline, &interrupts) {
         // It is no bridge that does not answer.
-        Err(Error::Unreachable { source, .. }) => Err(source),
+        Err(Error::Unreachable { source, .. } | Error::Io { source, .. }) => Err(source),
         outcome => Ok(outcome?),
     }
 }

@@ -1,29 +1,39 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Current, Healer};
+use super::{Current, Healer, State};
 use crate::address::I2pAddr;
 use crate::cancel::Cancel;
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::healing::intake::Intake;
-use crate::interrupts::{Interrupts, lock};
+use crate::interrupts::{Interrupts, lock, wait};
+use crate::session::spawn_for_program;
 use crate::stream::SamStream;
 
 /// Time between two attempts to accept that failed while there is a session.
 const REST: Duration = Duration::from_secs(1);
 
+const PHASE: Phase = Phase::Accept;
+
 /// How its listeners take in what peers dial, over whichever session there is.
+///
+/// One thread has the session accept, or forward, and callers wait for it: a caller has a deadline,
+/// and an accept that it gave up would take the next stream at the bridge with it.
 impl Healer {
     /// Has the bridge know that a listener accepts, if there is a session.
-    pub(in crate::healing) fn listen(&self, cancel: &Cancel) -> Result<(), Error> {
-        match self.current() {
-            // The thread will see to it.
-            None => self.check_ended(),
-            Some(current) => match self.arm(&current, cancel) {
-                Err(error) if error.is_session_lost() => self.check_ended(),
-                outcome => outcome.map(drop),
-            },
+    pub(in crate::healing) fn listen(self: &Arc<Self>, cancel: &Cancel) -> Result<(), Error> {
+        let interrupts = Interrupts::by_cancel(cancel);
+        let _watch = interrupts.watch_waiter(self, PHASE)?;
+        let mut state = lock(&self.state);
+        loop {
+            interrupts.check(PHASE)?;
+            let armed = self.find_intake(&mut state, 0)?.is_some();
+            // If there is no session, the next will accept when it is made.
+            if armed || state.current.is_none() {
+                return Ok(());
+            }
+            state = wait(&self.changed, state, PHASE, Deadline::NEVER)?;
         }
     }
 
@@ -36,11 +46,13 @@ impl Healer {
     pub(in crate::healing) fn leave(&self) {
         let mut state = lock(&self.state);
         state.listeners -= 1;
-        let none = state.listeners == 0;
-        let current = state.current.as_mut().filter(|_| none);
-        let intake = current.and_then(|current| current.intake.take());
+        if state.listeners > 0 {
+            return;
+        }
+        let failure = state.failure.take();
+        let intake = state.current.as_mut().and_then(|now| now.intake.take());
         drop(state);
-        drop(intake);
+        drop((intake, failure));
     }
 
     pub(in crate::healing) fn accept(
@@ -52,35 +64,15 @@ impl Healer {
         let handles = Interrupts::by_cancel(cancel).or_cancel(&self.stop);
         let mut seen = 0;
         loop {
-            let patience = match nonblocking {
-                true => Deadline::after(Some(Duration::ZERO)),
-                false => deadline,
-            };
-            let (generation, current) = match self.newer_than(seen, Phase::Accept, patience, cancel)
-            {
-                Err(Error::Timeout { .. }) if nonblocking => return Err(Error::WouldBlock),
-                outcome => outcome?,
-            };
-            let intake = match self.arm(&current, cancel) {
-                Ok(intake) => intake,
-                Err(error) if error.is_session_lost() => {
-                    seen = generation;
-                    continue;
-                }
-                Err(error) => {
+            let (generation, intake) = match self.intake(seen, cancel, deadline, nonblocking) {
+                Err(error @ Error::Io { .. }) => {
                     return Err(self.after_a_pause(error, handles, deadline, nonblocking));
                 }
+                outcome => outcome?,
             };
             match intake.accept(handles.clone(), deadline, nonblocking) {
                 Err(error) if error.is_session_lost() => seen = generation,
-                Err(Error::ForwardLost(_)) => {
-                    self.disarm(&current, &intake);
-                    if nonblocking {
-                        return Err(Error::WouldBlock);
-                    }
-                    let until = Deadline::after(Some(REST)).sooner(deadline);
-                    self.rest(Phase::Accept, &handles, until)?;
-                }
+                Err(Error::ForwardLost(_)) => self.disarm(&intake),
                 Err(Error::Cancelled { .. }) if !cancel.is_cancelled() => {
                     // The handle of the bridge fired, and the thread notes what that means.
                     seen = u64::MAX;
@@ -90,8 +82,51 @@ impl Healer {
         }
     }
 
-    /// What could not be armed fails as fast when it is tried again at once: who asks in a loop is
-    /// not to spin.
+    /// Waits until a session that was made after this one takes in what peers dial.
+    fn intake(
+        self: &Arc<Self>,
+        seen: u64,
+        cancel: &Cancel,
+        deadline: Deadline,
+        nonblocking: bool,
+    ) -> Result<(u64, Arc<Intake>), Error> {
+        let interrupts = Interrupts::by_cancel(cancel);
+        let _watch = interrupts.watch_waiter(self, PHASE)?;
+        let mut state = lock(&self.state);
+        loop {
+            interrupts.check(PHASE)?;
+            if let Some(found) = self.find_intake(&mut state, seen)? {
+                return Ok(found);
+            }
+            if nonblocking {
+                return Err(Error::WouldBlock);
+            }
+            state = wait(&self.changed, state, PHASE, deadline)?;
+        }
+    }
+
+    /// What takes in what peers dial, of a session that was made after this one. If the session has
+    /// none, a thread arms it.
+    fn find_intake(
+        self: &Arc<Self>,
+        state: &mut State,
+        seen: u64,
+    ) -> Result<Option<(u64, Arc<Intake>)>, Error> {
+        let Some((generation, current)) = state.newer_than(seen)? else {
+            return Ok(None);
+        };
+        if let Some(intake) = current.intake {
+            return Ok(Some((generation, intake)));
+        }
+        if let Some(failure) = state.failure.take() {
+            return Err(failure);
+        }
+        self.begin_arming(state, Duration::ZERO)?;
+        Ok(None)
+    }
+
+    /// A thread that cannot be started fails as fast when it is tried again at once: who asks in a
+    /// loop is not to spin.
     fn after_a_pause(
         self: &Arc<Self>,
         error: Error,
@@ -100,37 +135,91 @@ impl Healer {
         nonblocking: bool,
     ) -> Error {
         let pause = Deadline::after(Some(REST)).sooner(deadline);
-        match nonblocking || matches!(error, Error::Cancelled { .. }) {
+        match nonblocking {
             true => error,
-            false => self
-                .rest(Phase::Accept, &handles, pause)
-                .err()
-                .unwrap_or(error),
+            false => self.rest(PHASE, &handles, pause).err().unwrap_or(error),
         }
     }
 
-    /// Has the session take in what peers dial, unless it does.
-    pub(super) fn arm(&self, current: &Current, cancel: &Cancel) -> Result<Arc<Intake>, Error> {
-        if let Some(intake) = &current.intake {
-            return Ok(Arc::clone(intake));
+    /// Has a thread arm the session after this pause, unless one is about to.
+    pub(super) fn begin_arming(
+        self: &Arc<Self>,
+        state: &mut State,
+        pause: Duration,
+    ) -> Result<(), Error> {
+        if state.arming {
+            return Ok(());
         }
-        let session = current.session.with_cancel(cancel);
-        let intake = Arc::new(Intake::open(&session, self.options.forwards())?);
+        let thread = Arc::clone(self);
+        let work = move || thread.arm_after(pause);
+        spawn_for_program("i2p-sam-healer", work).map_err(|source| Error::Io {
+            phase: PHASE,
+            source,
+        })?;
+        state.arming = true;
+        Ok(())
+    }
+
+    /// The work of the thread: it arms whichever session there is, until that is done or nobody wants
+    /// it.
+    fn arm_after(self: &Arc<Self>, mut pause: Duration) {
+        while self.pause(pause).is_ok() {
+            let Some(current) = self.unarmed() else {
+                return;
+            };
+            let outcome = Intake::open(&current.session, self.options.forwards());
+            pause = match outcome {
+                Ok(_) => Duration::ZERO,
+                Err(_) => REST,
+            };
+            self.note_armed(&current, outcome);
+        }
+        lock(&self.state).arming = false;
+    }
+
+    /// The session, if it is to be armed; otherwise nothing is armed any more.
+    fn unarmed(&self) -> Option<Current> {
         let mut state = lock(&self.state);
-        let wanted = state.listeners > 0;
-        if let Some(now) = state.current.as_mut().filter(|now| now.is(current)) {
-            if wanted {
-                now.intake.get_or_insert(Arc::clone(&intake));
+        let wanted = state.listeners > 0 && state.ended.is_none();
+        let current = state.current.clone().filter(|_| wanted);
+        let current = current.filter(|now| now.intake.is_none());
+        state.arming = current.is_some();
+        drop(state);
+        self.changed.notify_all();
+        current
+    }
+
+    fn note_armed(&self, current: &Current, outcome: Result<Intake, Error>) {
+        let mut left_over = None;
+        let mut state = lock(&self.state);
+        match outcome {
+            Ok(intake) => {
+                let wanted = state.listeners > 0;
+                state.failure = None;
+                match state.current.as_mut().filter(|now| now.is(current)) {
+                    Some(now) if wanted => now.intake = Some(Arc::new(intake)),
+                    _ => left_over = Some(intake),
+                }
             }
+            // The thread that heals notices it too.
+            Err(error) if error.is_session_lost() => {}
+            Err(Error::Cancelled { .. }) => {}
+            Err(error) => state.failure = Some(error),
         }
-        Ok(intake)
+        drop(state);
+        drop(left_over);
+        self.changed.notify_all();
     }
 
-    /// Forgets what takes nothing in any more, though its session may live.
-    fn disarm(&self, current: &Current, intake: &Arc<Intake>) {
+    /// Forgets what takes nothing in any more, though its session may live, and arms that again.
+    fn disarm(self: &Arc<Self>, intake: &Arc<Intake>) {
         let mut state = lock(&self.state);
-        let now = state.current.as_mut().filter(|now| now.is(current));
-        let its = now.and_then(|now| now.intake.take_if(|its| Arc::ptr_eq(its, intake)));
+        let current = state.current.as_mut();
+        let its = current.and_then(|now| now.intake.take_if(|its| Arc::ptr_eq(its, intake)));
+        if its.is_some() {
+            // Without a thread the next `accept` tries it.
+            let _ = self.begin_arming(&mut state, REST);
+        }
         drop(state);
         drop(its);
     }
