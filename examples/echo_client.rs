@@ -14,7 +14,11 @@ use common::{Outcome, Place};
 /// An answer that takes longer is not waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn main() -> Outcome {
+fn main() -> std::process::ExitCode {
+    common::exit_code(run())
+}
+
+fn run() -> Outcome {
     let address = std::env::args().nth(1);
     let address = address.ok_or("usage: echo_client ADDRESS")?;
     let session = Place::find()?.stream_session("echo-client")?;

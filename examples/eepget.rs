@@ -22,7 +22,11 @@ const GOODBYE: Duration = Duration::from_secs(5);
 const LONGEST_LINE: u64 = 8 * 1024;
 const LONGEST_HEAD: usize = 64 * 1024;
 
-fn main() -> Outcome {
+fn main() -> std::process::ExitCode {
+    common::exit_code(run())
+}
+
+fn run() -> Outcome {
     let Some(url) = std::env::args().nth(1) else {
         return Err("usage: eepget [http://]ADDRESS[:PORT][/PATH]".into());
     };

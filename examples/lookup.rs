@@ -9,10 +9,14 @@
 
 mod common;
 
-use common::{Outcome, Place};
+use common::{Outcome, Place, in_full};
 use i2p_sam::{I2pAddr, Lookup, StreamSession};
 
-fn main() -> Outcome {
+fn main() -> std::process::ExitCode {
+    common::exit_code(run())
+}
+
+fn run() -> Outcome {
     let addresses: Vec<I2pAddr> = std::env::args()
         .skip(1)
         .map(|text| text.parse())
@@ -24,7 +28,7 @@ fn main() -> Outcome {
     let (mut missing, mut session) = (0, None);
     for address in &addresses {
         if let Err(error) = show(&place, &mut session, address) {
-            eprintln!("{address}: {error}");
+            eprintln!("{address}: {}", in_full(&*error));
             missing += 1;
         }
     }
@@ -47,7 +51,7 @@ fn show(place: &Place, session: &mut Option<StreamSession>, address: &I2pAddr) -
         // Whose it is stands in it; only what it offers needs a router that finds it.
         (Err(error), Some(destination)) => {
             println!("{address} {}", destination.b32());
-            eprintln!("{address}: {error}");
+            eprintln!("{address}: {}", in_full(&error));
         }
         (Err(_), None) if address.b32().is_some() => {
             let session = session_for_lookups(place, session)?;
