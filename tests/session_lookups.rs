@@ -2,9 +2,12 @@
 
 mod support;
 
+use std::sync::Mutex;
 use std::time::Duration;
 
-use i2p_sam::{Cancel, DatagramPath, DatagramStyle, Error, Phase, ResultCode, SamBridge};
+use i2p_sam::{
+    Cancel, DatagramPath, DatagramStyle, Error, HealingOptions, Phase, ResultCode, SamBridge,
+};
 use support::primary::{Router, gate, java_ok, port, refusal};
 use support::{LONG, ScriptedBridge, Stage, field, in_background, key, milestone, outcome, pause};
 
@@ -195,7 +198,7 @@ fn a_lookup_that_is_not_answered_ends_with_its_deadline_and_holds_up_nothing_aft
         (Some(Phase::Lookup), Some("nobody.i2p"))
     );
     assert!(
-        matches!(error, Error::Timeout { after, .. } if after == time),
+        matches!(error, Error::Timeout { phase: p, after, .. } if p == phase && after == time),
         "{error}"
     );
     primary.stream().unwrap();
@@ -227,4 +230,40 @@ fn a_session_remembers_what_its_bridge_remembers() {
     let lines = router.bridge.received();
     let asked = lines.iter().filter(|line| line.starts_with("NAMING"));
     assert_eq!(asked.count(), 1);
+}
+
+#[test]
+fn a_lookup_of_a_healing_session_goes_on_over_the_next_session() {
+    let first = Mutex::new(true);
+    let router =
+        Router::answering(
+            move |visit, line| match std::mem::take(&mut *first.lock().unwrap()) {
+                true => visit.hang_up(),
+                false => visit.say(&found(line, 7)),
+            },
+        );
+    let options = HealingOptions::new().first_pause(Duration::from_millis(1));
+    let session = router.builder().healing_with(&options).unwrap();
+    assert_eq!(&session.lookup("peer.i2p").unwrap(), key(7).destination());
+    let own = session.destination();
+    assert_eq!(&session.lookup(own.b32()).unwrap(), own);
+    session.close();
+    let error = session.lookup("peer.i2p").unwrap_err();
+    assert!(error.is_session_lost(), "{error}");
+}
+
+#[test]
+fn a_lookup_of_a_multihomed_session_goes_on_over_the_next_home() {
+    let lost = Router::answering(|visit, _| visit.hang_up());
+    let router = finding(7);
+    let builder = SamBridge::builder().address(lost.bridge.address().to_string());
+    let bridge = builder.fallback(&router.bridge.bridge()).build().unwrap();
+    let builder = bridge.session().key(&key(1));
+    let session = builder.multihomed().unwrap();
+    assert_eq!(&session.lookup("peer.i2p").unwrap(), key(7).destination());
+    assert_eq!(
+        &session.lookup(key(1).destination()).unwrap(),
+        key(1).destination()
+    );
+    session.close();
 }

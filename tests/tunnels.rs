@@ -568,12 +568,13 @@ fn a_handle_that_fires_does_not_wait_for_busy_tunnels() {
     let peers = Peers::start();
     let cancel = Cancel::new();
     let options = TunnelOptions::new().max_connections(1).with_cancel(&cancel);
-    let tunnels: Vec<_> = (0..8).map(|_| peers.client(&options)).collect();
+    let tunnels: Vec<_> = (0..32).map(|_| peers.client(&options)).collect();
     let _programs: Vec<_> = tunnels.iter().map(fill).collect();
     let start = Instant::now();
     cancel.cancel();
     let took = start.elapsed();
-    assert!(took < Duration::from_millis(50), "{took:?}");
+    // To wait for a connection to each would take 1.6 s.
+    assert!(took < Duration::from_millis(800), "{took:?}");
 }
 
 #[test]

@@ -47,7 +47,10 @@ macro_rules! session_handle {
                 &self,
                 address: impl $crate::ToI2pAddr,
             ) -> Result<$crate::Destination, $crate::Error> {
-                self.core().lookup(address, &self.$($cancel).+)
+                let address = address.to_i2p_addr()?;
+                let time = self.bridge().config().timeouts.lookup;
+                let deadline = $crate::deadline::Deadline::after(time);
+                self.core().lookup(&address, deadline, &self.$($cancel).+)
             }
 
             /// What keeps the session alive, without the rest.

@@ -1,4 +1,4 @@
-use crate::address::{Destination, ToI2pAddr};
+use crate::address::{Destination, I2pAddr};
 use crate::cancel::Cancel;
 use crate::deadline::Deadline;
 use crate::error::Error;
@@ -10,21 +10,30 @@ impl Core {
     /// `.b32.i2p` address for a session only.
     pub(crate) fn lookup(
         &self,
-        address: impl ToI2pAddr,
+        address: &I2pAddr,
+        deadline: Deadline,
         cancel: &Cancel,
     ) -> Result<Destination, Error> {
-        let address = address.to_i2p_addr()?;
-        let own = self.key.destination();
-        if address.b32().is_some_and(|b32| b32 == own.b32()) {
-            return Ok(own.clone());
+        if let Some(known) = known_without_asking(address, self.key.destination()) {
+            return Ok(known);
         }
         let name = address.to_sam();
         let interrupts = Interrupts::by_cancel(cancel).or_session(&self.control);
-        self.bridge.lookup_by(&address, |command| {
-            let deadline = Deadline::after(self.bridge.config().timeouts.lookup);
+        self.bridge.lookup_by(address, |command| {
             let control = self.control.owner();
             let found = control.look_up(&name, command, deadline, &interrupts)?;
             found.check(address.host())
         })
     }
+}
+
+/// Our own destination, or the one in the address.
+pub(crate) fn known_without_asking(address: &I2pAddr, own: &Destination) -> Option<Destination> {
+    let is_own = address.b32().is_some_and(|b32| b32 == own.b32());
+    let known = if is_own {
+        Some(own)
+    } else {
+        address.destination()
+    };
+    known.cloned()
 }

@@ -39,6 +39,7 @@ pub(crate) use control::{Control, spawn, spawn_for_program, spawn_scoped};
 pub use datagram::{DatagramOptions, DatagramSession, DatagramStyle};
 pub use forwarding::{ForwardOptions, Forwarding};
 pub use guard::SessionGuard;
+pub(crate) use lookup::known_without_asking;
 pub use mailbox::DroppedDatagrams;
 pub use options::*;
 pub use path::DatagramPath;

@@ -1,7 +1,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use crate::address::{I2pAddr, ToI2pAddr};
+use crate::address::{Destination, I2pAddr, ToI2pAddr};
 use crate::cancel::Cancel;
 use crate::connection::Connection;
 use crate::deadline::Deadline;
@@ -278,13 +278,22 @@ impl StreamSession {
         outcome
     }
 
+    /// [`lookup`](StreamSession::lookup), with the deadline of the call it is for.
+    pub(crate) fn lookup_until(
+        &self,
+        address: &I2pAddr,
+        deadline: Deadline,
+    ) -> Result<Destination, Error> {
+        self.core().lookup(address, deadline, &self.cancel)
+    }
+
     fn interrupts(&self) -> Interrupts {
         Interrupts::by_cancel(&self.cancel).or_session(&self.core().control)
     }
 }
 
 dialler! {
-    /// Dials a peer: a [`Destination`](crate::Destination), a `.b32.i2p` address, a host name, or any of them with a
+    /// Dials a peer: a [`Destination`], a `.b32.i2p` address, a host name, or any of them with a
     /// port, as in `"stats.i2p:80"` or `(&destination, 80)`.
     ///
     /// The port is an I2CP port and tells services of one destination apart; it has nothing to do

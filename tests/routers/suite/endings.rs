@@ -31,8 +31,8 @@ behaviours! {
     closing_a_session_ends_what_waits_on_it;
     a_closed_session_says_so;
     a_session_can_be_closed_twice;
-    a_killed_router_is_told_to_every_blocked_thread_within_a_second [Streams];
-    the_same_key_serves_again_after_a_restart_of_the_router [Streams];
+    a_killed_router_is_told_to_every_blocked_thread_within_a_second [Streams, Restart];
+    the_same_key_serves_again_after_a_restart_of_the_router [Streams, Restart];
 }
 
 fn the_dialler_hangs_up_and_the_other_side_reads_the_end(router: &Router) {
