@@ -47,5 +47,8 @@ fn a_udp_address_that_is_not_unicode_is_refused() {
 
     let udp = OsStr::from_bytes(b"127.0.0.1:76\xff");
     let shown = bridge(&[("I2P_SAM_UDP_ADDRESS", udp)]);
-    assert_eq!(shown, "I2P_SAM_UDP_ADDRESS is not Unicode");
+    assert!(
+        shown.starts_with("I2P_SAM_UDP_ADDRESS `127.0.0.1:76") && shown.ends_with("not Unicode"),
+        "{shown}"
+    );
 }

@@ -193,10 +193,7 @@ fn a_lookup_that_is_not_answered_ends_with_its_deadline_and_holds_up_nothing_aft
     let bridge = builder.lookup_timeout(Some(time)).build().unwrap();
     let primary = bridge.session().primary().unwrap();
     let error = primary.lookup("nobody.i2p").unwrap_err();
-    assert_eq!(
-        (error.phase(), error.peer()),
-        (Some(Phase::Lookup), Some("nobody.i2p"))
-    );
+    let phase = Phase::Lookup;
     assert!(
         matches!(error, Error::Timeout { phase: p, after, .. } if p == phase && after == time),
         "{error}"
