@@ -1,7 +1,7 @@
 //! Looks up who addresses belong to, and which services they offer.
 //!
 //! ```text
-//! lookup ADDRESS…      names, .b32.i2p addresses or whole destinations
+//! lookup ADDRESS…      names, .b32.i2p addresses, whole destinations or links
 //! ```
 
 mod common;
@@ -12,7 +12,7 @@ use i2p_sam::{I2pAddr, Lookup, SamBridge};
 fn main() -> Outcome {
     let addresses: Vec<I2pAddr> = std::env::args()
         .skip(1)
-        .map(|text| text.parse())
+        .map(|text| I2pAddr::from_url(&text))
         .collect::<Result<_, _>>()?;
     if addresses.is_empty() {
         return Err("usage: lookup ADDRESS…".into());
