@@ -626,7 +626,7 @@ mod tests {
     #[test]
     fn a_damaged_file_is_no_reason_for_a_new_identity() {
         let folder = Folder::with_file(b"damaged");
-        let result = PrivateKey::load_or_generate(folder.key_path(), || Ok::<_, TestError>(key(1)));
+        let result = PrivateKey::load_or_generate(folder.key_path(), || Err(TestError::NoRouter));
         let error = result.unwrap_err();
         assert!(matches!(
             error,
@@ -851,7 +851,7 @@ mod tests {
             let folder = Folder::with_file(&ed25519_key(1));
             set_mode(&folder.key_path(), 0o644);
             let result =
-                PrivateKey::load_or_generate(folder.key_path(), || Ok::<_, TestError>(key(2)));
+                PrivateKey::load_or_generate(folder.key_path(), || Err(TestError::NoRouter));
             let error = result.unwrap_err();
             assert!(matches!(
                 error,
