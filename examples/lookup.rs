@@ -1,7 +1,7 @@
 //! Looks up who addresses belong to, and which services they offer.
 //!
 //! ```text
-//! lookup ADDRESS…      names, .b32.i2p addresses or whole destinations
+//! lookup ADDRESS…      names, .b32.i2p addresses, whole destinations or links
 //! ```
 //!
 //! i2pd and emissary find a `.b32.i2p` address for a session only, so one is made for those that are
@@ -19,7 +19,7 @@ fn main() -> std::process::ExitCode {
 fn run() -> Outcome {
     let addresses: Vec<I2pAddr> = std::env::args()
         .skip(1)
-        .map(|text| text.parse())
+        .map(|text| I2pAddr::from_url(&text))
         .collect::<Result<_, _>>()?;
     if addresses.is_empty() {
         return Err("usage: lookup ADDRESS…".into());

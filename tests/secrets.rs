@@ -22,7 +22,7 @@ use i2p_sam::{
     HealingEvent, HealingOptions, Host, HostName, I2pAddr, InactivityAction, LeaseSetAuth,
     LeaseSetType, LimitAction, MessageReliability, Phase, PrivateKey, RawOptions, ResultCode,
     SamBridge, Sender, ServerTunnel, SessionLoss, SessionOptions, SignatureType, StreamingProfile,
-    SubsessionOptions, TunnelFailure, TunnelOptions, Version, WhenFull,
+    SubsessionOptions, TunnelFailure, TunnelOptions, UrlPart, Version, WhenFull,
 };
 use support::restless::Router;
 use support::{LONG, ScriptedBridge, Stage, field, key};
@@ -204,10 +204,20 @@ fn keys_taken_for_addresses(watcher: &mut Watcher) {
         }
     }
     texts.push(format!("a.i2p:{key}"));
+    for link in [
+        "http://",
+        "a.i2p/",
+        "a.i2p@",
+        "http://a.i2p/?i2paddresshelper=",
+    ] {
+        texts.push(format!("{link}{key}"));
+        texts.push(format!("{link}{secret}"));
+    }
     // A host name can look like anything, so what is one is not an error and may be shown.
     for text in &texts {
         let errors = [
             text.parse::<I2pAddr>().err(),
+            I2pAddr::from_url(text).err(),
             text.parse::<Host>().err(),
             text.parse::<HostName>().err(),
             text.parse::<Destination>().err(),
@@ -286,6 +296,15 @@ fn key_files(watcher: &mut Watcher) {
         text.replacen(&text[600..604], "+/!?", 1).as_bytes(),
     );
     let private_only = folder.file("private-only", &bytes[391..]);
+    let other_destination = key(6).destination().to_base64();
+    let two_lines = folder.file(
+        "two-lines",
+        format!("{other_destination}\n{text}").as_bytes(),
+    );
+    let wrapped = folder.file(
+        "wrapped",
+        format!("{}\n{}", &text[..600], &text[600..]).as_bytes(),
+    );
     let too_large = folder.file("too-large", text.repeat(100).as_bytes());
     let empty = folder.file("empty", b"");
     let missing = folder.0.join("missing");
@@ -296,6 +315,8 @@ fn key_files(watcher: &mut Watcher) {
         &long_text,
         &spoilt,
         &private_only,
+        &two_lines,
+        &wrapped,
         &too_large,
         &empty,
         &missing,
@@ -518,6 +539,7 @@ fn plain_words(watcher: &mut Watcher) {
     watcher.display(&Phase::Hello);
     watcher.display(&ResultCode::InvalidId);
     watcher.error(&SessionLoss::Garbled);
+    watcher.display(&UrlPart::Scheme);
     watcher.debug(&EncryptionType::EciesX25519);
     watcher.debug(&LeaseSetType::Encrypted);
     watcher.debug(&LeaseSetAuth::Psk);

@@ -410,7 +410,9 @@ mod tests {
 
     #[test]
     fn a_hash_comes_back_from_its_text() {
-        let address = B32::from_hash(pattern(32, 1).try_into().unwrap());
+        let hash = pattern(32, 1).try_into().unwrap();
+        let address = B32::from_hash(hash);
+        assert_eq!(address.hash(), hash);
         assert_eq!(address.to_string().parse(), Ok(address));
         assert_eq!(address.to_string().to_uppercase().parse(), Ok(address));
     }
@@ -469,6 +471,25 @@ mod tests {
         assert_eq!(address.clone().with_secret().to_string(), B33_SECRET);
         assert!(address.with_client_key().client_key_required());
         assert_eq!(B33::blinding(SignatureType::DsaSha1, &[0; 128]), None);
+    }
+
+    #[test]
+    fn address_is_of_a_destination_if_key_and_type_are() {
+        let destination = |seed, signature_type| {
+            let certificate = [5, 0, 4, 0, signature_type, 0, 0];
+            let bytes = [&pattern(384, seed), &certificate[..]].concat();
+            Destination::from_bytes(&bytes).unwrap()
+        };
+        let own = destination(1, 7);
+        let address = own.b33().unwrap();
+        assert!(address.is_of(&own));
+        assert!(address.clone().with_secret().with_client_key().is_of(&own));
+        assert!(!address.is_of(&destination(1, 11)), "RedDSA");
+        assert!(!address.is_of(&destination(2, 7)), "another key");
+        assert!(
+            !address.is_of(&destination(1, 0)),
+            "a key that cannot be blinded"
+        );
     }
 
     #[test]

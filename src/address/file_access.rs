@@ -40,9 +40,8 @@ pub(super) fn check_access(_: &fs::Metadata, _: &Path) -> Result<(), KeyFileErro
     Ok(())
 }
 
-/// The user this process runs as, where a socket can be asked for it. std has no `geteuid`, but a
-/// socket belongs to the user who made it, needs no name in a file system and takes no access to
-/// one.
+/// Returns the effective user of this process. std has no `geteuid`, but a socket belongs to the
+/// user who made it, and needs no file system that may be written to.
 #[cfg(any(
     target_vendor = "apple",
     target_os = "android",
@@ -61,7 +60,7 @@ fn effective_user() -> io::Result<Option<u32>> {
     Ok(Some(socket.metadata()?.uid()))
 }
 
-/// Elsewhere a socket's owner is not known to be that user: illumos reports root.
+/// Returns `None`: on other systems the owner of a socket is not known to be the effective user.
 #[cfg(all(
     unix,
     not(any(

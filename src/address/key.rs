@@ -479,6 +479,22 @@ mod tests {
     }
 
     #[test]
+    fn offline_signature_names_the_type_of_the_transient_key() {
+        let signing_key_and_signature = [
+            &[0; 32][..],
+            &[0x70, 0, 0, 1, 0, 1],
+            &pattern(64 + 64 + 32, 3),
+        ];
+        let bytes = [
+            key_bytes(&[5, 0, 4, 0, 7, 0, 0], 256, 0, 2),
+            signing_key_and_signature.concat(),
+        ];
+        let key = PrivateKey::from_bytes(&bytes.concat()).unwrap();
+        let offline = key.offline_signature().unwrap();
+        assert_eq!(offline.transient_type(), SignatureType::EcdsaSha256P256);
+    }
+
+    #[test]
     fn an_offline_signature_of_the_past_is_expired() {
         let mut bytes = offline_key(&[5, 0, 4, 0, 7, 0, 0], 256);
         bytes[679..683].copy_from_slice(&1_000_000_000_u32.to_be_bytes());

@@ -239,10 +239,10 @@ fn parse(content: &[u8]) -> Result<PrivateKey, Option<KeyError>> {
     if text.is_empty() {
         return Err(None);
     }
-    let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+    let is_text = |byte: u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
     // Binary keys hold a certificate's zeros, so they never look like text.
     match std::str::from_utf8(text) {
-        Ok(text) if text.bytes().all(|byte| is_text(&byte)) => parse_text(text),
+        Ok(text) if text.bytes().all(is_text) => parse_text(text),
         _ => PrivateKey::from_bytes(content),
     }
     .map_err(Some)
@@ -439,6 +439,12 @@ mod tests {
     }
 
     #[test]
+    fn key_is_saved_by_way_of_the_folder_it_goes_to() {
+        let folder = folder_of(Path::new("keys/service.key")).unwrap();
+        assert_eq!(folder, Path::new("keys"));
+    }
+
+    #[test]
     fn base64_text_is_read_with_or_without_white_space_behind_it() {
         for end in ["", "\n", "\r\n", " \n\n\t"] {
             let folder = Folder::with_file((key(1).expose_base64() + end).as_bytes());
@@ -501,6 +507,14 @@ mod tests {
     fn a_binary_key_that_ends_in_white_space_is_read_whole() {
         let mut bytes = ed25519_key(1);
         *bytes.last_mut().unwrap() = b'\n';
+        let folder = Folder::with_file(&bytes);
+        let loaded = PrivateKey::load(folder.key_path()).unwrap();
+        assert_eq!(loaded.expose_bytes(), bytes);
+    }
+
+    #[test]
+    fn binary_key_that_is_ascii_is_not_taken_for_text() {
+        let bytes: Vec<_> = ed25519_key(1).iter().map(|byte| byte & 0x7f).collect();
         let folder = Folder::with_file(&bytes);
         let loaded = PrivateKey::load(folder.key_path()).unwrap();
         assert_eq!(loaded.expose_bytes(), bytes);
@@ -591,6 +605,9 @@ mod tests {
         let folder = Folder::with_file(&vec![b'A'; 65537]);
         let error = PrivateKey::load(folder.key_path()).unwrap_err();
         assert!(matches!(error, KeyFileError::TooLarge(_)), "{error}");
+        let folder = Folder::with_file(&vec![b'A'; 65536]);
+        let error = PrivateKey::load(folder.key_path()).unwrap_err();
+        assert!(matches!(error, KeyFileError::Invalid { .. }), "{error}");
     }
 
     #[test]
@@ -626,7 +643,7 @@ mod tests {
     #[test]
     fn a_damaged_file_is_no_reason_for_a_new_identity() {
         let folder = Folder::with_file(b"damaged");
-        let result = PrivateKey::load_or_generate(folder.key_path(), || Ok::<_, TestError>(key(1)));
+        let result = PrivateKey::load_or_generate(folder.key_path(), || Err(TestError::NoRouter));
         let error = result.unwrap_err();
         assert!(matches!(
             error,
@@ -731,6 +748,19 @@ mod tests {
         let folder = Folder::new();
         let gone = folder.0.join("gone");
         assert!(claim_and_rename(&gone, &folder.key_path()).is_err());
+        assert!(folder.names().is_empty());
+    }
+
+    #[test]
+    fn failure_to_place_a_file_is_not_taken_for_a_name_in_use() {
+        let folder = Folder::new();
+        let missing = folder.0.join("missing");
+        for place in [link_or_claim, claim_and_rename] {
+            let outcome = place(&missing, &folder.key_path());
+            assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::NotFound);
+            let outcome = place(&missing, &missing.join("service.key"));
+            assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::NotFound);
+        }
         assert!(folder.names().is_empty());
     }
 
@@ -851,7 +881,7 @@ mod tests {
             let folder = Folder::with_file(&ed25519_key(1));
             set_mode(&folder.key_path(), 0o644);
             let result =
-                PrivateKey::load_or_generate(folder.key_path(), || Ok::<_, TestError>(key(2)));
+                PrivateKey::load_or_generate(folder.key_path(), || Err(TestError::NoRouter));
             let error = result.unwrap_err();
             assert!(matches!(
                 error,

@@ -161,6 +161,19 @@ mod tests {
     }
 
     #[test]
+    fn type_is_shown_by_its_name_in_the_specification() {
+        let names = [
+            "DSA_SHA1",
+            "ECDSA_SHA256_P256",
+            "ECDSA_SHA384_P384",
+            "ECDSA_SHA512_P521",
+            "EdDSA_SHA512_Ed25519",
+            "RedDSA_SHA512_Ed25519",
+        ];
+        assert_eq!(ALL.map(|kind| kind.to_string()), names);
+    }
+
+    #[test]
     fn no_other_code_is_a_type() {
         let known = (0..=u16::MAX)
             .filter(|code| SignatureType::from_code(*code).is_some())
