@@ -32,6 +32,8 @@ pub use options::{HealingEvent, HealingOptions};
 /// - A thread makes the session again: same key (a transient one's too), new id, with growing
 ///   [pauses](HealingOptions::first_pause). Everything is tried again that may pass, such as a router
 ///   that is not there yet, or that holds on to the key (`DUPLICATED_DEST`, `DUPLICATED_ID`).
+/// - At i2pd the key [rests](SessionBuilder#a-key-that-is-used-again) for 6 s first if the router
+///   was not restarted, but lost the connection or was stopped for a while.
 /// - `accept` waits meanwhile, and so does a dial, within its deadline.
 /// - With [several bridges](crate::SamBridge#several-bridges) it may come back at another.
 ///

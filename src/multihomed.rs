@@ -33,7 +33,9 @@ pub use listener::MultihomedListener;
 /// - A key that was not given is made once, and is the same at all homes.
 ///
 /// Each router learns the private key: name only routers that are trusted alike. Two bridges of one
-/// router are no two homes: Java I2P and emissary refuse the key's second session.
+/// router are no two homes: Java I2P and emissary refuse the key's second session, and at i2pd it takes the
+/// key away from the first. At each i2pd the key
+/// [rests](SessionBuilder#a-key-that-is-used-again) before it comes back.
 ///
 /// **Peers do notice when a home dies, for a while.** Each router publishes a lease set of its own for
 /// the same destination, and new peers are led to the home whose lease set was published last. When

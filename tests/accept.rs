@@ -107,6 +107,32 @@ fn silent_end_of_old_accept_at_i2pd_is_followed_by_another() {
     eventually("all of them stay", || router.bridge.open_connections() == 5);
 }
 
+#[test]
+fn stream_is_handed_over_while_bridge_greets_no_further_socket() {
+    let router = ScriptedBridge::start(|visit| {
+        // The session, two accepts, and then sockets that are to stand ready.
+        if visit.number > 2 {
+            visit.line();
+            return drop(visit.rest());
+        }
+        visit.line();
+        visit.say("HELLO REPLY RESULT=OK VERSION=3.1\n");
+        let Some(line) = visit.line() else { return };
+        if line.starts_with("SESSION CREATE") {
+            visit.make_session(&line);
+            return visit.until_quit();
+        }
+        visit.say("STREAM STATUS RESULT=OK\n");
+        calls(visit.number as u8)(visit);
+    });
+    let session = router.bridge().session().stream().unwrap();
+    let listener = session.listener().unwrap();
+    listener.accept_timeout(LONG).unwrap();
+    let start = Instant::now();
+    listener.accept_timeout(LONG).unwrap();
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
 /// How many accepts have been armed.
 fn armed_so_far(router: &Ordered) -> usize {
     let lines = router.bridge.received().into_iter();

@@ -200,7 +200,7 @@ fn hold(core: &Arc<Core>, mut armed: Option<Connection>) {
                 pause = FIRST_PAUSE;
                 continue;
             }
-            Outcome::Silence(_) if !is_i2pd(core) || core.accepting.keep_one() => None,
+            Outcome::Silence(_) if !core.is_i2pd() || core.accepting.keep_one() => None,
             Outcome::Silence(_) => return,
             Outcome::Failed(error) => Some(error),
         };
@@ -212,14 +212,6 @@ fn hold(core: &Arc<Core>, mut armed: Option<Connection>) {
         }
     }
     lock(&core.accepting.state).armed -= 1;
-}
-
-/// Returns true if the bridge is i2pd's, and false if it cannot be asked: the next accept shows why.
-fn is_i2pd(core: &Arc<Core>) -> bool {
-    let interrupts = Interrupts::by_session(&core.control);
-    let answer = Connection::open(core.bridge.config(), interrupts, Deadline::NEVER)
-        .and_then(|mut connection| connection.is_i2pd(Phase::Accept, Deadline::NEVER));
-    answer.is_ok_and(|answer| answer.unwrap_or_default())
 }
 
 /// Tells the next `accept`. Says whether it is worth trying again.

@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::connection::Connection;
 use crate::deadline::Deadline;
@@ -10,6 +11,9 @@ use crate::wire::Command;
 
 /// How many sockets stand ready: enough for 160 to 200 streams in a second.
 const READY_SOCKETS: usize = 8;
+
+/// Time to open and greet the sockets that are missing. An idle i2pd needs less than 1 ms.
+const FILL_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Sockets that have been greeted, so that the next accept is armed in one exchange.
 ///
@@ -51,11 +55,13 @@ impl Ready {
     }
 
     /// Takes in one socket more than was taken out, until there are enough. Without them it works.
+    ///
+    /// An accept is pending meanwhile, and its stream may have come: a slow bridge gets no longer.
     fn fill(&mut self, core: &Arc<Core>) {
+        let deadline = Deadline::after(Some(FILL_TIMEOUT));
         let missing = READY_SOCKETS.saturating_sub(self.connections.len());
         for _ in 0..missing.min(2) {
-            let interrupts = Interrupts::by_session(&core.control);
-            match open(core, interrupts) {
+            match core.connect(deadline) {
                 Ok(connection) => self.connections.push_back(connection),
                 Err(_) => return,
             }
@@ -65,11 +71,8 @@ impl Ready {
 
 /// Arms an accept on a socket of its own.
 pub(crate) fn arm(core: &Arc<Core>, interrupts: Interrupts) -> Result<Connection, Error> {
-    arm_on(core, open(core, interrupts)?)
-}
-
-fn open(core: &Arc<Core>, interrupts: Interrupts) -> Result<Connection, Error> {
-    Connection::open(core.bridge.config(), interrupts, Deadline::NEVER)
+    let connection = Connection::open(core.bridge.config(), interrupts, Deadline::NEVER)?;
+    arm_on(core, connection)
 }
 
 fn arm_on(core: &Arc<Core>, mut connection: Connection) -> Result<Connection, Error> {

@@ -130,11 +130,25 @@ impl SessionBuilder {
         self
     }
 
-    /// How often to ask the bridge whether it is alive. Default: never.
+    /// Sets how often the session proves that it lives. Default: never. The least is one second.
     ///
-    /// A bridge on this machine is known to be gone at once. One on another machine that is
-    /// switched off, or whose network is gone, says nothing; with a heartbeat the session is lost
-    /// after at most two intervals. An interval under one second is taken as one second.
+    /// A bridge on this machine that stops is noticed at once. One on another machine that is switched
+    /// off, or whose network is gone, sends nothing: with a heartbeat the session is lost after at most
+    /// two intervals.
+    ///
+    /// Java I2P's bridge can go on after its router has stopped or was restarted, and answers questions
+    /// about a session that nobody can reach. How that is noticed:
+    ///
+    /// | session | noticed by |
+    /// |---|---|
+    /// | a [listener](StreamSession::listener) | the end of a pending accept, at once, without a heartbeat |
+    /// | a [forwarding](StreamSession::forward) | a heartbeat, which asks for an accept and is refused |
+    /// | datagrams | heartbeats, which send the session datagrams of its own: four intervals after one came back for the first time |
+    /// | streams that are only dialled | the next dial |
+    /// | a primary session | any of its subsessions |
+    ///
+    /// The session's own datagrams go to its own destination, are 26 bytes long and are received by
+    /// nobody. On i2pd, which ends a session with its router, none are sent.
     pub fn heartbeat(mut self, interval: Option<Duration>) -> Self {
         self.heartbeat = interval.map(|interval| interval.max(Duration::from_secs(1)));
         self
@@ -248,11 +262,30 @@ impl SessionBuilder {
     /// The router builds tunnels first: seconds in a router that has been running, minutes in one
     /// that has just been started. On i2pd it takes no less than 3 s (2.45: 20 s).
     ///
+    /// # A key that is used again
+    ///
+    /// A key belongs to one session at a time. A second session of this program with the same key at
+    /// the same bridge is refused with `DUPLICATED_DEST`, whatever the bridge would answer. A second
+    /// *program* is refused by Java I2P and emissary; at i2pd it takes the key away from the first.
+    ///
+    /// i2pd (2.45 to 2.61) confuses a session with the last one of its key if that ended less than 5 s
+    /// ago: the new one serves nobody, and i2pd 2.59 aborts when it is dialled. So at i2pd this call
+    /// waits until a session of this program with the same key has been gone for 6 s, unless the router
+    /// was restarted meanwhile. It recognizes the mistake if another program had the key, such as the
+    /// last run of this one, ends such a session before anybody can dial it, and creates another 6 s
+    /// later. Java I2P refuses a key for a second or so after its session was closed, and is asked
+    /// again. All of this takes place within the deadline of the call, and a [`Cancel`](crate::Cancel)
+    /// ends it.
+    ///
+    /// What no library can mend: on i2pd 2.59 a *client* session that has dialled the last session with
+    /// a key reaches the new one only after some ten minutes, though its dials succeed. A new client
+    /// session does at once ([`HealingSession::renew`](crate::HealingSession::renew)). On i2pd 2.45 a key
+    /// that has been used does not serve again before the router is restarted.
+    ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with `DUPLICATED_DEST` or `DUPLICATED_ID` when the key is in use (routers
-    /// hold on to it for some seconds after its session was closed, so
-    /// [`is_retryable`](Error::is_retryable) says yes), `INVALID_KEY`, or `I2P_ERROR`;
+    /// [`Error::Refused`] with `DUPLICATED_DEST` or `DUPLICATED_ID` if the key is in use
+    /// ([`is_retryable`](Error::is_retryable) returns true), `INVALID_KEY`, or `I2P_ERROR`;
     /// [`Error::UnexpectedEof`] from a router that does not answer what it does not like;
     /// [`Error::Command`] when an option cannot be said; [`Error::Timeout`] and
     /// [`Error::Unreachable`] as for any call.

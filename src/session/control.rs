@@ -41,9 +41,15 @@ pub(crate) struct Control {
     voice: Voice,
     replies: Replies,
     beneath: Option<Beneath>,
+    of_forwarding: bool,
     /// Ends with the control socket. A FORWARD socket and a subsession have none.
     key_use: Mutex<Option<KeyUse>>,
+    /// What a heartbeat does besides the question that the bridge of every session answers.
+    beats: Mutex<Vec<Beat>>,
 }
+
+/// Proves that what it belongs to lives, or fails with why it does not. Nothing if it is gone.
+pub(crate) type Beat = Arc<dyn Fn() -> Option<Result<(), Error>> + Send + Sync>;
 
 #[derive(Default)]
 struct State {
@@ -59,18 +65,33 @@ impl Control {
         inbox: Option<Inbox>,
         key_use: Option<KeyUse>,
     ) -> io::Result<Arc<Self>> {
-        let control = Arc::new(Self::new(socket, heartbeat, None));
+        let control = Self::new(socket, heartbeat, None);
         *lock(&control.key_use) = key_use;
-        let keeper = Arc::clone(&control);
+        Arc::new(control).run(inbox)
+    }
+
+    fn run(self: Arc<Self>, inbox: Option<Inbox>) -> io::Result<Arc<Self>> {
+        let keeper = Arc::clone(&self);
         spawn("i2p-sam-keeper", move || keeper.keep(inbox))?;
-        if heartbeat.is_some() {
+        if self.voice.heartbeat().is_some() {
             // Without its heartbeat there is to be no session, at the bridge neither.
-            control
-                .voice
-                .wake_up(&control)
-                .inspect_err(|_| control.close(Duration::ZERO))?;
+            self.voice
+                .wake_up(&self)
+                .inspect_err(|_| self.close(Duration::ZERO))?;
         }
-        Ok(control)
+        Ok(self)
+    }
+
+    /// Takes over a FORWARD socket. Each heartbeat does this alone.
+    pub(crate) fn start_forwarding(
+        socket: Arc<TcpStream>,
+        heartbeat: Option<Duration>,
+        beat: Beat,
+    ) -> io::Result<Arc<Self>> {
+        let mut control = Self::new(socket, heartbeat, None);
+        control.of_forwarding = true;
+        control.add_to_heartbeat(beat);
+        Arc::new(control).run(None)
     }
 
     /// That of a subsession that was just added.
@@ -97,8 +118,33 @@ impl Control {
             voice: Voice::new(heartbeat),
             replies: Replies::default(),
             beneath,
+            of_forwarding: false,
             key_use: Mutex::default(),
+            beats: Mutex::default(),
         }
+    }
+
+    /// Adds to what each heartbeat does.
+    pub(crate) fn add_to_heartbeat(&self, beat: Beat) {
+        lock(&self.beats).push(beat);
+    }
+
+    /// Does what was added to the heartbeat, and forgets what is gone.
+    pub(crate) fn run_beats(&self) -> Result<(), Error> {
+        // Without the lock: a beat may take as long as a bridge takes to answer.
+        let beats = lock(&self.beats).clone();
+        for beat in beats {
+            match beat() {
+                Some(outcome) => outcome?,
+                None => lock(&self.beats).retain(|other| !Arc::ptr_eq(other, &beat)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns true if it is a FORWARD socket, which answers no questions.
+    pub(crate) fn is_of_forwarding(&self) -> bool {
+        self.of_forwarding
     }
 
     pub(crate) fn socket(&self) -> &TcpStream {

@@ -3,9 +3,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::address::I2pAddr;
 use crate::cancel::Cancel;
 use crate::error::{Error, Phase};
 use crate::interrupts::Interrupts;
+use crate::session::datagram::DatagramOptions;
 use crate::session::guard::{Core, SessionGuard};
 use crate::session::mailbox::{DroppedDatagrams, Mailbox};
 use crate::session::outgoing::Outgoing;
@@ -55,12 +57,14 @@ impl<O> Datagrams<O> {
                 phase: Phase::SessionCreate,
                 source,
             })?;
-        Ok(Self {
+        let datagrams = Self {
             guard,
             cancel,
             mailbox,
             path: Path::udp(&port),
-        })
+        };
+        datagrams.prove_life();
+        Ok(datagrams)
     }
 
     /// Those of a session whose keeper puts into the mailbox what comes.
@@ -70,12 +74,49 @@ impl<O> Datagrams<O> {
         mailbox: Arc<Mailbox<O>>,
         topic: &'static str,
     ) -> Self {
-        Self {
+        let datagrams = Self {
             guard,
             cancel,
             mailbox,
             path: Path::ControlSocket(topic),
-        }
+        };
+        datagrams.prove_life();
+        datagrams
+    }
+
+    /// Lets each heartbeat of the session send a datagram to the session itself.
+    fn prove_life(&self) {
+        let core = self.guard.core();
+        let control = core.control.owner();
+        let Some(interval) = control.voice().heartbeat() else {
+            return;
+        };
+        let own = I2pAddr::from(core.key.destination());
+        let (session, path) = (Arc::downgrade(core), self.path.clone());
+        let own_datagrams = Arc::clone(self.mailbox.self_datagrams());
+        control.add_to_heartbeat(Arc::new(move || {
+            let core = session.upgrade()?;
+            if core.control.loss().is_some() {
+                return None;
+            }
+            // It ends a session whose router is gone.
+            if core.is_i2pd() {
+                return Some(Ok(()));
+            }
+            let payload = match own_datagrams.next(interval) {
+                Ok(payload) => payload,
+                Err(error) => return Some(Err(error)),
+            };
+            let datagram = Outgoing {
+                payload,
+                peer: &own,
+                options: &DatagramOptions::new(),
+                protocol: None,
+            };
+            // One that could not be sent counts as one that was lost.
+            let _ = path.send(&core, &datagram, true, &Interrupts::default());
+            Some(Ok(()))
+        }));
     }
 
     pub(crate) fn with_cancel(&self, cancel: &Cancel) -> Self {
@@ -209,9 +250,11 @@ macro_rules! datagram_session {
                 self.datagrams.dropped()
             }
 
-            /// Ends the session now, and waits up to 2 s for the bridge to hang up, so that the key
-            /// and the UDP port are free. Calling it again does nothing. Without it the session ends
-            /// in the background when its last clone is dropped.
+            /// Ends the session now, and waits up to 2 s for the bridge to hang up. The UDP port is
+            /// free then; at i2pd the key rests for 6 s before another session has it:
+            /// [a key that is used again](crate::SessionBuilder#a-key-that-is-used-again).
+            /// Calling it again does nothing. Without it the session ends in the background when its
+            /// last clone is dropped.
             ///
             /// A subsession of a [`PrimarySession`](crate::PrimarySession) ends alone, and the bridge
             /// gets the 2 s to remove it.

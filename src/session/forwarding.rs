@@ -12,6 +12,7 @@ use crate::error::{Error, Phase, SessionLoss};
 use crate::interrupts::Interrupts;
 use crate::session::control::Control;
 use crate::session::guard::{Core, SessionGuard};
+use crate::session::proof::prove_forwarding;
 use crate::wire::{Command, CommandError, CommandFault, needs_quotes};
 
 /// Time for a caller to say who it is.
@@ -146,8 +147,14 @@ fn ask(
         }
     };
     let (socket, registration) = connection.hand_over(phase)?;
-    let control =
-        Control::start(socket, None, None, None).map_err(|source| Error::Io { phase, source })?;
+    let heartbeat = core.control.owner().voice().heartbeat();
+    let session = Arc::downgrade(core);
+    let beat = Arc::new(move || {
+        prove_forwarding(&session.upgrade()?);
+        Some(Ok(()))
+    });
+    let control = Control::start_forwarding(socket, heartbeat, beat)
+        .map_err(|source| Error::Io { phase, source })?;
     Ok((control, registration))
 }
 

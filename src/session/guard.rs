@@ -4,8 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::address::PrivateKey;
-use crate::bridge::SamBridge;
-use crate::error::{Error, Refusal, SessionLoss};
+use crate::bridge::{SamBridge, is_i2pd};
+use crate::connection::Connection;
+use crate::deadline::Deadline;
+use crate::error::{Error, Phase, Refusal, SessionLoss};
+use crate::interrupts::Interrupts;
 use crate::session::accepting::Accepting;
 use crate::session::control::Control;
 use crate::session::intake::Intake;
@@ -40,6 +43,24 @@ impl Core {
         }
     }
 
+    /// Opens a socket to the session's bridge, for a command of the session.
+    pub(crate) fn connect(&self, overall: Deadline) -> Result<Connection, Error> {
+        let interrupts = Interrupts::by_session(&self.control);
+        Connection::open(self.bridge.config(), interrupts, overall)
+    }
+
+    /// Returns true if the bridge is i2pd's, and false if it cannot be asked.
+    pub(crate) fn is_i2pd(&self) -> bool {
+        let bridge = self.control.socket().peer_addr();
+        if let Some(known) = bridge.ok().and_then(is_i2pd) {
+            return known;
+        }
+        let answer = self
+            .connect(Deadline::NEVER)
+            .and_then(|mut connection| connection.is_i2pd(Phase::Command, Deadline::NEVER));
+        answer.is_ok_and(Option::unwrap_or_default)
+    }
+
     /// Closes the session, and waits until the bridge has let go of it.
     pub(crate) fn close(&self) {
         let parting = match self.streamed.load(Ordering::Relaxed) {
@@ -53,6 +74,11 @@ impl Core {
 
     fn gone(&self, refusal: Refusal) -> Error {
         let loss = SessionLoss::Refused(refusal);
+        // Nobody else knows the id of a subsession: a bridge that has lost it has lost the primary
+        // session, of which Java I2P says nothing.
+        if self.control.loss().is_none() {
+            self.control.owner().lose(loss.clone());
+        }
         self.control.lose(loss.clone());
         Error::SessionLost(self.control.loss().unwrap_or(loss))
     }

@@ -8,6 +8,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::interrupts::{Interrupts, lock, wait};
 use crate::session::buffers::Buffers;
+use crate::session::proof::SelfDatagrams;
 
 /// Most datagrams that wait to be received, and most bytes in them. What comes on top is dropped.
 const MOST_WAITING: usize = 512;
@@ -30,6 +31,7 @@ pub(crate) struct Mailbox<O> {
     state: Mutex<State<O>>,
     changed: Condvar,
     buffers: Buffers,
+    self_datagrams: Arc<SelfDatagrams>,
 }
 
 struct State<O> {
@@ -52,11 +54,20 @@ impl<O> Mailbox<O> {
             }),
             changed: Condvar::new(),
             buffers: Buffers::default(),
+            self_datagrams: Arc::new(SelfDatagrams::new()),
         }
+    }
+
+    /// Those by which the session proves that it lives. Nobody receives them.
+    pub(crate) fn self_datagrams(&self) -> &Arc<SelfDatagrams> {
+        &self.self_datagrams
     }
 
     /// Takes in one datagram, if there is room. It never waits.
     pub(crate) fn put(&self, origin: O, payload: &[u8]) {
+        if self.self_datagrams.takes(payload) {
+            return;
+        }
         let mut state = lock(&self.state);
         if state.queue.len() >= MOST_WAITING || state.bytes + payload.len() > MOST_BYTES {
             state.dropped.overflow += 1;

@@ -22,6 +22,7 @@ mod options;
 mod outgoing;
 mod path;
 mod primary;
+mod proof;
 mod raw;
 mod replies;
 mod sender;

@@ -194,7 +194,9 @@ impl PrimarySession {
 
     /// Ends the session now, and with it all its subsessions and everything made from them: streams
     /// and accepts first, then, half a second later if there ever was a subsession, the session
-    /// itself. It waits up to 2 s more for the bridge to hang up, so that the key is free.
+    /// itself. It waits up to 2 s more for the bridge to hang up. At i2pd the key rests for 6 s before
+    /// another session has it:
+    /// [a key that is used again](crate::SessionBuilder#a-key-that-is-used-again).
     ///
     /// What streams have written and the router has not delivered is lost. Calling it again does
     /// nothing.

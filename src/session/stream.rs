@@ -225,7 +225,8 @@ impl StreamSession {
 
     /// Ends the session now, and everything made from it: its streams first, then the session
     /// itself, half a second later if there were any. It waits up to 2 s more for the bridge to hang
-    /// up, so that the key is free.
+    /// up. At i2pd the key rests for 6 s before another session has it:
+    /// [a key that is used again](crate::SessionBuilder#a-key-that-is-used-again).
     ///
     /// A subsession of a [`PrimarySession`](crate::PrimarySession) ends alone, and the bridge gets the
     /// 2 s to remove it.

@@ -91,6 +91,10 @@ impl Voice {
         }
     }
 
+    pub(crate) fn heartbeat(&self) -> Option<Duration> {
+        self.heartbeat
+    }
+
     pub(crate) fn buffers(&self) -> &Buffers {
         &self.buffers
     }
@@ -260,7 +264,7 @@ impl Control {
             let outcome = match self.voice().next() {
                 Next::Say(command) => self.write(&command),
                 Next::Datagram(said) => self.write_datagram(said),
-                Next::Beat => self.beat(),
+                Next::Beat => self.send_heartbeat(),
                 Next::Dead(interval) => {
                     self.lose(SessionLoss::Unanswered(interval));
                     continue;
@@ -281,6 +285,7 @@ impl Control {
                 let first = self.lose(match error {
                     Error::UnexpectedEof { .. } => SessionLoss::BridgeGone,
                     Error::Io { source, .. } => SessionLoss::Io(source.kind()),
+                    Error::SessionLost(loss) => loss,
                     _ => SessionLoss::Garbled,
                 });
                 // We closed it, and the bridge does not even take our last word.
@@ -291,8 +296,17 @@ impl Control {
         }
     }
 
-    /// Says what every router answers; a PING makes i2pd hang up.
-    fn beat(&self) -> Result<(), Error> {
+    fn send_heartbeat(&self) -> Result<(), Error> {
+        if self.is_of_forwarding() {
+            self.voice().heard_something();
+        } else {
+            self.ask_who_we_are()?;
+        }
+        self.run_beats()
+    }
+
+    /// Asks what every router answers; a PING makes i2pd hang up.
+    fn ask_who_we_are(&self) -> Result<(), Error> {
         // Its own deadline notices a bridge that is gone; the answer to a heartbeat would come after.
         if self.is_looking_up() {
             self.voice().heard_something();
