@@ -40,7 +40,9 @@ impl Armed {
                 let Ok(number) = armed.arm().recv() else {
                     return;
                 };
-                visit.say(&format!("{caller} FROM_PORT={number} TO_PORT=0\n"));
+                // Port 0 would be none.
+                let port = number + 1;
+                visit.say(&format!("{caller} FROM_PORT={port} TO_PORT=0\n"));
                 visit.rest();
             }
             _ => visit.until_quit(),
