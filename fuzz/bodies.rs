@@ -582,7 +582,9 @@ pub fn header(line: &[u8]) -> Outcome {
             if plain {
                 let port = |key: &str| {
                     let value = words.iter().find_map(|word| word.strip_prefix(key));
-                    value.map(|value| value.parse::<u16>().unwrap())
+                    let port = value.map(|value| value.parse::<u16>().unwrap());
+                    // Port 0 is no port.
+                    port.filter(|port| *port != 0)
                 };
                 assert_eq!((from_port, to_port), (port("FROM_PORT="), port("TO_PORT=")));
             }
@@ -621,7 +623,8 @@ pub fn datagram_header(packet: &[u8]) -> Outcome {
     let words: Vec<_> = words.collect();
     let port = |key: &str| {
         let mut values = words.iter().filter_map(|word| word.strip_prefix(key));
-        values.next_back().map(|port| port.parse::<u16>().unwrap())
+        let port = values.next_back().map(|port| port.parse::<u16>().unwrap());
+        port.filter(|port| *port != 0)
     };
     assert_eq!(header.from_port, port("FROM_PORT="));
     assert_eq!(header.to_port, port("TO_PORT="));

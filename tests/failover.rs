@@ -350,7 +350,7 @@ fn a_session_stays_at_the_bridge_that_made_it() {
     let before = one.connections();
     let _listener = session.listener().unwrap();
     session.connect("a.i2p").unwrap();
-    session.lookup("a.i2p").unwrap();
+    session.bridge().lookup("a.i2p").unwrap();
     assert_eq!(one.connections(), before);
     assert_eq!(session.bridge().address(), other.address().to_string());
     assert_eq!(session.bridge().bridges().len(), 1);

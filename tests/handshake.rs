@@ -349,6 +349,7 @@ fn every_socket_carries_the_credentials() {
     bridge.generate(SignatureType::Ed25519).unwrap();
     bridge.lookup("peer.i2p").unwrap();
     let session = bridge.session().armed_accepts(1).stream().unwrap();
+    session.bridge().lookup("peer.i2p").unwrap();
     session.connect("peer.i2p").unwrap();
     session.listener().unwrap();
     let received = scripted.received();
