@@ -96,12 +96,12 @@ fn cut_off(stream: &SamStream, place: &str) -> Box<dyn Error + Send + Sync> {
 
 fn split(url: &str) -> Outcome<(I2pAddr, String)> {
     let rest = url.strip_prefix("http://").unwrap_or(url);
-    let (host, path) = match rest.split_once('/') {
-        Some((host, path)) => (host, format!("/{path}")),
-        None => (rest, "/".to_owned()),
+    let path = match rest.split_once('/') {
+        Some((_, path)) => format!("/{path}"),
+        None => "/".to_owned(),
     };
     if path.contains(|char: char| char.is_whitespace() || char.is_control()) {
         return Err("the path holds a blank: write %20".into());
     }
-    Ok((host.parse()?, path))
+    Ok((I2pAddr::from_url(url)?, path))
 }

@@ -27,7 +27,7 @@ use i2p_sam::wire::{
     Command, CommandError, CommandFault, DatagramHeader, Line, LineSource, MAX_COMMAND, MAX_LINE,
     Message, ParseErrorKind, RawHeader, StreamHeader, read_line,
 };
-use i2p_sam::{B32, B33, Destination, Host, HostName, I2pAddr, PrivateKey, Version};
+use i2p_sam::{AddressError, B32, B33, Destination, Host, HostName, I2pAddr, PrivateKey, Version};
 
 pub use control_script::control_script;
 
@@ -650,10 +650,31 @@ pub fn destination(input: &[u8]) -> Outcome {
         assert_eq!(text.len(), 44);
         assert_eq!(hash.to_string().parse(), Ok(hash));
     }
-    match text.parse() {
-        Ok(addr) => check_addr(text, &addr),
-        Err(error) => refused(&error),
+    match (text.parse(), I2pAddr::from_url(text)) {
+        (Ok(addr), link) => {
+            assert_eq!(link.as_ref(), Ok(&addr));
+            check_addr(text, &addr)
+        }
+        (Err(error), Ok(addr)) => {
+            assert!(
+                matches!(error, AddressError::SurplusPart { .. }),
+                "{error:?}"
+            );
+            check_link(text, &addr)
+        }
+        (Err(error), Err(_)) => refused(&error),
     }
+}
+
+/// The address is in the link, or in its helper.
+fn check_link(text: &str, addr: &I2pAddr) -> Outcome {
+    assert_eq!(addr.to_string().parse().as_ref(), Ok(addr));
+    let link = text.to_ascii_lowercase();
+    if link.contains("i2paddresshelper=") {
+        return Outcome::Read("link with a helper");
+    }
+    assert!(link.contains(&addr.to_sam().to_ascii_lowercase()));
+    Outcome::Read("link")
 }
 
 fn check_destination(destination: &Destination) {
@@ -675,14 +696,11 @@ fn check_destination(destination: &Destination) {
 
     let b32 = B32::from(destination);
     assert_eq!(b32.hash(), destination.hash());
-    assert_eq!(destination.b32().parse(), Ok(b32));
+    assert_eq!(destination.b32(), b32);
     assert_eq!(format!("{destination:?}"), format!("Destination({b32})"));
 
     let addr = I2pAddr::from(destination);
-    assert_eq!(
-        (addr.to_string(), addr.b32()),
-        (b32.to_string(), Some(b32.to_string()))
-    );
+    assert_eq!((addr.to_string(), addr.b32()), (b32.to_string(), Some(b32)));
     assert_eq!(addr.to_sam().parse().as_ref(), Ok(&addr));
 }
 
@@ -691,7 +709,8 @@ fn check_addr(text: &str, addr: &I2pAddr) -> Outcome {
         Some((host, port)) => (host, Some(port)),
         None => (text, None),
     };
-    assert_eq!(addr.port(), port_text.map(|port| port.parse().unwrap()));
+    let port: Option<u16> = port_text.map(|port| port.parse().unwrap());
+    assert_eq!(addr.port(), port.filter(|port| *port != 0));
     let host: Host = host_text.parse().unwrap();
     assert_eq!(
         (addr.host(), &I2pAddr::from(host.clone())),
@@ -705,13 +724,14 @@ fn check_addr(text: &str, addr: &I2pAddr) -> Outcome {
         (again.to_string(), again.port(), again.b32()),
         (shown, addr.port(), addr.b32())
     );
+    assert_eq!(again, *addr);
     // What a router is told is the service in full, in one plain word.
     let sam = addr.to_sam();
     assert_eq!(sam.parse().as_ref(), Ok(&host));
     let lookup = Command::naming_lookup(&sam).unwrap();
     assert_eq!(lookup.as_str(), format!("NAMING LOOKUP NAME={sam}\n"));
 
-    // Exactly one of the types reads it.
+    // Exactly one of the types reads it; none reads a destination with `.i2p` behind it.
     let readers = (
         host_text.parse::<Destination>().is_ok(),
         host_text.parse::<B32>().is_ok(),
@@ -721,10 +741,13 @@ fn check_addr(text: &str, addr: &I2pAddr) -> Outcome {
     let (expected, outcome) = match &host {
         Host::Destination(destination) => {
             check_destination(destination);
-            assert_eq!(
-                (destination.to_base64(), addr.destination()),
-                (host_text.into(), Some(destination))
-            );
+            assert_eq!(addr.destination(), Some(destination));
+            let base64 = destination.to_base64();
+            if base64 != host_text {
+                let suffix = host_text.strip_prefix(&base64).unwrap();
+                assert!(suffix.eq_ignore_ascii_case(".i2p"));
+                return check_readers(readers, (false, false, false, false), "base64.i2p");
+            }
             return check_readers(readers, (true, false, false, false), "base64");
         }
         Host::B32(_) => ((false, true, false, false), "b32"),
@@ -741,7 +764,6 @@ fn check_addr(text: &str, addr: &I2pAddr) -> Outcome {
         }
         _ => return Outcome::Read("something new"),
     };
-    assert_eq!(again, *addr);
     assert_eq!(host.to_string(), host_text.to_ascii_lowercase());
     check_readers(readers, expected, outcome)
 }

@@ -49,10 +49,7 @@ impl SamBridge {
     /// [`auth_enable`](SamBridge::auth_enable). No error shows the password.
     pub fn auth_add(&self, user: &str, password: &str) -> Result<(), Error> {
         let command = user_command("ADD", user)?.pair("PASSWORD", password)?;
-        self.auth(&command).map_err(|error| match error {
-            Error::Refused(refusal) => refusal.without(password).into(),
-            error => error,
-        })
+        self.auth(&command)
     }
 
     /// Removes a user.
@@ -67,8 +64,10 @@ impl SamBridge {
 
     fn auth(&self, command: &Command) -> Result<(), Error> {
         if self.is_several() {
-            return Err(Error::Setting(
-                "users belong to one bridge: speak to each of `bridges` by itself",
+            return Err(Error::setting(
+                "bridge",
+                self.address(),
+                "it is one of several, and users belong to one: ask each of `bridges` by itself",
             ));
         }
         let mut connection = self.open()?;

@@ -1,11 +1,12 @@
 mod builder;
 mod config;
+mod key_use;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::address::{Destination, I2pAddr, PrivateKey, SignatureType, ToI2pAddr};
+use crate::address::{Destination, Host, I2pAddr, PrivateKey, SignatureType, ToI2pAddr};
 use crate::cancel::Cancel;
 use crate::connection::{Connection, value};
 use crate::deadline::Deadline;
@@ -21,6 +22,9 @@ use crate::wire::{Command, ParseError, ParseErrorKind};
 
 pub use builder::SamBridgeBuilder;
 pub(crate) use config::Config;
+pub(crate) use key_use::{
+    KEY_REST, KeyInUse, KeyUse, is_i2pd, note_is_i2pd, note_loss, note_refusal,
+};
 
 /// A router's SAM bridge: where it is, and how long to wait for it.
 ///
@@ -34,7 +38,8 @@ pub(crate) use config::Config;
 ///
 /// - Asking for a version, a key or an address, dialling once ([`connect`](SamBridge::connect)) and
 ///   making a session go to the first bridge; to the next when that cannot be reached, does not
-///   agree on a version in time, does not let us in, hangs up or does not speak SAM.
+///   agree on a version in time, does not let us in, hangs up, does not speak SAM or answers a
+///   lookup with [another destination](Error::WrongDestination).
 /// - What a bridge answers is the answer, also `KEY_NOT_FOUND`, and so is its refusal to make a
 ///   session. No other is asked when a bridge that was asked takes too long to answer: that is the
 ///   deadline of the call. Until then each bridge has its own deadlines, to be connected to and to
@@ -47,6 +52,10 @@ pub(crate) use config::Config;
 /// - A session stays at the bridge that made it ([`bridge`](crate::StreamSession::bridge)), and is lost
 ///   with it. One that is [healed](SessionBuilder::healing) may come back at another, and one that is
 ///   [multihomed](SessionBuilder::multihomed) is at all of them.
+///
+/// - [Credentials](SamBridgeBuilder::credentials) belong to one bridge. A fallback has its own, or none,
+///   and there are none if `I2P_SAM_ADDRESS` names several bridges: give those with
+///   [`fallback`](SamBridgeBuilder::fallback) instead.
 ///
 /// **Each router that is asked learns what is asked**, and a session's private key with it: name
 /// only routers that are trusted alike.
@@ -76,7 +85,8 @@ impl SamBridge {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] when this is no `host:port`. Whether anything answers there is not asked.
+    /// [`Error::Setting`] if this is no `host:port`, or a name that ends in `.i2p`. Whether anything
+    /// answers there is not asked.
     ///
     /// ```
     /// let bridge = i2p_sam::SamBridge::new("[::1]:7656")?;
@@ -92,7 +102,8 @@ impl SamBridge {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] when the variable is set and is no `host:port`, nor several.
+    /// [`Error::Setting`] if the variable is set and is not Unicode, is no `host:port` nor several, or
+    /// names a host that ends in `.i2p`.
     ///
     /// ```
     /// let bridge = i2p_sam::SamBridge::from_env()?;
@@ -109,17 +120,20 @@ impl SamBridge {
     }
 
     /// The bridge's TCP address, `host:port`; of several, the one of the first choice.
+    #[must_use]
     pub fn address(&self) -> String {
         self.config.address.to_string()
     }
 
     /// The bridge's UDP address, `host:port`, for datagrams; of several, the one of the first choice.
+    #[must_use]
     pub fn udp_address(&self) -> String {
         self.config.udp_address.to_string()
     }
 
     /// The same bridge; calls made through it, and through the sessions it makes, end when
     /// `cancel` fires.
+    #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {
             cancel: cancel.clone(),
@@ -136,6 +150,7 @@ impl SamBridge {
     /// assert_eq!(addresses, ["[::1]:7656", "router.lan:7656"]);
     /// # Ok::<(), i2p_sam::Error>(())
     /// ```
+    #[must_use]
     pub fn bridges(&self) -> Vec<Self> {
         match &self.failover {
             None => vec![self.clone()],
@@ -215,7 +230,11 @@ impl SamBridge {
     /// # Errors
     ///
     /// [`Error::Refused`] when it is not found: `KEY_NOT_FOUND`, `LEASESET_NOT_FOUND`, and on i2pd
-    /// always `INVALID_KEY`. [`Error::Address`] when it is no I2P address. Otherwise as
+    /// always `INVALID_KEY`. That may pass for a `.b32.i2p` address, whose owner may come online, and
+    /// does not for a name: [`is_retryable`](Error::is_retryable) says which.
+    /// [`Error::WrongDestination`] if the address is a `.b32.i2p` address and the destination in the
+    /// answer has another: the answer is checked, because a bridge may lie.
+    /// [`Error::Address`] when it is no I2P address. Otherwise as
     /// [`version`](SamBridge::version), in [`Phase::Lookup`].
     ///
     /// ```no_run
@@ -245,7 +264,8 @@ impl SamBridge {
     ///
     /// # Errors
     ///
-    /// Those of [`lookup`](SamBridge::lookup).
+    /// Those of [`lookup`](SamBridge::lookup). [`Error::WrongDestination`] also if the address is a
+    /// full destination and the answer holds another.
     ///
     /// ```no_run
     /// let bridge = i2p_sam::SamBridge::from_env()?;
@@ -264,18 +284,20 @@ impl SamBridge {
 
     /// Asks the bridge, and remembers what it answers if that is wanted.
     fn resolve(&self, address: &I2pAddr, command: &Command) -> Result<Lookup, Error> {
-        let lookup = self.first_to_answer(|bridge| bridge.look_up(command))?;
+        let lookup = self
+            .first_to_answer(|bridge| bridge.look_up(address.host(), command))
+            .map_err(|error| error.about(address))?;
         let destination = lookup.destination();
         self.lookups
             .keep(address.host(), destination, Instant::now());
         Ok(lookup)
     }
 
-    fn look_up(&self, command: &Command) -> Result<Lookup, Error> {
+    fn look_up(&self, asked: &Host, command: &Command) -> Result<Lookup, Error> {
         let mut connection = self.open()?;
         let deadline = Deadline::after(self.config.timeouts.lookup);
         let reply = connection.request(command, Phase::Lookup, deadline)?;
-        Lookup::from_reply(&reply)
+        Lookup::from_reply(&reply, asked)
     }
 
     /// Begins a session: a destination of our own, to be dialled and to dial from.

@@ -35,6 +35,7 @@ pub struct Cancel {
 
 impl Cancel {
     /// A handle that has not been fired.
+    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -69,6 +70,7 @@ impl Cancel {
     }
 
     /// Whether [`cancel`](Cancel::cancel) was called, on this handle or a parent of it.
+    #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.registry.is_fired()
     }

@@ -1,8 +1,9 @@
 use std::io::{self, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::bridge::Config;
+use crate::bridge::{Config, is_i2pd, note_is_i2pd};
 use crate::cancel::Registration;
 use crate::deadline::Deadline;
 use crate::dial::{dial, is_timeout};
@@ -13,6 +14,12 @@ use crate::version::Version;
 use crate::wire::{
     Command, Line, LineSource, Message, ParseError, ParseErrorKind, StreamHeader, read_line,
 };
+
+/// A name that is in no address book.
+const UNKNOWN_NAME: &str = "nobody.invalid.i2p";
+
+/// Time for a bridge to answer a lookup for which it asks nobody.
+const UNKNOWN_NAME_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A socket to a bridge that has been greeted. Every exchange on it has one deadline and ends
 /// when the caller is cancelled or the session is lost.
@@ -74,9 +81,7 @@ impl Connection {
     fn hello(&mut self, config: &Config, overall: Deadline) -> Result<(), Error> {
         let deadline = Deadline::after(config.timeouts.hello).sooner(overall);
         let hello = config.hello()?;
-        let reply = self
-            .request(&hello, Phase::Hello, deadline)
-            .map_err(|error| config.conceal(error))?;
+        let reply = self.request(&hello, Phase::Hello, deadline)?;
         let offered: Version = value(&reply, "VERSION", Phase::Hello)?
             .parse()
             .map_err(|error| Error::protocol(Phase::Hello, error))?;
@@ -87,6 +92,13 @@ impl Connection {
         }
         self.version = offered;
         Ok(())
+    }
+
+    /// Returns the address of the bridge that the socket is connected to.
+    pub(crate) fn bridge_addr(&self, phase: Phase) -> Result<SocketAddr, Error> {
+        self.socket
+            .peer_addr()
+            .map_err(|source| self.interrupts.explain(phase, socket_error(source, phase)))
     }
 
     /// The version the bridge agreed to.
@@ -116,8 +128,32 @@ impl Connection {
             }
         };
         let message = Message::parse(&self.line).map_err(|error| Error::protocol(phase, error))?;
-        let topic = command.as_str().split(' ').next().unwrap_or_default();
-        check_reply(message, topic, end, phase)
+        check_reply(message, command, end, phase)
+    }
+
+    /// Returns true if the bridge is i2pd's, or nothing if the connection is of no use any more.
+    ///
+    /// No version number decides it: only i2pd answers `INVALID_KEY` to the lookup of an unknown
+    /// name. Each bridge is asked once. Routers answer at once.
+    pub(crate) fn is_i2pd(
+        &mut self,
+        phase: Phase,
+        deadline: Deadline,
+    ) -> Result<Option<bool>, Error> {
+        let bridge = self.bridge_addr(phase)?;
+        if let Some(known) = is_i2pd(bridge) {
+            return Ok(Some(known));
+        }
+        let command = Command::naming_lookup(UNKNOWN_NAME)?;
+        let deadline = Deadline::after(Some(UNKNOWN_NAME_TIMEOUT)).sooner(deadline);
+        let (is_i2pd, is_answered) = match self.request(&command, phase, deadline) {
+            Ok(_) => (false, true),
+            Err(Error::Refused(refusal)) => (*refusal.code() == ResultCode::InvalidKey, true),
+            Err(error @ (Error::Cancelled { .. } | Error::SessionLost(_))) => return Err(error),
+            Err(_) => (false, false),
+        };
+        note_is_i2pd(bridge, is_i2pd);
+        Ok(is_answered.then_some(is_i2pd))
     }
 
     /// Waits for the line in front of an accepted stream.
@@ -237,10 +273,11 @@ fn pong(line: &[u8]) -> Heard {
 /// Tells a reply from a refusal, and both from half a line.
 fn check_reply<'a>(
     message: Message<'a>,
-    topic: &str,
+    command: &Command,
     end: Line,
     phase: Phase,
 ) -> Result<Message<'a>, Error> {
+    let topic = command.as_str().split(' ').next().unwrap_or_default();
     let unexpected = |kind| Error::protocol(phase, ParseError::new(kind, 0));
     match message.result() {
         // A result nobody knows is the beginning of one that was cut: `RESULT=O`.
@@ -252,7 +289,7 @@ fn check_reply<'a>(
         None if topic == "DEST" && message.topic() == topic => Ok(message),
         Some(ResultCode::Ok) => Err(unexpected(ParseErrorKind::Unexpected)),
         None => Err(unexpected(ParseErrorKind::MissingPair)),
-        Some(code) => Err(Refusal::new(phase, code, &message).into()),
+        Some(code) => Err(Refusal::concealing(phase, code, &message, command.secrets()).into()),
     }
 }
 

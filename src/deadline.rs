@@ -39,7 +39,7 @@ impl Deadline {
         };
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(Error::Timeout { phase, after: span });
+            return Err(timeout(phase, span));
         }
         Ok(Some(left))
     }
@@ -47,7 +47,15 @@ impl Deadline {
     /// The error for a wait that the system ended, a moment before or after our own clock would.
     pub(crate) fn expired(&self, phase: Phase) -> Error {
         let after = self.end.map_or(Duration::ZERO, |(_, span)| span);
-        Error::Timeout { phase, after }
+        timeout(phase, after)
+    }
+}
+
+fn timeout(phase: Phase, after: Duration) -> Error {
+    Error::Timeout {
+        phase,
+        after,
+        peer: None,
     }
 }
 

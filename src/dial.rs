@@ -1,18 +1,21 @@
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
 
+use crate::bridge::note_refusal;
 use crate::deadline::Deadline;
-use crate::error::{Error, Phase};
+use crate::error::{Error, Limit, Phase};
 use crate::interrupts::{Handoff, Interrupts};
 
 /// Longest stretch a TCP connect to loopback runs before it is looked whether it still should.
 const SLICE: Duration = Duration::from_millis(50);
 
 /// Where a bridge, or a service of one's own, listens: an IP address or a host name, and a port.
+///
+/// A name never ends in `.i2p`: it is resolved by the system, which asks the name servers of the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BridgeAddr {
     Literal(SocketAddr),
@@ -20,6 +23,29 @@ pub(crate) enum BridgeAddr {
 }
 
 impl BridgeAddr {
+    /// Reads the value of a setting, which its error names.
+    pub(crate) fn of_setting(setting: &'static str, text: &str) -> Result<Self, Error> {
+        const FORM: &str = "its form is host:port, such as 127.0.0.1:7656 or [::1]:7656";
+
+        if let Ok(addr) = text.parse() {
+            return Ok(Self::Literal(addr));
+        }
+        let malformed = || Error::setting(setting, text, FORM);
+        let (name, port) = text.rsplit_once(':').ok_or_else(malformed)?;
+        let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        if name.is_empty() || name.len() > 253 || !name.bytes().all(is_name_byte) {
+            return Err(malformed());
+        }
+        if !port.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(malformed());
+        }
+        refuse_i2p(setting, text)?;
+        Ok(Self::Name(
+            name.into(),
+            port.parse().map_err(|_| malformed())?,
+        ))
+    }
+
     /// The same host, another port.
     pub(crate) fn with_port(&self, port: u16) -> Self {
         match self {
@@ -28,17 +54,28 @@ impl BridgeAddr {
         }
     }
 
+    /// All its addresses. A name is resolved by the system, which cannot be interrupted.
     pub(crate) fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         match self {
             Self::Literal(addr) => Ok(vec![*addr]),
-            Self::Name(name, port) => Ok((&**name, *port).to_socket_addrs()?.collect()),
+            Self::Name(name, port) => match (&**name, *port).to_socket_addrs() {
+                Ok(found) => Ok(found.collect()),
+                Err(error) => Err(limit_of_sockets().unwrap_or(error)),
+            },
         }
     }
 
-    fn unreachable(&self, source: io::Error) -> Error {
-        Error::Unreachable {
-            address: self.to_string().into(),
-            source,
+    /// The system's error as what it is: a limit of this machine, or a bridge that does not answer.
+    fn not_reached(&self, source: io::Error) -> Error {
+        match Limit::of(&source) {
+            Some(_) => Error::Io {
+                phase: Phase::Connect,
+                source,
+            },
+            None => Error::Unreachable {
+                address: self.to_string().into(),
+                source,
+            },
         }
     }
 }
@@ -47,22 +84,7 @@ impl FromStr for BridgeAddr {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        const FORM: Error = Error::Setting(
-            "a TCP address has the form host:port, such as 127.0.0.1:7656 or [::1]:7656",
-        );
-        if let Ok(addr) = text.parse() {
-            return Ok(Self::Literal(addr));
-        }
-        let (name, port) = text.rsplit_once(':').ok_or(FORM)?;
-        let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-        if name.is_empty() || name.len() > 253 || !name.bytes().all(is_name_byte) {
-            return Err(FORM);
-        }
-        if !port.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(FORM);
-        }
-        let port = port.parse().map_err(|_| FORM)?;
-        Ok(Self::Name(name.into(), port))
+        Self::of_setting("address", text)
     }
 }
 
@@ -73,6 +95,28 @@ impl fmt::Display for BridgeAddr {
             Self::Name(name, port) => write!(f, "{name}:{port}"),
         }
     }
+}
+
+/// The system's error if no socket can be opened now: a resolver that can open none reports that the
+/// name is unknown (glibc).
+fn limit_of_sockets() -> Option<io::Error> {
+    let probe = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0));
+    probe.err().filter(|error| Limit::of(error).is_some())
+}
+
+/// Refuses a host whose name ends in `.i2p`, in any case and with dots or a port behind it: name
+/// servers must not learn of it. A host that is called `i2p` alone is one of the local network.
+pub(crate) fn refuse_i2p(setting: &'static str, host: &str) -> Result<(), Error> {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    if name.ends_with(".i2p") {
+        let reason = "a name that ends in .i2p is never given to the system's resolver";
+        return Err(Error::setting(setting, host, reason));
+    }
+    Ok(())
 }
 
 /// Opens a TCP connection to a bridge.
@@ -104,9 +148,9 @@ pub(crate) fn resolve(
     interrupts: &Interrupts,
 ) -> Result<SocketAddr, Error> {
     let phase = Phase::Connect;
-    let BridgeAddr::Name(..) = address else {
-        return first_of(address, address.resolve());
-    };
+    if let BridgeAddr::Literal(addr) = address {
+        return Ok(*addr);
+    }
     let handoff = Handoff::new();
     let (bringer, target) = (handoff.clone(), address.clone());
     thread::Builder::new()
@@ -117,11 +161,11 @@ pub(crate) fn resolve(
 }
 
 fn first_of(address: &BridgeAddr, found: io::Result<Vec<SocketAddr>>) -> Result<SocketAddr, Error> {
-    let found = found.map_err(|source| address.unreachable(source))?;
+    let found = found.map_err(|source| address.not_reached(source))?;
     let nothing = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let first = found.iter().find(|addr| addr.is_ipv4());
     let first = first.or(found.first()).copied();
-    first.ok_or_else(|| address.unreachable(nothing()))
+    first.ok_or_else(|| address.not_reached(nothing()))
 }
 
 fn dial_loopback(
@@ -136,7 +180,10 @@ fn dial_loopback(
         match TcpStream::connect_timeout(addr, stretch) {
             Ok(socket) => return Ok(socket),
             Err(error) if is_timeout(&error) => interrupts.check(Phase::Connect)?,
-            Err(error) => return Err(address.unreachable(error)),
+            Err(error) => {
+                note_failure(*addr, &error);
+                return Err(address.not_reached(error));
+            }
         }
     }
 }
@@ -159,7 +206,7 @@ fn dial_elsewhere(
     let outcome = handoff.wait(Phase::Connect, deadline, interrupts)?;
     outcome.map_err(|error| match is_timeout(&error) {
         true => deadline.expired(Phase::Connect),
-        false => address.unreachable(error),
+        false => address.not_reached(error),
     })
 }
 
@@ -175,8 +222,15 @@ fn dial_any(addrs: &[SocketAddr], deadline: Deadline) -> io::Result<TcpStream> {
             Ok(socket) => return Ok(socket),
             Err(error) => last = error,
         }
+        note_failure(*addr, &last);
     }
     Err(last)
+}
+
+fn note_failure(bridge: SocketAddr, error: &io::Error) {
+    if error.kind() == io::ErrorKind::ConnectionRefused {
+        note_refusal(bridge);
+    }
 }
 
 /// What a system calls an expired time-out differs: `WouldBlock` on Unix, `TimedOut` elsewhere
@@ -210,6 +264,9 @@ mod tests {
             "[::1]:1",
             "localhost:7656",
             "my-host.lan:0",
+            "i2p:7656",
+            "my-i2p:7656",
+            "stats.i2p.example:80",
         ] {
             assert_eq!(text.parse::<BridgeAddr>().unwrap().to_string(), text);
         }
@@ -231,6 +288,40 @@ mod tests {
             let outcome = text.parse::<BridgeAddr>();
             assert!(matches!(outcome, Err(Error::Setting(_))), "{text:?}");
         }
+    }
+
+    #[test]
+    fn names_of_i2p_are_refused_before_they_are_resolved() {
+        for host in [
+            "stats.i2p",
+            "stats.i2p.",
+            "stats.i2p..",
+            "Stats.I2P",
+            "a.b32.i2p",
+            ".i2p",
+        ] {
+            let Err(Error::Setting(error)) = format!("{host}:80").parse::<BridgeAddr>() else {
+                panic!("{host} is no bridge");
+            };
+            assert!(error.value().contains(host) && error.to_string().contains("resolver"));
+            assert!(refuse_i2p("host", host).is_err());
+            assert!(refuse_i2p("host", &format!("{host}:80")).is_err());
+        }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_limit_of_descriptors_is_no_bridge_that_does_not_answer() {
+        let refused = || io::Error::from_raw_os_error(24);
+        let outcome = dial_elsewhere(
+            &name(),
+            Deadline::NEVER,
+            &Interrupts::default(),
+            move || Err(refused()),
+        );
+        assert!(matches!(outcome, Err(Error::Io { .. })));
+        let outcome = first_of(&name(), Err(refused()));
+        assert!(matches!(outcome, Err(Error::Io { .. })));
     }
 
     #[test]

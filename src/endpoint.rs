@@ -50,7 +50,7 @@ pub trait Accept: Send + Sync {
     fn local_addr(&self) -> I2pAddr;
 
     /// Another handle to the same queue; its `accept` ends when `cancel` fires.
-    #[must_use]
+    #[must_use = "the handle applies to what is returned, not to the original"]
     fn with_cancel(&self, cancel: &Cancel) -> Self
     where
         Self: Sized;
@@ -75,7 +75,7 @@ pub trait Connect: Send + Sync {
     fn connect_to(&self, peer: &I2pAddr, options: &ConnectOptions) -> Result<SamStream, Error>;
 
     /// The same dialler; its calls end when `cancel` fires.
-    #[must_use]
+    #[must_use = "the handle applies to what is returned, not to the original"]
     fn with_cancel(&self, cancel: &Cancel) -> Self
     where
         Self: Sized;
@@ -217,6 +217,7 @@ pub(crate) use dialler;
 /// An error after which nothing more can come (the session or the forwarding is lost, the handle
 /// has fired) is given once, and is the last; so a loop that ignores errors does not spin.
 #[derive(Debug)]
+#[must_use = "iterators do nothing until they are asked for an item"]
 pub struct Incoming<'a, L: ?Sized = SamListener> {
     listener: &'a L,
     ended: bool,

@@ -1,51 +1,108 @@
+mod limit;
+mod phase;
+mod refusal;
+mod setting;
+
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::address::{AddressError, KeyError, KeyFileError};
+use crate::address::{AddressError, B32, Host, I2pAddr, KeyError, KeyFileError};
 use crate::version::Version;
-use crate::wire::{CommandError, Message, ParseError, redact};
+use crate::wire::{CommandError, ParseError};
+
+pub(crate) use limit::Limit;
+use phase::Activity;
+pub use phase::Phase;
+pub use refusal::{Refusal, ResultCode};
+pub use setting::SettingError;
+pub(crate) use setting::shown;
 
 /// What went wrong, and so what to do about it.
 ///
 /// | to find out | ask |
 /// |---|---|
 /// | Is the session gone, so that a new one is needed? | [`is_session_lost`](Error::is_session_lost) |
-/// | Is it the peer's doing, so that other peers may well be reached? | [`is_peer_fault`](Error::is_peer_fault) |
+/// | Is the peer the reason, so that other peers can be reached? | [`is_peer_fault`](Error::is_peer_fault) |
+/// | Which peer? | [`peer`](Error::peer) |
 /// | May the same call succeed if it is made again? | [`is_retryable`](Error::is_retryable) |
 /// | Did a deadline run out, and which? | [`is_timeout`](Error::is_timeout), [`phase`](Error::phase) |
 /// | Did we end it ourselves? | [`Error::Cancelled`], [`SessionLoss::Closed`] |
 ///
-/// As an [`io::Error`] (by `?` or `into`) it keeps itself inside and has this kind:
+/// `Display` does not repeat the [`source`](std::error::Error::source): a program that shows errors to
+/// people shows the whole chain, as `anyhow` does with `{:#}`.
 ///
-/// | [`io::ErrorKind`] | when |
-/// |---|---|
-/// | `TimedOut` | a deadline ran out |
-/// | `WouldBlock` | a non-blocking call found nothing |
-/// | `ConnectionRefused` | the bridge's port is closed, or the bridge said `CONNECTION_REFUSED` |
-/// | `HostUnreachable` | the peer cannot be reached: `CANT_REACH_PEER`, no lease set |
-/// | `NotFound` | the name or session is unknown: `KEY_NOT_FOUND`, `INVALID_ID` |
-/// | `NotConnected` | the session is lost or closed |
-/// | `ConnectionAborted` | the router does not forward any more |
-/// | `AddrInUse` | the session's key or id is in use, or what it does excludes this |
-/// | `Unsupported` | the router cannot do it |
-/// | `PermissionDenied` | the bridge wants other credentials, or a key file is open to others |
-/// | `InvalidInput` | an address, key, name, value or size was refused before it was sent; a buffer is too small |
-/// | `InvalidData` | the bridge broke the protocol |
-/// | `UnexpectedEof` | the bridge hung up |
-/// | `Other` | cancelled, or any other refusal |
+/// ```
+/// let error = i2p_sam::SamBridge::new("localhost").unwrap_err();
+/// let mut text = error.to_string();
+/// let mut source = std::error::Error::source(&error);
+/// while let Some(cause) = source {
+///     text.push_str(&format!(": {cause}"));
+///     source = cause.source();
+/// }
+/// eprintln!("{text}");
+/// ```
+///
+/// No error holds a byte of a private key or of a session's id, nor a password: what a bridge explains
+/// is cut where it could be one.
+///
+/// # Refusals
+///
+/// What may pass is worth another try after a pause: a peer may come online, a router may let go of a
+/// key. "Dial" stands for dialling a peer and for looking one up.
+///
+/// | the bridge's result | asked for | [peer's fault](Error::is_peer_fault) | [may pass](Error::is_retryable) | [kind](Error::kind) |
+/// |---|---|---|---|---|
+/// | `CANT_REACH_PEER`, "connect to myself" (i2pd) | dial | yes | no | `HostUnreachable` |
+/// | `CANT_REACH_PEER`, `PEER_NOT_FOUND`, `LEASESET_NOT_FOUND` | anything | dial | yes | `HostUnreachable` |
+/// | `KEY_NOT_FOUND`, `INVALID_KEY` | dial of a `.b32.i2p` address | yes | yes | `HostUnreachable` |
+/// | `KEY_NOT_FOUND` | dial of a full destination | yes | yes | `HostUnreachable` |
+/// | `CONNECTION_REFUSED` | anything | dial | yes | `ConnectionRefused` |
+/// | `TIMEOUT` | anything | dial | yes | `TimedOut` |
+/// | `KEY_NOT_FOUND`, `INVALID_KEY` | dial of a name | yes | no | `NotFound` |
+/// | `KEY_NOT_FOUND` | anything else | dial | no | `NotFound` |
+/// | `INVALID_KEY` | anything else | dial | no | `InvalidInput` |
+/// | `DUPLICATED_DEST`, `DUPLICATED_ID` | anything | no | yes | `AddrInUse` |
+/// | `I2P_ERROR` | a version | no | no | `PermissionDenied` |
+/// | `I2P_ERROR`, "duplicate destination" or "already defined" (Java I2P) | anything else | no | yes | `AddrInUse` |
+/// | `INVALID_ID` | anything | no | no | `NotFound` |
+/// | `NOVERSION` | a version | no | no | `Unsupported` |
+/// | `I2P_ERROR`, `ALREADY_ACCEPTING`, others | anything | no | no | `Other` |
+///
+/// A router finds a `.b32.i2p` address as soon as its owner is online, so "not found" may pass. A name is
+/// found when it stands in the router's address book, which changes when a subscription or the user
+/// adds it: a program does not wait for that.
+///
+/// # Errors of other kinds
+///
+/// As an [`io::Error`] (by `?` or `into`) the error keeps itself inside and has this kind:
+///
+/// | [`io::ErrorKind`] | if | [may pass](Error::is_retryable) |
+/// |---|---|---|
+/// | `TimedOut` | a deadline ran out | yes |
+/// | `WouldBlock` | a non-blocking call found nothing | yes |
+/// | `UnexpectedEof` | the bridge hung up | yes |
+/// | the system's | no bridge could be reached | yes |
+/// | `Other` | a limit of descriptors or threads was reached | yes |
+/// | the system's | the system refused something else | no |
+/// | `NotConnected` | the session is lost or closed | no |
+/// | `ConnectionAborted` | the router does not forward any more | no |
+/// | `AddrInUse` | what the session does excludes this | no |
+/// | `Unsupported` | the router cannot do it | no |
+/// | `InvalidInput` | an address, key, name, value or size was refused before it was sent; a buffer is too small; a key file is no regular file | no |
+/// | `PermissionDenied` | a key file is open to other users, or belongs to one | no |
+/// | `AlreadyExists` | a key file holds another key | no |
+/// | `InvalidData` | the bridge broke the protocol, or a key file holds no usable key | no |
+/// | `Other` | the call was cancelled | no |
 ///
 /// A cancelled call is never `Interrupted`: the helpers of `std` would make it again.
-///
-/// No error holds a byte of a private key or of a session's id: what a bridge explains is cut
-/// where it could be one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// No SAM bridge could be reached. A router must run, with SAM switched on.
     #[error(
-        "no SAM bridge answers at {address}: {source}. An I2P router must run there with SAM \
+        "no SAM bridge answers at {address}. An I2P router must run there with SAM \
          switched on: in Java I2P, start the SAM application bridge on the console's page of \
          clients (http://127.0.0.1:7657/configclients); in i2pd, set `enabled = true` under \
          `[sam]` in i2pd.conf and restart it"
@@ -53,16 +110,18 @@ pub enum Error {
     Unreachable {
         /// The address that was tried; of several bridges all, separated by commas.
         address: Box<str>,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A deadline ran out.
-    #[error("{phase} took longer than {after:?}")]
+    #[error("{} took longer than {after:?}", Activity(*phase, peer.as_deref()))]
     Timeout {
         /// What was waited for.
         phase: Phase,
         /// The time it was given.
         after: Duration,
+        /// Who was dialled or looked up, in the short form of [`I2pAddr`].
+        peer: Option<Box<str>>,
     },
     /// A [`Cancel`](crate::Cancel) handle ended the call.
     #[error("{phase} was cancelled")]
@@ -70,7 +129,7 @@ pub enum Error {
         /// What was waited for.
         phase: Phase,
     },
-    /// A non-blocking call found nothing: nobody dialled, no datagram came.
+    /// A non-blocking call found nothing: no peer dialled, no datagram came.
     #[error("nothing is waiting")]
     WouldBlock,
     /// A datagram is empty, or larger than its kind can be. Nothing was sent.
@@ -78,7 +137,7 @@ pub enum Error {
     DatagramSize {
         /// The bytes that were given.
         size: usize,
-        /// Most bytes one can hold.
+        /// The most bytes that one can hold.
         max: usize,
     },
     /// A datagram is larger than the buffer. It was discarded, or, if it was only peeked at, stays.
@@ -89,32 +148,44 @@ pub enum Error {
         /// The buffer's.
         given: usize,
     },
-    /// The bridge said no.
-    #[error("{0}")]
+    /// The bridge refused.
+    #[error(transparent)]
     Refused(#[from] Refusal),
     /// The session is gone, and everything that was made from it. Make a new one.
     #[error("the session is gone: {0}")]
-    SessionLost(#[from] SessionLoss),
-    /// A [`HealingSession`](crate::HealingSession) is gone for good, because of this.
-    #[error("the session is gone, and is not made again: {0}")]
+    SessionLost(SessionLoss),
+    /// A [`HealingSession`](crate::HealingSession) is gone for good, because of the source.
+    #[error("the session is gone, and is not made again")]
     HealingEnded(#[source] Arc<Self>),
     /// The router does not forward any more, though the session may live: forward again.
     #[error("the router does not forward any more: {0}")]
-    ForwardLost(#[source] SessionLoss),
+    ForwardLost(SessionLoss),
     /// The bridge hung up in the middle of an exchange. i2pd and emissary do so instead of
-    /// answering what they do not like.
+    /// answering a command that they refuse.
     #[error("the bridge hung up during {phase}")]
     UnexpectedEof {
         /// What was waited for.
         phase: Phase,
     },
     /// The bridge answered with something that is not SAM.
-    #[error("during {phase} the bridge sent {source}")]
+    #[error("the bridge broke the protocol during {phase}")]
     Protocol {
         /// What was waited for.
         phase: Phase,
-        /// What is wrong with it.
+        /// What is wrong with the answer.
         source: ParseError,
+    },
+    /// The bridge answered a lookup with the destination of another service than the one that was
+    /// asked for. Do not trust the bridge.
+    #[error(
+        "the bridge answered the lookup of {asked} with the destination of {answered}: \
+         do not trust this bridge"
+    )]
+    WrongDestination {
+        /// The service that was looked up: a `.b32.i2p` address or a full destination.
+        asked: Box<Host>,
+        /// The address of the destination in the answer.
+        answered: B32,
     },
     /// The bridge speaks a version that was not asked for, and
     /// [`strict_versions`](crate::SamBridgeBuilder::strict_versions) insists.
@@ -123,16 +194,16 @@ pub enum Error {
         /// What the bridge speaks.
         offered: Version,
     },
-    /// A setting of a builder that cannot be, and what it should look like. Nothing was sent.
-    #[error("{0}")]
-    Setting(&'static str),
+    /// A setting cannot be used. Nothing was sent.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     /// What the session does already, or has done, excludes this. Nothing was sent.
     #[error("{0}")]
     Occupied(&'static str),
     /// The router cannot do this, and would end the session if it were asked. Nothing was sent.
     #[error("{0}")]
     Unsupported(&'static str),
-    /// A field cannot be said to a bridge. Nothing was sent.
+    /// A field cannot be sent to a bridge. Nothing was sent.
     #[error(transparent)]
     Command(#[from] CommandError),
     /// This is no I2P address. Nothing was sent.
@@ -144,43 +215,61 @@ pub enum Error {
     /// A key file could not be read or written.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
-    /// The system refused something: a socket, a thread.
-    #[error("{phase} failed: {source}")]
+    /// The system refused something: a socket, a thread. When a limit of the system was reached,
+    /// `Display` names the limit and what to do.
+    #[error("{phase} failed{}", Advice(source))]
     Io {
         /// What was being done.
         phase: Phase,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
 impl Error {
-    /// What was waited for, where the error came out of a wait.
+    /// Returns what was being done, if the error came out of a wait.
+    #[must_use]
     pub fn phase(&self) -> Option<Phase> {
         match self {
             Self::Unreachable { .. } => Some(Phase::Connect),
-            Self::Refused(refusal) => Some(refusal.phase),
+            Self::Refused(refusal) => Some(refusal.phase()),
             Self::Timeout { phase, .. }
             | Self::Cancelled { phase }
             | Self::UnexpectedEof { phase }
             | Self::Protocol { phase, .. }
             | Self::Io { phase, .. } => Some(*phase),
+            Self::WrongDestination { .. } => Some(Phase::Lookup),
             Self::Version { .. } => Some(Phase::Hello),
             _ => None,
         }
     }
 
-    /// Whether the session this was asked of is gone. Another call on it fails as well.
+    /// Returns who was dialled or looked up, if the bridge refused or took too long: a name, or a
+    /// `.b32.i2p` address, with the port that was given.
+    #[must_use]
+    pub fn peer(&self) -> Option<&str> {
+        match self {
+            Self::Refused(refusal) => refusal.peer(),
+            Self::Timeout { peer, .. } => peer.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the session that this was asked of is gone. Another call on it fails as well.
+    #[must_use]
     pub fn is_session_lost(&self) -> bool {
         matches!(self, Self::SessionLost(_) | Self::HealingEnded(_))
     }
 
-    /// Whether a deadline ran out.
+    /// Returns whether a deadline ran out.
+    #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Timeout { .. })
     }
 
-    /// Whether the peer, or its address, is the reason: bridge and session are well.
+    /// Returns whether the peer, or its address, is the reason: bridge and session are well. See
+    /// [the table](Error#refusals).
+    #[must_use]
     pub fn is_peer_fault(&self) -> bool {
         match self {
             Self::Refused(refusal) => refusal.is_peer_fault(),
@@ -189,21 +278,26 @@ impl Error {
         }
     }
 
-    /// Whether the same call may succeed when it is made again after a pause, on the same session.
+    /// Returns whether the same call may succeed if it is made again after a pause, on the same
+    /// session. See [the tables](Error#refusals).
+    #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Unreachable { .. }
             | Self::Timeout { .. }
             | Self::WouldBlock
             | Self::UnexpectedEof { .. } => true,
+            Self::Io { source, .. } => Limit::of(source).is_some(),
             Self::Refused(refusal) => refusal.is_retryable(),
             _ => false,
         }
     }
 
-    /// The [`io::ErrorKind`] of this error, as in the table above.
+    /// Returns the [`io::ErrorKind`] of this error, as in [the tables](Error#refusals).
+    #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
         match self {
+            Self::Io { source, .. } if Limit::of(source).is_some() => io::ErrorKind::Other,
             Self::Unreachable { source, .. } | Self::Io { source, .. } => source.kind(),
             Self::Timeout { .. } => io::ErrorKind::TimedOut,
             Self::WouldBlock => io::ErrorKind::WouldBlock,
@@ -213,14 +307,16 @@ impl Error {
             Self::Occupied(_) => io::ErrorKind::AddrInUse,
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
             Self::UnexpectedEof { .. } => io::ErrorKind::UnexpectedEof,
-            Self::Protocol { .. } | Self::Version { .. } => io::ErrorKind::InvalidData,
+            Self::Protocol { .. } | Self::WrongDestination { .. } | Self::Version { .. } => {
+                io::ErrorKind::InvalidData
+            }
             Self::Setting(_)
             | Self::Command(_)
             | Self::Address(_)
             | Self::Key(_)
             | Self::DatagramSize { .. }
             | Self::BufferTooSmall { .. } => io::ErrorKind::InvalidInput,
-            Self::KeyFile(error) => error.io_kind().unwrap_or(io::ErrorKind::InvalidData),
+            Self::KeyFile(error) => error.kind(),
             Self::Cancelled { .. } => io::ErrorKind::Other,
         }
     }
@@ -228,277 +324,39 @@ impl Error {
     pub(crate) fn protocol(phase: Phase, source: ParseError) -> Self {
         Self::Protocol { phase, source }
     }
+
+    pub(crate) fn setting(
+        setting: &'static str,
+        value: impl fmt::Display,
+        reason: &'static str,
+    ) -> Self {
+        Self::Setting(SettingError::new(setting, value, reason))
+    }
+
+    /// Names the peer, if a peer was dialled or looked up and the bridge refused or was late.
+    pub(crate) fn about(self, peer: &I2pAddr) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Refused(refusal.about(peer)),
+            Self::Timeout { phase, after, .. } if phase.has_peer() => Self::Timeout {
+                phase,
+                after,
+                peer: Some(peer.to_string().into()),
+            },
+            error => error,
+        }
+    }
+}
+
+impl From<SessionLoss> for Error {
+    fn from(loss: SessionLoss) -> Self {
+        Self::SessionLost(loss)
+    }
 }
 
 /// Keeps the error inside, so that `io::Error::downcast` gives it back.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         Self::new(error.kind(), error)
-    }
-}
-
-/// What happens to a call on its way. Errors and time-outs name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Phase {
-    /// Resolving the bridge's name and opening a TCP connection to it.
-    Connect,
-    /// Agreeing on a version, on every socket.
-    Hello,
-    /// A command that a bridge answers out of its own head, such as `DEST GENERATE`.
-    Command,
-    /// Looking up a name.
-    Lookup,
-    /// Creating a session: the router builds tunnels.
-    SessionCreate,
-    /// Adding a subsession to a primary session.
-    SessionAdd,
-    /// Dialling a peer.
-    StreamConnect,
-    /// Arming an accept, or waiting for a peer to dial.
-    Accept,
-    /// Asking the router to forward.
-    Forward,
-    /// Sending a datagram.
-    Send,
-    /// Waiting for a datagram.
-    Receive,
-    /// Waiting for the end of a session.
-    WaitClosed,
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Connect => "connecting to the SAM bridge",
-            Self::Hello => "agreeing on a version with the SAM bridge",
-            Self::Command => "a command to the SAM bridge",
-            Self::Lookup => "looking up an address",
-            Self::SessionCreate => "creating a session",
-            Self::SessionAdd => "adding a subsession",
-            Self::StreamConnect => "dialling a peer",
-            Self::Accept => "accepting a connection",
-            Self::Forward => "asking the router to forward",
-            Self::Send => "sending a datagram",
-            Self::Receive => "waiting for a datagram",
-            Self::WaitClosed => "waiting for the session to end",
-        })
-    }
-}
-
-/// A bridge's refusal: its result, and the explanation it gave.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    phase: Phase,
-    code: ResultCode,
-    explanation: Option<Box<str>>,
-}
-
-impl Refusal {
-    pub(crate) fn new(phase: Phase, code: ResultCode, message: &Message<'_>) -> Self {
-        Self {
-            phase,
-            code,
-            explanation: message.explanation().map(Into::into),
-        }
-    }
-
-    /// What was asked.
-    pub fn phase(&self) -> Phase {
-        self.phase
-    }
-
-    /// The result the bridge gave.
-    pub fn code(&self) -> &ResultCode {
-        &self.code
-    }
-
-    /// The bridge's own words (`MESSAGE=`), with whatever could be a key cut out.
-    pub fn explanation(&self) -> Option<&str> {
-        self.explanation.as_deref()
-    }
-
-    /// The same refusal, should the bridge have repeated this word in it.
-    pub(crate) fn without(mut self, secret: &str) -> Self {
-        let cut = |text: &str| text.replace(secret, "[password]").into();
-        self.explanation = self.explanation.as_deref().map(cut);
-        if let ResultCode::Other(word) = &self.code {
-            self.code = ResultCode::Other(cut(word));
-        }
-        self
-    }
-
-    /// Whether the bridge speaks of a session it does not have, in one of the ways it says so.
-    ///
-    /// Java I2P answers `I2P_ERROR` and "Session is closed" when the router behind it is gone,
-    /// `INVALID_ID` when another client took the id.
-    pub(crate) fn means_session_lost(&self) -> bool {
-        self.code == ResultCode::InvalidId || self.speaks_of_the_end()
-    }
-
-    /// Whether the bridge says that the session is over, whatever it was asked.
-    pub(crate) fn speaks_of_the_end(&self) -> bool {
-        self.code == ResultCode::I2pError
-            && (self.says("session is closed") || self.says("pong timeout"))
-    }
-
-    /// Whether the bridge does not know the style that was asked for, in Java I2P's words or i2pd's.
-    pub(crate) fn means_unknown_style(&self) -> bool {
-        self.is_of_i2pd() || self.says("unrecognized session style")
-    }
-
-    /// Whether it is i2pd that does not know the style.
-    pub(crate) fn is_of_i2pd(&self) -> bool {
-        self.says("unknown style")
-    }
-
-    fn says(&self, text: &str) -> bool {
-        self.explanation()
-            .is_some_and(|explanation| explanation.to_ascii_lowercase().contains(text))
-    }
-
-    fn is_peer_fault(&self) -> bool {
-        let asked_of_peer = matches!(self.phase, Phase::StreamConnect | Phase::Lookup);
-        asked_of_peer
-            && matches!(
-                self.code,
-                ResultCode::CantReachPeer
-                    | ResultCode::ConnectionRefused
-                    | ResultCode::InvalidKey
-                    | ResultCode::KeyNotFound
-                    | ResultCode::LeaseSetNotFound
-                    | ResultCode::PeerNotFound
-                    | ResultCode::Timeout
-            )
-    }
-
-    fn is_retryable(&self) -> bool {
-        match self.code {
-            ResultCode::CantReachPeer
-            | ResultCode::ConnectionRefused
-            | ResultCode::LeaseSetNotFound
-            | ResultCode::PeerNotFound
-            | ResultCode::Timeout
-            // Routers keep the key and the id of a closed session for a second or more.
-            | ResultCode::DuplicatedDest
-            | ResultCode::DuplicatedId => true,
-            ResultCode::I2pError => self.says("duplicate destination"),
-            _ => false,
-        }
-    }
-
-    fn is_unauthorized(&self) -> bool {
-        self.phase == Phase::Hello && self.code == ResultCode::I2pError
-    }
-
-    fn kind(&self) -> io::ErrorKind {
-        match self.code {
-            _ if self.is_unauthorized() => io::ErrorKind::PermissionDenied,
-            ResultCode::ConnectionRefused => io::ErrorKind::ConnectionRefused,
-            ResultCode::CantReachPeer | ResultCode::PeerNotFound | ResultCode::LeaseSetNotFound => {
-                io::ErrorKind::HostUnreachable
-            }
-            ResultCode::KeyNotFound | ResultCode::InvalidId => io::ErrorKind::NotFound,
-            ResultCode::DuplicatedDest | ResultCode::DuplicatedId => io::ErrorKind::AddrInUse,
-            ResultCode::InvalidKey => io::ErrorKind::InvalidInput,
-            ResultCode::Timeout => io::ErrorKind::TimedOut,
-            _ => io::ErrorKind::Other,
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} was refused: {}", self.phase, self.code)?;
-        match self.explanation() {
-            Some(explanation) => write!(f, " ({explanation})"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for Refusal {}
-
-/// The value of `RESULT` in a bridge's reply.
-///
-/// Results that are not known here are kept as they came.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ResultCode {
-    /// `OK`
-    Ok,
-    /// `ALREADY_ACCEPTING`: another way to accept is active on the session.
-    AlreadyAccepting,
-    /// `CANT_REACH_PEER`: the peer exists, or may, but could not be reached.
-    CantReachPeer,
-    /// `CONNECTION_REFUSED`: the peer does not take the connection.
-    ConnectionRefused,
-    /// `DUPLICATED_DEST`, or `DUPLICATE_DEST` (emissary): the key is in use.
-    DuplicatedDest,
-    /// `DUPLICATED_ID`, or `DUPLICATE_ID` (emissary): the session id is in use.
-    DuplicatedId,
-    /// `I2P_ERROR`: anything, explained by the message, if at all.
-    I2pError,
-    /// `INVALID_ID`: the bridge has no such session.
-    InvalidId,
-    /// `INVALID_KEY`: not a key, or (i2pd) any address that cannot be found.
-    InvalidKey,
-    /// `KEY_NOT_FOUND`: the name is unknown.
-    KeyNotFound,
-    /// `LEASESET_NOT_FOUND`: the destination is not online, or not found.
-    LeaseSetNotFound,
-    /// `NOVERSION`: no common version.
-    NoVersion,
-    /// `PEER_NOT_FOUND`: the peer is not on the network.
-    PeerNotFound,
-    /// `TIMEOUT`: the router gave up.
-    Timeout,
-    /// Any other word, with whatever could be a key cut out.
-    Other(Box<str>),
-}
-
-impl ResultCode {
-    pub(crate) fn from_wire(word: &str) -> Self {
-        match word {
-            "OK" => Self::Ok,
-            "ALREADY_ACCEPTING" => Self::AlreadyAccepting,
-            "CANT_REACH_PEER" => Self::CantReachPeer,
-            "CONNECTION_REFUSED" => Self::ConnectionRefused,
-            "DUPLICATED_DEST" | "DUPLICATE_DEST" => Self::DuplicatedDest,
-            "DUPLICATED_ID" | "DUPLICATE_ID" => Self::DuplicatedId,
-            "I2P_ERROR" => Self::I2pError,
-            "INVALID_ID" => Self::InvalidId,
-            "INVALID_KEY" => Self::InvalidKey,
-            "KEY_NOT_FOUND" => Self::KeyNotFound,
-            "LEASESET_NOT_FOUND" => Self::LeaseSetNotFound,
-            "NOVERSION" => Self::NoVersion,
-            "PEER_NOT_FOUND" => Self::PeerNotFound,
-            "TIMEOUT" => Self::Timeout,
-            other => Self::Other(redact(other).into()),
-        }
-    }
-}
-
-/// The word of the protocol.
-impl fmt::Display for ResultCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ok => "OK",
-            Self::AlreadyAccepting => "ALREADY_ACCEPTING",
-            Self::CantReachPeer => "CANT_REACH_PEER",
-            Self::ConnectionRefused => "CONNECTION_REFUSED",
-            Self::DuplicatedDest => "DUPLICATED_DEST",
-            Self::DuplicatedId => "DUPLICATED_ID",
-            Self::I2pError => "I2P_ERROR",
-            Self::InvalidId => "INVALID_ID",
-            Self::InvalidKey => "INVALID_KEY",
-            Self::KeyNotFound => "KEY_NOT_FOUND",
-            Self::LeaseSetNotFound => "LEASESET_NOT_FOUND",
-            Self::NoVersion => "NOVERSION",
-            Self::PeerNotFound => "PEER_NOT_FOUND",
-            Self::Timeout => "TIMEOUT",
-            Self::Other(word) => word,
-        })
     }
 }
 
@@ -515,7 +373,7 @@ pub enum SessionLoss {
     /// The connection to the bridge broke.
     #[error("the connection to the bridge broke: {0}")]
     Io(io::ErrorKind),
-    /// The bridge said why: `PONG timeout`, `Session is closed`, `INVALID_ID`.
+    /// The bridge gave the reason: `PONG timeout`, `Session is closed`, `INVALID_ID`.
     #[error("{0}")]
     Refused(Refusal),
     /// A heartbeat was not answered in time: the bridge's machine is gone, or asleep.
@@ -526,54 +384,206 @@ pub enum SessionLoss {
     Garbled,
 }
 
+/// What to do about a limit of the system, if that was the reason.
+struct Advice<'a>(&'a io::Error);
+
+impl fmt::Display for Advice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Limit::of(self.0) {
+            Some(limit) => write!(f, ": {}", limit.advice()),
+            None => Ok(()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::error::Error as _;
+    use std::path::PathBuf;
+
     use super::*;
+    use crate::wire::{Message, ParseErrorKind};
+    use crate::{ServiceRecordError, TunnelFailure};
 
     fn refusal(phase: Phase, line: &str) -> Refusal {
         let message = Message::parse(line.as_bytes()).unwrap();
         Refusal::new(phase, message.result().unwrap(), &message)
     }
 
-    #[test]
-    fn both_spellings_of_a_duplicate_are_known() {
-        assert_eq!(
-            ResultCode::from_wire("DUPLICATE_ID"),
-            ResultCode::DuplicatedId
-        );
-        assert_eq!(
-            ResultCode::from_wire("DUPLICATE_DEST"),
-            ResultCode::DuplicatedDest
-        );
+    fn io_error() -> io::Error {
+        io::Error::from_raw_os_error(13)
     }
 
+    /// At least one of each variant.
+    fn one_of_each() -> Vec<Error> {
+        let phase = Phase::StreamConnect;
+        let refused = refusal(phase, "STREAM STATUS RESULT=TIMEOUT MESSAGE=why");
+        let losses = [
+            SessionLoss::Closed,
+            SessionLoss::BridgeGone,
+            SessionLoss::Io(io::ErrorKind::BrokenPipe),
+            SessionLoss::Refused(refused.clone()),
+            SessionLoss::Unanswered(Duration::from_secs(1)),
+            SessionLoss::Garbled,
+        ];
+        let source = ParseError::new(ParseErrorKind::Value, 3);
+        let mut errors = vec![
+            Error::Unreachable {
+                address: "a:1".into(),
+                source: io_error(),
+            },
+            Error::Timeout {
+                phase,
+                after: Duration::from_secs(1),
+                peer: None,
+            },
+            Error::Cancelled { phase },
+            Error::WouldBlock,
+            Error::DatagramSize { size: 0, max: 1 },
+            Error::BufferTooSmall {
+                needed: 2,
+                given: 1,
+            },
+            Error::Refused(refused),
+            Error::HealingEnded(Arc::new(Error::Io {
+                phase,
+                source: io_error(),
+            })),
+            Error::UnexpectedEof { phase },
+            Error::Protocol { phase, source },
+            Error::Version {
+                offered: Version::V3_1,
+            },
+            Error::WrongDestination {
+                asked: Box::new(Host::B32(B32::from_hash([1; 32]))),
+                answered: B32::from_hash([2; 32]),
+            },
+            Error::setting("address", "x", "why"),
+            Error::Occupied("it accepts"),
+            Error::Unsupported("it cannot"),
+            crate::wire::Command::ping("\n").unwrap_err().into(),
+            AddressError::InvalidCertificate.into(),
+            KeyError::Destination(AddressError::InvalidCertificate).into(),
+            KeyFileError::Io {
+                action: "open",
+                path: PathBuf::from("a"),
+                reason: io_error(),
+            }
+            .into(),
+            KeyFileError::Invalid {
+                path: PathBuf::from("a"),
+                reason: KeyError::PublicOnly,
+            }
+            .into(),
+            Error::Io {
+                phase,
+                source: io_error(),
+            },
+            Error::Io {
+                phase,
+                source: io::Error::from_raw_os_error(24),
+            },
+        ];
+        errors.extend(losses.iter().cloned().map(Error::SessionLost));
+        errors.extend(losses.iter().cloned().map(Error::ForwardLost));
+        errors
+    }
+
+    /// The place of the variant. The compiler asks for that of a new one, and a test for an error of it.
+    fn place(error: &Error) -> usize {
+        match error {
+            Error::Unreachable { .. } => 0,
+            Error::Timeout { .. } => 1,
+            Error::Cancelled { .. } => 2,
+            Error::WouldBlock => 3,
+            Error::DatagramSize { .. } => 4,
+            Error::BufferTooSmall { .. } => 5,
+            Error::Refused(_) => 6,
+            Error::SessionLost(_) => 7,
+            Error::HealingEnded(_) => 8,
+            Error::ForwardLost(_) => 9,
+            Error::UnexpectedEof { .. } => 10,
+            Error::Protocol { .. } => 11,
+            Error::Version { .. } => 12,
+            Error::Setting(_) => 13,
+            Error::Occupied(_) => 14,
+            Error::Unsupported(_) => 15,
+            Error::Command(_) => 16,
+            Error::Address(_) => 17,
+            Error::Key(_) => 18,
+            Error::KeyFile(_) => 19,
+            Error::WrongDestination { .. } => 20,
+            Error::Io { .. } => LAST,
+        }
+    }
+
+    /// The place of the last variant.
+    const LAST: usize = 21;
+
     #[test]
-    fn a_result_is_shown_as_the_word_it_came_as() {
-        for word in ["OK", "CANT_REACH_PEER", "I2P_ERROR", "SOMETHING_NEW"] {
-            assert_eq!(ResultCode::from_wire(word).to_string(), word);
+    fn no_variant_is_forgotten() {
+        let places: BTreeSet<_> = one_of_each().iter().map(place).collect();
+        assert!(places.into_iter().eq(0..=LAST));
+    }
+
+    /// No parent may repeat the text of what is behind it.
+    fn check_chain(error: &(dyn std::error::Error + 'static)) {
+        let mut parents = vec![error.to_string()];
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            for parent in &parents {
+                assert!(!parent.contains(&text), "{parent:?} repeats {text:?}");
+            }
+            parents.push(text);
+            source = cause.source();
         }
     }
 
     #[test]
-    fn the_ways_a_bridge_says_that_the_session_is_gone_are_known() {
-        for (line, lost) in [
-            ("STREAM STATUS RESULT=INVALID_ID", true),
-            (
-                "STREAM STATUS RESULT=I2P_ERROR MESSAGE=\"Session is closed\"",
-                true,
-            ),
-            (
-                "SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"PONG timeout\"",
-                true,
-            ),
-            ("STREAM STATUS RESULT=I2P_ERROR", false),
-            (
-                "STREAM STATUS RESULT=CANT_REACH_PEER MESSAGE=\"Session is closed\"",
-                false,
-            ),
-        ] {
-            let refusal = refusal(Phase::StreamConnect, line);
-            assert_eq!(refusal.means_session_lost(), lost, "{line}");
+    fn no_error_repeats_its_source() {
+        for error in one_of_each() {
+            check_chain(&error);
+            check_chain(&io::Error::from(error));
+        }
+        for error in one_of_each() {
+            check_chain(&TunnelFailure::Peer(Arc::new(error)));
+        }
+        for error in one_of_each() {
+            check_chain(&TunnelFailure::Accept(Arc::new(error)));
+        }
+        check_chain(&TunnelFailure::Service(Arc::new(io_error())));
+        check_chain(&TunnelFailure::Broken(Arc::new(io_error())));
+        check_chain(&TunnelFailure::Idle(Duration::from_secs(1)));
+        check_chain(&ServiceRecordError::Target(
+            AddressError::InvalidCertificate,
+        ));
+    }
+
+    #[test]
+    fn the_chain_ends_in_the_systems_error() {
+        let deepest = |error: Error| {
+            let error: io::Error = error.into();
+            let mut last = error.to_string();
+            let mut source = error.source();
+            while let Some(cause) = source {
+                last = cause.to_string();
+                source = cause.source();
+            }
+            last
+        };
+        let phase = Phase::Connect;
+        let io = || Error::Io {
+            phase,
+            source: io_error(),
+        };
+        let unreachable = Error::Unreachable {
+            address: "a:1".into(),
+            source: io_error(),
+        };
+        for error in [unreachable, io(), Error::HealingEnded(Arc::new(io()))] {
+            assert_eq!(deepest(error), io_error().to_string());
         }
     }
 
@@ -586,6 +596,14 @@ mod tests {
     }
 
     #[test]
+    fn an_io_error_has_the_kind_of_the_table() {
+        for error in one_of_each() {
+            let kind = error.kind();
+            assert_eq!(io::Error::from(error).kind(), kind);
+        }
+    }
+
+    #[test]
     fn a_cancelled_call_is_not_interrupted() {
         let error = Error::Cancelled {
             phase: Phase::Accept,
@@ -594,17 +612,44 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_peer_is_told_apart_from_a_refused_session() {
-        let peer = refusal(Phase::StreamConnect, "STREAM STATUS RESULT=CANT_REACH_PEER");
-        assert!(Error::from(peer).is_peer_fault());
-        let session = refusal(Phase::SessionCreate, "SESSION STATUS RESULT=INVALID_KEY");
-        assert!(!Error::from(session).is_peer_fault());
+    #[cfg(unix)]
+    fn a_limit_of_descriptors_is_named_with_its_remedy_and_may_pass() {
+        for (code, remedy) in [(24, "ulimit -n"), (23, "fs.file-max")] {
+            let error = Error::Io {
+                phase: Phase::Connect,
+                source: io::Error::from_raw_os_error(code),
+            };
+            assert!(error.to_string().contains(remedy), "{error}");
+            assert!(error.is_retryable());
+            assert_eq!(error.kind(), io::ErrorKind::Other);
+        }
     }
 
     #[test]
-    fn a_key_in_use_may_be_free_soon() {
-        let line = "SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"duplicate destination\"";
-        assert!(Error::from(refusal(Phase::SessionCreate, line)).is_retryable());
+    fn a_thread_that_cannot_start_is_not_a_non_blocking_call_that_found_nothing() {
+        let error = Error::Io {
+            phase: Phase::Connect,
+            source: io::ErrorKind::WouldBlock.into(),
+        };
+        assert_eq!(error.kind(), io::ErrorKind::Other);
+        assert!(error.to_string().contains("ulimit -u"), "{error}");
+    }
+
+    #[test]
+    fn a_dial_that_took_too_long_names_the_peer() {
+        let late = |phase| Error::Timeout {
+            phase,
+            after: Duration::from_secs(180),
+            peer: None,
+        };
+        let peer = "peer.i2p:80".parse().unwrap();
+        let error = late(Phase::StreamConnect).about(&peer);
+        assert_eq!(
+            error.to_string(),
+            "dialling peer.i2p:80 took longer than 180s"
+        );
+        assert_eq!(error.peer(), Some("peer.i2p:80"));
+        assert_eq!(late(Phase::Hello).about(&peer).peer(), None);
     }
 
     #[test]

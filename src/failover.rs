@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::bridge::{Config, SamBridge};
-use crate::error::{Error, Phase};
+use crate::error::{Error, Limit, Phase};
 use crate::interrupts::lock;
 
 /// How long a bridge that failed stands behind the others, unless the program says otherwise.
@@ -92,9 +92,11 @@ fn is_fault(error: &Error) -> bool {
         Error::Unreachable { .. }
         | Error::UnexpectedEof { .. }
         | Error::Protocol { .. }
+        | Error::WrongDestination { .. }
         | Error::Version { .. }
-        | Error::Io { .. }
         | Error::SessionLost(_) => true,
+        // A limit of this machine is the same at every bridge.
+        Error::Io { source, .. } => Limit::of(source).is_none(),
         Error::Timeout { phase, .. } => *phase != Phase::StreamConnect,
         // It does not let us in. Any other refusal is an answer.
         Error::Refused(refusal) => refusal.phase() == Phase::Hello,
@@ -139,7 +141,8 @@ impl Failures {
     }
 
     pub(crate) fn verdict(self) -> Error {
-        self.told.unwrap_or(Error::Setting("there is no bridge"))
+        self.told
+            .unwrap_or_else(|| Error::setting("bridges", "", "there is none"))
     }
 }
 
@@ -237,6 +240,17 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
+    fn a_limit_of_descriptors_is_no_fault_of_a_bridge() {
+        let io = |code| Error::Io {
+            phase: Phase::Connect,
+            source: io::Error::from_raw_os_error(code),
+        };
+        assert!(!is_fault(&io(24)) && !is_fault(&io(23)));
+        assert!(is_fault(&io(5)));
+    }
+
+    #[test]
     fn closed_ports_are_all_named() {
         let mut failures = Failures::default();
         for address in ["a:1", "b:2", "c:3"] {
@@ -253,6 +267,7 @@ mod tests {
         let late = |phase| Error::Timeout {
             phase,
             after: SECOND,
+            peer: None,
         };
         let hung_up = Error::UnexpectedEof {
             phase: Phase::Hello,

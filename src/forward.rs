@@ -46,7 +46,7 @@ use crate::stream::SamStream;
 /// | [`Cancelled`](Error::Cancelled) | `Other` | no: the handle stays fired |
 /// | [`Timeout`](Error::Timeout) | `TimedOut` | yes: `accept_timeout` found nobody |
 /// | [`WouldBlock`](Error::WouldBlock) | `WouldBlock` | yes, later |
-/// | [`Io`](Error::Io) | the system's | yes: it refused a connection or a thread, and is asked again |
+/// | [`Io`](Error::Io) | the system's, `Other` at a limit | yes: it refused a connection or a thread, and is asked again |
 ///
 /// ```no_run
 /// use std::io::Write;
@@ -81,8 +81,10 @@ impl ForwardListener {
         options: &ForwardOptions,
     ) -> Result<Self, Error> {
         if options.is_silent() {
-            return Err(Error::Setting(
-                "a ForwardListener tells who calls, so it cannot be silent: use forward_to",
+            return Err(Error::setting(
+                "silent",
+                true,
+                "a ForwardListener needs the line that names the peer: use forward_to",
             ));
         }
         let io = |source| Error::Io {
@@ -133,6 +135,7 @@ impl ForwardListener {
     }
 
     /// Another handle to the same queue; its `accept` ends when `cancel` fires.
+    #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
@@ -193,8 +196,10 @@ impl fmt::Debug for ForwardListener {
 /// Without HOST a router connects to where our command came from, so that must be loopback.
 pub(crate) fn loopback(ours: IpAddr) -> Result<TcpListener, Error> {
     if !ours.is_loopback() {
-        return Err(Error::Setting(
-            "the bridge is not on loopback: use forward_with, with a listener that it can reach",
+        return Err(Error::setting(
+            "bridge",
+            ours,
+            "it is not on loopback: use forward_with, with a listener that the router can reach",
         ));
     }
     TcpListener::bind((ours, 0)).map_err(|source| Error::Io {

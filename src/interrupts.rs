@@ -54,6 +54,19 @@ impl Interrupts {
         }
     }
 
+    /// Sleeps until the deadline.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check`](Interrupts::check), as soon as one of them strikes.
+    pub(crate) fn sleep(&self, phase: Phase, until: Deadline) -> Result<(), Error> {
+        // Nobody brings a value.
+        match Handoff::<()>::new().wait(phase, until, self) {
+            Err(Error::Timeout { .. }) => Ok(()),
+            outcome => outcome,
+        }
+    }
+
     /// An error as the caller should see it: a socket that was shut down under a call tells
     /// nothing about why.
     pub(crate) fn explain(&self, phase: Phase, error: Error) -> Error {

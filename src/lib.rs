@@ -69,7 +69,8 @@
 //! A private key, a password and the id of a session never appear in `Debug`, in an error or in a
 //! panic; the crate logs nothing. [`PrivateKey::expose_base64`] and
 //! [`PrivateKey::expose_bytes`] are the only ways out for a key, and key files are readable by
-//! their owner alone.
+//! their owner alone. A key file that others may read, or that belongs to another user, is
+//! [refused](PrivateKey::load).
 //!
 //! What a SAM bridge cannot hide: every program of the same host that reaches it can use it, and
 //! the connection to it is not encrypted.
@@ -117,12 +118,12 @@ pub mod wire;
 
 pub use address::{
     AddressError, B32, B33, Destination, Host, HostName, I2pAddr, KeyError, KeyFileError,
-    OfflineSignature, PrivateKey, SignatureType, ToI2pAddr,
+    OfflineSignature, PrivateKey, SignatureType, ToI2pAddr, UrlPart,
 };
 pub use bridge::{SamBridge, SamBridgeBuilder};
 pub use cancel::Cancel;
 pub use endpoint::{Accept, Connect, Incoming};
-pub use error::{Error, Phase, Refusal, ResultCode, SessionLoss};
+pub use error::{Error, Phase, Refusal, ResultCode, SessionLoss, SettingError};
 pub use forward::ForwardListener;
 pub use healing::{HealingEvent, HealingListener, HealingOptions, HealingSession};
 pub use listener::SamListener;
@@ -171,3 +172,27 @@ const _: () = {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// What changes nothing when its result is dropped must be used.
+///
+/// ```
+/// #![deny(unused_must_use)]
+/// let (cancel, bridge) = (i2p_sam::Cancel::new(), i2p_sam::SamBridge::new("[::1]:1")?);
+/// let _ = (cancel.child(), bridge.with_cancel(&cancel));
+/// # Ok::<(), i2p_sam::Error>(())
+/// ```
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// let cancel = i2p_sam::Cancel::new();
+/// cancel.child();
+/// ```
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// let (cancel, bridge) = (i2p_sam::Cancel::new(), i2p_sam::SamBridge::new("[::1]:1")?);
+/// bridge.with_cancel(&cancel);
+/// # Ok::<(), i2p_sam::Error>(())
+/// ```
+#[cfg(doctest)]
+struct MustUse;

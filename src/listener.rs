@@ -85,6 +85,7 @@ impl SamListener {
     }
 
     /// Another handle to the same queue; its `accept` ends when `cancel` fires.
+    #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         self.guard.core().accepting.backlog().join();
         Self {

@@ -139,7 +139,7 @@ mod tests {
     fn only_names_and_hashes_are_kept() {
         let cache = LookupCache::new(8, TTL);
         let b33 = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p";
-        let b32 = destination().b32();
+        let b32 = destination().b32().to_string();
         for text in [b33, &b32, &destination().to_base64()] {
             cache.keep(&host(text), &destination(), Instant::now());
         }

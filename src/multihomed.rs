@@ -128,6 +128,7 @@ impl MultihomedSession {
     }
 
     /// The same session; calls made through it end when `cancel` fires.
+    #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {
             homes: Arc::clone(&self.homes),

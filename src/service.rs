@@ -147,7 +147,7 @@ pub enum ServiceRecordError {
     #[error("a service record without a port")]
     Port,
     /// The target is no address, or has a port of its own.
-    #[error("a service record without a target: {0}")]
+    #[error("a service record without a valid target")]
     Target(#[source] AddressError),
 }
 

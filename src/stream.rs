@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::address::{Destination, I2pAddr};
+use crate::address::{B32, Destination, I2pAddr};
 use crate::bridge::SamBridge;
 use crate::cancel::{Registration, Target};
 use crate::error::SessionLoss;
@@ -89,6 +89,15 @@ impl SamStream {
     /// one that was dialled by destination. A router does not tell whose a dialled name is.
     pub fn peer_destination(&self) -> Option<&Destination> {
         self.shared.peer.destination()
+    }
+
+    /// Returns the peer's `.b32.i2p` address, if it is known: always for a stream that was accepted,
+    /// and for one that was dialled by destination or `.b32.i2p` address.
+    ///
+    /// Compare peers by it: [`peer_addr`](Self::peer_addr) has a port as well. See
+    /// [`I2pAddr`](I2pAddr#equality-and-lists-of-peers) for an allow-list.
+    pub fn peer_b32(&self) -> Option<B32> {
+        self.shared.peer.b32()
     }
 
     /// Our own side: the session's destination, with the port that was dialled, or dialled from.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use i2p_sam::{Cancel, Error, ForwardOptions, ResultCode, SamListener, SessionLoss};
 use support::ordered::{Ordered, calls};
-use support::{LONG, ScriptedBridge, Stage, eventually, in_background, key, outcome};
+use support::{LONG, ScriptedBridge, Stage, eventually, in_background, key, outcome, pause};
 
 fn read(mut stream: &i2p_sam::SamStream, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
@@ -65,8 +65,9 @@ fn another_accept_is_armed_for_each_stream_that_came() {
 }
 
 #[test]
-fn after_an_armed_accept_ended_in_silence_one_is_kept() {
+fn silent_end_of_young_accept_at_i2pd_leaves_one_pending() {
     let router = Ordered::start();
+    router.bridge.answer_as_i2pd();
     let session = router.session(4);
     let listener = session.listener().unwrap();
     eventually("four are armed", || router.bridge.open_connections() == 5);
@@ -80,6 +81,30 @@ fn after_an_armed_accept_ended_in_silence_one_is_kept() {
     assert!(listener.accept_timeout(LONG).is_ok());
     // The four, and one for each of the two streams.
     eventually("one is armed", || armed_so_far(&router) == 6);
+}
+
+#[test]
+fn silent_end_of_young_accept_elsewhere_is_followed_by_another() {
+    let router = Ordered::start();
+    let _listener = router.session(4).listener().unwrap();
+    eventually("four are armed", || router.bridge.open_connections() == 5);
+    for _ in 0..3 {
+        router.order(|_| {});
+    }
+    eventually("four are armed again", || armed_so_far(&router) == 7);
+    eventually("all of them stay", || router.bridge.open_connections() == 5);
+}
+
+#[test]
+fn silent_end_of_old_accept_at_i2pd_is_followed_by_another() {
+    let router = Ordered::start();
+    router.bridge.answer_as_i2pd();
+    let _listener = router.session(4).listener().unwrap();
+    eventually("four are armed", || router.bridge.open_connections() == 5);
+    pause(Duration::from_millis(3100));
+    router.order(|_| {});
+    eventually("four are armed again", || armed_so_far(&router) == 5);
+    eventually("all of them stay", || router.bridge.open_connections() == 5);
 }
 
 /// How many accepts have been armed.

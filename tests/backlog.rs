@@ -31,7 +31,7 @@ struct Accepts {
 }
 
 impl Armed {
-    /// A bridge whose accepts are counted here. The port a dial comes from is its number.
+    /// A bridge whose accepts are counted here. The port a dial comes from is its number plus one.
     fn serve(self: &Arc<Self>) -> ScriptedBridge {
         let armed = Arc::clone(self);
         let caller = key(1).destination().to_base64();
@@ -40,7 +40,9 @@ impl Armed {
                 let Ok(number) = armed.arm().recv() else {
                     return;
                 };
-                visit.say(&format!("{caller} FROM_PORT={number} TO_PORT=0\n"));
+                // Port 0 is no port.
+                let port = number + 1;
+                visit.say(&format!("{caller} FROM_PORT={port} TO_PORT=0\n"));
                 visit.rest();
             }
             _ => visit.until_quit(),

@@ -217,7 +217,7 @@ fn an_answer_goes_to_who_sent() {
 fn what_is_no_destination_is_refused_before_anything_is_said() {
     let router = Router::start();
     let (session, socket) = router.session();
-    let b32 = key(3).destination().b32();
+    let b32 = key(3).destination().b32().to_string();
     for address in ["name.i2p", b32.as_str()] {
         let error = session.send_to(b"x", address).unwrap_err();
         assert!(matches!(error, Error::Setting(_)), "{error}");

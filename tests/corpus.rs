@@ -122,7 +122,16 @@ fn control_script() {
 
 #[test]
 fn destination() {
-    let read = ["b32", "b33", "base64", "bytes", "name"];
+    let read = [
+        "b32",
+        "b33",
+        "base64",
+        "base64.i2p",
+        "bytes",
+        "link",
+        "link with a helper",
+        "name",
+    ];
     let refused = [
         "B32Length",
         "B33Checksum",
@@ -134,9 +143,11 @@ fn destination() {
         "InvalidCharacter",
         "InvalidPort",
         "LabelTooLong",
+        "MissingB32Suffix",
         "NameTooLong",
         "NonAscii",
         "NotAnAddress",
+        "SurplusPart",
         "TrailingBytes",
         "Truncated",
     ];

@@ -253,7 +253,7 @@ fn what_is_too_long_is_refused_before_anything_is_sent() {
 /// around a whole destination.
 fn evil_addresses() -> Vec<String> {
     let destination = key(5).destination().to_base64();
-    let b32 = key(5).destination().b32();
+    let b32 = key(5).destination().b32().to_string();
     let places = |text: String| {
         [
             format!("{text}.i2p"),
@@ -300,7 +300,7 @@ fn an_address_arrives_as_one_line() {
     let session = bridge.bridge().session().stream().unwrap();
     let addresses = [
         destination.to_base64(),
-        destination.b32(),
+        destination.b32().to_string(),
         "XN--stats-_9.i2p".to_owned(),
     ];
     for address in &addresses {

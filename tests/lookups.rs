@@ -6,8 +6,10 @@ mod support;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use i2p_sam::{Error, ResultCode, SamBridge};
-use support::{LONG, ScriptedBridge, field, in_background, key, milestone, outcome, refused};
+use i2p_sam::{B32, Error, Host, ResultCode, SamBridge};
+use support::{
+    LONG, ScriptedBridge, Stage, field, in_background, key, milestone, outcome, refused,
+};
 
 /// A bridge that answers a lookup with a key of its own for each connection, and with `options`.
 fn naming(options: &'static str) -> ScriptedBridge {
@@ -39,13 +41,118 @@ fn last_command(scripted: &ScriptedBridge) -> String {
 fn options_are_asked_for_by_name_and_a_router_without_them_answers_without() {
     let scripted = naming("");
     let b32 = key(0).destination().b32();
-    let found = scripted.bridge().lookup_with_options((b32.as_str(), 80));
+    let found = scripted.bridge().lookup_with_options((b32, 80));
     let found = found.unwrap();
     assert_eq!(found.destination(), key(0).destination());
     assert_eq!(found.options().count(), 0);
     assert_eq!(found.services().count(), 0);
     let wanted = format!("NAMING LOOKUP NAME={b32} OPTIONS=true\n");
     assert_eq!(last_command(&scripted), wanted);
+}
+
+/// A lookup of `asked`, which the bridge answered with the destination of `key(0)`, is refused.
+fn check_refused(outcome: Result<impl std::fmt::Debug, Error>, asked: &Host) {
+    let error = outcome.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+    assert!(error.to_string().contains(&asked.to_string()), "{error}");
+    let Error::WrongDestination { asked: a, answered } = error else {
+        panic!("{error}");
+    };
+    assert_eq!((&*a, answered), (asked, B32::from(key(0).destination())));
+}
+
+#[test]
+fn lookup_of_a_b32_answered_with_another_destination_is_refused() {
+    let asked = Host::B32(key(9).destination().into());
+    check_refused(naming("").bridge().lookup(&asked), &asked);
+}
+
+#[test]
+fn lookup_with_options_answered_with_another_destination_is_refused() {
+    for asked in [
+        Host::B32(key(9).destination().into()),
+        Host::Destination(key(9).destination().clone()),
+    ] {
+        check_refused(naming("").bridge().lookup_with_options(&asked), &asked);
+    }
+}
+
+#[test]
+fn lookup_of_an_encrypted_lease_set_answered_with_another_destination_is_refused() {
+    let asked = Host::B33(key(9).destination().b33().unwrap());
+    check_refused(naming("").bridge().lookup(&asked), &asked);
+}
+
+#[test]
+fn lookup_of_an_encrypted_lease_set_finds_its_destination() {
+    let address = key(0).destination().b33().unwrap().with_secret();
+    let found = naming("").bridge().lookup(address).unwrap();
+    assert_eq!(&found, key(0).destination());
+}
+
+#[test]
+fn wrong_destination_is_not_remembered() {
+    // The first answer is wrong, the second right: each connection has a key of its own.
+    let scripted = naming("");
+    let bridge = remembering(&scripted, 8);
+    let asked = B32::from(key(1).destination());
+    bridge.lookup(asked).unwrap_err();
+    assert_eq!(&bridge.lookup(asked).unwrap(), key(1).destination());
+}
+
+#[test]
+fn session_lookup_of_a_b32_answered_with_another_destination_is_refused() {
+    // Whichever socket the session asks on.
+    let scripted = ScriptedBridge::router(|visit, stage| {
+        let mut line = match stage {
+            Stage::Command(line) => Some(line.to_owned()),
+            _ => visit.line(),
+        };
+        while let Some(command) = line {
+            if let Some(name) = field(&command, "NAME") {
+                let value = key(0).destination().to_base64();
+                visit.say(&format!(
+                    "NAMING REPLY RESULT=OK NAME={name} VALUE={value}\n"
+                ));
+            }
+            line = visit.line();
+        }
+    });
+    let session = scripted.bridge().session().key(&key(5)).stream().unwrap();
+    let asked = Host::B32(key(9).destination().into());
+    check_refused(session.lookup(&asked), &asked);
+}
+
+#[test]
+fn next_bridge_is_asked_after_a_wrong_destination() {
+    let (lying, honest) = (naming(""), naming(""));
+    let bridge = SamBridge::builder()
+        .address(lying.address().to_string())
+        .fallback(&honest.bridge())
+        .build()
+        .unwrap();
+    // The honest bridge's first answer is for a connection that it has had.
+    honest.bridge().lookup("a.i2p").unwrap();
+    let asked = B32::from(key(1).destination());
+    assert_eq!(&bridge.lookup(asked).unwrap(), key(1).destination());
+}
+
+#[test]
+fn a_b32_that_is_not_found_may_come_online_and_a_name_may_not() {
+    let b32 = key(0).destination().b32();
+    for code in ["INVALID_KEY", "KEY_NOT_FOUND"] {
+        let reply = format!("NAMING REPLY RESULT={code} NAME=it\n");
+        let scripted = ScriptedBridge::answering(reply);
+        let lookup = |name: &str| scripted.bridge().lookup(name).unwrap_err();
+        let (hash, name) = (lookup(&b32.to_string()), lookup("nosuch.i2p"));
+        assert!(hash.is_peer_fault() && hash.is_retryable(), "{hash}");
+        assert!(name.is_peer_fault() && !name.is_retryable(), "{name}");
+        assert_eq!(
+            hash.to_string(),
+            format!("looking up {b32} was refused: {code}")
+        );
+        assert_eq!(name.peer(), Some("nosuch.i2p"));
+    }
 }
 
 #[test]

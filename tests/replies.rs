@@ -285,7 +285,7 @@ fn an_answer_that_does_not_come_in_time_is_missed_in_its_phase() {
     let primary = bridge.session().primary().unwrap();
     let error = primary.stream().unwrap_err();
     assert!(
-        matches!(error, Error::Timeout { phase: Phase::SessionAdd, after } if after == time),
+        matches!(error, Error::Timeout { phase: Phase::SessionAdd, after, .. } if after == time),
         "{error}"
     );
     assert_eq!(primary.closed(), None);

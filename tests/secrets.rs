@@ -44,7 +44,9 @@ struct Watcher {
 impl Watcher {
     fn new() -> Self {
         let mut watcher = Self::default();
-        watcher.guard_key(&key(7));
+        for seed in 7..=9 {
+            watcher.guard_key(&key(seed));
+        }
         watcher.guard(USER);
         watcher.guard(PASSWORD);
         watcher
@@ -123,6 +125,7 @@ impl Watcher {
             Error::SessionLost(loss) => self.error(loss),
             Error::Protocol { source, .. } => self.error(source),
             Error::Command(error) => self.error(error),
+            Error::Setting(error) => self.error(error),
             Error::Address(error) => self.error(error),
             Error::Key(error) => self.error(error),
             Error::KeyFile(error) => self.error(error),
@@ -491,7 +494,7 @@ fn what_a_program_holds(watcher: &mut Watcher) {
 fn what_forwards(watcher: &mut Watcher, bridge: &SamBridge) {
     let options = ForwardOptions::new().host("10.0.0.2");
     watcher.debug(&options);
-    let session = bridge.session().key(&key(7)).stream().unwrap();
+    let session = bridge.session().key(&key(8)).stream().unwrap();
     watcher.guard(session.id());
     let forwarding = session.forward_to(80, &options).unwrap();
     watcher.debug(&forwarding);
@@ -573,7 +576,7 @@ fn failures_of_calls(watcher: &mut Watcher, line: &str) {
         bridge.lookup("peer.i2p").err(),
         bridge.lookup_with_options("peer.i2p").err(),
         bridge.auth_add(USER, PASSWORD).err(),
-        bridge.session().key(&key(7)).stream().err(),
+        bridge.session().key(&key(8)).stream().err(),
         bridge.session().stream().err(),
         session.forward().err(),
         session.listener().err(),
@@ -671,7 +674,7 @@ fn commands_that_are_repeated(watcher: &mut Watcher) {
         watcher.failure(session.listener().unwrap_err());
     }
     for _ in 0..3 {
-        let error = bridge.session().key(&key(7)).stream().unwrap_err();
+        let error = bridge.session().key(&key(8)).stream().unwrap_err();
         for line in scripted.received() {
             watcher.guard(field(&line, "ID").unwrap_or_default());
         }
@@ -816,7 +819,8 @@ fn datagrams(watcher: &mut Watcher) {
     let bridge = scripted.bridge();
     let builder = bridge.session().key(&key(7));
     let session = builder.clone().datagram(DatagramStyle::Datagram).unwrap();
-    let raw = builder.raw_with(&RawOptions::new().header(true)).unwrap();
+    let raw = builder.key(&key(8));
+    let raw = raw.raw_with(&RawOptions::new().header(true)).unwrap();
     watcher.guard(session.id());
     watcher.guard(raw.id());
     watcher.debug(&session);
@@ -926,6 +930,75 @@ fn a_password_that_the_bridge_repeats_is_not_shown() {
     let bridge = bridge_with_credentials(&scripted);
     let error = bridge.version().unwrap_err();
     Watcher::new().failure(error);
+}
+
+/// Passwords that a bridge repeats otherwise than they are: cut at the TAB, or taken for a key.
+const ODD_PASSWORDS: [&str; 3] = [
+    "Correct\tHorse-Battery",
+    "p!Zq7wX2kP9vN4bT6yR1mL8cJ3hF5d!quite",
+    "Correct \"Horse\" \\Battery",
+];
+
+/// What a bridge may make of a password: as it is, escaped, and each of its words alone.
+fn repeated(password: &str) -> Vec<String> {
+    let escaped = password.replace('\\', "\\\\").replace('"', "\\\"");
+    let twice = escaped.replace('\\', "\\\\").replace('"', "\\\"");
+    let mut forms = vec![escaped, twice, password.replace('\t', " ")];
+    forms.extend(password.split(['\t', ' ', '"', '\\']).map(str::to_owned));
+    forms
+}
+
+/// Makes this call, and answers its command with each form of the password.
+fn check_repeated(password: &str, topic: &str, call: impl Fn(&SamBridge) -> Error) {
+    let mut watcher = Watcher::new();
+    for part in password.split(['\t', ' ', '"', '\\']) {
+        watcher.guard(part);
+    }
+    for form in repeated(password)
+        .into_iter()
+        .filter(|form| !form.is_empty())
+    {
+        let reply = format!("{topic} RESULT=I2P_ERROR MESSAGE=\"bad value: {form}\"\n");
+        let scripted = match topic {
+            "HELLO REPLY" => ScriptedBridge::start(move |visit| {
+                visit.line();
+                visit.say(&reply);
+            }),
+            _ => ScriptedBridge::answering(reply),
+        };
+        let error = call(&scripted.bridge());
+        assert!(matches!(error, Error::Refused(_)), "{error}");
+        assert!(error.to_string().contains("bad value: "), "{error}");
+        watcher.failure(error);
+    }
+}
+
+#[test]
+fn a_password_that_is_repeated_in_another_form_is_not_shown() {
+    for password in ODD_PASSWORDS {
+        check_repeated(password, "HELLO REPLY", |bridge| {
+            let builder = SamBridge::builder().address(bridge.address());
+            let bridge = builder.credentials("joe", password).build().unwrap();
+            bridge.version().unwrap_err()
+        });
+        check_repeated(password, "AUTH STATUS", |bridge| {
+            bridge.auth_add("joe", password).unwrap_err()
+        });
+        check_repeated(password, "SESSION STATUS", |bridge| {
+            let options = SessionOptions::new().i2cp_password(password);
+            // A key of one's own, so that none is made first.
+            let session = bridge.session().key(&key(7)).options(options);
+            session.stream().unwrap_err()
+        });
+    }
+}
+
+#[test]
+fn a_password_in_a_bridges_address_is_not_shown() {
+    let mut watcher = Watcher::new();
+    let error = SamBridge::new(&format!("joe:{PASSWORD}@router.lan:7656")).unwrap_err();
+    assert!(error.to_string().contains("router.lan"), "{error}");
+    watcher.failure(error);
 }
 
 #[test]

@@ -119,7 +119,7 @@ impl FromStr for B32 {
 
 impl From<&Destination> for B32 {
     fn from(destination: &Destination) -> Self {
-        Self::from_hash(destination.hash())
+        destination.b32()
     }
 }
 
@@ -264,6 +264,13 @@ impl B33 {
         &self.public_key
     }
 
+    /// Whether this is the address of the destination. What else a client needs says nothing of it.
+    pub(super) fn is_of(&self, destination: &Destination) -> bool {
+        destination.b33().is_some_and(|own| {
+            own.signature_type == self.signature_type && own.public_key == self.public_key
+        })
+    }
+
     fn to_label(&self) -> String {
         let [blinded_high, blinded_low] = self.blinded_type.code().to_be_bytes();
         let [high, low] = self.signature_type.code().to_be_bytes();
@@ -319,6 +326,11 @@ impl FromStr for AnyB32 {
 /// Whether the text ends like these addresses, and so is no host name.
 pub(super) fn is_b32(text: &str) -> bool {
     without_suffix(text, SUFFIX).is_some() || text.eq_ignore_ascii_case("b32.i2p")
+}
+
+/// Whether only the suffix is missing for one of these addresses.
+pub(super) fn is_b32_label(text: &str) -> bool {
+    text.len() >= HASH_LABEL_LEN && format!("{text}{SUFFIX}").parse::<AnyB32>().is_ok()
 }
 
 /// What stands in front of `suffix`, which may be in either case.

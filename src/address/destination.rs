@@ -143,33 +143,34 @@ impl Destination {
 
     /// The SHA-256 of the binary form, by which the network finds the destination.
     ///
-    /// Computed anew at each call. (For a `HashMap` key use the destination itself: it is
-    /// [`Hash`](std::hash::Hash).)
+    /// It is computed at each call.
     ///
     /// # Examples
     ///
     /// ```
     /// # let destination = i2p_sam::Destination::from_bytes(&[0; 387]).unwrap();
-    /// assert_eq!(i2p_sam::B32::from_hash(destination.hash()).to_string(), destination.b32());
+    /// assert_eq!(i2p_sam::B32::from_hash(destination.hash()), destination.b32());
     /// ```
     pub fn hash(&self) -> [u8; 32] {
         Sha256::digest(&self.bytes).into()
     }
 
-    /// The short address: base32 of the [`hash`](Self::hash) and `.b32.i2p`, 60 characters.
+    /// Returns the short address: base32 of the [`hash`](Self::hash) and `.b32.i2p`, 60 characters.
     ///
-    /// This is what to show and to log. Who has only this can dial the destination as long as it
-    /// is online.
+    /// Show and log a destination by it, and compare peers by it: it is the same for everything
+    /// that names this destination, and a small key for a map. Anybody who has only this can dial
+    /// the destination as long as it is online.
     ///
     /// # Examples
     ///
     /// ```
     /// # let destination = i2p_sam::Destination::from_bytes(&[0; 387]).unwrap();
-    /// assert_eq!(destination.b32().len(), 60);
-    /// assert!(destination.b32().ends_with(".b32.i2p"));
+    /// let address = destination.b32().to_string();
+    /// assert_eq!(address.len(), 60);
+    /// assert!(address.ends_with(".b32.i2p"));
     /// ```
-    pub fn b32(&self) -> String {
-        B32::from_hash(self.hash()).to_string()
+    pub fn b32(&self) -> B32 {
+        B32::from_hash(self.hash())
     }
 
     /// The address under which its *encrypted* lease set is found, or `None` when its key cannot be
@@ -378,7 +379,7 @@ mod tests {
             let destination = Destination::from_bytes(&destination_bytes(certificate)).unwrap();
             let hex: String = destination.hash().map(|b| format!("{b:02x}")).concat();
             assert_eq!(hex, hash);
-            assert_eq!(destination.b32(), b32);
+            assert_eq!(destination.b32().to_string(), b32);
         }
     }
 

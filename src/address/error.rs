@@ -3,9 +3,11 @@
 //! None of these errors holds a byte of what was parsed: a text that was meant as an address may
 //! be a private key, pasted into the wrong field. They say where and what, by offset and length.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::b32::B32;
 use super::encoding::Base64Fault;
 
 /// Why a text or some bytes are not an I2P address.
@@ -35,6 +37,32 @@ pub enum AddressError {
         /// Bytes of the text, without its port.
         length: usize,
     },
+
+    /// The text holds an address and something else, as a link does.
+    #[error("an I2P address has no {part}: {}", part.advice())]
+    SurplusPart {
+        /// What to leave out.
+        part: UrlPart,
+    },
+
+    /// The `i2paddresshelper` of a link holds neither a destination nor a `.b32.i2p` address.
+    #[error("the link's `i2paddresshelper` holds no destination and no `.b32.i2p` address")]
+    InvalidHelper {
+        /// What is wrong with it; offsets count from its beginning.
+        #[source]
+        reason: Box<AddressError>,
+    },
+
+    /// The host of a link is a destination or a `.b32.i2p` address, and its `i2paddresshelper`
+    /// names another.
+    #[error(
+        "the link's `i2paddresshelper` is not the destination of its host: do not trust this link"
+    )]
+    HelperMismatch,
+
+    /// The label of a `.b32.i2p` address without `.b32.i2p`.
+    #[error("base32 without its suffix: append `.b32.i2p`")]
+    MissingB32Suffix,
 
     /// A character that I2P's base64 does not have, or that does not belong at this place.
     #[error(
@@ -169,6 +197,63 @@ pub enum AddressError {
     },
 }
 
+/// A part of a link that no address has.
+///
+/// # Examples
+///
+/// ```
+/// use i2p_sam::{AddressError, I2pAddr, UrlPart};
+///
+/// let error = "stats.i2p/cgi-bin/dashboard.cgi".parse::<I2pAddr>().unwrap_err();
+/// assert_eq!(error, AddressError::SurplusPart { part: UrlPart::Path });
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UrlPart {
+    /// What ends in `://`.
+    Scheme,
+    /// What ends in `@`: a user name, or a user name and a password.
+    UserInfo,
+    /// The first `/` and what follows.
+    Path,
+    /// The `?` and what follows.
+    Query,
+    /// The `#` and what follows.
+    Fragment,
+}
+
+impl UrlPart {
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Scheme => {
+                "leave out what ends in `://`, or read the link with `I2pAddr::from_url`"
+            }
+            Self::UserInfo => "leave out what ends in `@`",
+            Self::Path => {
+                "leave out the first `/` and what follows, or read the link with `I2pAddr::from_url`"
+            }
+            Self::Query => {
+                "leave out the `?` and what follows, or read the link with `I2pAddr::from_url`"
+            }
+            Self::Fragment => {
+                "leave out the `#` and what follows, or read the link with `I2pAddr::from_url`"
+            }
+        }
+    }
+}
+
+impl fmt::Display for UrlPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Scheme => "scheme",
+            Self::UserInfo => "user info",
+            Self::Path => "path",
+            Self::Query => "query",
+            Self::Fragment => "fragment",
+        })
+    }
+}
+
 /// Why some bytes or a text are not a private key.
 ///
 /// The message never holds a byte of the key: only offsets and lengths are told.
@@ -207,6 +292,19 @@ pub enum KeyError {
     /// The destination, with which every private key begins, is damaged.
     #[error("private key does not begin with a destination: {0}")]
     Destination(AddressError),
+
+    /// The destination on the first line of a key file is not that of the private key on the
+    /// second.
+    #[error(
+        "the first line is the destination of {public}, and the second line the private key of \
+         {private}: they do not belong together"
+    )]
+    DestinationMismatch {
+        /// The address of the destination on the first line.
+        public: Box<B32>,
+        /// The address of the private key on the second line.
+        private: Box<B32>,
+    },
 
     /// There is a destination and nothing behind it.
     #[error("this is a destination, the public part: give the private key that belongs to it")]
@@ -269,6 +367,23 @@ pub enum KeyFileError {
     #[error("{} is not a regular file: name a file that holds the key, or is to hold it", .0.display())]
     NotAFile(PathBuf),
 
+    /// The file belongs to another user than the one this process runs as (Unix only).
+    #[error(
+        "key file {} belongs to the user with id {owner}, and this process runs as the user with \
+         id {user}: run it as the owner, or change the owner with `chown {user} {}` if the key is \
+         your own",
+        path.display(),
+        shell_quoted(path)
+    )]
+    Owner {
+        /// The key file.
+        path: PathBuf,
+        /// The id of the user the file belongs to.
+        owner: u32,
+        /// The id of the user this process runs as, which is the effective one.
+        user: u32,
+    },
+
     /// Others than the owner may read or write the file (Unix only).
     #[error(
         "key file {} is open to other users (mode {mode:03o}): run `chmod 600 {}`, and make a new \
@@ -321,10 +436,18 @@ impl KeyFileError {
     /// assert!(error.is_not_found());
     /// ```
     pub fn is_not_found(&self) -> bool {
-        self.io_kind() == Some(io::ErrorKind::NotFound)
+        self.kind() == io::ErrorKind::NotFound
     }
 
-    /// The kind of the operating system's error, if it was one.
+    /// Returns the [`io::ErrorKind`] that this error has as an [`io::Error`]:
+    ///
+    /// | variant | kind |
+    /// |---|---|
+    /// | [`Io`](Self::Io) | that of the operating system's error |
+    /// | [`Owner`](Self::Owner), [`Permissions`](Self::Permissions) | `PermissionDenied` |
+    /// | [`NotAFile`](Self::NotAFile) | `InvalidInput` |
+    /// | [`DifferentKey`](Self::DifferentKey) | `AlreadyExists` |
+    /// | [`TooLarge`](Self::TooLarge), [`Empty`](Self::Empty), [`Invalid`](Self::Invalid) | `InvalidData` |
     ///
     /// # Examples
     ///
@@ -333,12 +456,15 @@ impl KeyFileError {
     /// use i2p_sam::PrivateKey;
     ///
     /// let error = PrivateKey::load("no/such/service.key").unwrap_err();
-    /// assert_eq!(error.io_kind(), Some(ErrorKind::NotFound));
+    /// assert_eq!(error.kind(), ErrorKind::NotFound);
     /// ```
-    pub fn io_kind(&self) -> Option<io::ErrorKind> {
+    pub fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::Io { reason, .. } => Some(reason.kind()),
-            _ => None,
+            Self::Io { reason, .. } => reason.kind(),
+            Self::Owner { .. } | Self::Permissions { .. } => io::ErrorKind::PermissionDenied,
+            Self::NotAFile(_) => io::ErrorKind::InvalidInput,
+            Self::DifferentKey(_) => io::ErrorKind::AlreadyExists,
+            Self::TooLarge(_) | Self::Empty(_) | Self::Invalid { .. } => io::ErrorKind::InvalidData,
         }
     }
 }
@@ -389,6 +515,22 @@ mod tests {
     }
 
     #[test]
+    fn surplus_part_is_named_with_what_to_leave_out() {
+        for (part, name, sign) in [
+            (UrlPart::Scheme, "no scheme:", "`://`"),
+            (UrlPart::UserInfo, "no user info:", "`@`"),
+            (UrlPart::Path, "no path:", "`/`"),
+            (UrlPart::Query, "no query:", "`?`"),
+            (UrlPart::Fragment, "no fragment:", "`#`"),
+        ] {
+            let shown = AddressError::SurplusPart { part }.to_string();
+            assert!(shown.contains(name) && shown.contains(sign), "{shown}");
+            let can_be_read = shown.contains("from_url");
+            assert_eq!(can_be_read, part != UrlPart::UserInfo, "{shown}");
+        }
+    }
+
+    #[test]
     fn advice_on_permissions_can_be_pasted_into_a_shell() {
         for (path, pasted) in [
             ("/etc/service.key", "chmod 600 /etc/service.key"),
@@ -404,6 +546,52 @@ mod tests {
             let shown = error.to_string();
             assert!(shown.contains(&format!("`{pasted}`")), "{shown}");
             assert!(shown.contains("644"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn advice_on_the_owner_can_be_pasted_into_a_shell() {
+        let error = KeyFileError::Owner {
+            path: "my key".into(),
+            owner: 1000,
+            user: 0,
+        };
+        let shown = error.to_string();
+        assert!(shown.contains("`chown 0 'my key'`"), "{shown}");
+        assert!(shown.contains("1000"), "{shown}");
+    }
+
+    #[test]
+    fn key_file_error_has_the_kind_of_its_variant() {
+        use io::ErrorKind::{AlreadyExists, InvalidData, InvalidInput, PermissionDenied};
+
+        let path = PathBuf::from("service.key");
+        let permissions = KeyFileError::Permissions {
+            path: path.clone(),
+            mode: 0o644,
+        };
+        let owner = KeyFileError::Owner {
+            path: path.clone(),
+            owner: 1000,
+            user: 0,
+        };
+        let invalid = KeyFileError::Invalid {
+            path: path.clone(),
+            reason: KeyError::PublicOnly,
+        };
+        for (error, kind) in [
+            (permissions, PermissionDenied),
+            (owner, PermissionDenied),
+            (KeyFileError::NotAFile(path.clone()), InvalidInput),
+            (KeyFileError::DifferentKey(path.clone()), AlreadyExists),
+            (KeyFileError::TooLarge(path.clone()), InvalidData),
+            (KeyFileError::Empty(path), InvalidData),
+            (invalid, InvalidData),
+        ] {
+            assert_eq!(error.kind(), kind, "{error}");
+            let shown = error.to_string();
+            let error = io::Error::from(crate::Error::from(error));
+            assert_eq!(error.kind(), kind, "{shown}");
         }
     }
 

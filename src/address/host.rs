@@ -1,13 +1,17 @@
 //! What a user may dial: a destination, a `.b32.i2p` address or a host name, with a port or without.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::num::NonZeroU16;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::b32::{AnyB32, B32, B33, is_b32, without_suffix};
+use super::b32::{AnyB32, B32, B33, is_b32, is_b32_label, without_suffix};
 use super::destination::Destination;
 use super::error::AddressError;
+use super::link::surplus_part;
 
 /// The shortest destination in base64; what is shorter was meant as something else.
 const DESTINATION_TEXT_MIN: usize = 516;
@@ -18,17 +22,52 @@ const LABEL_MAX: usize = 63;
 ///
 /// `FromStr` reads, each with `:port` behind it or without,
 ///
-/// * a base64 [`Destination`] (516 characters or more),
+/// * a base64 [`Destination`] (516 characters or more), also with `.i2p` behind it, as BitTorrent
+///   trackers and peer lists have it,
 /// * a `.b32.i2p` address, [`B32`] or [`B33`], whose checksum is verified,
 /// * a [`HostName`] that ends in `.i2p`.
 ///
-/// I2P ports go from 0 to 65535 and have nothing to do with local TCP ports; 0 is "any", and what
-/// is used where no port is given.
+/// A link (`http://stats.i2p/page`) is no address, and [`from_url`](Self::from_url) reads the
+/// address out of it.
 ///
-/// `Display` is short and fit for logs: a destination is shown by its `.b32.i2p` address, and what
-/// is shown can be parsed again and names the same service. What a router is told is
-/// [`to_sam`](Self::to_sam). Two addresses are equal when they are spelled the same way: a
-/// destination and its own `.b32.i2p` are not.
+/// I2P ports go from 1 to 65535 and have nothing to do with local TCP ports. 0 means "no port": an
+/// address with port 0 is the address without a port.
+///
+/// `Display` is short and fit for logs: a destination is shown by its `.b32.i2p` address. What is
+/// shown can be parsed again and is equal to the address. A router is sent
+/// [`to_sam`](Self::to_sam).
+///
+/// # Equality, and lists of peers
+///
+/// Two addresses are equal, and have the same hash, if they name the same service at the same port
+/// and no router is needed to know that: a destination is equal to its own `.b32.i2p` address. What
+/// only a router knows does not count: a [`HostName`] is equal to no destination, and neither is a
+/// [`B33`].
+///
+/// The address of a [peer who was accepted](crate::SamStream::peer_addr) has the port that the peer
+/// dialled from, as a `SocketAddr` has, so an allow-list of addresses would depend on it. Compare
+/// peers by [`b32`](Self::b32), as programs compare an `IpAddr`:
+///
+/// ```
+/// use std::collections::HashSet;
+/// use i2p_sam::{B32, I2pAddr};
+///
+/// fn allow_list(lines: &[&str]) -> Result<HashSet<B32>, Box<dyn std::error::Error>> {
+///     let service = |line: &&str| line.parse::<I2pAddr>()?.b32().ok_or_else(|| "look it up".into());
+///     lines.iter().map(service).collect()
+/// }
+///
+/// let allowed = allow_list(&["gem7z2yovuoqqbg3sd5qzb5dhaiit6osezfdo3cbuonanzjsuzaq.b32.i2p"])?;
+/// let may_enter = |peer: &I2pAddr| peer.b32().is_some_and(|b32| allowed.contains(&b32));
+///
+/// // A peer who was accepted: a whole destination, and a port.
+/// let destination = i2p_sam::Destination::from_bytes(&[0; 387])?;
+/// assert!(may_enter(&I2pAddr::from(destination).with_port(1024)));
+///
+/// let stranger = i2p_sam::B32::from_hash([7; 32]);
+/// assert!(!may_enter(&stranger.into()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Examples
 ///
@@ -48,7 +87,7 @@ const LABEL_MAX: usize = 63;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct I2pAddr {
     host: Host,
-    port: Option<u16>,
+    port: Option<NonZeroU16>,
 }
 
 impl I2pAddr {
@@ -67,7 +106,7 @@ impl I2pAddr {
         &self.host
     }
 
-    /// The port, if one is given: 0 to 65535. `None` by default.
+    /// Returns the port, if there is one: 1 to 65535. `None` by default, and for port 0.
     ///
     /// # Examples
     ///
@@ -75,13 +114,14 @@ impl I2pAddr {
     /// # use i2p_sam::I2pAddr;
     /// assert_eq!("stats.i2p:80".parse::<I2pAddr>()?.port(), Some(80));
     /// assert_eq!("stats.i2p".parse::<I2pAddr>()?.port(), None);
+    /// assert_eq!("stats.i2p:0".parse::<I2pAddr>()?.port(), None);
     /// # Ok::<(), i2p_sam::AddressError>(())
     /// ```
     pub fn port(&self) -> Option<u16> {
-        self.port
+        self.port.map(NonZeroU16::get)
     }
 
-    /// The same service at this port, whichever it had before.
+    /// Returns the same service at this port, whichever it had before. Port 0 is no port.
     ///
     /// # Examples
     ///
@@ -89,12 +129,13 @@ impl I2pAddr {
     /// # use i2p_sam::I2pAddr;
     /// let addr = "stats.i2p:80".parse::<I2pAddr>()?.with_port(443);
     /// assert_eq!(addr.to_string(), "stats.i2p:443");
+    /// assert_eq!(addr.clone().with_port(0), addr.without_port());
     /// # Ok::<(), i2p_sam::AddressError>(())
     /// ```
     #[must_use]
     pub fn with_port(self, port: u16) -> Self {
         Self {
-            port: Some(port),
+            port: NonZeroU16::new(port),
             ..self
         }
     }
@@ -131,8 +172,10 @@ impl I2pAddr {
         }
     }
 
-    /// The `.b32.i2p` address of 60 characters, if it can be told without asking a router: of a
-    /// destination or a [`B32`].
+    /// Returns the `.b32.i2p` address of 60 characters, which identifies the service whatever the
+    /// port. `None` for a [`HostName`] or a [`B33`]: [look it up](crate::SamBridge::lookup) first.
+    ///
+    /// This is what to compare peers by, and the key for a map of peers.
     ///
     /// # Examples
     ///
@@ -143,10 +186,10 @@ impl I2pAddr {
     /// assert_eq!(I2pAddr::from(&destination).b32(), Some(destination.b32()));
     /// # Ok::<(), i2p_sam::AddressError>(())
     /// ```
-    pub fn b32(&self) -> Option<String> {
+    pub fn b32(&self) -> Option<B32> {
         match &self.host {
             Host::Destination(destination) => Some(destination.b32()),
-            Host::B32(address) => Some(address.to_string()),
+            Host::B32(address) => Some(*address),
             Host::B33(_) | Host::Name(_) => None,
         }
     }
@@ -171,6 +214,22 @@ impl I2pAddr {
             Host::B33(address) => Cow::Owned(address.to_string()),
             Host::Name(name) => Cow::Borrowed(name.as_str()),
         }
+    }
+
+    /// Reads a text that is nothing but an address.
+    pub(super) fn parse_whole(text: &str) -> Result<Self, AddressError> {
+        let Some((host, port)) = text.rsplit_once(':') else {
+            return text.parse().map(|host| Self { host, port: None });
+        };
+        let offset = host.len() + 1;
+        let port = parse_port(port).ok_or(AddressError::InvalidPort { offset })?;
+        let host: Host = host.parse()?;
+        Ok(Self::from(host).with_port(port))
+    }
+
+    /// The same port at this host.
+    pub(super) fn with_host(self, host: Host) -> Self {
+        Self { host, ..self }
     }
 
     /// The same text, written without an allocation unless it is a [`B33`].
@@ -206,14 +265,9 @@ impl FromStr for I2pAddr {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let Some((host, port)) = text.rsplit_once(':') else {
-            return text.parse().map(|host| Self { host, port: None });
-        };
-        let offset = host.len() + 1;
-        let port = parse_port(port).ok_or(AddressError::InvalidPort { offset })?;
-        host.parse().map(|host| Self {
-            host,
-            port: Some(port),
+        Self::parse_whole(text).map_err(|error| match surplus_part(text) {
+            Some(part) => AddressError::SurplusPart { part },
+            None => error,
         })
     }
 }
@@ -256,17 +310,22 @@ impl From<HostName> for I2pAddr {
 
 /// A service, in one of the ways I2P can name it.
 ///
-/// `Display` is the short form: a destination is shown by its `.b32.i2p` address.
+/// `Display` is the short form: a destination is shown by its `.b32.i2p` address. A destination is
+/// equal to its own [`B32`], and has the same hash; that costs a SHA-256 whenever a destination is
+/// compared or hashed.
 ///
 /// # Examples
 ///
 /// ```
-/// use i2p_sam::Host;
+/// use i2p_sam::{Destination, Host};
 ///
 /// assert!(matches!("stats.i2p".parse()?, Host::Name(_)));
+///
+/// let destination = Destination::from_bytes(&[0; 387])?;
+/// assert_eq!(Host::B32(destination.b32()), Host::Destination(destination));
 /// # Ok::<(), i2p_sam::AddressError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Host {
     /// The full destination: no lookup is needed.
@@ -279,10 +338,65 @@ pub enum Host {
     Name(HostName),
 }
 
+impl Host {
+    /// Whether the destination is provably not that of this service. A name proves nothing.
+    pub(crate) fn contradicts(&self, destination: &Destination) -> bool {
+        match self {
+            Self::Destination(own) => own != destination,
+            Self::B32(address) => *address != destination.b32(),
+            Self::B33(address) => !address.is_of(destination),
+            Self::Name(_) => false,
+        }
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        match self {
+            Self::Destination(destination) => Identity::Hash(destination.b32()),
+            Self::B32(address) => Identity::Hash(*address),
+            Self::B33(address) => Identity::Encrypted(address),
+            Self::Name(name) => Identity::Name(name),
+        }
+    }
+}
+
+/// What two hosts have in common if they provably name the same service.
+#[derive(PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Identity<'a> {
+    Hash(B32),
+    Encrypted(&'a B33),
+    Name(&'a HostName),
+}
+
+impl PartialEq for Host {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for Host {}
+
+impl Hash for Host {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
+}
+
+impl PartialOrd for Host {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Host {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.identity().cmp(&other.identity())
+    }
+}
+
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Destination(destination) => f.pad(&destination.b32()),
+            Self::Destination(destination) => destination.b32().fmt(f),
             Self::B32(address) => address.fmt(f),
             Self::B33(address) => address.fmt(f),
             Self::Name(name) => name.fmt(f),
@@ -300,11 +414,18 @@ impl FromStr for Host {
                 AnyB32::Encrypted(address) => Self::B33(address),
             });
         }
-        if without_suffix(text, ".i2p").is_some() {
+        if let Some(label) = without_suffix(text, ".i2p") {
+            // No host name is that long, and no base64 has a dot.
+            if label.len() >= DESTINATION_TEXT_MIN && !label.contains('.') {
+                return label.parse().map(Self::Destination);
+            }
             return text.parse().map(Self::Name);
         }
         if text.len() >= DESTINATION_TEXT_MIN {
             return text.parse().map(Self::Destination);
+        }
+        if is_b32_label(text) {
+            return Err(AddressError::MissingB32Suffix);
         }
         Err(AddressError::NotAnAddress { length: text.len() })
     }
@@ -468,14 +589,14 @@ impl<T: ToI2pAddr + ?Sized> ToI2pAddr for &T {
     }
 }
 
-/// Sets the port. An address that names another one is refused rather than overruled.
+/// Sets the port; 0 sets none. An address that names another one is refused rather than overruled.
 impl<T: ToI2pAddr> ToI2pAddr for (T, u16) {
     fn to_i2p_addr(&self) -> Result<I2pAddr, AddressError> {
         let (address, asked) = self;
         let address = address.to_i2p_addr()?;
         match address.port {
-            Some(in_address) if in_address != *asked => Err(AddressError::PortConflict {
-                in_address,
+            Some(in_address) if in_address.get() != *asked => Err(AddressError::PortConflict {
+                in_address: in_address.get(),
                 asked: *asked,
             }),
             _ => Ok(address.with_port(*asked)),
@@ -517,6 +638,9 @@ fn check_labels(name: &str) -> Result<(), AddressError> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+    use std::collections::HashMap;
+    use std::hash::BuildHasher;
+
     use super::super::tests::{ed25519, ed25519_key};
     use super::*;
     use crate::address::PrivateKey;
@@ -534,7 +658,7 @@ mod tests {
     #[test]
     fn each_kind_is_told_apart() {
         let base64 = destination().to_base64();
-        let b32 = destination().b32();
+        let b32 = destination().b32().to_string();
         assert!(matches!(parse(&base64).unwrap().host, Host::Destination(_)));
         assert!(matches!(parse(&b32).unwrap().host, Host::B32(_)));
         assert!(matches!(parse(B33_TEXT).unwrap().host, Host::B33(_)));
@@ -545,15 +669,16 @@ mod tests {
     fn each_kind_may_have_a_port() {
         for host in [
             destination().to_base64().as_str(),
-            &destination().b32(),
+            &destination().b32().to_string(),
             B33_TEXT,
             "a.i2p",
         ] {
             assert_eq!(parse(host).unwrap().port(), None);
-            for port in [0, 80, 65535] {
+            for port in [1, 80, 65535] {
                 let addr = parse(&format!("{host}:{port}")).unwrap();
                 assert_eq!(addr.port(), Some(port));
                 assert_eq!(addr.to_sam(), host);
+                assert_eq!(addr.sam().to_string(), host);
             }
         }
     }
@@ -599,6 +724,12 @@ mod tests {
             let allowed = c.is_ascii_alphanumeric() || ".-_".contains(c);
             assert_eq!(name.parse::<HostName>().is_ok(), allowed, "{name:?}");
         }
+    }
+
+    #[test]
+    fn character_that_no_name_has_is_refused_with_its_offset() {
+        let error = AddressError::InvalidCharacter { offset: 3 };
+        assert_eq!(parse("two words.i2p"), Err(error));
     }
 
     #[test]
@@ -662,6 +793,37 @@ mod tests {
     }
 
     #[test]
+    fn base32_without_its_suffix_is_refused_with_a_hint() {
+        for address in [destination().b32().to_string(), B33_TEXT.to_owned()] {
+            let label = address.strip_suffix(".b32.i2p").unwrap();
+            for text in [label, &label.to_uppercase(), &format!("{label}:80")] {
+                let error = parse(text).unwrap_err();
+                assert_eq!(error, AddressError::MissingB32Suffix, "{text}");
+                assert!(error.to_string().contains("append `.b32.i2p`"));
+            }
+            // Not any word of this length.
+            let text = label.replace('a', "1");
+            let error = AddressError::NotAnAddress { length: text.len() };
+            assert_eq!(parse(&text), Err(error));
+        }
+    }
+
+    #[test]
+    fn destination_with_i2p_behind_it_is_read() {
+        let text = destination().to_base64();
+        for suffix in [".i2p", ".I2P"] {
+            let addr = parse(&format!("{text}{suffix}")).unwrap();
+            assert_eq!(addr.destination(), Some(&destination()));
+            assert_eq!(addr.to_sam(), text);
+            let addr = parse(&format!("{text}{suffix}:80")).unwrap();
+            assert_eq!(addr.port(), Some(80));
+        }
+        assert!(parse(&format!("a.{text}.i2p")).is_err());
+        let name = format!("{}.i2p", "a".repeat(515));
+        assert_eq!(parse(&name), Err(AddressError::NameTooLong { length: 519 }));
+    }
+
+    #[test]
     fn a_malformed_b32_is_not_taken_for_a_name() {
         for (text, error) in [
             ("abc.b32.i2p", AddressError::B32Length { length: 3 }),
@@ -699,8 +861,8 @@ mod tests {
         let full = I2pAddr::from(destination()).with_port(7);
         let shown = full.to_string();
         assert_eq!(shown, format!("{}:7", destination().b32()));
-        assert_eq!(parse(&shown).unwrap().b32(), full.b32());
-        for text in [B33_TEXT, "a.i2p", "a.i2p:0"] {
+        assert_eq!(parse(&shown).unwrap(), full);
+        for text in [B33_TEXT, "a.i2p", "a.i2p:65535"] {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }
     }
@@ -709,7 +871,7 @@ mod tests {
     fn debug_of_a_destination_is_short() {
         let shown = format!("{:?}", I2pAddr::from(&destination()));
         assert!(
-            shown.contains(&destination().b32()) && shown.len() < 150,
+            shown.contains(&destination().b32().to_string()) && shown.len() < 150,
             "{shown}"
         );
     }
@@ -722,11 +884,94 @@ mod tests {
     }
 
     #[test]
+    fn port_zero_is_no_port() {
+        let without = parse("a.i2p").unwrap();
+        assert_eq!(parse("a.i2p:0").unwrap(), without);
+        assert_eq!(parse("a.i2p:80").unwrap().with_port(0), without);
+        assert_eq!(("a.i2p", 0).to_i2p_addr().unwrap(), without);
+        assert_eq!(("a.i2p:0", 80).to_i2p_addr(), parse("a.i2p:80"));
+        assert_eq!(without.to_string(), "a.i2p");
+    }
+
+    /// The same service in each of the ways that prove it, and others.
+    fn hosts() -> Vec<Vec<Host>> {
+        let other = Destination::from_bytes(&[0; 387]).unwrap();
+        let same = |destination: Destination| {
+            vec![
+                Host::B32(destination.b32()),
+                Host::Destination(destination.clone()),
+                Host::Destination(destination),
+            ]
+        };
+        vec![
+            same(destination()),
+            same(other),
+            vec![Host::B33(destination().b33().unwrap())],
+            vec![Host::B33(destination().b33().unwrap().with_secret())],
+            vec![Host::Name("a.i2p".parse().unwrap())],
+            vec![Host::Name("b.i2p".parse().unwrap())],
+        ]
+    }
+
+    fn hash_of(host: &Host) -> u64 {
+        std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().hash_one(host)
+    }
+
+    #[test]
+    fn hosts_are_equal_if_they_provably_name_one_service() {
+        let hosts = hosts();
+        for (i, own) in hosts.iter().enumerate() {
+            for (j, other) in hosts.iter().enumerate() {
+                for (a, b) in own.iter().flat_map(|a| other.iter().map(move |b| (a, b))) {
+                    assert_eq!(a == b, i == j, "{a:?} {b:?}");
+                    assert_eq!(a.cmp(b).is_eq(), i == j, "{a:?} {b:?}");
+                    assert_eq!(a.partial_cmp(b), Some(a.cmp(b)), "{a:?} {b:?}");
+                    assert_eq!(a.cmp(b), b.cmp(a).reverse(), "{a:?} {b:?}");
+                    assert_eq!(hash_of(a) == hash_of(b), i == j, "{a:?} {b:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn peer_is_found_in_a_map_by_its_b32() {
+        let map = HashMap::from([(I2pAddr::from(destination().b32()), 1)]);
+        assert_eq!(map.get(&destination().into()), Some(&1));
+        assert_eq!(map.get(&I2pAddr::from(destination()).with_port(7)), None);
+    }
+
+    #[test]
+    fn b32_is_that_of_a_destination_or_a_hash_at_any_port() {
+        let b32 = destination().b32();
+        for addr in [I2pAddr::from(destination()), b32.into()] {
+            assert_eq!(addr.b32(), Some(b32));
+            assert_eq!(addr.with_port(80).b32(), Some(b32));
+        }
+        for text in ["a.i2p", B33_TEXT] {
+            assert_eq!(parse(text).unwrap().b32(), None);
+        }
+    }
+
+    #[test]
+    fn only_what_proves_another_destination_contradicts_it() {
+        let other = Destination::from_bytes(&[0; 387]).unwrap();
+        for own in &hosts()[0] {
+            assert!(!own.contradicts(&destination()), "{own:?}");
+            assert!(own.contradicts(&other), "{own:?}");
+        }
+        for own in hosts()[2..4].iter().flatten() {
+            assert!(!own.contradicts(&destination()), "{own:?}");
+            assert!(own.contradicts(&other), "{own:?}");
+        }
+        assert!(!hosts()[4][0].contradicts(&other));
+    }
+
+    #[test]
     fn everything_that_names_a_service_can_be_dialled() {
         fn text(address: impl ToI2pAddr) -> String {
             address.to_i2p_addr().unwrap().to_string()
         }
-        let b32 = destination().b32();
+        let b32 = destination().b32().to_string();
         assert_eq!(text("a.i2p"), "a.i2p");
         assert_eq!(text(String::from("a.i2p")), "a.i2p");
         assert_eq!(text(parse("a.i2p:1").unwrap()), "a.i2p:1");

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use super::destination::Destination;
 use super::error::{KeyError, KeyFileError};
+use super::file_access::check_access;
 use super::key::PrivateKey;
 
 /// More than any key has; keeps a wrong path from filling the memory.
@@ -18,22 +20,35 @@ const CLAIM_POLLS: u32 = 100;
 const CLAIM_POLL: Duration = Duration::from_millis(20);
 
 impl PrivateKey {
-    /// Reads a key file: the binary blob (as i2pd, Bitcoin and Java's `.dat` files have it), or its
-    /// base64 text, with or without white space at the end.
+    /// Reads a key file in one of these formats:
     ///
-    /// On Unix the file must not be accessible to group or others: who can read it can be this
-    /// service. On Windows nothing of the kind is checked; files in a user's profile are private
-    /// by default there.
+    /// * the binary key, as i2pd, Bitcoin and Java's `.dat` files have it,
+    /// * the base64 text of the key on one line,
+    /// * two lines of base64, the destination and then the whole key, as the Go libraries
+    ///   `i2pkeys` and `sam3` write them.
+    ///
+    /// White space at the end of a text is skipped, and a line may end in CRLF.
+    ///
+    /// # Who else may read it
+    ///
+    /// Anybody who can read a key file can be this service, and anybody who can write it decides
+    /// who this service is. So on Unix the file must belong to the effective user of this process,
+    /// also if that is root, and must not be accessible to its group or to others. The
+    /// owner is checked on Linux, Android, the systems of Apple and the BSDs, and not on other
+    /// Unix systems. The folder is not checked: use one that only trusted users may write to, since
+    /// others could remove the key or put one of your other keys in its place. Windows has neither
+    /// check; files in a user's profile are private there by default.
     ///
     /// # Errors
     ///
-    /// * [`Io`](KeyFileError::Io) if it cannot be opened or read
-    ///   ([`is_not_found`](KeyFileError::is_not_found) if it is not there),
+    /// * [`Io`](KeyFileError::Io) if the file cannot be opened or read
+    ///   ([`is_not_found`](KeyFileError::is_not_found) if it does not exist),
     /// * [`NotAFile`](KeyFileError::NotAFile) for a directory, a FIFO or a device,
-    /// * [`Permissions`](KeyFileError::Permissions), with the command that mends it,
+    /// * [`Owner`](KeyFileError::Owner) if the file belongs to another user,
+    /// * [`Permissions`](KeyFileError::Permissions) if other users may access it,
     /// * [`TooLarge`](KeyFileError::TooLarge) above 65536 bytes,
     /// * [`Empty`](KeyFileError::Empty) or [`Invalid`](KeyFileError::Invalid) if there is no key
-    ///   in it. No byte of the content is ever told.
+    ///   in it. The error holds no byte of the content.
     ///
     /// # Examples
     ///
@@ -59,9 +74,10 @@ impl PrivateKey {
     ///
     /// The file appears under its name only when it is whole and on the disk, and it never replaces
     /// another key, even if two processes save at once. If it holds this very key already, it is
-    /// left as it is. On Unix only the owner may read and write it, from the first byte on. For a
-    /// moment a `.i2p-key-….tmp` stands beside it, which is left behind only if the process is
-    /// killed. The folder must exist.
+    /// left as it is. On Unix only the owner may read and write it, from the first byte on; a file
+    /// system that cannot promise this (FAT, some network file systems) is refused before the key is
+    /// written. For a moment a `.i2p-key-….tmp` stands beside it, which is left behind only if the
+    /// process is killed. The folder must exist.
     ///
     /// On file systems without hard links the name is claimed by an empty file for a moment. So an
     /// empty file is waited for, 2 seconds, before it counts as an error.
@@ -70,6 +86,8 @@ impl PrivateKey {
     ///
     /// * [`DifferentKey`](KeyFileError::DifferentKey) if the file holds another key,
     /// * [`Io`](KeyFileError::Io) if it cannot be written,
+    /// * [`Owner`](KeyFileError::Owner) or [`Permissions`](KeyFileError::Permissions) if the file
+    ///   system does not keep a new file to this user,
     /// * if there is a file already, also whatever [`load`](Self::load) returns for it.
     ///
     /// # Examples
@@ -144,26 +162,22 @@ impl PrivateKey {
 }
 
 /// A file that is not yet under its name, and goes away unless it gets there.
-struct TempFile<'a> {
+struct TempFile {
     path: PathBuf,
-    /// The key file it is to become, which errors speak of.
-    target: &'a Path,
 }
 
-impl<'a> TempFile<'a> {
-    fn create(target: &'a Path, content: &[u8]) -> Result<Self, KeyFileError> {
+impl TempFile {
+    /// `target` is the key file it is to become, which errors name.
+    fn create(target: &Path, content: &[u8]) -> Result<Self, KeyFileError> {
         let path = folder_of(target)?.join(temp_name());
-        let mut file = create_private(&path).map_err(io_error("create", target))?;
-        let temp = Self { path, target };
-        file.write_all(content)
-            .map_err(io_error("write", temp.target))?;
-        // The name must not come to stand on the disk before the bytes do.
-        file.sync_all().map_err(io_error("write", temp.target))?;
+        let file = create_private(&path).map_err(io_error("create", target))?;
+        let temp = Self { path };
+        write_private(file, content, target)?;
         Ok(temp)
     }
 }
 
-impl Drop for TempFile<'_> {
+impl Drop for TempFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
     }
@@ -225,12 +239,32 @@ fn parse(content: &[u8]) -> Result<PrivateKey, Option<KeyError>> {
     if text.is_empty() {
         return Err(None);
     }
+    let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
     // Binary keys hold a certificate's zeros, so they never look like text.
     match std::str::from_utf8(text) {
-        Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => text.parse(),
+        Ok(text) if text.bytes().all(|byte| is_text(&byte)) => parse_text(text),
         _ => PrivateKey::from_bytes(content),
     }
     .map_err(Some)
+}
+
+/// The key alone, or on a second line behind its destination.
+fn parse_text(text: &str) -> Result<PrivateKey, KeyError> {
+    let lines = text
+        .split_once('\n')
+        .map(|(first, second)| (first.trim_ascii_end().parse::<Destination>(), second));
+    // Anything else in front of a line end is a key that does not stand on one line.
+    let Some((Ok(destination), second)) = lines else {
+        return text.parse();
+    };
+    let key: PrivateKey = second.parse()?;
+    if key.destination() != &destination {
+        return Err(KeyError::DestinationMismatch {
+            public: destination.b32().into(),
+            private: key.destination().b32().into(),
+        });
+    }
+    Ok(key)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, KeyFileError> {
@@ -244,7 +278,7 @@ fn read(path: &Path) -> Result<Vec<u8>, KeyFileError> {
     if !metadata.is_file() {
         return Err(KeyFileError::NotAFile(path.to_owned()));
     }
-    check_permissions(&metadata, path)?;
+    check_access(&metadata, path)?;
     let mut content = Vec::new();
     file.take(MAX_LEN + 1)
         .read_to_end(&mut content)
@@ -255,25 +289,6 @@ fn read(path: &Path) -> Result<Vec<u8>, KeyFileError> {
     Ok(content)
 }
 
-#[cfg(unix)]
-fn check_permissions(metadata: &fs::Metadata, path: &Path) -> Result<(), KeyFileError> {
-    use std::os::unix::fs::PermissionsExt;
-
-    let mode = metadata.permissions().mode() & 0o7777;
-    if mode & 0o077 == 0 {
-        return Ok(());
-    }
-    Err(KeyFileError::Permissions {
-        path: path.to_owned(),
-        mode,
-    })
-}
-
-#[cfg(not(unix))]
-fn check_permissions(_: &fs::Metadata, _: &Path) -> Result<(), KeyFileError> {
-    Ok(())
-}
-
 /// A new file that, where there are modes, nobody else can open, not even before its first byte.
 fn create_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
@@ -281,6 +296,16 @@ fn create_private(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+/// Writes to a new file, unless other users may read it: a file system may ignore the mode, or give
+/// the file to another user.
+fn write_private(mut file: File, content: &[u8], target: &Path) -> Result<(), KeyFileError> {
+    let metadata = file.metadata().map_err(io_error("create", target))?;
+    check_access(&metadata, target)?;
+    file.write_all(content).map_err(io_error("write", target))?;
+    // The name must not come to stand on the disk before the bytes do.
+    file.sync_all().map_err(io_error("write", target))
 }
 
 /// Makes the new name survive a power cut.
@@ -336,7 +361,7 @@ mod tests {
     use std::convert::Infallible;
     use std::sync::Barrier;
 
-    use super::super::tests::{destination_bytes, ed25519_key, pattern};
+    use super::super::tests::{destination_bytes, ed25519_key, key_bytes, pattern};
     use super::*;
 
     /// A folder of its own for one test.
@@ -420,6 +445,56 @@ mod tests {
             let loaded = PrivateKey::load(folder.key_path()).unwrap();
             assert_eq!(loaded, key(1), "{end:?}");
         }
+    }
+
+    fn load_text(text: &str) -> Result<PrivateKey, KeyFileError> {
+        PrivateKey::load(Folder::with_file(text.as_bytes()).key_path())
+    }
+
+    fn reason(outcome: Result<PrivateKey, KeyFileError>) -> KeyError {
+        match outcome {
+            Err(KeyFileError::Invalid { reason, .. }) => reason,
+            outcome => panic!("{outcome:?}"),
+        }
+    }
+
+    #[test]
+    fn key_behind_its_destination_on_a_second_line_is_read() {
+        let (public, private) = (key(1).destination().to_base64(), key(1).expose_base64());
+        for between in ["\n", "\r\n"] {
+            for end in ["", "\n", "\r\n"] {
+                let loaded = load_text(&format!("{public}{between}{private}{end}"));
+                assert_eq!(loaded.unwrap(), key(1), "{between:?} {end:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn key_behind_another_destination_is_refused() {
+        let other = PrivateKey::from_bytes(&key_bytes(&[0, 0, 0], 256, 20, 1)).unwrap();
+        let (public, private) = (other.destination(), key(1).expose_base64());
+        assert_eq!(
+            reason(load_text(&format!("{public}\n{private}\n"))),
+            KeyError::DestinationMismatch {
+                public: public.b32().into(),
+                private: key(1).destination().b32().into(),
+            }
+        );
+    }
+
+    #[test]
+    fn destination_on_both_lines_is_public_only() {
+        let public = key(1).destination().to_base64();
+        let outcome = load_text(&format!("{public}\n{public}\n"));
+        assert_eq!(reason(outcome), KeyError::PublicOnly);
+    }
+
+    #[test]
+    fn key_that_is_broken_into_lines_is_refused_where_the_first_line_ends() {
+        let text = key(1).expose_base64();
+        let (head, tail) = text.split_at(76);
+        let outcome = load_text(&format!("{head}\n{tail}\n"));
+        assert_eq!(reason(outcome), KeyError::InvalidBase64 { offset: 76 });
     }
 
     #[test]
@@ -647,7 +722,7 @@ mod tests {
         let folder = Folder::new();
         let fails: Place = |_, _| Err(io::ErrorKind::StorageFull.into());
         let error = publish(&key(1), &folder.key_path(), fails).unwrap_err();
-        assert_eq!(error.io_kind(), Some(io::ErrorKind::StorageFull));
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         assert!(folder.names().is_empty());
     }
 
@@ -671,7 +746,7 @@ mod tests {
 
     #[cfg(unix)]
     mod unix {
-        use std::os::unix::fs::{PermissionsExt, symlink};
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
         use std::os::unix::net::UnixListener;
         use std::process::Command;
 
@@ -704,6 +779,17 @@ mod tests {
         }
 
         #[test]
+        fn file_that_is_open_to_others_is_not_written() {
+            let folder = Folder::with_file(b"");
+            let path = folder.key_path();
+            set_mode(&path, 0o644);
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            let error = write_private(file, b"key", &path).unwrap_err();
+            assert!(matches!(error, KeyFileError::Permissions { .. }), "{error}");
+            assert_eq!(fs::read(&path).unwrap(), b"");
+        }
+
+        #[test]
         fn a_file_open_to_others_is_refused_with_the_command_that_mends_it() {
             let folder = Folder::with_file(&ed25519_key(1));
             let path = folder.key_path();
@@ -720,6 +806,44 @@ mod tests {
             assert!(PrivateKey::load(&path).is_ok());
             set_mode(&path, 0o400);
             assert!(PrivateKey::load(&path).is_ok());
+        }
+
+        /// A key file that belongs to another user: only root can make one, and anybody else finds
+        /// a file of root's.
+        fn foreign_file(folder: &Folder) -> PathBuf {
+            let path = folder.key_path();
+            let other = fs::metadata(&path).unwrap().uid() ^ 1;
+            match chown(&path, Some(other), None) {
+                Ok(()) => path,
+                Err(_) => "/etc/passwd".into(),
+            }
+        }
+
+        #[test]
+        fn file_of_another_user_is_refused() {
+            let folder = Folder::with_file(&ed25519_key(1));
+            let path = foreign_file(&folder);
+            let id = fs::metadata(&path).unwrap().uid();
+            let own = fs::metadata(&folder.0).unwrap().uid();
+            for error in [
+                PrivateKey::load(&path).unwrap_err(),
+                key(1).save(&path).unwrap_err(),
+            ] {
+                let found = matches!(
+                    error,
+                    KeyFileError::Owner { owner, user, .. } if (owner, user) == (id, own)
+                );
+                assert!(found, "{error}");
+            }
+        }
+
+        #[test]
+        fn link_to_a_file_of_another_user_is_refused() {
+            let folder = Folder::with_file(&ed25519_key(1));
+            let link = folder.0.join("link");
+            symlink(foreign_file(&folder), &link).unwrap();
+            let error = PrivateKey::load(&link).unwrap_err();
+            assert!(matches!(error, KeyFileError::Owner { .. }), "{error}");
         }
 
         #[test]

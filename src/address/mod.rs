@@ -7,14 +7,16 @@ mod b32;
 mod destination;
 mod encoding;
 mod error;
+mod file_access;
 mod host;
 mod key;
 mod key_file;
+mod link;
 mod signature;
 
 pub use b32::{B32, B33};
 pub use destination::Destination;
-pub use error::{AddressError, KeyError, KeyFileError};
+pub use error::{AddressError, KeyError, KeyFileError, UrlPart};
 pub use host::{Host, HostName, I2pAddr, ToI2pAddr};
 pub use key::{OfflineSignature, PrivateKey};
 pub use signature::SignatureType;

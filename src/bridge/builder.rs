@@ -1,3 +1,5 @@
+use std::env;
+use std::ffi::OsString;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,11 +8,10 @@ use crate::bridge::SamBridge;
 use crate::bridge::config::{Config, Timeouts};
 use crate::cancel::Cancel;
 use crate::dial::BridgeAddr;
-use crate::error::Error;
+use crate::error::{Error, shown};
 use crate::failover::{Failover, RETRY_AFTER};
 use crate::lookup_cache::LookupCache;
 use crate::version::Version;
-use crate::wire::redact;
 
 /// The environment variable that names the bridge where the program does not.
 const ADDRESS_VARIABLE: &str = "I2P_SAM_ADDRESS";
@@ -60,9 +61,10 @@ impl SamBridgeBuilder {
         }
     }
 
-    /// The bridge's TCP address: `host:port`, where the host is a name, an IPv4 address or an IPv6
-    /// address in brackets. Default: the environment variable `I2P_SAM_ADDRESS`, which may name
-    /// several, separated by commas, or 127.0.0.1:7656.
+    /// Sets the bridge's TCP address: `host:port`, where the host is a name, an IPv4 address or an IPv6
+    /// address in brackets. A name that ends in `.i2p` is refused: the system would ask the network for it. Default: the
+    /// environment variable `I2P_SAM_ADDRESS`, which may name several, separated by commas, or, if it
+    /// is not set or empty, 127.0.0.1:7656.
     ///
     /// SAM is neither encrypted nor, in most routers, guarded by a password: a bridge on another
     /// machine belongs behind a tunnel.
@@ -77,8 +79,12 @@ impl SamBridgeBuilder {
         self
     }
 
-    /// User name and password, for a Java I2P bridge that asks for them. They are sent in the
+    /// Sets user name and password, for a Java I2P bridge that asks for them. They are sent in the
     /// clear, on every socket. Default: none.
+    ///
+    /// They are sent to one bridge only: the one of [`address`](Self::address), or the one that
+    /// `I2P_SAM_ADDRESS` names; if the variable names several, [`build`](Self::build) refuses. A
+    /// [`fallback`](Self::fallback) has its own, or none.
     pub fn credentials(mut self, user: &str, password: &str) -> Self {
         self.credentials = Some((user.into(), password.into()));
         self
@@ -148,9 +154,9 @@ impl SamBridgeBuilder {
         self
     }
 
-    /// Another bridge, for when those before it do not answer: see
-    /// [several bridges](SamBridge#several-bridges). It may have its own UDP address, credentials,
-    /// versions and deadlines. Its [`Cancel`] handle and what it remembers of lookups are not those
+    /// Adds another bridge, for when those before it do not answer: see
+    /// [several bridges](SamBridge#several-bridges). It has its own UDP address, credentials,
+    /// versions and deadlines: none of those that are set here are used for it. Its [`Cancel`] handle and what it remembers of lookups are not those
     /// of the whole. Default: none.
     ///
     /// ```
@@ -173,17 +179,18 @@ impl SamBridgeBuilder {
         self
     }
 
-    /// The bridge. Nothing is connected yet.
+    /// Returns the bridge. Nothing is connected yet.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] when an address is no `host:port`, when the versions are no range, or when
-    /// there is a UDP address but `I2P_SAM_ADDRESS` names several bridges; [`Error::Command`] when
+    /// [`Error::Setting`] if an address is no `host:port` or is a name that ends in `.i2p`, if
+    /// `I2P_SAM_ADDRESS` is needed and is not Unicode, if the versions are no range, or if there are
+    /// credentials or a UDP address and `I2P_SAM_ADDRESS` names several bridges. [`Error::Command`] if
     /// the credentials cannot be sent.
     pub fn build(self) -> Result<SamBridge, Error> {
         let mut bridges = match &self.address {
-            Some(address) => vec![self.config(address)?],
-            None => self.configs(&default_addresses())?,
+            Some(address) => vec![self.config("address", address)?],
+            None => self.configs(&default_addresses(env::var_os(ADDRESS_VARIABLE))?)?,
         };
         for fallback in &self.fallbacks {
             bridges.extend(fallback.bridges().into_iter().map(|one| one.config));
@@ -191,7 +198,7 @@ impl SamBridgeBuilder {
         let (entries, ttl) = self.lookup_cache;
         let first = bridges.first().map(Arc::clone);
         Ok(SamBridge {
-            config: first.ok_or(Error::Setting("there is no bridge"))?,
+            config: first.ok_or_else(|| Error::setting("address", "", "there is none"))?,
             failover: (bridges.len() > 1)
                 .then(|| Arc::new(Failover::new(bridges, self.retry_after))),
             lookups: Arc::new(LookupCache::new(entries, ttl)),
@@ -200,23 +207,34 @@ impl SamBridgeBuilder {
     }
 
     fn configs(&self, addresses: &str) -> Result<Vec<Arc<Config>>, Error> {
-        if self.udp_address.is_some() && addresses.contains(',') {
-            return Err(Error::Setting(
-                "a UDP address belongs to one bridge, and I2P_SAM_ADDRESS names several",
-            ));
+        let of_one = match (&self.credentials, &self.udp_address) {
+            (Some(_), _) => Some("credentials belong to one bridge, and this names several"),
+            (None, Some(_)) => Some("a UDP address belongs to one bridge, and this names several"),
+            (None, None) => None,
+        };
+        if let Some(reason) = of_one.filter(|_| addresses.contains(',')) {
+            return Err(Error::setting(ADDRESS_VARIABLE, addresses, reason));
         }
-        let addresses = addresses.split(',');
-        addresses.map(|text| self.config(text.trim())).collect()
+        let addresses = addresses.split(',').map(str::trim);
+        addresses
+            .map(|text| self.config(ADDRESS_VARIABLE, text))
+            .collect()
     }
 
-    fn config(&self, address: &str) -> Result<Arc<Config>, Error> {
-        let address: BridgeAddr = address.parse()?;
+    fn config(&self, setting: &'static str, address: &str) -> Result<Arc<Config>, Error> {
+        let address = BridgeAddr::of_setting(setting, address)?;
         let udp_address = match &self.udp_address {
-            Some(text) => text.parse()?,
+            Some(text) => BridgeAddr::of_setting("udp_address", text)?,
             None => address.with_port(DEFAULT_UDP_PORT),
         };
         if self.versions.0 > self.versions.1 {
-            return Err(Error::Setting("the smallest version is above the largest"));
+            let (min, max) = self.versions;
+            let reason = "the smallest version is above the largest";
+            return Err(Error::setting(
+                "versions",
+                format_args!("{min} to {max}"),
+                reason,
+            ));
         }
         let config = Config {
             address,
@@ -235,8 +253,8 @@ impl SamBridgeBuilder {
 impl fmt::Debug for SamBridgeBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SamBridgeBuilder")
-            .field("address", &self.address.as_deref().map(redact))
-            .field("udp_address", &self.udp_address.as_deref().map(redact))
+            .field("address", &self.address.as_deref().map(shown))
+            .field("udp_address", &self.udp_address.as_deref().map(shown))
             .field("versions", &self.versions)
             .field("strict_versions", &self.strict_versions)
             .field("timeouts", &self.timeouts)
@@ -247,11 +265,15 @@ impl fmt::Debug for SamBridgeBuilder {
     }
 }
 
-fn default_addresses() -> String {
-    std::env::var(ADDRESS_VARIABLE)
-        .ok()
-        .filter(|address| !address.is_empty())
-        .unwrap_or_else(|| DEFAULT_ADDRESS.to_owned())
+/// The bridges that the environment variable names, which may be empty.
+fn default_addresses(variable: Option<OsString>) -> Result<String, Error> {
+    let Some(addresses) = variable.filter(|addresses| !addresses.is_empty()) else {
+        return Ok(DEFAULT_ADDRESS.to_owned());
+    };
+    addresses.into_string().map_err(|addresses| {
+        let shown = addresses.to_string_lossy();
+        Error::setting(ADDRESS_VARIABLE, shown, "it is not Unicode")
+    })
 }
 
 #[cfg(test)]
@@ -292,6 +314,33 @@ mod tests {
     }
 
     #[test]
+    fn credentials_are_not_those_of_several_bridges() {
+        let builder = SamBridge::builder().credentials("joe", "hunter2");
+        assert!(builder.configs("a:1").is_ok());
+        assert!(matches!(builder.configs("a:1,b:2"), Err(Error::Setting(_))));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn an_environment_that_is_not_unicode_is_refused() {
+        use std::os::unix::ffi::OsStringExt;
+
+        let text = OsString::from_vec(b"127.0.0.1:\xff1".to_vec());
+        let Err(Error::Setting(error)) = default_addresses(Some(text)) else {
+            panic!("another bridge is used");
+        };
+        assert_eq!(error.setting(), ADDRESS_VARIABLE);
+        assert_eq!(error.value(), "127.0.0.1:\u{fffd}1");
+    }
+
+    #[test]
+    fn an_environment_without_a_bridge_means_the_default() {
+        for variable in [None, Some(OsString::new())] {
+            assert_eq!(default_addresses(variable).unwrap(), DEFAULT_ADDRESS);
+        }
+    }
+
+    #[test]
     fn an_address_is_one_address() {
         let outcome = SamBridge::new("127.0.0.1:1,127.0.0.1:2");
         assert!(matches!(outcome, Err(Error::Setting(_))));
@@ -309,6 +358,16 @@ mod tests {
     fn versions_in_the_wrong_order_are_refused() {
         let builder = SamBridge::builder().versions(Version::V3_3, Version::V3_1);
         assert!(matches!(builder.build(), Err(Error::Setting(_))));
+    }
+
+    #[test]
+    fn debug_shows_no_password_in_front_of_a_host() {
+        let builder = SamBridge::builder().address("joe:hunter2@router.lan:7656");
+        let shown = format!("{builder:?}");
+        assert!(
+            shown.contains("router.lan") && !shown.contains("hunter2"),
+            "{shown}"
+        );
     }
 
     #[test]

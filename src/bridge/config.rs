@@ -22,14 +22,6 @@ impl Config {
         let credentials = self.credentials.as_ref().map(|(u, p)| (&**u, &**p));
         Ok(Command::hello(min, max, credentials)?)
     }
-
-    /// An error of the greeting, without the password that the bridge was told in it.
-    pub(crate) fn conceal(&self, error: Error) -> Error {
-        match (error, &self.credentials) {
-            (Error::Refused(refusal), Some((_, password))) => refusal.without(password).into(),
-            (error, _) => error,
-        }
-    }
 }
 
 /// A deadline for each phase; `None` waits for ever.

@@ -13,7 +13,7 @@ use crate::error::{Error, Phase, ResultCode, SessionLoss};
 use crate::healing::back_off::BackOff;
 use crate::healing::intake::Intake;
 use crate::healing::options::{HealingEvent, HealingOptions};
-use crate::interrupts::{Handoff, Interrupts, lock, wait};
+use crate::interrupts::{Interrupts, lock, wait};
 use crate::session::{SessionBuilder, StreamSession, spawn_for_program};
 
 pub(crate) use dialling::{dial_deadline, dial_over};
@@ -431,18 +431,8 @@ fn first(
             away,
         };
         options.tell(bridge, &failed);
-        pause_for(pause, builder.bridge().cancel())?;
-    }
-}
-
-/// Nobody brings anything: it waits, unless the handle fires.
-fn pause_for(pause: Duration, cancel: &Cancel) -> Result<(), Error> {
-    let nothing = Handoff::<()>::new();
-    let interrupts = Interrupts::by_cancel(cancel);
-    let until = Deadline::after(Some(pause));
-    match nothing.wait(Phase::SessionCreate, until, &interrupts) {
-        Err(Error::Timeout { .. }) => Ok(()),
-        outcome => outcome,
+        let interrupts = Interrupts::by_cancel(builder.bridge().cancel());
+        interrupts.sleep(Phase::SessionCreate, Deadline::after(Some(pause)))?;
     }
 }
 

@@ -52,6 +52,7 @@ impl MultihomedListener {
     }
 
     /// Another handle to the same queue; its `accept` ends when `cancel` fires.
+    #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {
             homes: Arc::clone(&self.homes),

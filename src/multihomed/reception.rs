@@ -218,12 +218,12 @@ mod tests {
     use super::*;
 
     fn taken(word: &'static str) -> Place {
-        Place::Taken(Err(Error::Setting(word)))
+        Place::Taken(Err(Error::Occupied(word)))
     }
 
     fn word(outcome: Option<Outcome>) -> &'static str {
         match outcome {
-            Some(Err(Error::Setting(word))) => word,
+            Some(Err(Error::Occupied(word))) => word,
             _ => "nothing",
         }
     }
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn it_is_over_when_it_is_over_for_all_and_not_before_what_waits_is_served() {
-        let ended = || Place::Over(Arc::new(Error::Setting("why")));
+        let ended = || Place::Over(Arc::new(Error::Occupied("why")));
         let mut state = State {
             places: vec![ended(), taken("b")],
             next: 0,

@@ -1,4 +1,5 @@
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::cancel::Wake;
 use crate::connection::Connection;
@@ -11,6 +12,9 @@ use crate::session::control::{Control, spawn};
 use crate::session::guard::Core;
 use crate::wire::StreamHeader;
 
+/// i2pd closes an armed accept for another one only if it is younger.
+const LONGEST_CLOSED_BY_I2PD: Duration = Duration::from_secs(3);
+
 /// The armed accepts of a session, and the streams that have come in over them.
 ///
 /// Armed sockets belong to the session and not to a caller of `accept`: a caller's impatience
@@ -18,11 +22,15 @@ use crate::wire::StreamHeader;
 /// next connection with it. They stay armed while no listener exists; what comes in then is
 /// closed.
 ///
-/// How many are armed depends on the router, which does not say what it is. Java I2P refuses a
-/// connection, and emissary loses one, that finds none armed. i2pd keeps connections for 10 s; it
-/// ends all armed accepts but one or two without a word (2.56), or serves several and mixes up
-/// their streams (2.45). So one is armed where 3.1 is spoken, which is how i2pd up to 2.56 answers;
-/// elsewhere several, until one ends in silence while the session lives: from then on, one.
+/// How many are armed depends on the router. Java I2P refuses a connection, and emissary loses one,
+/// that finds none armed. i2pd keeps connections for 10 s; it closes all armed accepts but one or two
+/// without a word (2.56), or serves several and mixes up their streams (2.45). So one is armed where
+/// 3.1 is spoken, which is how i2pd up to 2.56 answers; elsewhere several, until i2pd closes one that
+/// is younger than 3 s: from then on, one.
+///
+/// Any other armed accept that ends without a word is followed by a new one at once. Java I2P closes
+/// one of them so, and leaves the others hanging, if its router stops while the bridge goes on; it
+/// answers the new one that the session is closed, and the others end with the session.
 pub(crate) struct Accepting {
     backlog: Arc<Backlog>,
     state: Mutex<State>,
@@ -41,8 +49,8 @@ struct State {
 /// What came of an armed accept.
 enum Outcome {
     Arrived(Arrival),
-    /// The bridge closed it without a word, and the session lives: i2pd, which keeps one.
-    Silence,
+    /// The bridge closed it without a word, after this time.
+    Silence(Duration),
     /// It could not be armed, or was refused.
     Failed(Error),
 }
@@ -188,8 +196,12 @@ fn hold(core: &Arc<Core>, mut armed: Option<Connection>) {
                 backlog.put_when_room(arrival);
                 continue;
             }
-            Outcome::Silence if core.accepting.keep_one() => None,
-            Outcome::Silence => return,
+            Outcome::Silence(age) if age >= LONGEST_CLOSED_BY_I2PD => {
+                pause = FIRST_PAUSE;
+                continue;
+            }
+            Outcome::Silence(_) if !is_i2pd(core) || core.accepting.keep_one() => None,
+            Outcome::Silence(_) => return,
             Outcome::Failed(error) => Some(error),
         };
         // A bridge that goes takes the control socket with it, and that is the better reason.
@@ -200,6 +212,14 @@ fn hold(core: &Arc<Core>, mut armed: Option<Connection>) {
         }
     }
     lock(&core.accepting.state).armed -= 1;
+}
+
+/// Returns true if the bridge is i2pd's, and false if it cannot be asked: the next accept shows why.
+fn is_i2pd(core: &Arc<Core>) -> bool {
+    let interrupts = Interrupts::by_session(&core.control);
+    let answer = Connection::open(core.bridge.config(), interrupts, Deadline::NEVER)
+        .and_then(|mut connection| connection.is_i2pd(Phase::Accept, Deadline::NEVER));
+    answer.is_ok_and(|answer| answer.unwrap_or_default())
 }
 
 /// Tells the next `accept`. Says whether it is worth trying again.
@@ -225,11 +245,12 @@ fn await_peer(core: &Arc<Core>, armed: Option<Connection>, ready: &mut Ready) ->
     if armed.is_ok() {
         core.accepting.backlog.forget_failure();
     }
+    let since = Instant::now();
     match armed.and_then(|connection| receive(core, connection)) {
         Ok(arrival) => Outcome::Arrived(arrival),
         Err(Error::UnexpectedEof {
             phase: Phase::Accept,
-        }) => Outcome::Silence,
+        }) => Outcome::Silence(since.elapsed()),
         Err(error) => Outcome::Failed(core.explain(error)),
     }
 }

@@ -1,26 +1,17 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::address::{PrivateKey, SignatureType};
 use crate::bridge::SamBridge;
-use crate::connection::{Connection, value};
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::healing::{HealingOptions, HealingSession};
-use crate::interrupts::Interrupts;
 use crate::multihomed::MultihomedSession;
-use crate::session::accepting::Accepting;
 use crate::session::backlog::{BacklogLimits, WhenFull};
-use crate::session::control::Control;
 use crate::session::datagram::{DatagramSession, DatagramStyle};
 use crate::session::datagrams::{Datagrams, Reader};
-use crate::session::guard::{Core, SessionGuard};
-use crate::session::id::unguessable;
 use crate::session::inbox::Inbox;
-use crate::session::intake::Intake;
 use crate::session::mailbox::Mailbox;
 use crate::session::options::SessionOptions;
 use crate::session::path::DatagramPath;
@@ -65,20 +56,20 @@ const LINGER: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 #[must_use = "a session is made by `stream`"]
 pub struct SessionBuilder {
-    bridge: SamBridge,
-    identity: Identity,
+    pub(super) bridge: SamBridge,
+    pub(super) identity: Identity,
     options: SessionOptions,
     nickname: Option<String>,
-    heartbeat: Option<Duration>,
+    pub(super) heartbeat: Option<Duration>,
     armed_accepts: usize,
-    backlog: BacklogLimits,
-    linger: Duration,
+    pub(super) backlog: BacklogLimits,
+    pub(super) linger: Duration,
     udp: UdpSettings,
     path: DatagramPath,
 }
 
 #[derive(Clone)]
-enum Identity {
+pub(super) enum Identity {
     Transient(SignatureType),
     Key(PrivateKey),
 }
@@ -422,7 +413,9 @@ impl SessionBuilder {
     /// ```
     pub fn primary(self) -> Result<PrimarySession, Error> {
         if self.path != DatagramPath::Udp {
-            return Err(Error::Setting(
+            return Err(Error::setting(
+                "datagram_path",
+                format_args!("{:?}", self.path),
                 "the datagrams of subsessions come and go by UDP",
             ));
         }
@@ -469,7 +462,9 @@ impl SessionBuilder {
             return Datagrams::start(guard, cancel, port, reader);
         }
         if !matches!(style, "DATAGRAM" | "RAW") {
-            return Err(Error::Setting(
+            return Err(Error::setting(
+                "style",
+                style,
                 "only DATAGRAM and RAW can be sent on the control socket",
             ));
         }
@@ -479,44 +474,16 @@ impl SessionBuilder {
         Ok(Datagrams::on_control_socket(guard, cancel, mailbox, style))
     }
 
-    fn create(
-        &self,
-        style: &'static str,
-        pairs: &[Pair],
-        inbox: Option<Inbox>,
-    ) -> Result<SessionGuard, Error> {
-        let phase = Phase::SessionCreate;
+    pub(super) fn check_limits(&self) -> Result<(), Error> {
         if !(1..=MOST_ARMED_ACCEPTS).contains(&self.armed_accepts) {
-            return Err(Error::Setting("1 to 64 accepts can be armed"));
+            let reason = "1 to 64 accepts can be armed";
+            return Err(Error::setting("armed_accepts", self.armed_accepts, reason));
         }
         if !(1..=MOST_BACKLOG).contains(&self.backlog.size) {
-            return Err(Error::Setting("1 to 4096 streams can wait for an accept"));
+            let reason = "1 to 4096 streams can wait for an accept";
+            return Err(Error::setting("backlog", self.backlog.size, reason));
         }
-        let id = unguessable();
-        let command = self.command(style, &id, pairs)?;
-        let config = self.bridge.config();
-        let interrupts = Interrupts::by_cancel(self.bridge.cancel());
-        let mut connection = Connection::open(config, interrupts, Deadline::NEVER)?;
-        let version = connection.version();
-        self.check_quotes(version)?;
-        let deadline = Deadline::after(config.timeouts.session_create);
-        let reply = connection.request(&command, phase, deadline)?;
-        let key = self.made_key(&value(&reply, "DESTINATION", phase)?)?;
-        let (socket, _) = connection.hand_over(phase)?;
-        let control = Control::start(socket, self.heartbeat, inbox)
-            .map_err(|source| Error::Io { phase, source })?;
-        let armed = self.armed_on(version);
-        Ok(SessionGuard::new(Core {
-            bridge: self.bridge.clone(),
-            accepting: Accepting::new(&control, armed, self.backlog),
-            control,
-            id,
-            key,
-            version,
-            intake: Intake::default(),
-            linger: self.linger,
-            streamed: AtomicBool::new(false),
-        }))
+        Ok(())
     }
 
     pub(super) fn command(
@@ -552,7 +519,7 @@ impl SessionBuilder {
 
     /// i2pd 2.45, which mixes up the streams of dials that come at once when several accepts are
     /// armed, and 2.56 answer 3.1 though 3.3 is asked for.
-    fn armed_on(&self, version: Version) -> usize {
+    pub(super) fn armed_on(&self, version: Version) -> usize {
         match version < Version::V3_2 {
             true => 1,
             false => self.armed_accepts,
@@ -560,7 +527,7 @@ impl SessionBuilder {
     }
 
     /// Before 3.2 there are no quotes, and a value that needs them cannot be said.
-    fn check_quotes(&self, version: Version) -> Result<(), Error> {
+    pub(super) fn check_quotes(&self, version: Version) -> Result<(), Error> {
         if version >= Version::V3_2 {
             return Ok(());
         }
@@ -573,7 +540,7 @@ impl SessionBuilder {
     }
 
     /// The key that the bridge says the session has. Ours must come back as it was.
-    fn made_key(&self, text: &str) -> Result<PrivateKey, Error> {
+    pub(super) fn made_key(&self, text: &str) -> Result<PrivateKey, Error> {
         let phase = Phase::SessionCreate;
         let malformed = || Error::protocol(phase, ParseError::new(ParseErrorKind::Value, 0));
         let made = PrivateKey::from_base64(text).map_err(|_| malformed())?;

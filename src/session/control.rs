@@ -4,6 +4,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
+use crate::bridge::{KeyUse, note_loss};
 use crate::cancel::{Fired, Registration, Registry, Target, Wake};
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Refusal, ResultCode, SessionLoss};
@@ -40,6 +41,8 @@ pub(crate) struct Control {
     voice: Voice,
     replies: Replies,
     beneath: Option<Beneath>,
+    /// Ends with the control socket. A FORWARD socket and a subsession have none.
+    key_use: Mutex<Option<KeyUse>>,
 }
 
 #[derive(Default)]
@@ -54,8 +57,10 @@ impl Control {
         socket: Arc<TcpStream>,
         heartbeat: Option<Duration>,
         inbox: Option<Inbox>,
+        key_use: Option<KeyUse>,
     ) -> io::Result<Arc<Self>> {
         let control = Arc::new(Self::new(socket, heartbeat, None));
+        *lock(&control.key_use) = key_use;
         let keeper = Arc::clone(&control);
         spawn("i2p-sam-keeper", move || keeper.keep(inbox))?;
         if heartbeat.is_some() {
@@ -92,6 +97,7 @@ impl Control {
             voice: Voice::new(heartbeat),
             replies: Replies::default(),
             beneath,
+            key_use: Mutex::default(),
         }
     }
 
@@ -160,6 +166,9 @@ impl Control {
             }
             state.loss = Some(with_primary.unwrap_or(loss));
         }
+        if let Some(key_use) = &*lock(&self.key_use) {
+            key_use.end();
+        }
         self.changed.notify_all();
         self.dependents.fire();
         self.voice.hush(by_us && first);
@@ -221,6 +230,12 @@ impl Control {
 
     fn keep(self: &Arc<Self>, inbox: Option<Inbox>) {
         let loss = self.listen(inbox);
+        let key_use = lock(&self.key_use).take();
+        // Before anybody learns of the loss, and starts the router again.
+        if key_use.is_some() && self.loss().is_none() {
+            note_loss(&self.socket);
+        }
+        drop(key_use);
         self.lose(loss);
         lock(&self.state).keeper_gone = true;
         self.changed.notify_all();

@@ -209,8 +209,12 @@ impl DatagramSession {
         address: impl ToI2pAddr,
         options: &DatagramOptions,
     ) -> Result<usize, Error> {
-        if options.protocol.is_some() {
-            return Err(Error::Setting("only raw datagrams have a protocol"));
+        if let Some(protocol) = options.protocol {
+            return Err(Error::setting(
+                "protocol",
+                protocol,
+                "only raw datagrams have one",
+            ));
         }
         let datagram = Outgoing {
             payload,
@@ -242,6 +246,7 @@ impl DatagramSession {
     }
 
     /// The same session; calls made through it end when `cancel` fires.
+    #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self::new(self.datagrams.with_cancel(cancel), self.style)
     }
@@ -321,12 +326,16 @@ impl DatagramOptions {
 
     /// Writes what is said behind the destination, whose address may name a port.
     pub(crate) fn write(&self, port: Option<u16>, line: &mut Vec<u8>) -> Result<(), Error> {
-        if self.protocol.is_some_and(|protocol| !is_free(protocol)) {
-            return Err(PROTOCOL_TAKEN);
+        if let Some(protocol) = self.protocol.filter(|protocol| !is_free(*protocol)) {
+            return Err(protocol_taken(protocol));
         }
         let to_port = match (self.to_port, port) {
             (Some(asked), Some(in_address)) if asked != in_address => {
-                return Err(Error::Setting("the address has a port, and it is another"));
+                return Err(Error::setting(
+                    "to_port",
+                    asked,
+                    "the address has another port",
+                ));
             }
             (asked, in_address) => asked.or(in_address),
         };
@@ -350,8 +359,10 @@ impl DatagramOptions {
     }
 }
 
-pub(crate) const PROTOCOL_TAKEN: Error =
-    Error::Setting("the protocols 6, 17, 19 and 20 are those of streams and datagrams");
+pub(crate) fn protocol_taken(protocol: u8) -> Error {
+    let reason = "the protocols 6, 17, 19 and 20 are those of streams and datagrams";
+    Error::setting("protocol", protocol, reason)
+}
 
 /// Streams have 6, datagrams 17, 19 and 20.
 pub(crate) fn is_free(protocol: u8) -> bool {

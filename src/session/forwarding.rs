@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::cancel::{Cancel, Registration};
 use crate::connection::Connection;
 use crate::deadline::Deadline;
+use crate::dial::refuse_i2p;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::interrupts::Interrupts;
 use crate::session::control::Control;
@@ -27,6 +28,7 @@ const GRACE: Duration = Duration::from_millis(50);
 ///
 /// emissary 0.4.0 does not stop before the session is closed, and connects to whoever has the port
 /// by then; there, close the session as well.
+#[must_use = "the router stops forwarding when this is dropped"]
 pub struct Forwarding {
     /// The FORWARD socket is kept as a session's control socket is: its `PING` must be answered.
     control: Arc<Control>,
@@ -136,7 +138,7 @@ fn ask(
         .map_err(|error| core.explain(error))?;
     let (socket, registration) = connection.hand_over(phase)?;
     let control =
-        Control::start(socket, None, None).map_err(|source| Error::Io { phase, source })?;
+        Control::start(socket, None, None, None).map_err(|source| Error::Io { phase, source })?;
     Ok((control, registration))
 }
 
@@ -176,9 +178,10 @@ impl ForwardOptions {
         Self::default()
     }
 
-    /// The host the router is told to connect to: a name or an IP address. Default: none is told,
-    /// and the router takes the address from which our connection to its bridge comes. emissary
-    /// 0.4.0 connects to 127.0.0.1 whatever it is told.
+    /// Sets the host to which the router connects: a name or an IP address. A name that ends in `.i2p` is
+    /// refused with [`Error::Setting`]. Default: none is sent, and the router takes the address from
+    /// which our connection to its bridge comes. emissary 0.4.0 connects to 127.0.0.1 whatever it is
+    /// sent.
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = Some(host.into());
         self
@@ -233,9 +236,16 @@ impl ForwardOptions {
         if host.is_some_and(needs_quotes) {
             return Err(CommandError::new("HOST", CommandFault::Quotes).into());
         }
+        if let Some(host) = host {
+            refuse_i2p("host", host)?;
+        }
         let port = self.port.unwrap_or(port);
         if port == 0 {
-            return Err(Error::Setting("a router cannot connect to port 0"));
+            return Err(Error::setting(
+                "port",
+                0,
+                "a router cannot connect to port 0",
+            ));
         }
         Ok(Command::stream_forward(id, port, host, self.silent)?)
     }

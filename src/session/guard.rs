@@ -63,6 +63,7 @@ impl Core {
 /// socket. When the last is dropped the session is closed, in the background: at once, or, if it
 /// had streams, after [`linger`](crate::SessionBuilder::linger).
 #[derive(Clone)]
+#[must_use = "the session is closed when its last guard is dropped"]
 pub struct SessionGuard {
     holder: Arc<Holder>,
 }
@@ -80,6 +81,7 @@ impl SessionGuard {
     }
 
     /// Why the session is gone, if it is.
+    #[must_use]
     pub fn closed(&self) -> Option<SessionLoss> {
         self.core().control.loss()
     }

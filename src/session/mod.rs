@@ -7,6 +7,7 @@ mod buffers;
 mod builder;
 mod callers;
 mod control;
+mod create;
 mod datagram;
 mod datagrams;
 mod forwarding;

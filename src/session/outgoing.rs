@@ -31,7 +31,9 @@ impl Outgoing<'_> {
         said: &mut Vec<u8>,
     ) -> Result<(), Error> {
         if self.peer.destination().is_none() {
-            return Err(Error::Setting(
+            return Err(Error::setting(
+                "address",
+                self.peer,
                 "on the control socket a datagram goes to a full destination: look the address up",
             ));
         }
@@ -53,7 +55,10 @@ impl Outgoing<'_> {
         let without_options = line.len();
         self.options.write(self.peer.port(), line)?;
         if version < Version::V3_2 && line.len() > without_options {
-            return Err(Error::Setting(
+            let options = line.get(without_options..).unwrap_or_default();
+            return Err(Error::setting(
+                "options",
+                String::from_utf8_lossy(options).trim(),
                 "a bridge before SAM 3.2 takes no ports and options with a datagram",
             ));
         }

@@ -174,7 +174,8 @@ impl PrimarySession {
         let sent = raw.own_protocol().unwrap_or(RAW_PROTOCOL);
         let protocol = options.listen_protocol.unwrap_or(sent);
         if protocol == STREAM_PROTOCOL {
-            return Err(Error::Setting("the protocol 6 is that of streams"));
+            let reason = "this is the protocol of streams";
+            return Err(Error::setting("listen_protocol", protocol, reason));
         }
         let datagrams = self.by_udp("RAW", protocol, options, &pairs, raw.reader())?;
         Ok(RawSession::new(datagrams))
@@ -182,6 +183,7 @@ impl PrimarySession {
 
     /// The same session; calls made through it, and through the subsessions it adds, end when
     /// `cancel` fires.
+    #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {
             cancel: cancel.clone(),
@@ -319,7 +321,10 @@ impl SubsessionOptions {
 
     fn refuse_listen_protocol(&self) -> Result<(), Error> {
         match self.listen_protocol {
-            Some(_) => Err(Error::Setting("only raw datagrams have a protocol")),
+            Some(protocol) => {
+                let reason = "only raw datagrams have one";
+                Err(Error::setting("listen_protocol", protocol, reason))
+            }
             None => Ok(()),
         }
     }

@@ -1,7 +1,7 @@
 use crate::address::ToI2pAddr;
 use crate::cancel::Cancel;
 use crate::error::Error;
-use crate::session::datagram::{DatagramOptions, PROTOCOL_TAKEN, is_free};
+use crate::session::datagram::{DatagramOptions, is_free, protocol_taken};
 use crate::session::datagrams::{Datagrams, Reader, datagram_session};
 use crate::session::inbox;
 use crate::session::outgoing::Outgoing;
@@ -98,6 +98,7 @@ impl RawSession {
     }
 
     /// The same session; calls made through it end when `cancel` fires.
+    #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self::new(self.datagrams.with_cancel(cancel))
     }
@@ -153,7 +154,7 @@ impl RawOptions {
         let mut pairs = Vec::new();
         if let Some(protocol) = self.protocol {
             if !is_free(protocol) {
-                return Err(PROTOCOL_TAKEN);
+                return Err(protocol_taken(protocol));
             }
             pairs.push(("PROTOCOL", protocol.to_string()));
         }

@@ -81,7 +81,7 @@ impl StreamSession {
         };
         connection
             .request(&command, phase, deadline)
-            .map_err(|error| core.explain(error))?;
+            .map_err(|error| core.explain(error).about(&peer))?;
         let (socket, registration) = connection.hand_over(phase)?;
         let local = self.local_addr(options.from_port);
         Ok(SamStream::new(
@@ -100,10 +100,7 @@ impl StreamSession {
     /// Those of [`SamBridge::lookup`](crate::SamBridge::lookup).
     pub fn lookup(&self, address: impl ToI2pAddr) -> Result<Destination, Error> {
         let address = address.to_i2p_addr()?;
-        if address
-            .b32()
-            .is_some_and(|b32| b32 == self.destination().b32())
-        {
+        if address.b32() == Some(self.destination().b32()) {
             return Ok(self.destination().clone());
         }
         let bridge = self.core().bridge.with_cancel(&self.cancel);
@@ -213,6 +210,7 @@ impl StreamSession {
     }
 
     /// The same session; calls made through it end when `cancel` fires.
+    #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self::new(self.guard.clone(), cancel.clone())
     }
@@ -256,8 +254,8 @@ dialler! {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] when the peer is unknown or cannot be reached,
-    /// [`Error::Timeout`] after 180 s unless the bridge was told otherwise,
+    /// [`Error::Refused`] when the peer is unknown or cannot be reached, which
+    /// [may pass](Error#refusals), [`Error::Timeout`] after 180 s unless the bridge was told otherwise,
     /// [`Error::SessionLost`] when the session is gone, [`Error::Address`] when this is no I2P
     /// address, [`Error::Cancelled`].
     ///

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::bridge::SamBridge;
 use crate::cancel::Wake;
 use crate::deadline::Deadline;
-use crate::dial::{is_timeout, resolve};
+use crate::dial::{is_timeout, refuse_i2p, resolve};
 use crate::error::{Error, Phase};
 use crate::interrupts::{Interrupts, lock, wait};
 use crate::session::control::spawn;
@@ -64,8 +64,15 @@ impl UdpSettings {
         if self.host.as_deref().is_some_and(needs_quotes) {
             return Err(CommandError::new("HOST", CommandFault::Quotes).into());
         }
+        if let Some(host) = &self.host {
+            refuse_i2p("datagram_host", host)?;
+        }
         match self.port {
-            Some(0) => Err(Error::Setting("a router cannot send to port 0")),
+            Some(0) => Err(Error::setting(
+                "datagram_port",
+                0,
+                "a router cannot send to port 0",
+            )),
             _ => Ok(()),
         }
     }

@@ -47,12 +47,7 @@ use sealed::{Sealed, TcpAddr};
 
 impl Sealed for str {
     fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
-        match self.parse::<BridgeAddr>()? {
-            BridgeAddr::Name(name, _) if is_of_i2p(&name) => Err(Error::Setting(
-                "a tunnel's local side is a TCP address, which no name that ends in .i2p is",
-            )),
-            address => Ok(TcpAddr(address)),
-        }
+        BridgeAddr::of_setting("TCP address", self).map(TcpAddr)
     }
 }
 
@@ -118,12 +113,6 @@ impl<T: Sealed + ?Sized> Sealed for &T {
     fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
         (**self).to_tcp_addr()
     }
-}
-
-/// A host that is called `i2p` alone is one of the local network.
-fn is_of_i2p(name: &str) -> bool {
-    let name = name.trim_end_matches('.').to_ascii_lowercase();
-    name.ends_with(".i2p")
 }
 
 #[cfg(test)]

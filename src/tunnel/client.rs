@@ -76,6 +76,7 @@ const LONGEST_LOOK: Duration = Duration::from_secs(2);
 /// What follows for protocols: **the peer is not told of a half-close.** A service that waits for the
 /// end of its input before it answers cannot be used over I2P. One that answers and hangs up can; its
 /// client reads the end some time behind the answer, or at once if the answer says where it ends.
+#[must_use = "the tunnel is closed when this is dropped"]
 pub struct ClientTunnel {
     running: Arc<Running>,
     local_addr: SocketAddr,

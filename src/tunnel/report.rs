@@ -9,20 +9,20 @@ use crate::error::Error;
 #[non_exhaustive]
 pub enum TunnelFailure {
     /// The peer could not be dialled: the local connection was closed.
-    #[error("the peer was not reached: {0}")]
+    #[error("the peer was not reached")]
     Peer(#[source] Arc<Error>),
     /// The local service did not take the connection: the stream was ended.
-    #[error("the local service was not reached: {0}")]
+    #[error("the local service was not reached")]
     Service(#[source] Arc<io::Error>),
     /// It broke while it was carried: the local side reset it, or the session was lost. Or the local
     /// side hung up before the peer was reached (`ConnectionAborted`).
-    #[error("a connection broke: {0}")]
+    #[error("a connection broke")]
     Broken(#[source] Arc<io::Error>),
     /// No byte went either way for the [idle time-out](crate::TunnelOptions::idle_timeout).
     #[error("a connection was idle for {0:?}")]
     Idle(Duration),
     /// An accept failed, or a thread could not be had. It is tried again, after a pause.
-    #[error("accepting failed: {0}")]
+    #[error("accepting failed")]
     Accept(#[source] Arc<Error>),
 }
 

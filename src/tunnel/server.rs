@@ -38,6 +38,7 @@ use crate::tunnel::{ToTcpAddr, TunnelFailure, TunnelOptions, tunnel_handle};
 /// [`ClientTunnel`](crate::ClientTunnel#what-becomes-of-a-half-close). For a service that answers and
 /// hangs up it means that its stream stays open until the client, who has all, hangs up, or until all
 /// has had the time to arrive.
+#[must_use = "the tunnel is closed when this is dropped"]
 pub struct ServerTunnel {
     running: Arc<Running>,
     local_addr: I2pAddr,
@@ -87,7 +88,7 @@ fn reach(service: &BridgeAddr, running: &Running) -> io::Result<TcpStream> {
     let interrupts = Interrupts::by_cancel(running.all());
     match dial(service, deadline, &interrupts) {
         // It is no bridge that does not answer.
-        Err(Error::Unreachable { source, .. }) => Err(source),
+        Err(Error::Unreachable { source, .. } | Error::Io { source, .. }) => Err(source),
         outcome => Ok(outcome?),
     }
 }

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use crate::version::Version;
-use crate::wire::redact;
+use crate::wire::{Secret, redact};
 
 /// Longest command, with its line end: 8192 bytes.
 ///
@@ -31,6 +31,8 @@ const MAX_OPTION: usize = 255;
 pub struct Command {
     line: String,
     words: &'static str,
+    /// What a bridge may repeat and no error may show.
+    secrets: Vec<Secret>,
 }
 
 impl Command {
@@ -41,6 +43,7 @@ impl Command {
         Self {
             line: format!("{topic} {action}\n"),
             words: topic,
+            secrets: Vec::new(),
         }
     }
 
@@ -59,7 +62,11 @@ impl Command {
             .pair("MAX", &max.to_string())?;
         match credentials {
             None => Ok(hello),
-            Some((user, password)) => hello.pair("USER", user)?.pair("PASSWORD", password),
+            Some((user, password)) => {
+                let mut hello = hello.pair("USER", user)?;
+                hello.secrets.push(Secret::name(user));
+                hello.pair("PASSWORD", password)
+            }
         }
     }
 
@@ -165,6 +172,7 @@ impl Command {
         Self {
             line: "QUIT\n".to_owned(),
             words: "QUIT",
+            secrets: Vec::new(),
         }
     }
 
@@ -174,7 +182,12 @@ impl Command {
             "" => format!("{word}\n"),
             text => format!("{word} {text}\n"),
         };
-        Self { line, words: word }.within_limit(word)
+        let command = Self {
+            line,
+            words: word,
+            secrets: Vec::new(),
+        };
+        command.within_limit(word)
     }
 
     /// Adds `key=value`, quoted and escaped where that is needed.
@@ -190,6 +203,7 @@ impl Command {
         if value.is_empty() {
             return Err(CommandError::new(key, CommandFault::Empty));
         }
+        self.secrets.extend(Secret::of_pair(key, value));
         self.line.pop();
         self.line.push(' ');
         self.line.push_str(key);
@@ -226,6 +240,11 @@ impl Command {
             return Err(CommandError::new(key, CommandFault::TooLong(MAX_COMMAND)));
         }
         Ok(self)
+    }
+
+    /// The passwords in it, and the names that go with them.
+    pub(crate) fn secrets(&self) -> &[Secret] {
+        &self.secrets
     }
 
     /// The line with its line end. It may hold a private key or a password: never log it.

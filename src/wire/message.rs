@@ -162,6 +162,7 @@ impl fmt::Debug for Message<'_> {
 /// # Ok::<(), i2p_sam::wire::ParseError>(())
 /// ```
 #[derive(Clone)]
+#[must_use = "iterators do nothing until they are asked for an item"]
 pub struct Params<'a> {
     cursor: Cursor<'a>,
 }

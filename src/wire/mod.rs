@@ -22,4 +22,4 @@ pub use datagram::{DatagramHeader, RawHeader};
 pub use header::StreamHeader;
 pub use line::{Line, LineSource, MAX_LINE, read_line};
 pub use message::{Message, Param, Params, ParseError, ParseErrorKind, Value};
-pub(crate) use secret::redact;
+pub(crate) use secret::{Secret, conceal, redact};

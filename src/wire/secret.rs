@@ -10,6 +10,9 @@ const B32: usize = 52;
 /// Length of the label of an encrypted lease set's address with the longest key, of type P521.
 const LONGEST_B33: usize = 220;
 
+/// Shortest part of a secret that is left out inside longer words.
+const SHORTEST_PART: usize = 4;
+
 /// Text of a bridge made fit for an error message: whatever could be a key is replaced by its
 /// length, control characters by a blank, and what is too long for a message is cut.
 pub(crate) fn redact(text: &str) -> String {
@@ -39,6 +42,95 @@ pub(crate) fn redact(text: &str) -> String {
     shown
 }
 
+/// What a command sends to a bridge and no message may show: a password, or the user name of a
+/// greeting, since programs mix the two up.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret {
+    text: Box<str>,
+    /// Whether a short text is left out inside words, too.
+    everywhere: bool,
+}
+
+impl Secret {
+    pub(crate) fn password(text: &str) -> Self {
+        Self {
+            text: text.into(),
+            everywhere: true,
+        }
+    }
+
+    pub(crate) fn name(text: &str) -> Self {
+        Self {
+            text: text.into(),
+            everywhere: false,
+        }
+    }
+
+    /// The secret of a pair that is sent, if its key says that it is one.
+    pub(crate) fn of_pair(key: &str, value: &str) -> Option<Self> {
+        match key {
+            "PASSWORD" | "i2cp.password" | "i2cp.leaseSetSecret" => Some(Self::password(value)),
+            _ => None,
+        }
+    }
+
+    /// The texts in which a bridge may repeat it, and whether they count inside words.
+    ///
+    /// A bridge that takes it for several words repeats one of them: they end at blanks and control
+    /// characters, at quotes and `=`. The same words are left when quotes are escaped.
+    fn forms(&self) -> impl Iterator<Item = (&str, bool)> {
+        let is_end = |char: char| {
+            char.is_whitespace() || char.is_control() || matches!(char, '"' | '\\' | '\'' | '=')
+        };
+        let words = self.text.split(is_end).filter(|word| !word.is_empty());
+        let words = words.map(|word| (word, word.chars().count() >= SHORTEST_PART));
+        std::iter::once((
+            &*self.text,
+            self.everywhere || self.text.len() >= SHORTEST_PART,
+        ))
+        .chain(words)
+    }
+}
+
+/// Text of a bridge without the secrets that it repeats, in whatever form and case.
+pub(crate) fn conceal(text: &str, secrets: &[Secret]) -> String {
+    let folded = text.to_ascii_lowercase();
+    let mut hidden = vec![false; text.len()];
+    for (form, everywhere) in secrets.iter().flat_map(Secret::forms) {
+        let form = form.to_ascii_lowercase();
+        for (at, _) in folded.match_indices(&form) {
+            let end = at + form.len();
+            if everywhere || is_word(&folded, at, end) {
+                hidden
+                    .iter_mut()
+                    .take(end)
+                    .skip(at)
+                    .for_each(|byte| *byte = true);
+            }
+        }
+    }
+    let mut shown = String::new();
+    let mut before = false;
+    for (at, char) in text.char_indices() {
+        let now = hidden.get(at).copied().unwrap_or_default();
+        match now {
+            true if !before => shown.push_str("[concealed]"),
+            true => {}
+            false => shown.push(char),
+        }
+        before = now;
+    }
+    shown
+}
+
+/// Whether what stands there is a word of its own.
+fn is_word(text: &str, start: usize, end: usize) -> bool {
+    let before = text.get(..start).and_then(|text| text.chars().next_back());
+    let behind = text.get(end..).and_then(|text| text.chars().next());
+    let goes_on = |char: Option<char>| char.is_some_and(char::is_alphanumeric);
+    !goes_on(before) && !goes_on(behind)
+}
+
 fn is_key_char(char: char) -> bool {
     char.is_ascii_alphanumeric() || matches!(char, '-' | '~' | '+' | '/' | '=' | '_')
 }
@@ -57,6 +149,59 @@ fn is_b32(word: &str, behind: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn concealed(text: &str, password: &str) -> String {
+        redact(&conceal(text, &[Secret::password(password)]))
+    }
+
+    #[test]
+    fn a_password_is_concealed_in_every_form_in_which_a_bridge_may_repeat_it() {
+        let run = "Zq7wX2kP9vN4bT6yR1mL8cJ3hF5d";
+        for (password, repeated) in [
+            ("hunter2", "bad password hunter2"),
+            ("hunter2", "unknown parameter HUNTER2="),
+            ("hunter2", "(PASSWORD=hunter2)"),
+            ("x", "a password x is short"),
+            ("hunt\ter2x", "bad hunt\ter2x"),
+            ("hunt\ter2x", "bad hunt er2x"),
+            ("hunt\ter2x", r"bad hunt\ter2x"),
+            ("hunt\ter2x", "bad er2x"),
+            ("hunt\tx2", "unknown word x2"),
+            ("cor\"rect\\x9", r#"bad cor\"rect\\x9"#),
+            ("cor\"rect\\x9", r#"bad "cor\\\"rect\\\\x9""#),
+            ("cor\"rect\\x9", "bad rect"),
+            ("tr0ub horse", "bad tr0ub"),
+            (run, &format!("bad {run}")),
+            (run, &format!("bad abc{run}def")),
+            (&format!("p!{run}!q"), &format!("bad p!{run}!q")),
+        ] {
+            let shown = concealed(repeated, password);
+            let ends = |char: char| !char.is_alphanumeric();
+            for part in password.split(ends).filter(|part| !part.is_empty()) {
+                let alone = shown.split(ends).any(|word| word == part);
+                let inside = part.len() > 2 && shown.contains(part);
+                assert!(
+                    !alone && !inside,
+                    "{part:?} of {password:?} stands in {shown:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_stays() {
+        let text = "Authorization failed";
+        assert_eq!(concealed(text, "hunter2"), text);
+        assert_eq!(conceal(text, &[Secret::name("a")]), text);
+        assert_eq!(
+            conceal("no user a", &[Secret::name("a")]),
+            "no user [concealed]"
+        );
+        assert_eq!(
+            conceal("Ünïcode", &[Secret::password("ï")]),
+            "Ün[concealed]code"
+        );
+    }
 
     #[test]
     fn ordinary_words_stay() {

@@ -25,6 +25,9 @@ use i2p_sam::{Error, PrivateKey, ResultCode, SamBridge};
 /// Longer than anything a test waits for takes, and shorter than the patience of who runs it.
 pub const LONG: Duration = Duration::from_secs(20);
 
+/// The name that the library looks up to tell i2pd from other routers.
+const UNKNOWN_NAME: &str = "nobody.invalid.i2p";
+
 /// A bridge on a free port of loopback. Every connection is served by the script, on a thread.
 pub struct ScriptedBridge {
     address: SocketAddr,
@@ -32,6 +35,7 @@ pub struct ScriptedBridge {
     open: Arc<AtomicUsize>,
     opened: Arc<AtomicUsize>,
     ended: Arc<AtomicBool>,
+    is_i2pd: Arc<AtomicBool>,
 }
 
 impl ScriptedBridge {
@@ -43,7 +47,9 @@ impl ScriptedBridge {
             open: Arc::default(),
             opened: Arc::default(),
             ended: Arc::default(),
+            is_i2pd: Arc::default(),
         };
+        let is_i2pd = bridge.is_i2pd.clone();
         let (received, open) = (bridge.received.clone(), bridge.open.clone());
         let (opened, ended) = (bridge.opened.clone(), bridge.ended.clone());
         let script = Arc::new(script);
@@ -54,6 +60,10 @@ impl ScriptedBridge {
                 }
                 let mut visit = Visit {
                     number: opened.fetch_add(1, Ordering::SeqCst),
+                    unknown_name: match is_i2pd.load(Ordering::SeqCst) {
+                        true => "INVALID_KEY",
+                        false => "KEY_NOT_FOUND",
+                    },
                     socket: BufReader::new(socket.unwrap()),
                     received: received.clone(),
                 };
@@ -88,17 +98,23 @@ impl ScriptedBridge {
     }
 
     /// A bridge that greets and answers any first command with this line.
-    pub fn answering(reply: &'static str) -> Self {
+    pub fn answering(reply: impl Into<String>) -> Self {
+        let reply = reply.into();
         Self::start(move |visit| {
             visit.greet();
             if visit.line().is_some() {
-                visit.say(reply);
+                visit.say(&reply);
             }
         })
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// From now on it answers the lookup of an unknown name as i2pd does.
+    pub fn answer_as_i2pd(&self) {
+        self.is_i2pd.store(true, Ordering::SeqCst);
     }
 
     pub fn bridge(&self) -> SamBridge {
@@ -142,20 +158,43 @@ pub enum Stage<'a> {
 pub struct Visit {
     /// Counted from 0.
     pub number: usize,
+    /// The result of looking up a name that nobody has: `INVALID_KEY` on i2pd.
+    pub unknown_name: &'static str,
     socket: BufReader<TcpStream>,
     received: Arc<Mutex<Vec<String>>>,
 }
 
 impl Visit {
-    /// The next line, or nothing at the end.
-    pub fn line(&mut self) -> Option<String> {
-        let mut line = String::new();
-        let read = self.socket.read_line(&mut line).unwrap_or(0);
-        if read == 0 {
-            return None;
+    /// A connection that a test accepted itself.
+    pub fn of(socket: TcpStream) -> Self {
+        Self {
+            number: 0,
+            unknown_name: "KEY_NOT_FOUND",
+            socket: BufReader::new(socket),
+            received: Arc::default(),
         }
-        self.received.lock().unwrap().push(line.clone());
-        Some(line)
+    }
+
+    /// The next line, or nothing at the end.
+    ///
+    /// The lookup by which the library tells i2pd from other routers is answered here.
+    pub fn line(&mut self) -> Option<String> {
+        loop {
+            let mut line = String::new();
+            let read = self.socket.read_line(&mut line).unwrap_or(0);
+            if read == 0 {
+                return None;
+            }
+            if line == format!("NAMING LOOKUP NAME={UNKNOWN_NAME}\n") {
+                let result = self.unknown_name;
+                self.say(&format!(
+                    "NAMING REPLY RESULT={result} NAME={UNKNOWN_NAME}\n"
+                ));
+                continue;
+            }
+            self.received.lock().unwrap().push(line.clone());
+            return Some(line);
+        }
     }
 
     pub fn say(&mut self, text: &str) {

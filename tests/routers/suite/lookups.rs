@@ -17,7 +17,7 @@ behaviours! {
 
 fn the_own_address_is_known(router: &Router) {
     let pair = router.pair();
-    let found = pair.server.lookup(pair.server.destination().b32().as_str());
+    let found = pair.server.lookup(pair.server.destination().b32());
     assert_eq!(&found.unwrap(), pair.server.destination());
 }
 
@@ -44,7 +44,7 @@ fn a_known_b32_is_found(router: &Router) {
 fn options_may_be_asked_of_a_router_that_has_none(router: &Router) {
     let pair = router.pair();
     let own = pair.server.destination();
-    for address in [I2pAddr::from(own), own.b32().parse().unwrap()] {
+    for address in [I2pAddr::from(own), own.b32().into()] {
         let found = router.bridge().lookup_with_options(&address).unwrap();
         assert_eq!(found.destination(), own);
         assert_eq!(found.options().count(), 0, "{found:?}");

@@ -1,0 +1,70 @@
+use std::fmt;
+
+/// What a call was doing. Errors and time-outs name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Resolving the bridge's name and opening a TCP connection to it.
+    Connect,
+    /// Agreeing on a version, on every socket.
+    Hello,
+    /// A command that a bridge answers by itself, such as `DEST GENERATE`.
+    Command,
+    /// Looking up a name.
+    Lookup,
+    /// Creating a session: the router builds tunnels.
+    SessionCreate,
+    /// Adding a subsession to a primary session.
+    SessionAdd,
+    /// Dialling a peer.
+    StreamConnect,
+    /// Arming an accept, or waiting for a peer to dial.
+    Accept,
+    /// Asking the router to forward.
+    Forward,
+    /// Sending a datagram.
+    Send,
+    /// Waiting for a datagram.
+    Receive,
+    /// Waiting for the end of a session.
+    WaitClosed,
+}
+
+impl Phase {
+    /// Whether a peer is involved that the call has named.
+    pub(crate) fn has_peer(self) -> bool {
+        matches!(self, Self::Lookup | Self::StreamConnect)
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connecting to the SAM bridge",
+            Self::Hello => "agreeing on a version with the SAM bridge",
+            Self::Command => "sending a command to the SAM bridge",
+            Self::Lookup => "looking up an address",
+            Self::SessionCreate => "creating a session",
+            Self::SessionAdd => "adding a subsession",
+            Self::StreamConnect => "dialling a peer",
+            Self::Accept => "accepting a connection",
+            Self::Forward => "asking the router to forward",
+            Self::Send => "sending a datagram",
+            Self::Receive => "waiting for a datagram",
+            Self::WaitClosed => "waiting for the session to end",
+        })
+    }
+}
+
+/// A phase, with the peer where it is known.
+pub(crate) struct Activity<'a>(pub(crate) Phase, pub(crate) Option<&'a str>);
+
+impl fmt::Display for Activity<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0, self.1) {
+            (Phase::StreamConnect, Some(peer)) => write!(f, "dialling {peer}"),
+            (Phase::Lookup, Some(peer)) => write!(f, "looking up {peer}"),
+            (phase, _) => phase.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,537 @@
+use std::fmt;
+use std::io::ErrorKind;
+
+use crate::address::{Host, I2pAddr};
+use crate::error::phase::{Activity, Phase};
+use crate::wire::{Message, Secret, conceal, redact};
+
+/// A bridge's refusal: what was asked, the result, and the explanation that the bridge gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    phase: Phase,
+    peer: Option<Peer>,
+    code: ResultCode,
+    explanation: Option<Box<str>>,
+}
+
+impl Refusal {
+    pub(crate) fn new(phase: Phase, code: ResultCode, message: &Message<'_>) -> Self {
+        Self {
+            phase,
+            peer: None,
+            code,
+            explanation: message.explanation().map(Into::into),
+        }
+    }
+
+    /// Reads the refusal of a command that held these secrets, which a bridge may repeat.
+    pub(crate) fn concealing(
+        phase: Phase,
+        code: ResultCode,
+        message: &Message<'_>,
+        secrets: &[Secret],
+    ) -> Self {
+        let raw = |key| message.value(key).map(|value| value.unescape());
+        let code = match (code, raw("RESULT")) {
+            (ResultCode::Other(_), Some(word)) => ResultCode::concealing(&word, secrets),
+            (code, _) => code,
+        };
+        Self {
+            phase,
+            peer: None,
+            code,
+            // What could be a key is cut after that: a cut would hide where a secret stands.
+            explanation: raw("MESSAGE").map(|text| redact(&conceal(&text, secrets)).into()),
+        }
+    }
+
+    /// Creates the refusal of a key that another session uses, which not every bridge refuses.
+    pub(crate) fn key_in_use(explanation: &str) -> Self {
+        Self {
+            phase: Phase::SessionCreate,
+            peer: None,
+            code: ResultCode::DuplicatedDest,
+            explanation: Some(explanation.into()),
+        }
+    }
+
+    /// Names the peer, if a peer was dialled or looked up.
+    pub(crate) fn about(mut self, peer: &I2pAddr) -> Self {
+        self.peer = self.phase.has_peer().then(|| Peer::new(peer));
+        self
+    }
+
+    /// Returns what was asked.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Returns who was dialled or looked up, in the short form of [`I2pAddr`]: a name, or a
+    /// `.b32.i2p` address, with the port that was given.
+    #[must_use]
+    pub fn peer(&self) -> Option<&str> {
+        self.peer.as_ref().map(|peer| &*peer.text)
+    }
+
+    /// Returns the result that the bridge gave.
+    #[must_use]
+    pub fn code(&self) -> &ResultCode {
+        &self.code
+    }
+
+    /// Returns the bridge's own words (`MESSAGE=`). What could be a key is left out, and so are the
+    /// user name and the password that the bridge was sent.
+    #[must_use]
+    pub fn explanation(&self) -> Option<&str> {
+        self.explanation.as_deref()
+    }
+
+    /// Whether the bridge speaks of a session it does not have, in one of the ways it says so.
+    ///
+    /// Java I2P answers `I2P_ERROR` and "Session is closed" when the router behind it is gone,
+    /// `INVALID_ID` when another client took the id.
+    pub(crate) fn means_session_lost(&self) -> bool {
+        self.code == ResultCode::InvalidId || self.speaks_of_the_end()
+    }
+
+    /// Whether the bridge says that the session is over, whatever it was asked.
+    pub(crate) fn speaks_of_the_end(&self) -> bool {
+        self.code == ResultCode::I2pError
+            && (self.says("session is closed") || self.says("pong timeout"))
+    }
+
+    /// Whether the bridge does not know the style that was asked for, in Java I2P's words or i2pd's.
+    pub(crate) fn means_unknown_style(&self) -> bool {
+        self.is_of_i2pd() || self.says("unrecognized session style")
+    }
+
+    /// Whether it is i2pd that does not know the style.
+    pub(crate) fn is_of_i2pd(&self) -> bool {
+        self.says("unknown style")
+    }
+
+    /// Returns true if the bridge refuses a key or an id that another session uses, or has just used.
+    pub(crate) fn means_duplicate(&self) -> bool {
+        match self.code {
+            ResultCode::DuplicatedDest | ResultCode::DuplicatedId => true,
+            ResultCode::I2pError => self.says("duplicate destination"),
+            _ => false,
+        }
+    }
+
+    fn says(&self, text: &str) -> bool {
+        self.explanation()
+            .is_some_and(|explanation| explanation.to_ascii_lowercase().contains(text))
+    }
+
+    pub(crate) fn is_peer_fault(&self) -> bool {
+        self.classification().peer_fault
+    }
+
+    pub(crate) fn is_retryable(&self) -> bool {
+        self.classification().may_pass
+    }
+
+    pub(crate) fn kind(&self) -> ErrorKind {
+        self.classification().kind
+    }
+
+    /// Classifies it as the table does at [`Error`](crate::Error#refusals), line by line.
+    fn classification(&self) -> Classification {
+        use ResultCode::*;
+
+        let form = self.peer.as_ref().map(|peer| peer.form);
+        let of_peer = self.phase.has_peer();
+        match (&self.code, form) {
+            // i2pd says so of our own destination.
+            (CantReachPeer, _) if self.says("connect to myself") => {
+                Classification::lasting(ErrorKind::HostUnreachable).of_peer(of_peer)
+            }
+            (CantReachPeer | PeerNotFound | LeaseSetNotFound, _)
+            | (KeyNotFound | InvalidKey, Some(Form::Hash))
+            | (KeyNotFound, Some(Form::Destination)) => {
+                Classification::passing(ErrorKind::HostUnreachable).of_peer(of_peer)
+            }
+            (ConnectionRefused, _) => {
+                Classification::passing(ErrorKind::ConnectionRefused).of_peer(of_peer)
+            }
+            (Timeout, _) => Classification::passing(ErrorKind::TimedOut).of_peer(of_peer),
+            (KeyNotFound, _) | (InvalidKey, Some(Form::Name)) => {
+                Classification::lasting(ErrorKind::NotFound).of_peer(of_peer)
+            }
+            (InvalidKey, _) => Classification::lasting(ErrorKind::InvalidInput).of_peer(of_peer),
+            (I2pError, _) if self.phase == Phase::Hello => {
+                Classification::lasting(ErrorKind::PermissionDenied)
+            }
+            // Routers keep key and id of a closed session for a second or more.
+            _ if self.means_duplicate() => Classification::passing(ErrorKind::AddrInUse),
+            // Java I2P keeps a forwarding that was dropped for a moment.
+            (I2pError, _) if self.says("already defined") => {
+                Classification::passing(ErrorKind::AddrInUse)
+            }
+            (InvalidId, _) => Classification::lasting(ErrorKind::NotFound),
+            (NoVersion, _) => Classification::lasting(ErrorKind::Unsupported),
+            _ => Classification::lasting(ErrorKind::Other),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} was refused: {}",
+            Activity(self.phase, self.peer()),
+            self.code
+        )?;
+        match self.explanation() {
+            Some(explanation) => write!(f, " ({explanation})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// The value of `RESULT` in a bridge's reply.
+///
+/// Results that are not known here are kept as they came.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ResultCode {
+    /// `OK`
+    Ok,
+    /// `ALREADY_ACCEPTING`: another way to accept is active on the session.
+    AlreadyAccepting,
+    /// `CANT_REACH_PEER`: the peer exists, or may, but could not be reached.
+    CantReachPeer,
+    /// `CONNECTION_REFUSED`: the peer does not take the connection.
+    ConnectionRefused,
+    /// `DUPLICATED_DEST`, or `DUPLICATE_DEST` (emissary): the key is in use.
+    DuplicatedDest,
+    /// `DUPLICATED_ID`, or `DUPLICATE_ID` (emissary): the session id is in use.
+    DuplicatedId,
+    /// `I2P_ERROR`: anything, explained by the message, if at all.
+    I2pError,
+    /// `INVALID_ID`: the bridge has no such session.
+    InvalidId,
+    /// `INVALID_KEY`: not a key, or (i2pd) any address that cannot be found.
+    InvalidKey,
+    /// `KEY_NOT_FOUND`: the name is unknown, or the peer is not online.
+    KeyNotFound,
+    /// `LEASESET_NOT_FOUND`: the destination is not online, or not found.
+    LeaseSetNotFound,
+    /// `NOVERSION`: no common version.
+    NoVersion,
+    /// `PEER_NOT_FOUND`: the peer is not on the network.
+    PeerNotFound,
+    /// `TIMEOUT`: the router gave up.
+    Timeout,
+    /// Any other word, with whatever could be a key cut out.
+    Other(Box<str>),
+}
+
+impl ResultCode {
+    pub(crate) fn from_wire(word: &str) -> Self {
+        Self::concealing(word, &[])
+    }
+
+    /// Reads the word, and leaves these secrets out of one that is not known.
+    fn concealing(word: &str, secrets: &[Secret]) -> Self {
+        match word {
+            "OK" => Self::Ok,
+            "ALREADY_ACCEPTING" => Self::AlreadyAccepting,
+            "CANT_REACH_PEER" => Self::CantReachPeer,
+            "CONNECTION_REFUSED" => Self::ConnectionRefused,
+            "DUPLICATED_DEST" | "DUPLICATE_DEST" => Self::DuplicatedDest,
+            "DUPLICATED_ID" | "DUPLICATE_ID" => Self::DuplicatedId,
+            "I2P_ERROR" => Self::I2pError,
+            "INVALID_ID" => Self::InvalidId,
+            "INVALID_KEY" => Self::InvalidKey,
+            "KEY_NOT_FOUND" => Self::KeyNotFound,
+            "LEASESET_NOT_FOUND" => Self::LeaseSetNotFound,
+            "NOVERSION" => Self::NoVersion,
+            "PEER_NOT_FOUND" => Self::PeerNotFound,
+            "TIMEOUT" => Self::Timeout,
+            other => Self::Other(redact(&conceal(other, secrets)).into()),
+        }
+    }
+}
+
+/// The word of the protocol.
+impl fmt::Display for ResultCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ok => "OK",
+            Self::AlreadyAccepting => "ALREADY_ACCEPTING",
+            Self::CantReachPeer => "CANT_REACH_PEER",
+            Self::ConnectionRefused => "CONNECTION_REFUSED",
+            Self::DuplicatedDest => "DUPLICATED_DEST",
+            Self::DuplicatedId => "DUPLICATED_ID",
+            Self::I2pError => "I2P_ERROR",
+            Self::InvalidId => "INVALID_ID",
+            Self::InvalidKey => "INVALID_KEY",
+            Self::KeyNotFound => "KEY_NOT_FOUND",
+            Self::LeaseSetNotFound => "LEASESET_NOT_FOUND",
+            Self::NoVersion => "NOVERSION",
+            Self::PeerNotFound => "PEER_NOT_FOUND",
+            Self::Timeout => "TIMEOUT",
+            Self::Other(word) => word,
+        })
+    }
+}
+
+/// Who was dialled or looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Peer {
+    text: Box<str>,
+    form: Form,
+}
+
+impl Peer {
+    fn new(peer: &I2pAddr) -> Self {
+        Self {
+            text: peer.to_string().into(),
+            form: match peer.host() {
+                Host::Name(_) => Form::Name,
+                Host::B32(_) | Host::B33(_) => Form::Hash,
+                Host::Destination(_) => Form::Destination,
+            },
+        }
+    }
+}
+
+/// How a peer was named. It decides whether "not found" may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// An address book knows it, or does not until somebody adds it.
+    Name,
+    /// A `.b32.i2p` address, which is found while its owner is online.
+    Hash,
+    /// All of it.
+    Destination,
+}
+
+/// One line of the table at [`Error`](crate::Error#refusals).
+struct Classification {
+    peer_fault: bool,
+    may_pass: bool,
+    kind: ErrorKind,
+}
+
+impl Classification {
+    fn passing(kind: ErrorKind) -> Self {
+        Self {
+            peer_fault: false,
+            may_pass: true,
+            kind,
+        }
+    }
+
+    fn lasting(kind: ErrorKind) -> Self {
+        Self {
+            may_pass: false,
+            ..Self::passing(kind)
+        }
+    }
+
+    fn of_peer(self, peer_fault: bool) -> Self {
+        Self { peer_fault, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PHASES: [Phase; 8] = [
+        Phase::Hello,
+        Phase::Command,
+        Phase::Lookup,
+        Phase::SessionCreate,
+        Phase::SessionAdd,
+        Phase::StreamConnect,
+        Phase::Accept,
+        Phase::Forward,
+    ];
+
+    fn refusal(phase: Phase, reply: &str) -> Refusal {
+        let line = format!("STREAM STATUS {reply}");
+        let message = Message::parse(line.as_bytes()).unwrap();
+        Refusal::new(phase, message.result().unwrap(), &message)
+    }
+
+    fn destination() -> I2pAddr {
+        crate::Destination::from_bytes(&[0; 387]).unwrap().into()
+    }
+
+    /// The four ways to name a peer, the last of which is not to.
+    fn peers() -> [(&'static str, Option<I2pAddr>); 4] {
+        let hash = destination().b32().unwrap();
+        [
+            ("name", Some("peer.i2p".parse().unwrap())),
+            ("hash", Some(hash.into())),
+            ("destination", Some(destination())),
+            ("none", None),
+        ]
+    }
+
+    #[test]
+    fn refusals_of_a_peer_are_classified_by_code_and_by_how_the_peer_is_named() {
+        use ErrorKind::{ConnectionRefused, HostUnreachable, InvalidInput, NotFound, TimedOut};
+
+        let all = "name hash destination none";
+        for (code, named, may_pass, kind) in [
+            ("CANT_REACH_PEER", all, true, HostUnreachable),
+            ("PEER_NOT_FOUND", all, true, HostUnreachable),
+            ("LEASESET_NOT_FOUND", all, true, HostUnreachable),
+            ("CONNECTION_REFUSED", all, true, ConnectionRefused),
+            ("TIMEOUT", all, true, TimedOut),
+            ("KEY_NOT_FOUND", "hash destination", true, HostUnreachable),
+            ("KEY_NOT_FOUND", "name none", false, NotFound),
+            ("INVALID_KEY", "hash", true, HostUnreachable),
+            ("INVALID_KEY", "name", false, NotFound),
+            ("INVALID_KEY", "destination none", false, InvalidInput),
+        ] {
+            for phase in [Phase::Lookup, Phase::StreamConnect] {
+                for (form, peer) in peers().iter().filter(|(form, _)| named.contains(form)) {
+                    let bare = refusal(phase, &format!("RESULT={code}"));
+                    let refusal = match peer {
+                        Some(peer) => bare.about(peer),
+                        None => bare,
+                    };
+                    let found = (
+                        refusal.is_peer_fault(),
+                        refusal.is_retryable(),
+                        refusal.kind(),
+                    );
+                    assert_eq!(found, (true, may_pass, kind), "{code}, {phase:?}, {form}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn refusals_that_concern_no_peer_are_classified_by_code_in_every_phase() {
+        use ErrorKind::{AddrInUse, InvalidInput, NotFound, Other, PermissionDenied, Unsupported};
+
+        for (reply, may_pass, kind) in [
+            ("RESULT=DUPLICATED_DEST", true, AddrInUse),
+            ("RESULT=DUPLICATE_ID", true, AddrInUse),
+            (
+                "RESULT=I2P_ERROR MESSAGE=\"duplicate destination\"",
+                true,
+                AddrInUse,
+            ),
+            (
+                "RESULT=I2P_ERROR MESSAGE=\"is already defined\"",
+                true,
+                AddrInUse,
+            ),
+            ("RESULT=INVALID_ID", false, NotFound),
+            ("RESULT=NOVERSION", false, Unsupported),
+            ("RESULT=I2P_ERROR", false, Other),
+            ("RESULT=ALREADY_ACCEPTING", false, Other),
+            ("RESULT=SOMETHING_NEW", false, Other),
+            ("RESULT=INVALID_KEY", false, InvalidInput),
+            ("RESULT=KEY_NOT_FOUND", false, NotFound),
+        ] {
+            for phase in PHASES {
+                if phase.has_peer() && reply.contains("KEY") {
+                    continue;
+                }
+                let refusal = refusal(phase, reply);
+                let found = (
+                    refusal.is_peer_fault(),
+                    refusal.is_retryable(),
+                    refusal.kind(),
+                );
+                let login = phase == Phase::Hello && reply.contains("I2P_ERROR");
+                let expected = match login {
+                    true => (false, false, PermissionDenied),
+                    false => (false, may_pass, kind),
+                };
+                assert_eq!(found, expected, "{reply}, {phase:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn unreachable_peers_are_no_fault_of_a_peer_where_none_was_asked_for() {
+        for phase in PHASES.iter().filter(|phase| !phase.has_peer()) {
+            assert!(!refusal(*phase, "RESULT=CANT_REACH_PEER").is_peer_fault());
+        }
+    }
+
+    #[test]
+    fn our_own_destination_stays_unreachable_on_i2pd() {
+        let reply = "RESULT=CANT_REACH_PEER MESSAGE=\"Can't connect to myself\"";
+        let refusal = refusal(Phase::StreamConnect, reply).about(&destination());
+        assert!(refusal.is_peer_fault() && !refusal.is_retryable());
+    }
+
+    #[test]
+    fn a_refused_dial_names_the_peer_in_its_short_form() {
+        let b32 = destination().b32().unwrap();
+        for (peer, shown) in [
+            ("peer.i2p:80".parse().unwrap(), "peer.i2p:80"),
+            (destination().with_port(80), &*format!("{b32}:80")),
+        ] {
+            let refusal = refusal(Phase::StreamConnect, "RESULT=TIMEOUT").about(&peer);
+            assert_eq!(refusal.peer(), Some(shown));
+            assert_eq!(
+                refusal.to_string(),
+                format!("dialling {shown} was refused: TIMEOUT")
+            );
+        }
+    }
+
+    #[test]
+    fn both_spellings_of_a_duplicate_are_known() {
+        assert_eq!(
+            ResultCode::from_wire("DUPLICATE_ID"),
+            ResultCode::DuplicatedId
+        );
+        assert_eq!(
+            ResultCode::from_wire("DUPLICATE_DEST"),
+            ResultCode::DuplicatedDest
+        );
+    }
+
+    #[test]
+    fn a_result_is_shown_as_the_word_it_came_as() {
+        for word in ["OK", "CANT_REACH_PEER", "I2P_ERROR", "SOMETHING_NEW"] {
+            assert_eq!(ResultCode::from_wire(word).to_string(), word);
+        }
+    }
+
+    #[test]
+    fn the_ways_a_bridge_says_that_the_session_is_gone_are_known() {
+        for (reply, lost) in [
+            ("RESULT=INVALID_ID", true),
+            ("RESULT=I2P_ERROR MESSAGE=\"Session is closed\"", true),
+            ("RESULT=I2P_ERROR MESSAGE=\"PONG timeout\"", true),
+            ("RESULT=I2P_ERROR", false),
+            (
+                "RESULT=CANT_REACH_PEER MESSAGE=\"Session is closed\"",
+                false,
+            ),
+        ] {
+            let refusal = refusal(Phase::StreamConnect, reply);
+            assert_eq!(refusal.means_session_lost(), lost, "{reply}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_is_repeated_as_the_result_is_left_out() {
+        let secrets = [Secret::password("hunter2")];
+        let message = Message::parse(b"HELLO REPLY RESULT=no-hunter2 MESSAGE=hunter2").unwrap();
+        let code = message.result().unwrap();
+        let shown = format!(
+            "{:?}",
+            Refusal::concealing(Phase::Hello, code, &message, &secrets)
+        );
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}

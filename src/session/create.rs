@@ -1,0 +1,205 @@
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use crate::address::PrivateKey;
+use crate::bridge::{KEY_REST, KeyInUse, KeyUse};
+use crate::connection::{Connection, value};
+use crate::deadline::Deadline;
+use crate::error::{Error, Phase, Refusal};
+use crate::interrupts::Interrupts;
+use crate::session::accepting::Accepting;
+use crate::session::builder::{Identity, SessionBuilder};
+use crate::session::control::Control;
+use crate::session::guard::{Core, SessionGuard};
+use crate::session::id::unguessable;
+use crate::session::inbox::Inbox;
+use crate::session::intake::Intake;
+use crate::session::udp::Pair;
+use crate::version::Version;
+use crate::wire::Command;
+
+/// i2pd looks every 3 s whether a new session is ready (2.45: every 20 s). An answer that comes
+/// sooner is about a session that it had already.
+const SOONEST_NEW_SESSION: Duration = Duration::from_secs(2);
+
+/// How often a session is made anew that i2pd confuses with an older one.
+const MAX_CONFUSIONS: usize = 2;
+
+/// Pause between two attempts with a key that the bridge has not let go of.
+const DUPLICATE_PAUSE: Duration = Duration::from_millis(250);
+
+impl SessionBuilder {
+    /// Makes a session, and starts the thread that reads its control socket.
+    pub(super) fn create(
+        &self,
+        style: &'static str,
+        pairs: &[Pair],
+        inbox: Option<Inbox>,
+    ) -> Result<SessionGuard, Error> {
+        let phase = Phase::SessionCreate;
+        self.check_limits()?;
+        let made = Creation::new(self, style, pairs).run()?;
+        let control = Control::start(made.socket, self.heartbeat, inbox, made.key_use)
+            .map_err(|source| Error::Io { phase, source })?;
+        let armed = self.armed_on(made.version);
+        Ok(SessionGuard::new(Core {
+            bridge: self.bridge.clone(),
+            accepting: Accepting::new(&control, armed, self.backlog),
+            control,
+            id: made.id,
+            key: made.key,
+            version: made.version,
+            intake: Intake::default(),
+            linger: self.linger,
+            streamed: AtomicBool::new(false),
+        }))
+    }
+}
+
+/// The making of one session: as many attempts as its key needs.
+struct Creation<'a> {
+    builder: &'a SessionBuilder,
+    style: &'static str,
+    pairs: &'a [Pair],
+    interrupts: Interrupts,
+    began: Instant,
+    deadline: Deadline,
+}
+
+/// A session that the bridge has made.
+struct Made {
+    socket: Arc<TcpStream>,
+    version: Version,
+    id: String,
+    key: PrivateKey,
+    key_use: Option<KeyUse>,
+}
+
+/// What came of one attempt.
+enum Attempt {
+    Made(Box<Made>),
+    /// The key is not free yet: try again after this time.
+    Wait(Duration),
+    /// i2pd took the session for an older one with the same key. It has been ended.
+    Confused,
+}
+
+impl<'a> Creation<'a> {
+    fn new(builder: &'a SessionBuilder, style: &'static str, pairs: &'a [Pair]) -> Self {
+        Self {
+            builder,
+            style,
+            pairs,
+            interrupts: Interrupts::by_cancel(builder.bridge.cancel()),
+            began: Instant::now(),
+            deadline: Deadline::after(builder.bridge.config().timeouts.session_create),
+        }
+    }
+
+    fn run(&self) -> Result<Made, Error> {
+        let mut confusions = 0;
+        loop {
+            let pause = match self.attempt()? {
+                Attempt::Made(made) => return Ok(*made),
+                Attempt::Wait(time) => time,
+                Attempt::Confused if confusions == MAX_CONFUSIONS => {
+                    return Err(Refusal::key_in_use("another program uses the key").into());
+                }
+                Attempt::Confused => {
+                    confusions += 1;
+                    KEY_REST
+                }
+            };
+            let phase = Phase::SessionCreate;
+            let until = Deadline::after(Some(pause)).sooner(self.deadline);
+            self.interrupts.sleep(phase, until)?;
+            self.deadline.left(phase)?;
+        }
+    }
+
+    fn attempt(&self) -> Result<Attempt, Error> {
+        let phase = Phase::SessionCreate;
+        let id = unguessable();
+        let command = self.builder.command(self.style, &id, self.pairs)?;
+        let config = self.builder.bridge.config();
+        let mut connection = Connection::open(config, self.interrupts.clone(), Deadline::NEVER)?;
+        let version = connection.version();
+        self.builder.check_quotes(version)?;
+        match &self.builder.identity {
+            Identity::Transient(_) => {
+                let key = self.request(&mut connection, &command)?;
+                let bridge = connection.bridge_addr(phase)?;
+                // It fails only if the bridge gives one new key twice.
+                let key_use = KeyUse::begin(bridge, key.destination()).ok();
+                Attempt::made(connection, id, key, key_use)
+            }
+            Identity::Key(key) => self.attempt_with_key(connection, &command, id, key),
+        }
+    }
+
+    fn attempt_with_key(
+        &self,
+        mut connection: Connection,
+        command: &Command,
+        id: String,
+        key: &PrivateKey,
+    ) -> Result<Attempt, Error> {
+        let bridge = connection.bridge_addr(Phase::SessionCreate)?;
+        let Some(is_i2pd) = connection.is_i2pd(Phase::SessionCreate, self.deadline)? else {
+            return Ok(Attempt::Wait(Duration::ZERO));
+        };
+        let key_use = KeyUse::begin(bridge, key.destination()).map_err(|KeyInUse| {
+            Refusal::key_in_use("another session of this program uses the key")
+        })?;
+        let rest = key_use.rest_left();
+        if !rest.is_zero() && is_i2pd {
+            key_use.withdraw();
+            return Ok(Attempt::Wait(rest));
+        }
+        let asked = Instant::now();
+        match self.request(&mut connection, command) {
+            // Its control socket closes here, before anybody can dial it.
+            Ok(_) if is_i2pd && asked.elapsed() < SOONEST_NEW_SESSION => Ok(Attempt::Confused),
+            Ok(key) => Attempt::made(connection, id, key, Some(key_use)),
+            Err(Error::Refused(refusal)) => {
+                key_use.withdraw();
+                // The key of a session that has just ended: of one of ours, or, on i2pd, of a
+                // program that ran before this one.
+                let ended = !rest.is_zero() || is_i2pd && self.began.elapsed() < KEY_REST;
+                match refusal.means_duplicate() && ended {
+                    true => Ok(Attempt::Wait(DUPLICATE_PAUSE)),
+                    false => Err(refusal.into()),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends SESSION CREATE, and returns the key of the session that it made.
+    fn request(&self, connection: &mut Connection, command: &Command) -> Result<PrivateKey, Error> {
+        let phase = Phase::SessionCreate;
+        let reply = connection.request(command, phase, self.deadline)?;
+        self.builder.made_key(&value(&reply, "DESTINATION", phase)?)
+    }
+}
+
+impl Attempt {
+    fn made(
+        connection: Connection,
+        id: String,
+        key: PrivateKey,
+        key_use: Option<KeyUse>,
+    ) -> Result<Self, Error> {
+        let version = connection.version();
+        let (socket, _) = connection.hand_over(Phase::SessionCreate)?;
+        Ok(Self::Made(Box::new(Made {
+            socket,
+            version,
+            id,
+            key,
+            key_use,
+        })))
+    }
+}
