@@ -106,7 +106,7 @@ impl Place {
         nickname: &str,
         builder: SessionBuilder,
     ) -> Outcome<HealingSession> {
-        let told = HealingOptions::new().on_event(|event| eprintln!("{event:?}"));
+        let told = HealingOptions::new().on_event(|event| eprintln!("{event}"));
         eprint!("Building tunnels for {nickname} ");
         let session = with_dots(move || builder.healing_with(&told))?;
         Ok(session)
