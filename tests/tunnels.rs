@@ -573,7 +573,8 @@ fn a_handle_that_fires_does_not_wait_for_busy_tunnels() {
     let start = Instant::now();
     cancel.cancel();
     let took = start.elapsed();
-    assert!(took < Duration::from_millis(50), "{took:?}");
+    // A wait of 50 ms for each would make it 400; the system needs some to reset the programs.
+    assert!(took < Duration::from_millis(300), "{took:?}");
 }
 
 #[test]
