@@ -560,7 +560,10 @@ fn a_handle_that_fires_closes_the_tunnel() {
 fn fill(tunnel: &ClientTunnel) -> Vec<TcpStream> {
     let time = Duration::from_millis(50);
     let connect = || TcpStream::connect_timeout(&tunnel.local_addr(), time).ok();
-    std::iter::from_fn(connect).collect()
+    let mut programs: Vec<_> = std::iter::from_fn(connect).collect();
+    // The tunnel may have taken one from the queue meanwhile.
+    programs.extend(std::iter::from_fn(connect));
+    programs
 }
 
 #[test]
@@ -568,13 +571,13 @@ fn a_handle_that_fires_does_not_wait_for_busy_tunnels() {
     let peers = Peers::start();
     let cancel = Cancel::new();
     let options = TunnelOptions::new().max_connections(1).with_cancel(&cancel);
-    let tunnels: Vec<_> = (0..8).map(|_| peers.client(&options)).collect();
+    let tunnels: Vec<_> = (0..5).map(|_| peers.client(&options)).collect();
     let _programs: Vec<_> = tunnels.iter().map(fill).collect();
     let start = Instant::now();
     cancel.cancel();
     let took = start.elapsed();
-    // A wait of 50 ms for each would make it 400; the system needs some to reset the programs.
-    assert!(took < Duration::from_millis(300), "{took:?}");
+    // A wait of 50 ms for each would make it 250; the system needs some to reset the programs.
+    assert!(took < Duration::from_millis(120), "{took:?}");
 }
 
 #[test]
