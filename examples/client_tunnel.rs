@@ -11,7 +11,11 @@ mod common;
 use common::{Outcome, Place};
 use i2p_sam::{ClientTunnel, I2pAddr, TunnelEnd, TunnelOptions};
 
-fn main() -> Outcome {
+fn main() -> std::process::ExitCode {
+    common::exit_code(run())
+}
+
+fn run() -> Outcome {
     let mut args = std::env::args().skip(1);
     let (Some(listen), Some(peer)) = (args.next(), args.next()) else {
         return Err("usage: client_tunnel LISTEN_ADDR I2P_ADDRESS".into());

@@ -12,7 +12,11 @@ use i2p_sam::{DatagramSession, DatagramStyle, Error};
 const AGAIN: Duration = Duration::from_secs(2);
 const TIMES: u32 = 30;
 
-fn main() -> Outcome {
+fn main() -> std::process::ExitCode {
+    common::exit_code(run())
+}
+
+fn run() -> Outcome {
     let place = Place::find()?;
     let server = place.session("echo-server");
     let server = server.datagram(DatagramStyle::Datagram)?;

@@ -14,7 +14,11 @@ use common::{Outcome, Place};
 /// An answer that takes longer is not waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn main() -> Outcome {
+fn main() -> std::process::ExitCode {
+    common::exit_code(run())
+}
+
+fn run() -> Outcome {
     let address = std::env::args().nth(1);
     let address = address.ok_or("usage: echo_client ADDRESS")?;
     let session = Place::find()?.stream_session("echo-client")?;
@@ -26,11 +30,15 @@ fn main() -> Outcome {
     loop {
         let read = input.read(&mut piece)?;
         if read == 0 {
-            return Ok(());
+            break;
         }
         stream.write_all(&piece[..read])?;
         stream.read_exact(&mut piece[..read])?;
         output.write_all(&piece[..read])?;
         output.flush()?;
     }
+    // All has come back. The server waits for our end, which it would not learn of if only the process
+    // ended.
+    session.close();
+    Ok(())
 }

@@ -16,7 +16,11 @@ use common::server::{Limits, Server};
 use common::{Outcome, Place};
 use i2p_sam::SamStream;
 
-fn main() -> Outcome {
+fn main() -> std::process::ExitCode {
+    common::exit_code(start())
+}
+
+fn start() -> Outcome {
     let server = Server::new(Limits::default());
     run(&Place::find()?, &server, || server.stop_on_ctrl_c())
 }

@@ -17,10 +17,16 @@ use common::{Outcome, Place};
 use i2p_sam::{I2pAddr, SamStream};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A server that has not hung up this long after its reply does not.
+const GOODBYE: Duration = Duration::from_secs(5);
 const LONGEST_LINE: u64 = 8 * 1024;
 const LONGEST_HEAD: usize = 64 * 1024;
 
-fn main() -> Outcome {
+fn main() -> std::process::ExitCode {
+    common::exit_code(run())
+}
+
+fn run() -> Outcome {
     let Some(url) = std::env::args().nth(1) else {
         return Err("usage: eepget [http://]ADDRESS[:PORT][/PATH]".into());
     };
@@ -41,6 +47,10 @@ fn main() -> Outcome {
     let reply = read_reply(&stream)?;
     std::io::stdout().write_all(&reply.body)?;
     eprintln!("{} bytes after {:?}", reply.body.len(), start.elapsed());
+    // The server hangs up behind its reply; if it does not, it is told of our end.
+    if stream.finish(GOODBYE).is_err() {
+        session.close();
+    }
     match reply.status.split_whitespace().nth(1) {
         Some(code) if code.starts_with('2') => Ok(()),
         _ => Err(format!("the server said: {}", reply.status).into()),

@@ -27,11 +27,17 @@ const PIECE: usize = 16 * 1024;
 /// A client that is silent for longer is not waited for, though its time may not be up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn main() -> Outcome {
+fn main() -> std::process::ExitCode {
+    let key_file = std::env::args().nth(1);
+    common::exit_code(run(key_file.as_deref()))
+}
+
+/// Serves until it is stopped.
+pub(crate) fn run(key_file: Option<&str>) -> Outcome {
     let place = Place::find()?;
     let mut builder = place.session("http-server");
-    if let Some(path) = std::env::args().nth(1) {
-        builder = builder.key(&key(&place, &path)?);
+    if let Some(path) = key_file {
+        builder = builder.key(&key(&place, path)?);
     }
     let session = place.healing_session("http-server", builder)?;
     let listener = session.listener()?;

@@ -11,7 +11,11 @@ mod common;
 use common::{Outcome, Place};
 use i2p_sam::{PrivateKey, SignatureType};
 
-fn main() -> Outcome {
+fn main() -> std::process::ExitCode {
+    common::exit_code(run())
+}
+
+fn run() -> Outcome {
     let Some(path) = std::env::args().nth(1) else {
         return Err("usage: keygen FILE".into());
     };

@@ -3,13 +3,20 @@
 //! ```text
 //! lookup ADDRESS…      names, .b32.i2p addresses or whole destinations
 //! ```
+//!
+//! i2pd and emissary find a `.b32.i2p` address for a session only, so one is made for those that are
+//! not found without; it takes seconds.
 
 mod common;
 
-use common::{Outcome, Place};
-use i2p_sam::{I2pAddr, Lookup, SamBridge};
+use common::{Outcome, Place, in_full};
+use i2p_sam::{I2pAddr, Lookup, StreamSession};
 
-fn main() -> Outcome {
+fn main() -> std::process::ExitCode {
+    common::exit_code(run())
+}
+
+fn run() -> Outcome {
     let addresses: Vec<I2pAddr> = std::env::args()
         .skip(1)
         .map(|text| text.parse())
@@ -18,12 +25,15 @@ fn main() -> Outcome {
         return Err("usage: lookup ADDRESS…".into());
     }
     let place = Place::find()?;
-    let mut missing = 0;
+    let (mut missing, mut session) = (0, None);
     for address in &addresses {
-        if let Err(error) = show(&place.bridge, address) {
-            eprintln!("{address}: {error}");
+        if let Err(error) = show(&place, &mut session, address) {
+            eprintln!("{address}: {}", in_full(&*error));
             missing += 1;
         }
+    }
+    if let Some(session) = session {
+        session.close();
     }
     match missing {
         0 => Ok(()),
@@ -31,8 +41,9 @@ fn main() -> Outcome {
     }
 }
 
-fn show(bridge: &SamBridge, address: &I2pAddr) -> Outcome {
-    match (bridge.lookup_with_options(address), address.destination()) {
+fn show(place: &Place, session: &mut Option<StreamSession>, address: &I2pAddr) -> Outcome {
+    let found = place.bridge.lookup_with_options(address);
+    match (found, address.destination()) {
         (Ok(found), _) => {
             println!("{address} {}", found.destination().b32());
             show_services(&found);
@@ -40,11 +51,26 @@ fn show(bridge: &SamBridge, address: &I2pAddr) -> Outcome {
         // Whose it is stands in it; only what it offers needs a router that finds it.
         (Err(error), Some(destination)) => {
             println!("{address} {}", destination.b32());
-            eprintln!("{address}: {error}");
+            eprintln!("{address}: {}", in_full(&error));
+        }
+        (Err(_), None) if address.b32().is_some() => {
+            let session = session_for_lookups(place, session)?;
+            println!("{address} {}", session.lookup(address)?.b32());
         }
         (Err(error), None) => return Err(error.into()),
     }
     Ok(())
+}
+
+/// The session that was made for an address before, or a new one.
+fn session_for_lookups<'a>(
+    place: &Place,
+    session: &'a mut Option<StreamSession>,
+) -> Outcome<&'a StreamSession> {
+    Ok(match session {
+        Some(session) => session,
+        None => session.insert(place.stream_session("lookup")?),
+    })
 }
 
 fn show_services(found: &Lookup) {

@@ -15,7 +15,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use common::{Outcome, Place};
+use common::{Outcome, Place, in_full};
 use i2p_sam::{
     HealingEvent, HealingOptions, MultihomedListener, MultihomedSession, PrivateKey, SamBridge,
     SamStream, SessionBuilder, SignatureType,
@@ -23,7 +23,11 @@ use i2p_sam::{
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn main() -> Outcome {
+fn main() -> std::process::ExitCode {
+    common::exit_code(run())
+}
+
+fn run() -> Outcome {
     let key_file = std::env::args().nth(1);
     match Place::at_router()? {
         Some(place) => serve(&place, key_file.as_deref()),
@@ -120,11 +124,11 @@ fn answer_all(listener: &MultihomedListener) {
                 let home = stream.bridge().address();
                 match answer(&stream) {
                     Ok(()) => println!("PING came by {home}"),
-                    Err(error) => eprintln!("{}: {error}", stream.peer_addr()),
+                    Err(error) => eprintln!("{}: {}", stream.peer_addr(), in_full(&*error)),
                 }
             })),
             Err(error) if error.is_session_lost() => break,
-            Err(error) => eprintln!("accept: {error}"),
+            Err(error) => eprintln!("accept: {}", in_full(&error)),
         }
     }
 }

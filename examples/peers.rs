@@ -11,12 +11,16 @@ use std::io::{BufRead, BufReader, Write};
 use std::thread;
 use std::time::Duration;
 
-use common::{Outcome, Place};
+use common::{Outcome, Place, in_full};
 use i2p_sam::{SamListener, SamStream, StreamSession};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn main() -> Outcome {
+fn main() -> std::process::ExitCode {
+    common::exit_code(run())
+}
+
+fn run() -> Outcome {
     let place = Place::find()?;
     let addresses: Vec<String> = std::env::args().skip(1).collect();
     if addresses.is_empty() {
@@ -36,7 +40,7 @@ fn main() -> Outcome {
         let session = session.clone();
         thread::spawn(move || {
             if let Err(error) = dial(&session, &address) {
-                eprintln!("{address}: {error}");
+                eprintln!("{address}: {}", in_full(&*error));
             }
         });
     }

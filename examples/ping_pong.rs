@@ -12,7 +12,7 @@ use std::io::{Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Outcome, Place};
+use common::{Outcome, Place, in_full};
 use i2p_sam::{SamListener, SamStream, StreamSession};
 
 const PING: &[u8; 4] = b"PING";
@@ -21,7 +21,11 @@ const PONG: &[u8; 4] = b"PONG";
 /// A peer that says nothing for this long is not waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn main() -> Outcome {
+fn main() -> std::process::ExitCode {
+    common::exit_code(run())
+}
+
+fn run() -> Outcome {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => both(&Place::find()?),
@@ -65,7 +69,7 @@ fn serve(listener: &SamListener) {
             Ok(stream) => stream,
             Err(error) if error.is_session_lost() => break,
             Err(error) => {
-                eprintln!("accept: {error}");
+                eprintln!("accept: {}", in_full(&error));
                 continue;
             }
         };
@@ -73,7 +77,7 @@ fn serve(listener: &SamListener) {
             let peer = stream.peer_addr().to_string();
             match answer(stream) {
                 Ok(()) => println!("PING from {peer}, answered"),
-                Err(error) => eprintln!("{peer}: {error}"),
+                Err(error) => eprintln!("{peer}: {}", in_full(&*error)),
             }
         });
     }
@@ -108,5 +112,7 @@ fn client(place: &Place, address: &str) -> Outcome {
         stream.peer_addr(),
         start.elapsed()
     );
+    // The server hangs up behind its answer.
+    stream.finish(PATIENCE)?;
     Ok(())
 }

@@ -20,7 +20,11 @@ const TIMES: u32 = 30;
 
 const QUESTION: &[u8] = b"is anybody there?";
 
-fn main() -> Outcome {
+fn main() -> std::process::ExitCode {
+    common::exit_code(run())
+}
+
+fn run() -> Outcome {
     let mut named: Vec<String> = std::env::args().skip(1).collect();
     if named.is_empty() {
         named = ["stream", "datagram", "raw"].map(str::to_owned).into();

@@ -12,7 +12,11 @@ mod common;
 use common::{Outcome, Place};
 use i2p_sam::{PrivateKey, ServerTunnel, SignatureType, TunnelEnd, TunnelOptions};
 
-fn main() -> Outcome {
+fn main() -> std::process::ExitCode {
+    common::exit_code(run())
+}
+
+fn run() -> Outcome {
     let mut args = std::env::args().skip(1);
     let Some(service) = args.next() else {
         return Err("usage: server_tunnel SERVICE_ADDR [KEYFILE]".into());

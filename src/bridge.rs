@@ -98,12 +98,15 @@ impl SamBridge {
     }
 
     /// The bridge that the environment variable `I2P_SAM_ADDRESS` names, or 127.0.0.1:7656. The
-    /// variable may name [several](SamBridge#several-bridges), separated by commas.
+    /// variable may name [several](SamBridge#several-bridges), separated by commas. Their UDP
+    /// addresses are those in `I2P_SAM_UDP_ADDRESS`, as many and in the same order, or else their hosts
+    /// with port 7655.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if the variable is set and is not Unicode, is no `host:port` nor several, or
-    /// names a host that ends in `.i2p`.
+    /// [`Error::Setting`] if a variable is set and is not Unicode, is no `host:port` nor several, or
+    /// names a host that ends in `.i2p`; if `I2P_SAM_UDP_ADDRESS` names another number of addresses than
+    /// `I2P_SAM_ADDRESS`.
     ///
     /// ```
     /// let bridge = i2p_sam::SamBridge::from_env()?;
@@ -224,8 +227,9 @@ impl SamBridge {
     /// The answer may be one that is [remembered](SamBridgeBuilder::lookup_cache), if the program
     /// has asked for that.
     ///
-    /// Without a session Java I2P and i2pd find names of the address book and whatever is online;
-    /// emissary finds only names.
+    /// Without a session every router finds the names of its address book, and Java I2P finds whatever
+    /// is online. emissary finds no `.b32.i2p` address, and i2pd only one whose lease set it has: ask
+    /// for those by the [`lookup`](crate::StreamSession::lookup) of a session.
     ///
     /// # Errors
     ///
@@ -244,6 +248,17 @@ impl SamBridge {
     /// ```
     pub fn lookup(&self, address: impl ToI2pAddr) -> Result<Destination, Error> {
         let address = address.to_i2p_addr()?;
+        self.lookup_by(&address, |command| {
+            self.first_to_answer(|bridge| bridge.look_up(address.host(), &command))
+        })
+    }
+
+    /// Returns who an address belongs to: what is in it, or is remembered, or is found by asking.
+    pub(crate) fn lookup_by(
+        &self,
+        address: &I2pAddr,
+        ask: impl FnOnce(Command) -> Result<Lookup, Error>,
+    ) -> Result<Destination, Error> {
         if let Some(destination) = address.destination() {
             return Ok(destination.clone());
         }
@@ -251,8 +266,11 @@ impl SamBridge {
             return Ok(destination);
         }
         let command = Command::naming_lookup(&address.to_sam())?;
-        let lookup = self.resolve(&address, &command)?;
-        Ok(lookup.destination().clone())
+        let found = ask(command).map_err(|error| error.about(address))?;
+        let destination = found.destination();
+        self.lookups
+            .keep(address.host(), destination, Instant::now());
+        Ok(destination.clone())
     }
 
     /// Looks up who an address belongs to and the options of its lease set, with the services it
@@ -279,25 +297,19 @@ impl SamBridge {
     pub fn lookup_with_options(&self, address: impl ToI2pAddr) -> Result<Lookup, Error> {
         let address = address.to_i2p_addr()?;
         let command = Command::naming_lookup(&address.to_sam())?.pair("OPTIONS", "true")?;
-        self.resolve(&address, &command)
-    }
-
-    /// Asks the bridge, and remembers what it answers if that is wanted.
-    fn resolve(&self, address: &I2pAddr, command: &Command) -> Result<Lookup, Error> {
-        let lookup = self
-            .first_to_answer(|bridge| bridge.look_up(address.host(), command))
-            .map_err(|error| error.about(address))?;
-        let destination = lookup.destination();
+        let found = self
+            .first_to_answer(|bridge| bridge.look_up(address.host(), &command))
+            .map_err(|error| error.about(&address))?;
         self.lookups
-            .keep(address.host(), destination, Instant::now());
-        Ok(lookup)
+            .keep(address.host(), found.destination(), Instant::now());
+        Ok(found)
     }
 
     fn look_up(&self, asked: &Host, command: &Command) -> Result<Lookup, Error> {
         let mut connection = self.open()?;
         let deadline = Deadline::after(self.config.timeouts.lookup);
         let reply = connection.request(command, Phase::Lookup, deadline)?;
-        Lookup::from_reply(&reply, asked)
+        Lookup::from_reply(&reply)?.check(asked)
     }
 
     /// Begins a session: a destination of our own, to be dialled and to dial from.

@@ -84,6 +84,7 @@ pub(crate) use setting::shown;
 /// | `WouldBlock` | a non-blocking call found nothing | yes |
 /// | `UnexpectedEof` | the bridge hung up | yes |
 /// | the system's | no bridge could be reached | yes |
+/// | `ConnectionRefused` | nothing listens at the bridge's UDP address | yes |
 /// | `Other` | a limit of descriptors or threads was reached | yes |
 /// | the system's | the system refused something else | no |
 /// | `NotConnected` | the session is lost or closed | no |
@@ -111,6 +112,23 @@ pub enum Error {
         /// The address that was tried; of several bridges all, separated by commas.
         address: Box<str>,
         /// The system's error.
+        source: io::Error,
+    },
+    /// Nothing listens at the bridge's UDP address. The datagram that was sent before this call is
+    /// lost, and this one was not sent.
+    ///
+    /// The address is that of [`udp_address`](crate::SamBridgeBuilder::udp_address) or
+    /// `I2P_SAM_UDP_ADDRESS`. Java I2P and emissary listen at UDP port 7655; i2pd listens at its TCP
+    /// port minus one, unless its `sam.portudp` says otherwise or is off. A firewall, and a bridge on
+    /// another machine, may not report a closed port.
+    #[error(
+        "nothing listens at the bridge's UDP address {address}: set `udp_address` or \
+         I2P_SAM_UDP_ADDRESS to the UDP port of the bridge, which in i2pd is its TCP port minus one"
+    )]
+    UdpClosed {
+        /// The UDP address to which datagrams were sent.
+        address: Box<str>,
+        /// What the system reported.
         source: io::Error,
     },
     /// A deadline ran out.
@@ -240,6 +258,7 @@ impl Error {
             | Self::Io { phase, .. } => Some(*phase),
             Self::WrongDestination { .. } => Some(Phase::Lookup),
             Self::Version { .. } => Some(Phase::Hello),
+            Self::UdpClosed { .. } => Some(Phase::Send),
             _ => None,
         }
     }
@@ -284,6 +303,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Unreachable { .. }
+            | Self::UdpClosed { .. }
             | Self::Timeout { .. }
             | Self::WouldBlock
             | Self::UnexpectedEof { .. } => true,
@@ -299,6 +319,7 @@ impl Error {
         match self {
             Self::Io { source, .. } if Limit::of(source).is_some() => io::ErrorKind::Other,
             Self::Unreachable { source, .. } | Self::Io { source, .. } => source.kind(),
+            Self::UdpClosed { .. } => io::ErrorKind::ConnectionRefused,
             Self::Timeout { .. } => io::ErrorKind::TimedOut,
             Self::WouldBlock => io::ErrorKind::WouldBlock,
             Self::Refused(refusal) => refusal.kind(),
@@ -455,6 +476,10 @@ mod tests {
             Error::Version {
                 offered: Version::V3_1,
             },
+            Error::UdpClosed {
+                address: "127.0.0.1:7655".into(),
+                source: io_error(),
+            },
             Error::WrongDestination {
                 asked: Box::new(Host::B32(B32::from_hash([1; 32]))),
                 answered: B32::from_hash([2; 32]),
@@ -514,12 +539,13 @@ mod tests {
             Error::Key(_) => 18,
             Error::KeyFile(_) => 19,
             Error::WrongDestination { .. } => 20,
+            Error::UdpClosed { .. } => 21,
             Error::Io { .. } => LAST,
         }
     }
 
     /// The place of the last variant.
-    const LAST: usize = 21;
+    const LAST: usize = 22;
 
     #[test]
     fn no_variant_is_forgotten() {

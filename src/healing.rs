@@ -12,11 +12,11 @@ use crate::bridge::SamBridge;
 use crate::cancel::{Cancel, Wake};
 use crate::endpoint::dialler;
 use crate::error::Error;
-use crate::session::{ConnectOptions, SessionBuilder, StreamSession};
+use crate::session::{ConnectOptions, SessionBuilder, StreamSession, known_without_asking};
 use crate::stream::SamStream;
 use healer::Healer;
 
-pub(crate) use healer::{Judge, dial_deadline, dial_over};
+pub(crate) use healer::{Judge, dial_deadline, dial_over, look_up_over, lookup_deadline};
 pub use listener::HealingListener;
 pub use options::{HealingEvent, HealingOptions};
 
@@ -136,6 +136,21 @@ impl HealingSession {
     ) -> Result<SamStream, Error> {
         let peer = address.to_i2p_addr()?;
         self.holder.healer.dial(&peer, options, &self.cancel)
+    }
+
+    /// Looks up who an address belongs to, as [`StreamSession::lookup`] does. While the session is
+    /// being made again it waits for it, within the deadline of the lookup.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`StreamSession::lookup`], but for [`Error::SessionLost`] unless it was
+    /// [closed](HealingSession::close); [`Error::HealingEnded`].
+    pub fn lookup(&self, address: impl ToI2pAddr) -> Result<Destination, Error> {
+        let address = address.to_i2p_addr()?;
+        match known_without_asking(&address, self.destination()) {
+            Some(known) => Ok(known),
+            None => self.holder.healer.look_up(&address, &self.cancel),
+        }
     }
 
     /// Our public destination: what others dial.

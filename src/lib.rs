@@ -64,6 +64,21 @@
 //! 30 s to connect to the bridge, 30 s to greet it, 30 s for a command, 60 s for a lookup, 300 s
 //! for a session, 180 s to dial a peer. `accept` and streams wait for ever unless told otherwise.
 //!
+//! # Servers
+//!
+//! Four things that a server learns late from a network that does not report them:
+//!
+//! - **A peer that dies without a word** is not reported to a reader, who blocks for longer than 400 s.
+//!   Set a [read time-out](SamStream::set_read_timeout) on every stream.
+//! - **A restart on i2pd needs a pause.** i2pd holds a key for about 5 s after its session ended, and a
+//!   session that gets the key earlier serves nobody. Within a process the library waits for 6 s. Across
+//!   processes it replaces such a session, which takes longer than a pause does: let a supervisor wait for
+//!   6 s before it starts the server again, systemd with `RestartSec=6`.
+//! - **A clock that jumps** makes its router deaf for about a minute: peers reject what it has published, and
+//!   it rejects what they have. Nothing has to be done but to wait.
+//! - **A sender may fill the router's memory.** i2pd does not slow a sender down whose peer does not read; see
+//!   [`SamStream`].
+//!
 //! # Secrets
 //!
 //! A private key, a password and the id of a session never appear in `Debug`, in an error or in a

@@ -65,19 +65,12 @@ impl Lookup {
             .map(move |record| ServiceRecord::parse(name, record, &own))
     }
 
-    /// Reads the `NAMING REPLY` to a lookup of `asked`, and checks the destination against it: a
-    /// bridge may lie.
-    pub(crate) fn from_reply(reply: &Message<'_>, asked: &Host) -> Result<Self, Error> {
+    /// Reads a `NAMING REPLY`.
+    pub(crate) fn from_reply(reply: &Message<'_>) -> Result<Self, Error> {
         let phase = Phase::Lookup;
         let malformed = |_| Error::protocol(phase, ParseError::new(ParseErrorKind::Value, 0));
         let destination =
             Destination::from_base64(&value(reply, "VALUE", phase)?).map_err(malformed)?;
-        if asked.contradicts(&destination) {
-            return Err(Error::WrongDestination {
-                asked: Box::new(asked.clone()),
-                answered: destination.b32(),
-            });
-        }
         let mut options = Vec::new();
         for param in reply.params() {
             let param = param.map_err(|error| Error::protocol(phase, error))?;
@@ -90,6 +83,17 @@ impl Lookup {
             destination,
             options,
         })
+    }
+
+    /// Checks that the destination is the one that was asked for: a bridge may lie.
+    pub(crate) fn check(self, asked: &Host) -> Result<Self, Error> {
+        if asked.contradicts(&self.destination) {
+            return Err(Error::WrongDestination {
+                asked: Box::new(asked.clone()),
+                answered: self.destination.b32(),
+            });
+        }
+        Ok(self)
     }
 }
 
@@ -115,7 +119,7 @@ mod tests {
         let destination = Destination::from_bytes(&[0; 387]).unwrap();
         let line = format!("NAMING REPLY RESULT=OK NAME=a.i2p VALUE={destination} {options}");
         let asked = "a.i2p".parse().unwrap();
-        Lookup::from_reply(&Message::parse(line.as_bytes()).unwrap(), &asked)
+        Lookup::from_reply(&Message::parse(line.as_bytes()).unwrap())?.check(&asked)
     }
 
     fn ports<'a>(

@@ -13,7 +13,7 @@ use crate::cancel::Cancel;
 use crate::endpoint::dialler;
 use crate::error::Error;
 use crate::healing::HealingOptions;
-use crate::session::{ConnectOptions, SessionBuilder};
+use crate::session::{ConnectOptions, SessionBuilder, known_without_asking};
 use crate::stream::SamStream;
 use homes::Homes;
 
@@ -101,6 +101,21 @@ impl MultihomedSession {
     ) -> Result<SamStream, Error> {
         let peer = address.to_i2p_addr()?;
         self.homes.dial(&peer, options, &self.cancel)
+    }
+
+    /// Looks up who an address belongs to, as [`StreamSession::lookup`](crate::StreamSession::lookup) does over the
+    /// first home there is, or the next if that is lost or its bridge fails.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`StreamSession::lookup`](crate::StreamSession::lookup), but for [`Error::SessionLost`] unless it was
+    /// [closed](MultihomedSession::close); [`Error::HealingEnded`].
+    pub fn lookup(&self, address: impl ToI2pAddr) -> Result<Destination, Error> {
+        let address = address.to_i2p_addr()?;
+        match known_without_asking(&address, self.destination()) {
+            Some(known) => Ok(known),
+            None => self.homes.look_up(&address, &self.cancel),
+        }
     }
 
     /// Our public destination: what others dial.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use i2p_sam::{
     Cancel, DatagramOptions, DatagramSession, DatagramSource, DatagramStyle, Error, RawOptions,
-    SessionLoss, Version,
+    SamBridge, SessionLoss, Version,
 };
 use support::datagrams::{Router, packet, receive};
 use support::{LONG, ScriptedBridge, eventually, field, in_background, key, outcome};
@@ -363,4 +363,55 @@ fn the_port_is_free_soon_after_the_last_handle_is_dropped() {
     drop(session);
     eventually("the port is free", || UdpSocket::bind(address).is_ok());
     assert!(dropped.elapsed() < Duration::from_secs(2));
+}
+
+/// Sends to and receives from a bridge that listens here; returns how many packets were foreign.
+fn foreign_packets_at(bind: &str, bridge: &str) -> u64 {
+    let router = Router::start();
+    let port = router.udp.local_addr().unwrap().port();
+    let builder = SamBridge::builder().address(router.scripted.address().to_string());
+    let builder = builder.udp_address(bridge.replace("PORT", &port.to_string()));
+    let builder = builder.build().unwrap().session();
+    let builder = builder.datagram_bind(bind.parse().unwrap());
+    let session = builder.datagram(DatagramStyle::Datagram).unwrap();
+    session.set_read_timeout(Some(LONG)).unwrap();
+    assert_eq!(field(&router.create_line(), "HOST"), Some("127.0.0.1"));
+    session.send_to(b"out", key(3).destination()).unwrap();
+    assert!(router.sent().ends_with(b"out"));
+    router.forward(&session, &packet("", b"in"));
+    assert_eq!(receive(&session).0, b"in");
+    session.dropped().foreign
+}
+
+#[test]
+fn an_ipv4_bridge_is_known_by_its_address_in_ipv6_form() {
+    for (bind, bridge) in [
+        ("[::]:0", "127.0.0.1:PORT"),
+        ("[::]:0", "[::ffff:127.0.0.1]:PORT"),
+        ("[::ffff:127.0.0.1]:0", "127.0.0.1:PORT"),
+        ("0.0.0.0:0", "[::ffff:127.0.0.1]:PORT"),
+    ] {
+        assert_eq!(foreign_packets_at(bind, bridge), 0, "{bind} {bridge}");
+    }
+}
+
+#[test]
+fn a_closed_udp_port_is_named_by_the_next_send_with_the_remedy() {
+    let router = Router::start();
+    let session = router.session();
+    let address = router.udp.local_addr().unwrap();
+    drop(router.udp);
+    let peer = key(3);
+    // The system reports a closed port when it has been sent to.
+    session.send_to(b"first", peer.destination()).unwrap();
+    let error = session.send_to(b"second", peer.destination()).unwrap_err();
+    let Error::UdpClosed { address: named, .. } = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(**named, *address.to_string());
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+    assert_eq!(error.phase(), Some(i2p_sam::Phase::Send));
+    let text = error.to_string();
+    assert!(text.contains("I2P_SAM_UDP_ADDRESS"), "{text}");
+    assert_eq!(session.closed(), None);
 }

@@ -24,7 +24,15 @@ fn good() -> ScriptedBridge {
 fn answer(visit: &mut Visit, stage: Stage<'_>) {
     let (public, private) = (key(1).destination().to_base64(), key(1).expose_base64());
     match stage {
-        Stage::Session => visit.until_quit(),
+        Stage::Session => {
+            while let Some(line) = visit.line() {
+                if let Some(name) = field(&line, "NAME") {
+                    visit.say(&format!(
+                        "NAMING REPLY RESULT=OK NAME={name} VALUE={public}\n"
+                    ));
+                }
+            }
+        }
         Stage::Accept => drop(visit.rest()),
         Stage::Command(line) if line.starts_with("DEST") => {
             visit.say(&format!("DEST REPLY PUB={public} PRIV={private}\n"));

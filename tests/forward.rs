@@ -8,7 +8,8 @@ use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use i2p_sam::{
-    Cancel, Error, ForwardListener, ForwardOptions, SamStream, SessionLoss, StreamSession, WhenFull,
+    Cancel, Error, ForwardListener, ForwardOptions, Phase, SamBridge, SamStream, SessionLoss,
+    StreamSession, WhenFull,
 };
 use support::{LONG, ScriptedBridge, Stage, Visit, eventually, field, in_background, key, outcome};
 
@@ -489,4 +490,92 @@ fn is_closed(address: SocketAddr) {
     eventually("the port is closed", || {
         TcpStream::connect(address).is_err()
     });
+}
+
+/// A bridge that has not ended the last forwarding yet when it is asked so many times.
+fn still_forwarding(times: usize) -> ScriptedBridge {
+    let left = Mutex::new(times);
+    ScriptedBridge::router(move |visit, stage| match stage {
+        Stage::Session => visit.until_quit(),
+        Stage::Accept => drop(visit.rest()),
+        Stage::Command(_) => {
+            let mut left = left.lock().unwrap();
+            if *left == 0 {
+                drop(left);
+                visit.say("STREAM STATUS RESULT=OK\n");
+                return drop(visit.rest());
+            }
+            *left -= 1;
+            visit.say(
+                "STREAM STATUS RESULT=I2P_ERROR \
+                 MESSAGE=\"a forwarding server is already defined\"\n",
+            );
+        }
+    })
+}
+
+#[test]
+fn a_forward_waits_until_the_router_has_ended_the_last_one() {
+    let bridge = still_forwarding(2);
+    let session = bridge.bridge().session().stream().unwrap();
+    let listener = session.forward().unwrap();
+    let _far = call(&listener, &header(1));
+    assert!(listener.accept_timeout(LONG).is_ok());
+    let lines = bridge.received();
+    let asked = lines.iter().filter(|line| line.starts_with("STREAM F"));
+    assert_eq!(asked.count(), 3);
+}
+
+#[test]
+fn a_router_that_never_ends_the_last_forwarding_refuses_within_the_command_deadline() {
+    let bridge = still_forwarding(usize::MAX);
+    let builder = SamBridge::builder().address(bridge.address().to_string());
+    let builder = builder.command_timeout(Some(Duration::from_millis(250)));
+    let session = builder.build().unwrap().session().stream().unwrap();
+    let Err(Error::Refused(refusal)) = session.forward() else {
+        panic!("it was not refused");
+    };
+    let words = "a forwarding server is already defined";
+    assert_eq!(refusal.explanation(), Some(words));
+    assert!(bridge.connections() >= 3, "it was asked again");
+    assert!(session.listener().is_ok());
+}
+
+#[test]
+fn a_forward_that_waits_for_the_end_of_the_last_one_can_be_cancelled() {
+    let bridge = still_forwarding(usize::MAX);
+    let cancel = Cancel::new();
+    let session = bridge.bridge().session().stream().unwrap();
+    let forwarding = session.with_cancel(&cancel);
+    let forwarding = in_background(move || forwarding.forward().map(drop));
+    eventually("it is asked again", || bridge.connections() >= 3);
+    cancel.cancel();
+    let error = outcome(&forwarding).unwrap_err();
+    let phase = Phase::Forward;
+    assert!(matches!(error, Error::Cancelled { phase: p } if p == phase));
+    assert_eq!(session.closed(), None);
+}
+
+#[test]
+fn a_bridge_in_ipv6_form_is_on_loopback_and_its_calls_are_believed() {
+    let router = Forwards::start();
+    let port = router.bridge.address().port();
+    let bridge = SamBridge::new(&format!("[::ffff:127.0.0.1]:{port}")).unwrap();
+    let session = bridge.session().stream().unwrap();
+    let listener = session.forward().unwrap();
+    let _far = call(&listener, &header(1));
+    assert!(listener.accept_timeout(LONG).is_ok());
+}
+
+#[test]
+fn an_ipv4_bridge_may_call_a_listener_for_both_families() {
+    let router = Forwards::start();
+    let session = router.session();
+    let both = TcpListener::bind("[::]:0").unwrap();
+    let port = both.local_addr().unwrap().port();
+    let listener = session.forward_with(both, &ForwardOptions::new()).unwrap();
+    let mut far = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    far.write_all(&header(1)).unwrap();
+    assert!(listener.accept_timeout(LONG).is_ok());
+    assert_eq!(listener.dropped_callers(), 0);
 }

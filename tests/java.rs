@@ -88,10 +88,11 @@ fn the_own_destination_can_be_dialled() {
     let builder = bridge.bridge().session().key(&key(0)).armed_accepts(1);
     let session = builder.stream().unwrap();
     let listener = session.listener().unwrap();
-    let _near = session.connect(session.destination()).unwrap();
-    let (_, peer) = listener.accept_timeout(LONG).unwrap();
+    let near = session.connect(session.destination()).unwrap();
+    let (far, peer) = listener.accept_timeout(LONG).unwrap();
     assert_eq!(peer.destination(), Some(session.destination()));
-    assert_eq!(peer.port(), None);
+    assert_eq!(&peer, near.local_addr(), "port 0 is no port");
+    assert_eq!((far.peer_port(), far.local_port()), (None, None));
 }
 
 #[test]

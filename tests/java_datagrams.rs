@@ -9,7 +9,7 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use i2p_sam::{
-    DatagramOptions, DatagramPath, DatagramSession, DatagramStyle, PrivateKey, RawOptions,
+    Cancel, DatagramOptions, DatagramPath, DatagramSession, DatagramStyle, PrivateKey, RawOptions,
     RawSession, ResultCode, SamBridge, SessionBuilder, SessionLoss,
 };
 use support::{LONG, ScriptedBridge, key, refused};
@@ -157,11 +157,14 @@ fn what_java_forwarded_is_read_with_its_ports() {
     let (port, sender) = (session.udp_addr().unwrap().port(), key(2));
     let sender = sender.destination();
     for (said, ports) in [
-        ("FROM_PORT=0 TO_PORT=0\nhello over udp", (0, 0)),
-        ("FROM_PORT=12 TO_PORT=34\nhello over udp", (12, 34)),
+        ("FROM_PORT=0 TO_PORT=0\nhello over udp", (None, None)),
+        (
+            "FROM_PORT=12 TO_PORT=34\nhello over udp",
+            (Some(12), Some(34)),
+        ),
     ] {
         java.forward(port, &format!("{sender} {said}"));
-        let expected = ("hello over udp".to_owned(), Some(ports.0), Some(ports.1));
+        let expected = ("hello over udp".to_owned(), ports.0, ports.1);
         assert_eq!(text(&session), expected);
     }
 }
@@ -195,6 +198,12 @@ fn datagrams_on_the_control_socket_are_said_and_read_as_recorded() {
     session.send_to_with(b"hello", peer, &options).unwrap();
     let said = format!("DATAGRAM SEND DESTINATION={peer} SIZE=5 FROM_PORT=3 TO_PORT=4\nhello");
     assert_eq!(read(&socket, said.len()), said);
+    let zero = received
+        .replace("=7 ", "=0 ")
+        .replace("TO_PORT=8", "TO_PORT=0");
+    socket.write_all(zero.as_bytes()).unwrap();
+    let (_, from_port, to_port) = text(&session);
+    assert_eq!((from_port, to_port), (None, None), "port 0 is no port");
     socket.write_all(b"PING x\n").unwrap();
     assert_eq!(read(&socket, 7), "PONG x\n");
 }
@@ -283,8 +292,17 @@ fn raw_datagrams_on_the_control_socket_are_said_and_read_as_recorded() {
     socket.write_all(received).unwrap();
     let expected = "to the control socket".to_owned();
     assert_eq!(raw_text(&session), (expected, Some((18, 9, 10))));
+    // Without a protocol Java sends it as 18, whatever the session was made with.
     session.send_to(b"abc", peer.destination()).unwrap();
-    let said = format!("RAW SEND DESTINATION={} SIZE=3\nabc", peer.destination());
+    let start = format!("RAW SEND DESTINATION={} SIZE=3", peer.destination());
+    let said = format!("{start} PROTOCOL=99\nabc");
+    assert_eq!(read(&socket, said.len()), said);
+    let options = DatagramOptions::new().protocol(77);
+    let session = session.with_cancel(&Cancel::new());
+    session
+        .send_to_with(b"abc", peer.destination(), &options)
+        .unwrap();
+    let said = format!("{start} PROTOCOL=77\nabc");
     assert_eq!(read(&socket, said.len()), said);
 }
 

@@ -7,7 +7,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use i2p_sam::{
-    DatagramStyle, Error, Phase, RawOptions, ResultCode, SamBridge, SessionLoss, SubsessionOptions,
+    ConnectOptions, DatagramStyle, Error, Phase, RawOptions, ResultCode, SamBridge, SessionLoss,
+    SubsessionOptions,
 };
 use support::primary::{Router, gate, java_ok, port, refusal, serve};
 use support::{
@@ -404,4 +405,29 @@ fn datagrams_are_sent_and_received_in_the_name_of_the_subsession() {
         (sender.destination(), sender.from_port()),
         (Some(peer), Some(99))
     );
+}
+
+#[test]
+fn a_dial_of_a_subsession_sends_the_ports_of_the_subsession() {
+    let router = Router::java();
+    let options = SubsessionOptions::new().from_port(1111).to_port(2222);
+    let session = router.primary().stream_with(&options).unwrap();
+    let peer = key(3);
+    let dialled = session.connect(peer.destination()).unwrap();
+    assert_eq!(
+        (dialled.local_port(), dialled.peer_port()),
+        (Some(1111), Some(2222))
+    );
+    let own = ConnectOptions::new().from_port(3333);
+    let other = session.connect_with((peer.destination(), 4444), &own);
+    assert_eq!(other.unwrap().peer_port(), Some(4444));
+    let lines = router.bridge.received();
+    let dials = lines
+        .iter()
+        .filter(|line| line.starts_with("STREAM CONNECT"));
+    let ports: Vec<_> = dials
+        .map(|line| (field(line, "FROM_PORT"), field(line, "TO_PORT")))
+        .collect();
+    let expected = [(Some("1111"), Some("2222")), (Some("3333"), Some("4444"))];
+    assert_eq!(ports, expected);
 }

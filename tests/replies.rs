@@ -4,7 +4,7 @@ mod support;
 
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use i2p_sam::{
     Cancel, DatagramStyle, Error, Phase, PrimarySession, RawOptions, ResultCode, SamBridge,
@@ -447,5 +447,61 @@ fn the_day_of_a_primary_session_on_java_is_understood_word_by_word() {
     datagram.close();
     raw.close();
     assert!(left.lock().unwrap().is_empty());
+    assert_eq!(primary.closed(), None);
+}
+
+#[test]
+fn a_router_that_answers_no_removal_holds_up_the_first_subsession_only() {
+    // emissary 0.4.0.
+    let router = Router::answering(|visit, line| {
+        if line.starts_with("SESSION ADD") {
+            visit.say(&java_ok(line));
+        }
+    });
+    let primary = router.primary();
+    let start = Instant::now();
+    for n in 1..=20 {
+        drop(primary.stream_with(&port(n)).unwrap());
+    }
+    let session = primary.stream().unwrap();
+    let closing = Instant::now();
+    session.close();
+    assert!(closing.elapsed() < Duration::from_secs(1), "of the close");
+    // 2 s for the first removal, and a tenth of a second for each of the others.
+    assert!(start.elapsed() < Duration::from_secs(10), "of all of them");
+    let removals = || {
+        let asked = router.asked();
+        asked.iter().filter(|line| line.contains("REMOVE")).count()
+    };
+    let _last = primary.stream_with(&port(21)).unwrap();
+    assert_eq!(removals(), 21);
+    assert_eq!(primary.closed(), None);
+}
+
+#[test]
+fn a_router_that_answers_a_removal_late_is_waited_for_again() {
+    let (heard, hears) = milestone();
+    let late = Mutex::new(None);
+    let router = Router::answering(move |visit, line| {
+        let mut late = late.lock().unwrap();
+        if line.starts_with("SESSION REMOVE") && late.is_none() {
+            *late = Some(java_ok(line));
+            return heard.reached();
+        }
+        if let Some(late) = late.as_mut() {
+            visit.say(&std::mem::take(late));
+        }
+        if line.starts_with("SESSION REMOVE") {
+            pause(Duration::from_millis(500));
+        }
+        visit.say(&java_ok(line));
+    });
+    let primary = router.primary();
+    drop(primary.stream_with(&port(1)).unwrap());
+    hears.recv_timeout(LONG).unwrap();
+    let second = primary.stream_with(&port(2)).unwrap();
+    let start = Instant::now();
+    second.close();
+    assert!(start.elapsed() >= Duration::from_millis(500));
     assert_eq!(primary.closed(), None);
 }

@@ -6,6 +6,7 @@ pub(crate) mod server;
 
 use std::env::{self, VarError};
 use std::io::Write;
+use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,11 +16,20 @@ use i2p_sam::{
 };
 use i2p_sam_testnet::Testnet;
 
-pub(crate) use server::Outcome;
+pub(crate) use server::{Outcome, in_full};
 
 /// Names further options of the sessions: `inbound.length=0 outbound.length=0`. A router that knows
 /// no other can make no tunnels without these two.
 const OPTIONS: &str = "I2P_SAM_OPTIONS";
+
+/// Ends an example, and prints why if it failed.
+pub(crate) fn exit_code(outcome: Outcome) -> ExitCode {
+    let Err(error) = outcome else {
+        return ExitCode::SUCCESS;
+    };
+    eprintln!("Error: {}", in_full(&*error));
+    ExitCode::FAILURE
+}
 
 /// A bridge that answers, and what its network needs to be told.
 pub(crate) struct Place {
@@ -106,16 +116,22 @@ impl Place {
         nickname: &str,
         builder: SessionBuilder,
     ) -> Outcome<HealingSession> {
-        let told = HealingOptions::new().on_event(|event| eprintln!("{event}"));
+        // A router may hold the key of a server that was killed a moment ago.
+        let options = HealingOptions::new().patient(true);
+        let options = options.on_event(|event| eprintln!("{event}"));
         eprint!("Building tunnels for {nickname} ");
-        let session = with_dots(move || builder.healing_with(&told))?;
+        let session = with_dots(move || builder.healing_with(&options))?;
         Ok(session)
     }
 
     /// How another process reaches the same network, where it would not by itself.
     pub(crate) fn environment(&self) -> String {
         match &self.network {
-            Some(network) => format!("I2P_SAM_ADDRESS={} ", network.sam_address()),
+            Some(network) => format!(
+                "I2P_SAM_ADDRESS={} I2P_SAM_UDP_ADDRESS={} ",
+                network.sam_address(),
+                network.udp_address()
+            ),
             None => String::new(),
         }
     }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
+use std::iter;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +13,13 @@ use std::time::{Duration, Instant};
 use i2p_sam::{Accept, Cancel, ResultCode, SamStream};
 
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// An error with its causes: `Display` of an error does not repeat what its source says.
+pub(crate) fn in_full(error: &(dyn Error + 'static)) -> String {
+    let causes = iter::successors(Some(error), |&error| error.source());
+    let texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
+}
 
 /// What threads get to notice that their streams were ended, before they are left behind.
 const BREATH: Duration = Duration::from_secs(2);
@@ -124,7 +132,7 @@ impl Server {
                 Err(i2p_sam::Error::Cancelled { .. }) => return Ok(()),
                 Err(error) if is_final(&error) => return Err(error),
                 // The library tries again by itself, and takes its time over it.
-                Err(error) => eprintln!("accept: {error}"),
+                Err(error) => eprintln!("accept: {}", in_full(&error)),
             }
         }
     }
@@ -289,7 +297,7 @@ impl Slot {
     fn run(mut self, stream: SamStream, handler: &impl Handler) {
         match handler(&stream) {
             Ok(()) => self.served = true,
-            Err(error) => eprintln!("{}: {error}", stream.peer_addr()),
+            Err(error) => eprintln!("{}: {}", stream.peer_addr(), in_full(&*error)),
         }
     }
 }

@@ -15,6 +15,9 @@ use crate::version::Version;
 
 /// The environment variable that names the bridge where the program does not.
 const ADDRESS_VARIABLE: &str = "I2P_SAM_ADDRESS";
+
+/// The environment variable that names the UDP address of the bridge that the other one names.
+const UDP_ADDRESS_VARIABLE: &str = "I2P_SAM_UDP_ADDRESS";
 const DEFAULT_ADDRESS: &str = "127.0.0.1:7656";
 const DEFAULT_UDP_PORT: u16 = 7655;
 
@@ -73,7 +76,15 @@ impl SamBridgeBuilder {
         self
     }
 
-    /// The bridge's UDP address, for datagrams. Default: the host of the TCP address, port 7655.
+    /// Sets the bridge's UDP address, `host:port`, for datagrams. Default: if the
+    /// [address](SamBridgeBuilder::address) is not set either, the environment variable
+    /// `I2P_SAM_UDP_ADDRESS`, which names as many as `I2P_SAM_ADDRESS` does, separated by commas; else
+    /// the host of the TCP address and port 7655.
+    ///
+    /// Java I2P and emissary listen at 7655. i2pd listens at its TCP port minus one, which is 7655 too
+    /// unless `port` or `portudp` is set under `[sam]`; a bridge may also have no UDP port at all. A
+    /// wrong port is reported by the second datagram that is sent
+    /// ([`Error::UdpClosed`](crate::Error::UdpClosed)), or by nothing.
     pub fn udp_address(mut self, address: impl Into<String>) -> Self {
         self.udp_address = Some(address.into());
         self
@@ -183,14 +194,20 @@ impl SamBridgeBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if an address is no `host:port` or is a name that ends in `.i2p`, if
-    /// `I2P_SAM_ADDRESS` is needed and is not Unicode, if the versions are no range, or if there are
-    /// credentials or a UDP address and `I2P_SAM_ADDRESS` names several bridges. [`Error::Command`] if
-    /// the credentials cannot be sent.
+    /// [`Error::Setting`] if an address is no `host:port` or is a name that ends in `.i2p`, if an
+    /// environment variable is needed and is not Unicode, if `I2P_SAM_UDP_ADDRESS` names another number of
+    /// addresses than `I2P_SAM_ADDRESS`, if the versions are no range, or if there are credentials or a UDP
+    /// address and `I2P_SAM_ADDRESS` names several bridges. [`Error::Command`] if the credentials cannot be
+    /// sent.
     pub fn build(self) -> Result<SamBridge, Error> {
         let mut bridges = match &self.address {
             Some(address) => vec![self.config("address", address)?],
-            None => self.configs(&default_addresses(env::var_os(ADDRESS_VARIABLE))?)?,
+            None => {
+                let addresses = variable(ADDRESS_VARIABLE, env::var_os(ADDRESS_VARIABLE))?;
+                let udp = variable(UDP_ADDRESS_VARIABLE, env::var_os(UDP_ADDRESS_VARIABLE))?;
+                let addresses = addresses.as_deref().unwrap_or(DEFAULT_ADDRESS);
+                self.configs(addresses, udp.as_deref())?
+            }
         };
         for fallback in &self.fallbacks {
             bridges.extend(fallback.bridges().into_iter().map(|one| one.config));
@@ -206,7 +223,13 @@ impl SamBridgeBuilder {
         })
     }
 
-    fn configs(&self, addresses: &str) -> Result<Vec<Arc<Config>>, Error> {
+    /// The bridges of the environment. `udp_addresses` are as many as there are addresses, if any is
+    /// given.
+    fn configs(
+        &self,
+        addresses: &str,
+        udp_addresses: Option<&str>,
+    ) -> Result<Vec<Arc<Config>>, Error> {
         let of_one = match (&self.credentials, &self.udp_address) {
             (Some(_), _) => Some("credentials belong to one bridge, and this names several"),
             (None, Some(_)) => Some("a UDP address belongs to one bridge, and this names several"),
@@ -215,18 +238,39 @@ impl SamBridgeBuilder {
         if let Some(reason) = of_one.filter(|_| addresses.contains(',')) {
             return Err(Error::setting(ADDRESS_VARIABLE, addresses, reason));
         }
-        let addresses = addresses.split(',').map(str::trim);
-        addresses
-            .map(|text| self.config(ADDRESS_VARIABLE, text))
-            .collect()
+        let bridges = addresses.split(',').map(str::trim);
+        let Some(udp_text) = udp_addresses.filter(|_| self.udp_address.is_none()) else {
+            return bridges
+                .map(|text| self.config(ADDRESS_VARIABLE, text))
+                .collect();
+        };
+        let udp_addresses: Vec<_> = udp_text.split(',').map(str::trim).collect();
+        if udp_addresses.len() != bridges.clone().count() {
+            let reason = "it names as many addresses as I2P_SAM_ADDRESS, separated by commas";
+            return Err(Error::setting(UDP_ADDRESS_VARIABLE, udp_text, reason));
+        }
+        let both = bridges.zip(udp_addresses);
+        both.map(|(text, udp)| {
+            let udp = BridgeAddr::of_setting(UDP_ADDRESS_VARIABLE, udp)?;
+            self.config_with(ADDRESS_VARIABLE, text, Some(udp))
+        })
+        .collect()
     }
 
     fn config(&self, setting: &'static str, address: &str) -> Result<Arc<Config>, Error> {
+        let udp_address = self.udp_address.as_deref();
+        let udp_address = udp_address.map(|text| BridgeAddr::of_setting("udp_address", text));
+        self.config_with(setting, address, udp_address.transpose()?)
+    }
+
+    fn config_with(
+        &self,
+        setting: &'static str,
+        address: &str,
+        udp_address: Option<BridgeAddr>,
+    ) -> Result<Arc<Config>, Error> {
         let address = BridgeAddr::of_setting(setting, address)?;
-        let udp_address = match &self.udp_address {
-            Some(text) => BridgeAddr::of_setting("udp_address", text)?,
-            None => address.with_port(DEFAULT_UDP_PORT),
-        };
+        let udp_address = udp_address.unwrap_or_else(|| address.with_port(DEFAULT_UDP_PORT));
         if self.versions.0 > self.versions.1 {
             let (min, max) = self.versions;
             let reason = "the smallest version is above the largest";
@@ -265,15 +309,14 @@ impl fmt::Debug for SamBridgeBuilder {
     }
 }
 
-/// The bridges that the environment variable names, which may be empty.
-fn default_addresses(variable: Option<OsString>) -> Result<String, Error> {
-    let Some(addresses) = variable.filter(|addresses| !addresses.is_empty()) else {
-        return Ok(DEFAULT_ADDRESS.to_owned());
+/// Returns the value of an environment variable. An empty one counts as not set.
+fn variable(name: &'static str, value: Option<OsString>) -> Result<Option<String>, Error> {
+    let Some(value) = value.filter(|value| !value.is_empty()) else {
+        return Ok(None);
     };
-    addresses.into_string().map_err(|addresses| {
-        let shown = addresses.to_string_lossy();
-        Error::setting(ADDRESS_VARIABLE, shown, "it is not Unicode")
-    })
+    let text = value.into_string();
+    text.map(Some)
+        .map_err(|value| Error::setting(name, value.to_string_lossy(), "it is not Unicode"))
 }
 
 #[cfg(test)]
@@ -289,7 +332,7 @@ mod tests {
     #[test]
     fn the_environment_may_name_several_bridges() {
         let configs = SamBridge::builder()
-            .configs("127.0.0.1:1, router.lan:2")
+            .configs("127.0.0.1:1, router.lan:2", None)
             .unwrap();
         let addresses: Vec<_> = configs
             .iter()
@@ -301,7 +344,7 @@ mod tests {
     #[test]
     fn what_is_no_list_of_bridges_is_refused() {
         for text in ["", ",", "a:1,", ",a:1", "a:1;b:2", "a:1,b"] {
-            let outcome = SamBridge::builder().configs(text);
+            let outcome = SamBridge::builder().configs(text, None);
             assert!(matches!(outcome, Err(Error::Setting(_))), "{text:?}");
         }
     }
@@ -309,15 +352,44 @@ mod tests {
     #[test]
     fn one_udp_address_is_not_that_of_several_bridges() {
         let builder = SamBridge::builder().udp_address("a:1");
-        assert!(builder.configs("a:1").is_ok());
-        assert!(matches!(builder.configs("a:1,b:2"), Err(Error::Setting(_))));
+        assert!(builder.configs("a:1", Some("b:2")).is_ok());
+        assert!(matches!(
+            builder.configs("a:1,b:2", None),
+            Err(Error::Setting(_))
+        ));
+    }
+
+    #[test]
+    fn the_environment_may_name_the_udp_address_of_each_bridge() {
+        let builder = SamBridge::builder();
+        let configs = builder.configs("a:1, b:2", Some("c:3 , [::1]:4")).unwrap();
+        let addresses: Vec<_> = configs
+            .iter()
+            .map(|one| one.udp_address.to_string())
+            .collect();
+        assert_eq!(addresses, ["c:3", "[::1]:4"]);
+    }
+
+    #[test]
+    fn udp_addresses_of_the_environment_that_cannot_be_are_refused() {
+        let builder = SamBridge::builder();
+        for udp in ["7655", "a", "a:b", "a:1,b:2", "x.i2p:1", "X.I2P.:1", ","] {
+            let outcome = builder.configs("a:1", Some(udp));
+            let Err(Error::Setting(error)) = outcome else {
+                panic!("{udp}");
+            };
+            assert_eq!(error.setting(), UDP_ADDRESS_VARIABLE, "{udp}");
+        }
     }
 
     #[test]
     fn credentials_are_not_those_of_several_bridges() {
         let builder = SamBridge::builder().credentials("joe", "hunter2");
-        assert!(builder.configs("a:1").is_ok());
-        assert!(matches!(builder.configs("a:1,b:2"), Err(Error::Setting(_))));
+        assert!(builder.configs("a:1", None).is_ok());
+        assert!(matches!(
+            builder.configs("a:1,b:2", None),
+            Err(Error::Setting(_))
+        ));
     }
 
     #[test]
@@ -326,7 +398,7 @@ mod tests {
         use std::os::unix::ffi::OsStringExt;
 
         let text = OsString::from_vec(b"127.0.0.1:\xff1".to_vec());
-        let Err(Error::Setting(error)) = default_addresses(Some(text)) else {
+        let Err(Error::Setting(error)) = variable(ADDRESS_VARIABLE, Some(text)) else {
             panic!("another bridge is used");
         };
         assert_eq!(error.setting(), ADDRESS_VARIABLE);
@@ -335,8 +407,8 @@ mod tests {
 
     #[test]
     fn an_environment_without_a_bridge_means_the_default() {
-        for variable in [None, Some(OsString::new())] {
-            assert_eq!(default_addresses(variable).unwrap(), DEFAULT_ADDRESS);
+        for value in [None, Some(OsString::new())] {
+            assert_eq!(variable(ADDRESS_VARIABLE, value).unwrap(), None);
         }
     }
 

@@ -26,6 +26,8 @@ pub enum Phase {
     Send,
     /// Waiting for a datagram.
     Receive,
+    /// Waiting for a peer to hang up, or for what was written last to arrive.
+    Finish,
     /// Waiting for the end of a session.
     WaitClosed,
 }
@@ -51,6 +53,7 @@ impl fmt::Display for Phase {
             Self::Forward => "asking the router to forward",
             Self::Send => "sending a datagram",
             Self::Receive => "waiting for a datagram",
+            Self::Finish => "waiting for streams to end",
             Self::WaitClosed => "waiting for the session to end",
         })
     }

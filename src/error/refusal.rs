@@ -106,6 +106,12 @@ impl Refusal {
         self.is_of_i2pd() || self.says("unrecognized session style")
     }
 
+    /// Returns true if the router has not ended the last forwarding of the session yet, in the words
+    /// of Java I2P.
+    pub(crate) fn means_still_forwarding(&self) -> bool {
+        self.phase == Phase::Forward && self.says("forwarding server is already defined")
+    }
+
     /// Whether it is i2pd that does not know the style.
     pub(crate) fn is_of_i2pd(&self) -> bool {
         self.says("unknown style")

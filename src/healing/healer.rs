@@ -16,7 +16,7 @@ use crate::healing::options::{HealingEvent, HealingOptions};
 use crate::interrupts::{Interrupts, lock, wait};
 use crate::session::{SessionBuilder, StreamSession, spawn_for_program};
 
-pub(crate) use dialling::{dial_deadline, dial_over};
+pub(crate) use dialling::{dial_deadline, dial_over, look_up_over, lookup_deadline};
 
 /// Is told what came of the first attempt, and says what the healer is to take it for.
 pub(crate) type Judge = Box<dyn FnOnce(Result<(), Error>) -> Result<(), Error> + Send>;

@@ -1,11 +1,14 @@
 use std::sync::{Arc, Mutex, Weak};
 
-use crate::address::{I2pAddr, PrivateKey};
+use crate::address::{Destination, I2pAddr, PrivateKey};
 use crate::cancel::{Cancel, Wake};
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::failover::{Failures, another_may_do};
-use crate::healing::{HealingListener, HealingOptions, HealingSession, dial_deadline, dial_over};
+use crate::healing::{
+    HealingListener, HealingOptions, HealingSession, dial_deadline, dial_over, look_up_over,
+    lookup_deadline,
+};
 use crate::interrupts::{Interrupts, lock};
 use crate::multihomed::bell::Bell;
 use crate::multihomed::home::Home;
@@ -108,6 +111,27 @@ impl Homes {
         let deadline = first.map_or(Deadline::NEVER, |home| {
             dial_deadline(home.bridge(), options)
         });
+        self.over_a_home(Phase::StreamConnect, deadline, cancel, |session| {
+            dial_over(session, peer, options, deadline)
+        })
+    }
+
+    pub(super) fn look_up(&self, address: &I2pAddr, cancel: &Cancel) -> Result<Destination, Error> {
+        let first = self.homes.first();
+        let deadline = first.map_or(Deadline::NEVER, |home| lookup_deadline(home.bridge()));
+        self.over_a_home(Phase::Lookup, deadline, cancel, |session| {
+            look_up_over(session, address, deadline)
+        })
+    }
+
+    /// Asks over one home after the other, as long as each is lost meanwhile or its bridge fails.
+    fn over_a_home<T>(
+        &self,
+        phase: Phase,
+        deadline: Deadline,
+        cancel: &Cancel,
+        ask: impl Fn(&StreamSession) -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
         let interrupts = Interrupts::by_cancel(cancel);
         let mut tried = vec![0; self.homes.len()];
         let mut failures = Failures::default();
@@ -117,13 +141,12 @@ impl Homes {
                 None if failures.any() => Ok(Some(None)),
                 next => Ok(next.map(Some)),
             };
-            let phase = Phase::StreamConnect;
             let next = self.bell.wait_for(phase, deadline, &interrupts, next)?;
             let Some((place, generation, session)) = next else {
                 return Err(failures.verdict());
             };
-            match dial_over(&session.with_cancel(cancel), peer, options, deadline) {
-                Ok(Some(stream)) => return Ok(stream),
+            match ask(&session.with_cancel(cancel)) {
+                Ok(Some(outcome)) => return Ok(outcome),
                 // It is lost.
                 Ok(None) => {}
                 Err(error) if another_may_do(&error) => failures.add(error),

@@ -174,8 +174,12 @@ impl SessionBuilder {
     /// A router drops what a stream has not delivered when its session ends, and delivering takes
     /// seconds in I2P. So what was written just before the last stream was dropped gets this time,
     /// in the background, during which the key stays in use. A session that never had a stream
-    /// ends at once; so does any session on [`close`](StreamSession::close), and when the program
-    /// exits: read to the end of a stream to know that the peer has hung up.
+    /// ends at once; so does any session on [`close`](StreamSession::close).
+    ///
+    /// **The session dies with the process**, and what it had not delivered with it: a program that
+    /// dials, writes and returns from `main` at once delivers nothing on i2pd. Before it exits, it
+    /// should [finish the stream](crate::SamStream::finish) or
+    /// [the session](StreamSession::finish).
     pub fn linger(mut self, time: Duration) -> Self {
         self.linger = time;
         self
@@ -367,7 +371,7 @@ impl SessionBuilder {
         let pairs = options.pairs()?;
         self.first_to_answer(|at| {
             let datagrams = at.datagrams("RAW", &pairs, options.reader())?;
-            Ok(RawSession::new(datagrams))
+            Ok(RawSession::new(datagrams, options))
         })
     }
 

@@ -123,6 +123,14 @@ impl Control {
         self.beneath.as_ref()?.primary_loss()
     }
 
+    /// Whose socket it is: that of the primary session, for a subsession.
+    pub(crate) fn owner(self: &Arc<Self>) -> &Arc<Self> {
+        match &self.beneath {
+            Some(beneath) => beneath.primary(),
+            None => self,
+        }
+    }
+
     /// All that is registered, as one.
     pub(crate) fn dependents_as_target(&self) -> Target {
         Target::Child(Arc::downgrade(&self.dependents))
@@ -283,12 +291,17 @@ impl Control {
             let pong = Command::pong(message.text()?).ok()?;
             return self.voice.say(self, &pong).err();
         }
-        if !message.is("SESSION", "STATUS") {
+        let is_lookup = message.is("NAMING", "REPLY");
+        if !is_lookup && !message.is("SESSION", "STATUS") {
             return None;
         }
         let code = message.result()?;
         // A result nobody knows is the beginning of one that was cut: `RESULT=O`.
         if matches!(code, ResultCode::Ok | ResultCode::Other(_)) && end != Line::Complete {
+            return None;
+        }
+        if is_lookup {
+            self.heed_lookup(code, &message);
             return None;
         }
         let refusal = Refusal::new(Phase::WaitClosed, code.clone(), &message);

@@ -53,6 +53,7 @@ impl SessionBuilder {
             version: made.version,
             intake: Intake::default(),
             linger: self.linger,
+            streams: Arc::default(),
             streamed: AtomicBool::new(false),
         }))
     }

@@ -220,6 +220,7 @@ impl DatagramSession {
             payload,
             peer: &address.to_i2p_addr()?,
             options,
+            protocol: None,
         };
         self.datagrams.send(&datagram, MAX_PAYLOAD)
     }
@@ -324,8 +325,14 @@ impl DatagramOptions {
         self
     }
 
-    /// Writes what is said behind the destination, whose address may name a port.
-    pub(crate) fn write(&self, port: Option<u16>, line: &mut Vec<u8>) -> Result<(), Error> {
+    /// Writes the options behind the destination, whose address may name a port. `protocol` is that
+    /// of a datagram which names none.
+    pub(crate) fn write(
+        &self,
+        port: Option<u16>,
+        protocol: Option<u8>,
+        line: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         if let Some(protocol) = self.protocol.filter(|protocol| !is_free(*protocol)) {
             return Err(protocol_taken(protocol));
         }
@@ -342,7 +349,7 @@ impl DatagramOptions {
         let numbers = [
             ("FROM_PORT", self.from_port.map(u64::from)),
             ("TO_PORT", to_port.map(u64::from)),
-            ("PROTOCOL", self.protocol.map(u64::from)),
+            ("PROTOCOL", self.protocol.or(protocol).map(u64::from)),
             ("SEND_TAGS", self.send_tags.map(u64::from)),
             ("TAG_THRESHOLD", self.tag_threshold.map(u64::from)),
             ("EXPIRES", self.expires.map(|after| after.as_secs().max(1))),

@@ -17,6 +17,9 @@ use crate::wire::{Command, CommandError, CommandFault, needs_quotes};
 /// Time for a caller to say who it is.
 const HEADER_TIME: Duration = Duration::from_secs(30);
 
+/// Pause before a router is asked again that has not ended the last forwarding yet.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// How long after the FORWARD socket the control socket of the same bridge may end.
 const GRACE: Duration = Duration::from_millis(50);
 
@@ -47,9 +50,8 @@ impl Forwarding {
     ) -> Result<Self, Error> {
         let core = guard.core();
         let command = options.command(&core.id, port)?;
-        let interrupts = Interrupts::by_cancel(cancel).or_session(&core.control);
         core.intake.forward(|| {
-            let (control, registration) = ask(core, &command, interrupts)?;
+            let (control, registration) = ask(core, &command, cancel)?;
             Ok(Self {
                 control,
                 _registration: registration,
@@ -127,19 +129,52 @@ impl fmt::Debug for Forwarding {
 fn ask(
     core: &Arc<Core>,
     command: &Command,
-    interrupts: Interrupts,
+    cancel: &Cancel,
 ) -> Result<(Arc<Control>, Option<Registration>), Error> {
     let phase = Phase::Forward;
-    let config = core.bridge.config();
-    let mut connection = Connection::open(config, interrupts, Deadline::NEVER)?;
-    let deadline = Deadline::after(config.timeouts.command);
-    connection
-        .request(command, phase, deadline)
-        .map_err(|error| core.explain(error))?;
+    let interrupts = Interrupts::by_cancel(cancel).or_session(&core.control);
+    let deadline = Deadline::after(core.bridge.config().timeouts.command);
+    let connection = loop {
+        match ask_once(core, command, &interrupts, deadline) {
+            // Java I2P ends a forwarding some time after its socket was closed.
+            Err(Error::Refused(refusal)) if refusal.means_still_forwarding() => {
+                if !pause(core, cancel, deadline)? {
+                    return Err(refusal.into());
+                }
+            }
+            outcome => break outcome?,
+        }
+    };
     let (socket, registration) = connection.hand_over(phase)?;
     let control =
         Control::start(socket, None, None, None).map_err(|source| Error::Io { phase, source })?;
     Ok((control, registration))
+}
+
+fn ask_once(
+    core: &Core,
+    command: &Command,
+    interrupts: &Interrupts,
+    deadline: Deadline,
+) -> Result<Connection, Error> {
+    let config = core.bridge.config();
+    let mut connection = Connection::open(config, interrupts.clone(), Deadline::NEVER)?;
+    connection
+        .request(command, Phase::Forward, deadline)
+        .map_err(|error| core.explain(error))?;
+    Ok(connection)
+}
+
+/// Waits for a moment. Returns whether there is time left to ask again.
+fn pause(core: &Core, cancel: &Cancel, deadline: Deadline) -> Result<bool, Error> {
+    let moment = Deadline::after(Some(PAUSE)).sooner(deadline);
+    let cancelled = Interrupts::by_cancel(cancel);
+    // It ends sooner when the session is lost or the caller is cancelled.
+    if let Ok(loss) = core.control.wait_lost(moment, &cancelled) {
+        return Err(Error::SessionLost(loss));
+    }
+    cancelled.check(Phase::Forward)?;
+    Ok(deadline.left(Phase::Forward).is_ok())
 }
 
 /// How to forward, where it is not as usual.

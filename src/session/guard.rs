@@ -9,6 +9,7 @@ use crate::error::{Error, Refusal, SessionLoss};
 use crate::session::accepting::Accepting;
 use crate::session::control::Control;
 use crate::session::intake::Intake;
+use crate::session::streams::Streams;
 use crate::version::Version;
 
 /// Time between the end of a session's streams and its own. On i2pd 2.56 a stream that ended less
@@ -25,6 +26,7 @@ pub(crate) struct Core {
     pub(crate) accepting: Accepting,
     pub(crate) intake: Intake,
     pub(crate) linger: Duration,
+    pub(crate) streams: Arc<Streams>,
     /// Whether a stream was ever made from it.
     pub(crate) streamed: AtomicBool,
 }

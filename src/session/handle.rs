@@ -31,6 +31,28 @@ macro_rules! session_handle {
                 &self.core().bridge
             }
 
+            /// Looks up who an address belongs to. A port in it is ignored; our own address and a full
+            /// destination are known without asking.
+            ///
+            /// The bridge is asked on the session's control socket: i2pd and emissary find a
+            /// `.b32.i2p` address for a session which they do not find for
+            /// [`SamBridge::lookup`](crate::SamBridge::lookup). Lookups of one session are asked one
+            /// after the other, and the time to wait for the others counts.
+            ///
+            /// # Errors
+            ///
+            /// Those of [`SamBridge::lookup`](crate::SamBridge::lookup);
+            /// [`Error::SessionLost`](crate::Error::SessionLost).
+            pub fn lookup(
+                &self,
+                address: impl $crate::ToI2pAddr,
+            ) -> Result<$crate::Destination, $crate::Error> {
+                let address = address.to_i2p_addr()?;
+                let time = self.bridge().config().timeouts.lookup;
+                let deadline = $crate::deadline::Deadline::after(time);
+                self.core().lookup(&address, deadline, &self.$($cancel).+)
+            }
+
             /// What keeps the session alive, without the rest.
             pub fn guard(&self) -> $crate::SessionGuard {
                 self.$($guard).+.clone()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::SessionLoss;
 use crate::session::datagrams::Reader;
 use crate::session::mailbox::Mailbox;
-use crate::wire::{Line, Message};
+use crate::wire::{Line, Message, ParseError, port_from_wire};
 
 /// Largest datagram that is taken from a control socket; none is larger than 32768 bytes.
 const MAX_SIZE: usize = 65_535;
@@ -73,11 +73,11 @@ impl<R: Reader> Store for Shelf<R> {
     }
 }
 
-/// The port that a bridge tells: none, one, or nonsense.
-pub(crate) fn port(message: &Message<'_>, key: &str) -> Result<Option<u16>, ()> {
+/// The port that a bridge sends, if it sends one.
+pub(crate) fn port(message: &Message<'_>, key: &str) -> Result<Option<u16>, ParseError> {
     match message.value(key) {
         None => Ok(None),
-        Some(value) => value.raw().parse().map(Some).map_err(|_| ()),
+        Some(value) => port_from_wire(value.raw()),
     }
 }
 

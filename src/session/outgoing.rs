@@ -13,6 +13,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) payload: &'a [u8],
     pub(crate) peer: &'a I2pAddr,
     pub(crate) options: &'a DatagramOptions,
+    /// The session's own protocol. A bridge knows it for datagrams that come by UDP only.
+    pub(crate) protocol: Option<u8>,
 }
 
 impl Outgoing<'_> {
@@ -20,7 +22,7 @@ impl Outgoing<'_> {
     pub(crate) fn write_packet(&self, core: &Core, packet: &mut Vec<u8>) -> Result<(), Error> {
         let (version, id) = (core.version, &core.id);
         push(packet, format_args!("{version} {id} {}", self.peer.sam()));
-        self.finish(version, packet)
+        self.finish(version, None, packet)
     }
 
     /// Writes it as a command for the control socket.
@@ -42,7 +44,7 @@ impl Outgoing<'_> {
             said,
             format_args!("{topic} SEND DESTINATION={peer} SIZE={size}"),
         );
-        self.finish(core.version, said)?;
+        self.finish(core.version, self.protocol, said)?;
         if said.len() > MAX_COMMAND {
             let max = MAX_COMMAND.saturating_sub(said.len() - size);
             return Err(Error::DatagramSize { size, max });
@@ -51,9 +53,16 @@ impl Outgoing<'_> {
     }
 
     /// Writes what stands behind the destination, and the payload.
-    fn finish(&self, version: Version, line: &mut Vec<u8>) -> Result<(), Error> {
+    fn finish(
+        &self,
+        version: Version,
+        protocol: Option<u8>,
+        line: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        // A bridge before SAM 3.2 takes none, and the session's own is no request of the caller.
+        let protocol = protocol.filter(|_| version >= Version::V3_2);
         let without_options = line.len();
-        self.options.write(self.peer.port(), line)?;
+        self.options.write(self.peer.port(), protocol, line)?;
         if version < Version::V3_2 && line.len() > without_options {
             let options = line.get(without_options..).unwrap_or_default();
             return Err(Error::setting(

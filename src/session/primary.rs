@@ -16,7 +16,7 @@ use crate::session::handle::session_handle;
 use crate::session::id::unguessable;
 use crate::session::intake::Intake;
 use crate::session::raw::{RAW_PROTOCOL, RawOptions, RawSession};
-use crate::session::stream::StreamSession;
+use crate::session::stream::{DialPorts, StreamSession};
 use crate::session::subsession::Claims;
 use crate::session::udp::{Pair, UdpPort, UdpSettings};
 use crate::wire::Command;
@@ -120,7 +120,8 @@ impl PrimarySession {
     pub fn stream_with(&self, options: &SubsessionOptions) -> Result<StreamSession, Error> {
         options.refuse_listen_protocol()?;
         let guard = self.add("STREAM", STREAM_PROTOCOL, options, &[])?;
-        Ok(StreamSession::new(guard, self.cancel.clone()))
+        let session = StreamSession::new(guard, self.cancel.clone());
+        Ok(session.with_ports(options.dial_ports()))
     }
 
     /// Adds a subsession for datagrams that say who sent them, from and to port 0.
@@ -178,7 +179,7 @@ impl PrimarySession {
             return Err(Error::setting("listen_protocol", protocol, reason));
         }
         let datagrams = self.by_udp("RAW", protocol, options, &pairs, raw.reader())?;
-        Ok(RawSession::new(datagrams))
+        Ok(RawSession::new(datagrams, raw))
     }
 
     /// The same session; calls made through it, and through the subsessions it adds, end when
@@ -257,6 +258,7 @@ impl PrimarySession {
             version: core.version,
             intake: Intake::default(),
             linger: settings.linger,
+            streams: Arc::default(),
             streamed: AtomicBool::new(false),
         }))
     }
@@ -286,13 +288,17 @@ impl SubsessionOptions {
         Self::default()
     }
 
-    /// Our port in what is sent or dialled without one. Default: 0.
+    /// Sets our port in what is sent or dialled without one. Default: 0, which is no port.
+    ///
+    /// Java I2P ignores it for streams that a subsession dials, so every dial sends it again.
     pub fn from_port(mut self, port: u16) -> Self {
         self.from_port = Some(port);
         self
     }
 
-    /// The peer's port in what is sent or dialled without one. Default: 0.
+    /// Sets the peer's port in what is sent or dialled without one. Default: 0, which is no port.
+    ///
+    /// Java I2P ignores it for streams that a subsession dials, so every dial sends it again.
     pub fn to_port(mut self, port: u16) -> Self {
         self.to_port = Some(port);
         self
@@ -313,6 +319,13 @@ impl SubsessionOptions {
     pub fn listen_protocol(mut self, protocol: u8) -> Self {
         self.listen_protocol = Some(protocol);
         self
+    }
+
+    fn dial_ports(&self) -> DialPorts {
+        DialPorts {
+            from: self.from_port,
+            to: self.to_port,
+        }
     }
 
     fn listens_to(&self) -> u16 {

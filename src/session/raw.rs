@@ -30,11 +30,17 @@ const MAX_PAYLOAD: usize = 32_768;
 #[derive(Clone)]
 pub struct RawSession {
     datagrams: Datagrams<Option<RawHeader>>,
+    /// The protocol of what is sent without one, if the session has one of its own.
+    protocol: Option<u8>,
 }
 
 impl RawSession {
-    pub(crate) fn new(datagrams: Datagrams<Option<RawHeader>>) -> Self {
-        Self { datagrams }
+    pub(crate) fn new(datagrams: Datagrams<Option<RawHeader>>, options: &RawOptions) -> Self {
+        let protocol = options.protocol;
+        Self {
+            datagrams,
+            protocol,
+        }
     }
 
     /// Sends a datagram, as [`DatagramSession::send_to`](crate::DatagramSession::send_to) does.
@@ -63,6 +69,7 @@ impl RawSession {
             payload,
             peer: &address.to_i2p_addr()?,
             options,
+            protocol: self.protocol,
         };
         self.datagrams.send(&datagram, MAX_PAYLOAD)
     }
@@ -100,7 +107,10 @@ impl RawSession {
     /// The same session; calls made through it end when `cancel` fires.
     #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
-        Self::new(self.datagrams.with_cancel(cancel))
+        Self {
+            datagrams: self.datagrams.with_cancel(cancel),
+            protocol: self.protocol,
+        }
     }
 }
 
@@ -182,18 +192,15 @@ impl Reader for RawReader {
     }
 
     fn received(&mut self, message: &Message<'_>) -> Option<Option<RawHeader>> {
-        let protocol = message.value("PROTOCOL").map(|value| value.raw().parse());
         let from_port = inbox::port(message, "FROM_PORT").ok()?;
         let to_port = inbox::port(message, "TO_PORT").ok()?;
-        let (Some(protocol), Some(from_port), Some(to_port)) = (protocol, from_port, to_port)
-        else {
+        let Some(protocol) = message.value("PROTOCOL") else {
             return Some(None);
         };
-        let protocol = protocol.ok()?;
         Some(Some(RawHeader {
-            protocol,
-            from_port,
-            to_port,
+            protocol: protocol.raw().parse().ok()?,
+            from_port: from_port.unwrap_or(0),
+            to_port: to_port.unwrap_or(0),
         }))
     }
 }

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Refusal, ResultCode};
 use crate::interrupts::{Handoff, Interrupts, lock};
+use crate::lookup::Lookup;
 use crate::session::control::Control;
-use crate::wire::{Command, Message};
+use crate::session::voice::BREATH;
+use crate::wire::{Command, Message, ParseError, ParseErrorKind};
 
 /// How long a question whose answer nobody wants holds up the next. Routers answer at once, or, as
 /// emissary 0.4.0 does with SESSION REMOVE, never.
@@ -15,15 +17,19 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 /// Most questions that were given up and are remembered.
 const MOST_LATE: usize = 64;
 
-/// What a bridge says to a question.
-pub(crate) type Answer = Result<(), Refusal>;
+/// How long a bridge may be busy with a lookup, and answer nothing else. Java I2P and i2pd answer one
+/// command of a socket after the other.
+const LONGEST_LOOKUP: Duration = Duration::from_secs(60);
+
+/// What a bridge answers to a question: a lookup is answered with what was found.
+pub(crate) type Answer = Result<Option<Lookup>, Error>;
 
 /// What is asked on a session's control socket, and who waits for the answer.
 ///
 /// Answers carry no number. Java I2P and emissary name the subsession they speak of, i2pd does not;
 /// so one question is asked at a time, and one that was given up is remembered, lest its late answer
 /// be taken for the next one's. i2pd and emissary would also pass over a command that comes in one
-/// segment with another.
+/// segment with another. A lookup is answered under a topic of its own, with the name.
 #[derive(Default)]
 pub(crate) struct Replies {
     state: Mutex<State>,
@@ -39,9 +45,14 @@ struct State {
     late: VecDeque<Question>,
     /// The bridge names what it answers.
     names: bool,
+    /// The bridge did not answer a removal in time, as emissary 0.4.0 never does.
+    ignores_removals: bool,
+    /// The names of lookups that were asked and not answered, wanted or not.
+    lookups: VecDeque<(String, Instant)>,
 }
 
 struct Question {
+    /// The subsession's ID, or the name that is looked up.
     id: String,
     asks: Asks,
     command: Command,
@@ -54,6 +65,7 @@ struct Question {
 enum Asks {
     Add,
     Remove,
+    Lookup,
 }
 
 impl Control {
@@ -66,22 +78,60 @@ impl Control {
         deadline: Deadline,
         interrupts: &Interrupts,
     ) -> Result<(), Error> {
-        let phase = Phase::SessionAdd;
-        let answer = self.ask(Question::new(id, Asks::Add, command));
+        let question = Question::new(id, Asks::Add, command);
+        let answer = self.await_answer(question, Phase::SessionAdd, deadline, interrupts);
+        answer.map(drop)
+    }
+
+    /// Asks the bridge who a name belongs to, with this command. Questions of other threads may come
+    /// first.
+    pub(crate) fn look_up(
+        self: &Arc<Self>,
+        name: &str,
+        command: Command,
+        deadline: Deadline,
+        interrupts: &Interrupts,
+    ) -> Result<Lookup, Error> {
+        let phase = Phase::Lookup;
+        let question = Question::new(name, Asks::Lookup, command);
+        let found = self.await_answer(question, phase, deadline, interrupts)?;
+        let missing = ParseError::new(ParseErrorKind::MissingPair, 0);
+        found.ok_or_else(|| Error::protocol(phase, missing))
+    }
+
+    fn await_answer(
+        self: &Arc<Self>,
+        question: Question,
+        phase: Phase,
+        deadline: Deadline,
+        interrupts: &Interrupts,
+    ) -> Answer {
+        let answer = self.ask(question);
         loop {
-            let turn = deadline.sooner(Deadline::after(Some(PATIENCE)));
+            let turn = deadline.sooner(Deadline::after(Some(self.removal_patience())));
             let error = match answer.wait(phase, turn, interrupts) {
-                Ok(answer) => return answer.map_err(Error::from),
+                Ok(answer) => return answer,
                 Err(Error::Timeout { .. }) => deadline.left(phase).err(),
                 Err(error) => Some(error),
             };
             if let Some(error) = error {
-                let just_come = self.give_up(&answer);
-                return just_come.map_or(Err(error), |answer| answer.map_err(Error::from));
+                return self.give_up(&answer).unwrap_or(Err(error));
             }
             // What held it up may not be worth waiting for any longer.
             self.ask_next();
         }
+    }
+
+    /// How long to wait for the answer to a removal: hardly, if the bridge left one unanswered before.
+    pub(crate) fn removal_patience(&self) -> Duration {
+        lock(&self.replies().state).patience(Asks::Remove)
+    }
+
+    /// Whether the bridge may be busy with a lookup.
+    pub(crate) fn is_looking_up(&self) -> bool {
+        let state = lock(&self.replies().state);
+        let is_open = |(_, at): &(String, Instant)| at.elapsed() < LONGEST_LOOKUP;
+        state.lookups.iter().any(is_open)
     }
 
     /// Asks the bridge to remove a subsession, after what was asked before. It does not wait.
@@ -105,8 +155,8 @@ impl Control {
                 return false;
             };
             let answer = match code {
-                ResultCode::Ok => Ok(()),
-                code => Err(Refusal::new(Phase::SessionAdd, code, message)),
+                ResultCode::Ok => Ok(None),
+                code => Err(Refusal::new(Phase::SessionAdd, code, message).into()),
             };
             if let Some(undo) = question.undo().filter(|_| answer.is_ok()) {
                 state.queue.push_front(undo);
@@ -115,6 +165,18 @@ impl Control {
         }
         self.ask_next();
         true
+    }
+
+    /// Takes in a NAMING REPLY. One that nobody waits for is passed over.
+    pub(crate) fn heed_lookup(self: &Arc<Self>, code: ResultCode, message: &Message<'_>) {
+        let name = message.value("NAME").map(|name| name.unescape());
+        let question = lock(&self.replies().state).settle_lookup(name.as_deref());
+        let Some(question) = question else { return };
+        question.answer.bring(match code {
+            ResultCode::Ok => Lookup::from_reply(message).map(Some),
+            code => Err(Refusal::new(Phase::Lookup, code, message).into()),
+        });
+        self.ask_next();
     }
 
     fn ask(self: &Arc<Self>, question: Question) -> Arc<Handoff<Answer>> {
@@ -146,29 +208,67 @@ impl Control {
         drop(state);
         let no_time = Deadline::after(Some(Duration::ZERO));
         answer
-            .wait(Phase::SessionAdd, no_time, &Interrupts::default())
+            .wait(Phase::Command, no_time, &Interrupts::default())
             .ok()
     }
 }
 
 impl State {
-    /// What is to be said now.
+    /// How long a question that nobody waits for holds up the next.
+    fn patience(&self, asks: Asks) -> Duration {
+        match asks {
+            Asks::Remove if self.ignores_removals => BREATH,
+            _ => PATIENCE,
+        }
+    }
+
+    /// What is to be sent now.
     fn next(&mut self) -> Option<Command> {
-        let overdue =
-            |(question, at): &mut (Question, Instant)| !question.wanted && at.elapsed() >= PATIENCE;
-        if let Some((question, _)) = self.asked.take_if(overdue) {
-            if self.late.len() >= MOST_LATE {
-                self.late.pop_front();
-            }
-            self.late.push_back(question);
+        let removal = self.patience(Asks::Remove);
+        let other = self.patience(Asks::Add);
+        let late = self.asked.take_if(|(question, at)| {
+            let patience = match question.asks {
+                Asks::Remove => removal,
+                Asks::Add | Asks::Lookup => other,
+            };
+            !question.wanted && at.elapsed() >= patience
+        });
+        if let Some((question, _)) = late {
+            self.keep_late(question);
         }
         if self.asked.is_some() {
             return None;
         }
         let question = self.queue.pop_front()?;
-        let command = question.command.clone();
-        self.asked = Some((question, Instant::now()));
+        let (command, now) = (question.command.clone(), Instant::now());
+        if question.asks == Asks::Lookup {
+            push_bounded(&mut self.lookups, (question.id.clone(), now));
+        }
+        self.asked = Some((question, now));
         Some(command)
+    }
+
+    /// Remembers a question that nobody waits for. The name of a lookup is remembered already.
+    fn keep_late(&mut self, question: Question) {
+        match question.asks {
+            Asks::Lookup => return,
+            Asks::Remove => self.ignores_removals = true,
+            Asks::Add => {}
+        }
+        push_bounded(&mut self.late, question);
+    }
+
+    /// The lookup that is answered, if anybody may still wait for it. A heartbeat looks up `ME`,
+    /// which is nobody's name.
+    fn settle_lookup(&mut self, name: Option<&str>) -> Option<Question> {
+        let is_it = |asked: &str| name.is_none_or(|name| name == asked);
+        let at = self.lookups.iter().position(|(asked, _)| is_it(asked))?;
+        self.lookups.remove(at);
+        // The answer to an earlier lookup of the same name is as good.
+        let asked = |(question, _): &mut (Question, Instant)| {
+            question.asks == Asks::Lookup && is_it(&question.id)
+        };
+        self.asked.take_if(asked).map(|(question, _)| question)
     }
 
     /// The question that is answered, where the answer names this subsession, or none.
@@ -178,14 +278,24 @@ impl State {
             if !self.names && !self.late.is_empty() {
                 return self.late.pop_front();
             }
-            return self.asked.take().map(|(question, _)| question);
+            let of_session = |(question, _): &mut (Question, Instant)| question.is_of_session();
+            return self.asked.take_if(of_session).map(|(question, _)| question);
         };
         self.names = true;
         // Answers come in order: what was asked before is not answered any more.
         if let Some(at) = self.late.iter().position(|question| question.id == id) {
-            return self.late.drain(..=at).next_back();
+            let question = self.late.drain(..=at).next_back();
+            if question
+                .as_ref()
+                .is_some_and(|one| one.asks == Asks::Remove)
+            {
+                self.ignores_removals = false;
+            }
+            return question;
         }
-        let (question, _) = self.asked.take_if(|(question, _)| question.id == id)?;
+        let is_it =
+            |(question, _): &mut (Question, Instant)| question.is_of_session() && question.id == id;
+        let (question, _) = self.asked.take_if(is_it)?;
         self.late.clear();
         Some(question)
     }
@@ -202,9 +312,14 @@ impl Question {
         }
     }
 
+    /// Whether a SESSION STATUS answers it.
+    fn is_of_session(&self) -> bool {
+        self.asks != Asks::Lookup
+    }
+
     /// A subsession that was added when nobody waited for it any more is to be removed.
     fn undo(&self) -> Option<Self> {
-        if self.wanted || self.asks == Asks::Remove {
+        if self.wanted || self.asks != Asks::Add {
             return None;
         }
         let command = Command::session_remove(&self.id).ok()?;
@@ -213,4 +328,12 @@ impl Question {
             ..Self::new(&self.id, Asks::Remove, command)
         })
     }
+}
+
+/// Appends, and forgets the oldest if there are too many.
+fn push_bounded<T>(queue: &mut VecDeque<T>, value: T) {
+    if queue.len() >= MOST_LATE {
+        queue.pop_front();
+    }
+    queue.push_back(value);
 }

@@ -40,14 +40,14 @@ impl Sender {
         self.destination().is_some()
     }
 
-    /// Where an answer goes: the sender, with the port it sent from. Port 0 is none.
+    /// Where an answer goes: the sender, with the port it sent from, if there is one.
     pub fn addr(&self) -> I2pAddr {
         let addr = match self {
             Self::Authenticated { destination, .. } => I2pAddr::from(destination),
             Self::Unauthenticated { address, .. } => I2pAddr::from(*address),
         };
         match self.from_port() {
-            None | Some(0) => addr,
+            None => addr,
             Some(port) => addr.with_port(port),
         }
     }

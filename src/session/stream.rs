@@ -40,11 +40,29 @@ use crate::wire::Command;
 pub struct StreamSession {
     guard: SessionGuard,
     cancel: Cancel,
+    ports: DialPorts,
+}
+
+/// The I2CP ports of a dial that names none.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct DialPorts {
+    pub(crate) from: Option<u16>,
+    pub(crate) to: Option<u16>,
 }
 
 impl StreamSession {
     pub(crate) fn new(guard: SessionGuard, cancel: Cancel) -> Self {
-        Self { guard, cancel }
+        let ports = DialPorts::default();
+        Self {
+            guard,
+            cancel,
+            ports,
+        }
+    }
+
+    /// The same session, with ports for dials that name none.
+    pub(crate) fn with_ports(self, ports: DialPorts) -> Self {
+        Self { ports, ..self }
     }
 
     /// [`connect`](StreamSession::connect), with ports and a deadline of its own.
@@ -69,9 +87,9 @@ impl StreamSession {
     ) -> Result<SamStream, Error> {
         let phase = Phase::StreamConnect;
         let core = self.core();
-        let peer = address.to_i2p_addr()?;
-        let command =
-            Command::stream_connect(&core.id, &peer.to_sam(), options.from_port, peer.port())?;
+        let peer = with_port(address.to_i2p_addr()?, self.ports.to);
+        let from_port = options.from_port.or(self.ports.from);
+        let command = Command::stream_connect(&core.id, &peer.to_sam(), from_port, peer.port())?;
         let config = core.bridge.config();
         let overall = Deadline::after(options.timeout.flatten());
         let mut connection = Connection::open(config, self.interrupts(), overall)?;
@@ -83,7 +101,7 @@ impl StreamSession {
             .request(&command, phase, deadline)
             .map_err(|error| core.explain(error).about(&peer))?;
         let (socket, registration) = connection.hand_over(phase)?;
-        let local = self.local_addr(options.from_port);
+        let local = with_port(I2pAddr::from(self.destination()), from_port);
         Ok(SamStream::new(
             socket,
             registration,
@@ -91,20 +109,6 @@ impl StreamSession {
             peer,
             local,
         ))
-    }
-
-    /// Looks up who an address belongs to. Our own address is known without asking.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`SamBridge::lookup`](crate::SamBridge::lookup).
-    pub fn lookup(&self, address: impl ToI2pAddr) -> Result<Destination, Error> {
-        let address = address.to_i2p_addr()?;
-        if address.b32() == Some(self.destination().b32()) {
-            return Ok(self.destination().clone());
-        }
-        let bridge = self.core().bridge.with_cancel(&self.cancel);
-        bridge.lookup(address)
     }
 
     /// Begins to accept what others dial. It returns when the router knows that we accept, so that
@@ -150,7 +154,8 @@ impl StreamSession {
             phase: Phase::Forward,
             source,
         })?;
-        self.forward_with(forward::loopback(ours.ip())?, &ForwardOptions::new())
+        let ours = ours.ip().to_canonical();
+        self.forward_with(forward::loopback(ours)?, &ForwardOptions::new())
     }
 
     /// [`forward`](StreamSession::forward), over a TCP listener of one's own.
@@ -212,7 +217,10 @@ impl StreamSession {
     /// The same session; calls made through it end when `cancel` fires.
     #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
-        Self::new(self.guard.clone(), cancel.clone())
+        Self {
+            cancel: cancel.clone(),
+            ..self.clone()
+        }
     }
 
     /// Ends the session now, and everything made from it: its streams first, then the session
@@ -222,23 +230,65 @@ impl StreamSession {
     /// A subsession of a [`PrimarySession`](crate::PrimarySession) ends alone, and the bridge gets the
     /// 2 s to remove it.
     ///
-    /// What streams have written and the router has not delivered is lost. Calling it again does
-    /// nothing. Without it the session ends in the background when the last thing made from it is
-    /// dropped, after [`linger`](crate::SessionBuilder::linger).
+    /// What streams have written and the router has not delivered is lost:
+    /// [`finish`](StreamSession::finish) waits for it. Calling it again does nothing. Without it the
+    /// session ends in the background when the last thing made from it is dropped, after
+    /// [`linger`](crate::SessionBuilder::linger), or with the process, whichever comes first.
     pub fn close(&self) {
         self.core().close();
     }
 
-    fn interrupts(&self) -> Interrupts {
-        Interrupts::by_cancel(&self.cancel).or_session(&self.core().control)
+    /// Waits until what its streams wrote has had time to arrive, and closes the session: the way to
+    /// end a program, with which the session would die.
+    ///
+    /// It waits until every stream that was made from the session is dropped. A stream that was
+    /// dropped before its peer had hung up gets the session's
+    /// [`linger`](crate::SessionBuilder::linger), 10 s unless set, from its drop on; after one that
+    /// was read to its end, or [finished](crate::SamStream::finish), there is nothing to wait for. No
+    /// router reports what was delivered. All of it takes no longer than `timeout`, and
+    /// [`close`](StreamSession::close) up to 2.5 s more.
+    ///
+    /// Do not hold a stream in the thread that calls this. Bare sockets
+    /// ([`into_parts`](crate::SamStream::into_parts)) are not waited for. A subsession ends alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] in [`Phase::Finish`] if streams were still open when the time was over; they
+    /// are closed with the session. [`Error::SessionLost`] if it was lost meanwhile, or closed before.
+    /// [`Error::Cancelled`], and then the session is not closed.
+    ///
+    /// ```no_run
+    /// use std::io::Write;
+    /// use std::time::Duration;
+    ///
+    /// let session = i2p_sam::SamBridge::from_env()?.session().stream()?;
+    /// for peer in ["first.i2p", "second.i2p"] {
+    ///     session.connect(peer)?.write_all(b"good bye\n")?;
+    /// }
+    /// session.finish(Duration::from_secs(30))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn finish(&self, timeout: Duration) -> Result<(), Error> {
+        let core = self.core();
+        let deadline = Deadline::after(Some(timeout));
+        let outcome = core.streams.wait(core.linger, deadline, &self.interrupts());
+        if !matches!(outcome, Err(Error::Cancelled { .. })) {
+            core.close();
+        }
+        outcome
     }
 
-    fn local_addr(&self, port: Option<u16>) -> I2pAddr {
-        let addr = I2pAddr::from(self.destination());
-        match port {
-            Some(port) => addr.with_port(port),
-            None => addr,
-        }
+    /// [`lookup`](StreamSession::lookup), with the deadline of the call it is for.
+    pub(crate) fn lookup_until(
+        &self,
+        address: &I2pAddr,
+        deadline: Deadline,
+    ) -> Result<Destination, Error> {
+        self.core().lookup(address, deadline, &self.cancel)
+    }
+
+    fn interrupts(&self) -> Interrupts {
+        Interrupts::by_cancel(&self.cancel).or_session(&self.core().control)
     }
 }
 
@@ -270,6 +320,14 @@ dialler! {
 
 session_handle!(StreamSession, guard, cancel);
 
+/// The address with this port, if it names none. Port 0 is no port.
+fn with_port(addr: I2pAddr, port: Option<u16>) -> I2pAddr {
+    match port.filter(|port| *port != 0 && addr.port().is_none()) {
+        Some(port) => addr.with_port(port),
+        None => addr,
+    }
+}
+
 /// How to dial, where it is not as usual.
 ///
 /// ```
@@ -293,7 +351,8 @@ impl ConnectOptions {
         self.timeout
     }
 
-    /// Our own I2CP port, which the peer sees as `FROM_PORT`. Default: none, which it sees as 0.
+    /// Sets our own I2CP port, which the peer sees as `FROM_PORT`. Default: that of a subsession's
+    /// [`from_port`](crate::SubsessionOptions::from_port), else none, which is the same as 0.
     pub fn from_port(mut self, port: u16) -> Self {
         self.from_port = Some(port);
         self

@@ -8,7 +8,7 @@ use crate::error::{Error, Phase, SessionLoss};
 use crate::interrupts::{Handoff, Interrupts, lock};
 use crate::session::control::Control;
 use crate::session::guard::SessionGuard;
-use crate::session::replies::{Answer, PATIENCE};
+use crate::session::replies::Answer;
 use crate::wire::Command;
 
 /// What a subsession is to its primary session, whose control socket is its own as well.
@@ -59,6 +59,10 @@ impl Beneath {
         Ok(())
     }
 
+    pub(crate) fn primary(&self) -> &Arc<Control> {
+        &self.primary
+    }
+
     /// Why the primary session is gone, if it is.
     pub(crate) fn primary_loss(&self) -> Option<SessionLoss> {
         self.primary.loss()
@@ -84,7 +88,7 @@ impl Beneath {
             return;
         };
         let interrupts = Interrupts::by_session(&self.primary);
-        let deadline = Deadline::after(Some(PATIENCE));
+        let deadline = Deadline::after(Some(self.primary.removal_patience()));
         // Java I2P may not know it any more, and emissary does not answer: either way it is over.
         let _ = removal.wait(Phase::WaitClosed, deadline, &interrupts);
     }

@@ -82,13 +82,21 @@ impl UdpSettings {
 ///
 /// It is let go of when the session ends, whoever still holds the session.
 pub(crate) struct UdpPort {
-    socket: Mutex<Option<Arc<UdpSocket>>>,
+    sockets: Mutex<Option<Arc<Sockets>>>,
     released: Condvar,
     local: SocketAddr,
     bridge: SocketAddr,
+    /// The bridge's UDP address as the program gave it.
+    named: Box<str>,
     /// Where the bridge is told to reach us.
     told: (String, u16),
     source: DatagramSource,
+}
+
+struct Sockets {
+    receiver: UdpSocket,
+    /// Connected to the bridge: the system reports a closed port to no other socket.
+    sender: UdpSocket,
 }
 
 impl UdpPort {
@@ -97,8 +105,9 @@ impl UdpPort {
         let config = bridge.config();
         let deadline = Deadline::after(config.timeouts.connect);
         let interrupts = Interrupts::by_cancel(bridge.cancel());
-        let bridge = resolve(&config.udp_address, deadline, &interrupts)?;
-        bind(bridge, settings).map_err(|source| Error::Io {
+        let bridge = canonical(resolve(&config.udp_address, deadline, &interrupts)?);
+        let named = config.udp_address.to_string();
+        bind(bridge, named.into(), settings).map_err(|source| Error::Io {
             phase: Phase::SessionCreate,
             source,
         })
@@ -114,16 +123,20 @@ impl UdpPort {
         self.local
     }
 
-    /// Sends a packet to the bridge.
+    /// Sends a packet to the bridge, or fails because the last one met a closed port.
     pub(crate) fn send(&self, packet: &[u8]) -> Result<(), Error> {
-        let socket = self.socket().ok_or(io::ErrorKind::NotConnected.into());
-        socket
-            .and_then(|socket| socket.send_to(packet, self.bridge))
-            .map(drop)
-            .map_err(|source| Error::Io {
+        let sockets = self.sockets().ok_or(io::ErrorKind::NotConnected.into());
+        match sockets.and_then(|sockets| sockets.sender.send(packet)) {
+            Ok(_) => Ok(()),
+            Err(source) if is_closed_port(&source) => Err(Error::UdpClosed {
+                address: self.named.clone(),
+                source,
+            }),
+            Err(source) => Err(Error::Io {
                 phase: Phase::Send,
                 source,
-            })
+            }),
+        }
     }
 
     /// Lets a thread take in what the bridge forwards until the session ends. It holds nothing
@@ -137,7 +150,7 @@ impl UdpPort {
         let (port, mailbox) = (Arc::clone(self), Arc::clone(mailbox));
         spawn("i2p-sam-udp", move || {
             port.fill(&session, &mailbox, &mut reader);
-            lock(&port.socket).take();
+            lock(&port.sockets).take();
             port.released.notify_all();
         })
     }
@@ -145,17 +158,17 @@ impl UdpPort {
     /// Waits until the port of a session that has ended is free.
     pub(crate) fn await_release(&self) {
         let deadline = Deadline::after(Some(RELEASE));
-        let mut socket = lock(&self.socket);
-        while socket.is_some() {
-            match wait(&self.released, socket, Phase::WaitClosed, deadline) {
-                Ok(woken) => socket = woken,
+        let mut sockets = lock(&self.sockets);
+        while sockets.is_some() {
+            match wait(&self.released, sockets, Phase::WaitClosed, deadline) {
+                Ok(woken) => sockets = woken,
                 Err(_) => return,
             }
         }
     }
 
-    fn socket(&self) -> Option<Arc<UdpSocket>> {
-        lock(&self.socket).clone()
+    fn sockets(&self) -> Option<Arc<Sockets>> {
+        lock(&self.sockets).clone()
     }
 
     /// The work of the receiving thread.
@@ -166,12 +179,13 @@ impl UdpPort {
         reader: &mut R,
     ) {
         let phase = Phase::Receive;
-        let (Some(socket), Ok(_watch)) = (self.socket(), session.watch_waiter(self, phase)) else {
+        let (Some(sockets), Ok(_watch)) = (self.sockets(), session.watch_waiter(self, phase))
+        else {
             return;
         };
         let mut packet = vec![0; MAX_PACKET];
         while session.check(phase).is_ok() {
-            match socket.recv_from(&mut packet) {
+            match sockets.receiver.recv_from(&mut packet) {
                 Ok((len, source)) if self.believes(source) => {
                     match reader.forwarded(packet.get(..len).unwrap_or_default()) {
                         Some((origin, payload)) => mailbox.put(origin, payload),
@@ -187,10 +201,12 @@ impl UdpPort {
     }
 
     fn believes(&self, source: SocketAddr) -> bool {
+        // A socket that is bound to an IPv6 address sees an IPv4 sender as `::ffff:127.0.0.1`.
+        let source = canonical(source);
         match self.source {
             DatagramSource::Bridge => source == self.bridge,
             DatagramSource::Host => source.ip() == self.bridge.ip(),
-            DatagramSource::Address(address) => source == address,
+            DatagramSource::Address(address) => source == canonical(address),
         }
     }
 }
@@ -198,9 +214,9 @@ impl UdpPort {
 /// Ends the wait for a packet with a packet of our own: `std` has no other way.
 impl Wake for UdpPort {
     fn wake(&self) {
-        if let Some(socket) = self.socket() {
-            // Where it does not arrive, the thread looks after a while.
-            let _ = socket.send_to(&[], reachable(self.local));
+        if let Some(sockets) = self.sockets() {
+            // If it does not arrive, the thread looks after a while.
+            let _ = sockets.receiver.send_to(&[], reachable(self.local));
         }
     }
 }
@@ -215,33 +231,57 @@ fn reachable(local: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, local.port())
 }
 
-fn bind(bridge: SocketAddr, settings: &UdpSettings) -> io::Result<UdpPort> {
-    let bound = settings.bind.filter(|bind| !bind.ip().is_unspecified());
+/// An IPv4 address in IPv6 form is the IPv4 address.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip if ip == address.ip() => address,
+        ip => SocketAddr::new(ip, address.port()),
+    }
+}
+
+/// What the system reports when nothing listens at the address to which a packet was sent. Windows
+/// calls it a reset.
+fn is_closed_port(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset
+    )
+}
+
+fn bind(bridge: SocketAddr, named: Box<str>, settings: &UdpSettings) -> io::Result<UdpPort> {
+    let bound = settings.bind.map(canonical);
+    let bound = bound.filter(|bind| !bind.ip().is_unspecified());
+    let sender = connected(bridge, bound)?;
     let host = match bound {
         Some(bind) => bind.ip(),
-        None => near_side(bridge)?,
+        None => sender.local_addr()?.ip(),
     };
-    let socket = UdpSocket::bind(settings.bind.unwrap_or(SocketAddr::new(host, 0)))?;
-    socket.set_read_timeout(Some(LOOK))?;
-    let local = socket.local_addr()?;
+    let receiver = UdpSocket::bind(settings.bind.unwrap_or(SocketAddr::new(host, 0)))?;
+    receiver.set_read_timeout(Some(LOOK))?;
+    let local = receiver.local_addr()?;
     let told_host = settings.host.clone().unwrap_or_else(|| host.to_string());
     Ok(UdpPort {
         local,
         told: (told_host, settings.port.unwrap_or(local.port())),
-        socket: Mutex::new(Some(Arc::new(socket))),
+        sockets: Mutex::new(Some(Arc::new(Sockets { receiver, sender }))),
         released: Condvar::new(),
         bridge,
+        named,
         source: settings.source,
     })
 }
 
-/// The address of this machine from which the bridge is reached. No packet is sent to find out.
-fn near_side(bridge: SocketAddr) -> io::Result<IpAddr> {
+/// A socket that sends to the bridge: from the address at which we receive, or else from the one that
+/// the system chooses, at which the bridge can reach us. No packet is sent.
+fn connected(bridge: SocketAddr, bound: Option<SocketAddr>) -> io::Result<UdpSocket> {
     let any: IpAddr = match bridge {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    let probe = UdpSocket::bind((any, 0))?;
-    probe.connect(bridge)?;
-    Ok(probe.local_addr()?.ip())
+    let bound = bound.filter(|bound| bound.is_ipv4() == bridge.is_ipv4());
+    let mut own = bound.unwrap_or(SocketAddr::new(any, 0));
+    own.set_port(0);
+    let sender = UdpSocket::bind(own)?;
+    sender.connect(bridge)?;
+    Ok(sender)
 }

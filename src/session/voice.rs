@@ -293,6 +293,11 @@ impl Control {
 
     /// Says what every router answers; a PING makes i2pd hang up.
     fn beat(&self) -> Result<(), Error> {
+        // Its own deadline notices a bridge that is gone; the answer to a heartbeat would come after.
+        if self.is_looking_up() {
+            self.voice().heard_something();
+            return Ok(());
+        }
         // Something may just have been asked, or may be asked at once.
         thread::sleep(BREATH);
         self.write(&Command::naming_lookup("ME")?)?;

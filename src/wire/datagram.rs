@@ -1,4 +1,4 @@
-use crate::wire::header::port_number;
+use crate::wire::header::{port_from_wire, port_number};
 use crate::wire::{ParseError, ParseErrorKind};
 
 /// Longest line in front of a datagram's payload, which is Java I2P's limit for one.
@@ -29,9 +29,9 @@ pub struct DatagramHeader<'a> {
     /// The sender as it was said: the base64 of a destination or, in front of a `DATAGRAM3`, of a
     /// hash. It is not checked.
     pub sender: &'a str,
-    /// The port the peer sent from.
+    /// The port the peer sent from. Port 0 is no port, and reads as `None`.
     pub from_port: Option<u16>,
-    /// The port the peer sent to.
+    /// The port the peer sent to. Port 0 is no port, and reads as `None`.
     pub to_port: Option<u16>,
 }
 
@@ -56,8 +56,8 @@ impl<'a> DatagramHeader<'a> {
         };
         for word in words {
             match word.split_once('=') {
-                Some(("FROM_PORT", port)) => header.from_port = Some(port_number(port)?),
-                Some(("TO_PORT", port)) => header.to_port = Some(port_number(port)?),
+                Some(("FROM_PORT", port)) => header.from_port = port_from_wire(port)?,
+                Some(("TO_PORT", port)) => header.to_port = port_from_wire(port)?,
                 _ => {}
             }
         }
@@ -81,9 +81,9 @@ impl<'a> DatagramHeader<'a> {
 pub struct RawHeader {
     /// The I2CP protocol.
     pub protocol: u8,
-    /// The port the peer sent from.
+    /// The port the peer sent from; 0 is no port.
     pub from_port: u16,
-    /// The port the peer sent to.
+    /// The port the peer sent to; 0 is no port.
     pub to_port: u16,
 }
 
@@ -164,6 +164,12 @@ mod tests {
         assert_eq!(header.sender, "abc==");
         assert_eq!((header.from_port, header.to_port), (Some(65535), Some(2)));
         assert!(payload.is_empty());
+    }
+
+    #[test]
+    fn port_zero_is_no_port() {
+        let (header, _) = DatagramHeader::split(b"abc FROM_PORT=0 TO_PORT=0\nx").unwrap();
+        assert_eq!((header.from_port, header.to_port), (None, None));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::wire::{Message, ParseError, ParseErrorKind};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum StreamHeader<'a> {
-    /// A peer, and the I2CP ports where the bridge tells them.
+    /// A peer, and its I2CP ports if the bridge sends them. Port 0 is no port, and reads as `None`.
     Peer {
         /// Who calls.
         destination: Destination,
@@ -63,7 +63,13 @@ fn port(message: &Message<'_>, key: &str) -> Result<Option<u16>, ParseError> {
     let Some(value) = message.value(key) else {
         return Ok(None);
     };
-    port_number(&value.unescape()).map(Some)
+    port_from_wire(&value.unescape())
+}
+
+/// A port as a bridge sends it. Java I2P sends port 0 for a peer that named no port.
+pub(crate) fn port_from_wire(text: &str) -> Result<Option<u16>, ParseError> {
+    let port = port_number(text)?;
+    Ok((port != 0).then_some(port))
 }
 
 /// Digits only: `parse` alone would let a `+` pass.
@@ -115,9 +121,15 @@ mod tests {
             Ok((Some(1111), Some(2222)))
         );
         assert_eq!(
-            ports("  TO_PORT=0 FROM_PORT=65535"),
-            Ok((Some(65535), Some(0)))
+            ports("  TO_PORT=1 FROM_PORT=65535"),
+            Ok((Some(65535), Some(1)))
         );
+    }
+
+    #[test]
+    fn port_zero_is_no_port() {
+        assert_eq!(ports(" FROM_PORT=0 TO_PORT=0"), Ok((None, None)));
+        assert_eq!(ports(" FROM_PORT=00 TO_PORT=80"), Ok((None, Some(80))));
     }
 
     #[test]

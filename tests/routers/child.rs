@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use crate::{crowd, embedded, healed};
+use crate::{crowd, embedded, healed, passer_by, soak};
 
 /// What a child is told first.
 const MARK: &str = "--child";
@@ -19,6 +19,9 @@ const CHILDREN: &[(&str, Work)] = &[
     ("healed", healed::run),
     ("echo-server", crowd::serve),
     ("dial-many", crowd::dial),
+    ("passer-by", passer_by::run),
+    ("http-server", crowd::serve_pages),
+    ("soak", soak::run),
 ];
 
 /// Longer than a child takes from one of its lines to the next: for a router, its tunnels and the

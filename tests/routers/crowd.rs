@@ -1,8 +1,20 @@
-//! A crowd: an echo server in one process, and who dials it many times in another.
+//! Examples that serve, each in a process of its own, and a program that dials one many times.
 
 #[path = "../../examples/echo_server.rs"]
-#[allow(dead_code, reason = "it is started from here, not by its own `main`")]
+#[allow(
+    dead_code,
+    clippy::duplicate_mod,
+    reason = "it is started from here, not by its own `main`, and has the same parts as the other"
+)]
 mod echo_server;
+
+#[path = "../../examples/http_server.rs"]
+#[allow(
+    dead_code,
+    clippy::duplicate_mod,
+    reason = "it is started from here, not by its own `main`, and has the same parts as the other"
+)]
+mod http_server;
 
 use std::io::{self, BufRead, Write};
 use std::iter;
@@ -39,6 +51,11 @@ pub(crate) fn serve(_: &[String]) -> io::Result<()> {
     });
     let place = Place::find().map_err(io::Error::other)?;
     echo_server::run(&place, &server, || Ok(())).map_err(io::Error::other)
+}
+
+/// The work of a process that serves pages: the example, with this key file.
+pub(crate) fn serve_pages(args: &[String]) -> io::Result<()> {
+    http_server::run(args.first().map(String::as_str)).map_err(io::Error::other)
 }
 
 /// The work of the other process: it dials an echo server so many times, and says when all streams

@@ -35,6 +35,10 @@ impl Process {
         self.udp
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child().id()
+    }
+
     /// Kills it with SIGKILL, and waits until it is gone.
     pub(crate) fn kill(&self) {
         let mut child = self.child();

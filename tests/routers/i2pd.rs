@@ -12,11 +12,12 @@
 )]
 
 use std::env;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{self, Child, Command, Stdio};
+use std::process::{self, Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -37,7 +38,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const POLL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A router that does not answer HELLO for so long has stopped.
-const SILENCE: Duration = Duration::from_secs(20);
+pub(crate) const SILENCE: Duration = Duration::from_secs(20);
 
 /// Another process can take a free port between our looking and i2pd's binding.
 const PORT_ATTEMPTS: u32 = 5;
@@ -205,9 +206,14 @@ impl I2pd {
         NEW_OPTIONS
     }
 
-    /// Whether the process is still there; i2pd has commands that crash it.
-    pub fn is_running(&self) -> bool {
-        matches!(self.child().try_wait(), Ok(None))
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child().id()
+    }
+
+    /// How the process ended, if it has; i2pd has commands that crash it.
+    pub fn exit_status(&self) -> Option<ExitStatus> {
+        self.child().try_wait().ok().flatten()
     }
 
     /// Whether the bridge answers HELLO, for which it gets more time than any load takes.
@@ -254,14 +260,14 @@ impl Drop for I2pd {
 
 /// The ports of one router.
 #[derive(Clone, Copy, Debug)]
-struct Ports {
+pub(crate) struct Ports {
     router: u16,
     sam: u16,
     udp: u16,
 }
 
 impl Ports {
-    fn free() -> io::Result<Self> {
+    pub(crate) fn free() -> io::Result<Self> {
         // 2.45 cannot be told its datagram port and takes the one below SAM's, as newer ones do
         // when they are not told.
         for _ in 0..100 {
@@ -311,12 +317,19 @@ impl Ports {
     }
 }
 
+/// `SAM UDP ROUTER`
+impl fmt::Display for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.sam, self.udp, self.router)
+    }
+}
+
 /// The folder of one router, removed with it.
 #[derive(Debug)]
-struct Home(PathBuf);
+pub(crate) struct Home(PathBuf);
 
 impl Home {
-    fn create() -> io::Result<Self> {
+    pub(crate) fn create() -> io::Result<Self> {
         static SERIAL: AtomicU32 = AtomicU32::new(0);
         loop {
             let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
@@ -330,6 +343,10 @@ impl Home {
         }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     fn config(&self) -> PathBuf {
         self.0.join("i2pd.conf")
     }
@@ -338,7 +355,7 @@ impl Home {
         self.0.join("tunnels.conf")
     }
 
-    fn hosts(&self) -> PathBuf {
+    pub(crate) fn hosts(&self) -> PathBuf {
         self.0.join("hosts.txt")
     }
 
@@ -346,7 +363,7 @@ impl Home {
         self.0.join("i2pd.log")
     }
 
-    fn output(&self) -> PathBuf {
+    pub(crate) fn output(&self) -> PathBuf {
         self.0.join("output")
     }
 
@@ -366,7 +383,7 @@ impl Home {
             .collect()
     }
 
-    fn tail(&self) -> String {
+    pub(crate) fn tail(&self) -> String {
         let text = self.text();
         let lines: Vec<&str> = text.lines().collect();
         let skipped = lines.len().saturating_sub(30);
@@ -498,7 +515,7 @@ fn bound_sockets(table: &str, port: u16) -> Vec<String> {
         .collect()
 }
 
-fn greets(address: SocketAddr, patience: Duration) -> io::Result<bool> {
+pub(crate) fn greets(address: SocketAddr, patience: Duration) -> io::Result<bool> {
     let mut bridge = TcpStream::connect_timeout(&address, patience)?;
     bridge.set_read_timeout(Some(patience))?;
     bridge.set_write_timeout(Some(patience))?;

@@ -1,15 +1,20 @@
 //! The behaviours of the library on real routers: one suite, written once, run on each.
 //!
-//! The embedded network is always there; i2pd, old and new, where `fetch-i2pd` has put them. What a
-//! router cannot do is listed by name, with the reason, and counted apart. The last lines say how
-//! many behaviours ran on which router, and which routers were not found.
+//! The embedded network is always there; i2pd, old and new, where `fetch-i2pd` has put them; a router
+//! that `SAM_ROUTER_COMMAND` starts takes the place of all these. What a router cannot do is listed by
+//! name, with the reason, and counted apart. The last lines say how many behaviours ran on which
+//! router, how often one stopped, and which routers were not found.
 
 mod child;
+mod command;
 mod crowd;
 mod embedded;
 mod healed;
 mod i2pd;
+mod passer_by;
+mod relay;
 mod router;
+mod soak;
 mod suite;
 
 use std::process::ExitCode;
@@ -37,7 +42,7 @@ fn main() -> ExitCode {
             None => Some(trial(router, behaviour)),
             Some(reason) => {
                 router.count_unable();
-                list_unable.then(|| unable(router, behaviour, reason))
+                list_unable.then(|| unable(router, behaviour, &reason))
             }
         })
         .collect();
@@ -51,8 +56,11 @@ fn main() -> ExitCode {
             println!("  {name}: not found; tests/routers/fetch-i2pd provides it");
         }
     }
-    // Routers are processes and threads; they end before the result is told.
+    // Routers are processes and threads; they end before the result is printed.
     drop(routers);
+    if let Some(how) = router::ended() {
+        println!("Processes of routers that ended by themselves: {how}");
+    }
     conclusion.exit_code()
 }
 

@@ -1,6 +1,9 @@
 //! The routers a behaviour is run on: what each can do, and how to get at it.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::time::Duration;
@@ -11,6 +14,7 @@ use i2p_sam::{
 };
 use i2p_sam_testnet::Testnet;
 
+use crate::command;
 use crate::embedded::Process;
 use crate::i2pd::{I2pd, Installation};
 use crate::suite::{Behaviour, Need};
@@ -29,6 +33,9 @@ const RESTARTS: usize = 5;
 /// How many routers that stop answering are replaced by new ones in a run.
 const MOST_REPLACED: usize = 2;
 
+/// The processes of routers that ended by themselves.
+static ENDED: Mutex<BTreeMap<u32, ExitStatus>> = Mutex::new(BTreeMap::new());
+
 /// One kind of router, started when the first behaviour asks for it.
 pub(crate) struct Router {
     name: String,
@@ -37,12 +44,14 @@ pub(crate) struct Router {
     pair: Mutex<Option<Kept>>,
     ran: AtomicUsize,
     unable: AtomicUsize,
-    replaced: AtomicUsize,
+    /// How the process of each router that was replaced had ended, if it had.
+    replaced: Mutex<Vec<Option<ExitStatus>>>,
 }
 
 enum Kind {
     Embedded,
     I2pd(Installation),
+    Command(command::Installation),
 }
 
 /// A network that runs.
@@ -50,10 +59,17 @@ pub(crate) enum Network {
     Embedded(Testnet),
     Process(Process),
     I2pd(I2pd),
+    Command(command::Router),
 }
 
-/// What was looked for: the routers that were found, and the names of those that were not.
+/// What was looked for: the routers that were found, and the names of those that were not. One that
+/// the environment names is the only one.
 pub(crate) fn all() -> (Vec<Arc<Router>>, Vec<&'static str>) {
+    if let Some(installation) = command::Installation::from_env() {
+        let name = installation.name().to_owned();
+        let router = Router::new(name, Kind::Command(installation));
+        return (vec![Arc::new(router)], Vec::new());
+    }
     let mut found = Vec::new();
     let mut missing = Vec::new();
     // The slowest first, so that they are not what the others wait for in the end.
@@ -116,7 +132,6 @@ const EMBEDDED_CANNOT: &[(Need, &str)] = &[
 ];
 
 const I2PD_OLD_CANNOT: &[(Need, &str)] = &[
-    (Need::KeysApart, "i2pd lets two sessions share a key"),
     (Need::Ports, "i2pd does not tell ports"),
     (Need::OwnDial, "i2pd: Can't connect to myself"),
     (
@@ -134,7 +149,6 @@ const I2PD_OLD_CANNOT: &[(Need, &str)] = &[
 ];
 
 const I2PD_NEW_CANNOT: &[(Need, &str)] = &[
-    (Need::KeysApart, "i2pd lets two sessions share a key"),
     (
         Need::BulkBeforeEnd,
         "i2pd 2.59 loses the end of a stream that is ended with more than 60 kB under way",
@@ -156,7 +170,7 @@ impl Router {
             pair: Mutex::new(None),
             ran: AtomicUsize::new(0),
             unable: AtomicUsize::new(0),
-            replaced: AtomicUsize::new(0),
+            replaced: Mutex::new(Vec::new()),
         }
     }
 
@@ -165,14 +179,21 @@ impl Router {
     }
 
     /// Why a behaviour cannot be shown on this router.
-    pub(crate) fn cannot(&self, behaviour: &Behaviour) -> Option<&'static str> {
+    pub(crate) fn cannot(&self, behaviour: &Behaviour) -> Option<String> {
         let cannot = match &self.kind {
             Kind::Embedded => EMBEDDED_CANNOT,
             Kind::I2pd(i2pd) if i2pd.version().starts_with("2.45.") => I2PD_OLD_CANNOT,
             Kind::I2pd(_) => I2PD_NEW_CANNOT,
+            Kind::Command(router) => {
+                let need = behaviour.needs.iter().find(|n| router.cannot().contains(n));
+                return need.map(|need| format!("it cannot: {need:?}"));
+            }
         };
         let lacks = |(need, _): &&(Need, _)| behaviour.needs.contains(need);
-        cannot.iter().find(lacks).map(|(_, reason)| *reason)
+        cannot
+            .iter()
+            .find(lacks)
+            .map(|(_, reason)| (*reason).to_owned())
     }
 
     /// Runs a behaviour; once more, on a new router, if the router had stopped answering.
@@ -198,12 +219,18 @@ impl Router {
         if !network.as_ref().is_some_and(|now| Arc::ptr_eq(now, silent)) {
             return true;
         }
-        if self.replaced.fetch_add(1, Ordering::Relaxed) >= MOST_REPLACED {
-            return false;
+        let status = silent.exit_status();
+        {
+            let mut replaced = lock(&self.replaced);
+            if replaced.len() >= MOST_REPLACED {
+                return false;
+            }
+            replaced.push(status);
         }
         eprintln!(
-            "{} answers nobody any more; a new one takes its place",
-            self.name
+            "{} answers nobody any more ({}); a new one takes its place",
+            self.name,
+            ending(status)
         );
         eprintln!("{}", silent.last_words());
         // Whoever waits for it is to learn now that it is gone.
@@ -219,9 +246,10 @@ impl Router {
     pub(crate) fn tally(&self) -> String {
         let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
         let (ran, unable) = (count(&self.ran), count(&self.unable));
-        let replaced = match count(&self.replaced) {
+        let replaced: Vec<_> = lock(&self.replaced).iter().copied().map(ending).collect();
+        let replaced = match replaced.len() {
             0 => String::new(),
-            times => format!(", {times} time(s) it stopped and was replaced"),
+            times => format!(", {times} replaced: {}", replaced.join("; ")),
         };
         format!("{}: {ran} ran, {unable} it cannot{replaced}", self.name)
     }
@@ -232,8 +260,7 @@ impl Router {
     }
 
     fn network_slot(&self) -> MutexGuard<'_, Option<Arc<Network>>> {
-        let slot = self.network.lock();
-        slot.unwrap_or_else(PoisonError::into_inner)
+        lock(&self.network)
     }
 
     /// A network of the behaviour's own, to be broken.
@@ -241,6 +268,7 @@ impl Router {
         match &self.kind {
             Kind::Embedded => Network::embedded(),
             Kind::I2pd(installation) => Network::i2pd(installation),
+            Kind::Command(installation) => Network::command(installation),
         }
     }
 
@@ -248,7 +276,7 @@ impl Router {
     pub(crate) fn start_process(&self) -> Network {
         match &self.kind {
             Kind::Embedded => Network::Process(Process::start().expect("the network starts")),
-            Kind::I2pd(_) => self.start(),
+            Kind::I2pd(_) | Kind::Command(_) => self.start(),
         }
     }
 
@@ -269,9 +297,9 @@ impl Router {
         self.network().builder()
     }
 
-    /// The version the bridge agrees to when 3.1 to 3.3 are asked for.
-    pub(crate) fn version(&self) -> Version {
-        match &self.kind {
+    /// The version the bridge agrees to when 3.1 to 3.3 are asked for, if that is known.
+    pub(crate) fn version(&self) -> Option<Version> {
+        Some(match &self.kind {
             Kind::Embedded => Version::V3_2,
             Kind::I2pd(i2pd)
                 if ["2.45.", "2.56."]
@@ -281,7 +309,8 @@ impl Router {
                 Version::V3_1
             }
             Kind::I2pd(_) => Version::V3_3,
-        }
+            Kind::Command(_) => return None,
+        })
     }
 
     /// A session of the behaviour's own.
@@ -319,25 +348,54 @@ impl Network {
     }
 
     fn i2pd(installation: &Installation) -> Self {
-        let hosts = format!("{KNOWN_NAME}={}\n", known_key().destination());
-        let router = installation.start_with_hosts(&hosts);
+        let router = installation.start_with_hosts(&hosts());
         Self::I2pd(router.unwrap_or_else(|error| panic!("i2pd does not start: {error}")))
     }
 
+    fn command(installation: &command::Installation) -> Self {
+        let router = installation.start(&hosts());
+        Self::Command(router.unwrap_or_else(|error| panic!("it does not start: {error}")))
+    }
+
     pub(crate) fn bridge(&self) -> SamBridge {
-        let (tcp, udp) = match self {
-            Self::Embedded(network) => (network.sam_address(), network.udp_address()),
-            Self::Process(network) => (network.sam_address(), network.udp_address()),
-            Self::I2pd(router) => (router.sam_address(), router.udp_address()),
-        };
-        let builder = SamBridge::builder().address(tcp.to_string());
-        builder.udp_address(udp.to_string()).build().unwrap()
+        let builder = SamBridge::builder().address(self.sam_address().to_string());
+        let builder = builder.udp_address(self.udp_address().to_string());
+        builder.build().unwrap()
+    }
+
+    pub(crate) fn sam_address(&self) -> SocketAddr {
+        match self {
+            Self::Embedded(network) => network.sam_address(),
+            Self::Process(network) => network.sam_address(),
+            Self::I2pd(router) => router.sam_address(),
+            Self::Command(router) => router.sam_address(),
+        }
+    }
+
+    pub(crate) fn udp_address(&self) -> SocketAddr {
+        match self {
+            Self::Embedded(network) => network.udp_address(),
+            Self::Process(network) => network.udp_address(),
+            Self::I2pd(router) => router.udp_address(),
+            Self::Command(router) => router.udp_address(),
+        }
+    }
+
+    /// The process the router runs in.
+    pub(crate) fn process_id(&self) -> u32 {
+        match self {
+            Self::Embedded(_) => std::process::id(),
+            Self::Process(network) => network.id(),
+            Self::I2pd(router) => router.id(),
+            Self::Command(router) => router.id(),
+        }
     }
 
     pub(crate) fn raw_options(&self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Embedded(_) | Self::Process(_) => Testnet::OPTIONS,
             Self::I2pd(router) => router.session_options(),
+            Self::Command(router) => router.session_options(),
         }
     }
 
@@ -369,6 +427,33 @@ impl Network {
         match self {
             Self::Embedded(_) | Self::Process(_) => true,
             Self::I2pd(router) => router.answers(),
+            Self::Command(router) => router.answers(),
+        }
+    }
+
+    /// How the router's process ended, if it has.
+    fn exit_status(&self) -> Option<ExitStatus> {
+        match self {
+            Self::Embedded(_) | Self::Process(_) => None,
+            Self::I2pd(router) => router.exit_status(),
+            Self::Command(router) => router.exit_status(),
+        }
+    }
+
+    /// Fails if the router has ended, or is silent.
+    pub(crate) fn assert_alive(&self) {
+        let status = self.exit_status();
+        assert!(status.is_none(), "the router ended: {}", ending(status));
+        assert!(self.answers(), "the router answers nobody any more");
+    }
+
+    /// Remembers how the process ended, if nobody here has ended it.
+    fn note_end(&self) {
+        let Some(status) = self.exit_status() else {
+            return;
+        };
+        if !status.to_string().contains("SIGKILL") {
+            lock(&ENDED).insert(self.process_id(), status);
         }
     }
 
@@ -376,28 +461,59 @@ impl Network {
         match self {
             Self::Embedded(_) | Self::Process(_) => String::new(),
             Self::I2pd(router) => router.log_tail(),
+            Self::Command(router) => router.log_tail(),
         }
     }
 
     /// Ends the router as a crash would.
     pub(crate) fn kill(&self) {
+        self.note_end();
         match self {
             Self::Embedded(_) => panic!("it runs inside this process"),
             Self::Process(network) => network.kill(),
             Self::I2pd(router) => router.kill(),
+            Self::Command(router) => router.kill(),
         }
     }
 
     /// Starts the router again where it was. What dials into the void may have its ports for a moment.
     pub(crate) fn restart(&self) {
+        self.note_end();
         let restart = || match self {
             Self::Embedded(_) => panic!("it runs inside this process"),
             Self::Process(network) => network.restart(),
             Self::I2pd(router) => router.restart(),
+            Self::Command(router) => router.restart(),
         };
         let outcome = (0..RESTARTS).find_map(|_| restart().ok());
         assert!(outcome.is_some(), "the router does not start again");
     }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        self.note_end();
+    }
+}
+
+/// How many processes of routers ended that nobody here had ended, and how.
+pub(crate) fn ended() -> Option<String> {
+    let ended = lock(&ENDED);
+    let how: Vec<_> = ended.values().map(ExitStatus::to_string).collect();
+    (!how.is_empty()).then(|| format!("{}: {}", how.len(), how.join("; ")))
+}
+
+fn ending(status: Option<ExitStatus>) -> String {
+    status.map_or_else(|| "its process went on".to_owned(), |how| how.to_string())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The address book of every router.
+fn hosts() -> String {
+    format!("{KNOWN_NAME}={}\n", known_key().destination())
 }
 
 /// The key whose destination [`KNOWN_NAME`] stands for.

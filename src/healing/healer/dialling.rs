@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Healer;
-use crate::address::I2pAddr;
+use crate::address::{Destination, I2pAddr};
 use crate::bridge::SamBridge;
 use crate::cancel::Cancel;
 use crate::deadline::Deadline;
@@ -22,16 +22,55 @@ impl Healer {
         cancel: &Cancel,
     ) -> Result<SamStream, Error> {
         let deadline = dial_deadline(&self.bridge, options);
+        self.over_a_session(Phase::StreamConnect, deadline, cancel, |session| {
+            dial_over(session, peer, options, deadline)
+        })
+    }
+
+    pub(in crate::healing) fn look_up(
+        self: &Arc<Self>,
+        address: &I2pAddr,
+        cancel: &Cancel,
+    ) -> Result<Destination, Error> {
+        let deadline = lookup_deadline(&self.bridge);
+        self.over_a_session(Phase::Lookup, deadline, cancel, |session| {
+            look_up_over(session, address, deadline)
+        })
+    }
+
+    /// Asks one session after the other, as long as each is lost meanwhile.
+    fn over_a_session<T>(
+        self: &Arc<Self>,
+        phase: Phase,
+        deadline: Deadline,
+        cancel: &Cancel,
+        ask: impl Fn(&StreamSession) -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
         let mut seen = 0;
         loop {
-            let phase = Phase::StreamConnect;
             let (generation, current) = self.newer_than(seen, phase, deadline, cancel)?;
-            let session = current.session.with_cancel(cancel);
-            match dial_over(&session, peer, options, deadline)? {
-                Some(stream) => return Ok(stream),
+            match ask(&current.session.with_cancel(cancel))? {
+                Some(outcome) => return Ok(outcome),
                 None => seen = generation,
             }
         }
+    }
+}
+
+/// The deadline of a lookup that may be asked over several sessions.
+pub(crate) fn lookup_deadline(bridge: &SamBridge) -> Deadline {
+    Deadline::after(bridge.config().timeouts.lookup)
+}
+
+/// Looks up over one of them; nothing is returned if this one is lost.
+pub(crate) fn look_up_over(
+    session: &StreamSession,
+    address: &I2pAddr,
+    deadline: Deadline,
+) -> Result<Option<Destination>, Error> {
+    match session.lookup_until(address, deadline) {
+        Err(error) if is_of_a_loss(&error, session) => Ok(None),
+        outcome => outcome.map(Some),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::suite::data::{bytes, greet, persist, put, take};
 behaviours! {
     a_peer_is_dialled_by_destination [Streams];
     a_peer_is_dialled_by_b32 [Streams];
-    a_peer_is_dialled_by_name [Streams];
+    a_peer_is_dialled_by_name [Streams, KnownName];
     a_dial_with_ports_arrives [Streams];
     the_ports_of_a_dial_are_told [Streams, Ports];
     the_own_destination_can_be_dialled [Streams, OwnDial];

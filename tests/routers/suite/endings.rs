@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use i2p_sam::{Error, SessionLoss};
 
+use crate::child::{self, Child};
+use crate::passer_by;
 use crate::router::{LONG, Pair, Router};
 use crate::suite::behaviours;
 use crate::suite::data::{bytes, greet, put, rest, take};
@@ -21,14 +23,16 @@ behaviours! {
     what_a_passing_session_says_last_arrives [Streams];
     a_shutdown_ends_the_read_of_a_clone [Streams];
     the_end_of_a_stream_is_no_loss_of_the_session [Streams];
+    a_program_that_finishes_its_stream_and_exits_delivers_all [Streams];
+    a_program_that_finishes_its_session_and_exits_delivers_all [Streams];
     a_stream_lives_on_when_its_session_was_dropped [Streams];
     a_listener_lives_on_when_its_session_was_dropped [Streams];
     closing_a_session_ends_its_streams_on_both_sides [Streams];
     closing_a_session_ends_what_waits_on_it;
     a_closed_session_says_so;
     a_session_can_be_closed_twice;
-    a_killed_router_is_told_to_every_blocked_thread_within_a_second [Streams];
-    the_same_key_serves_again_after_a_restart_of_the_router [Streams];
+    a_killed_router_is_told_to_every_blocked_thread_within_a_second [Streams, Restart];
+    the_same_key_serves_again_after_a_restart_of_the_router [Streams, Restart];
 }
 
 fn the_dialler_hangs_up_and_the_other_side_reads_the_end(router: &Router) {
@@ -84,6 +88,37 @@ fn what_a_passing_session_says_last_arrives(router: &Router) {
     // Stream and session are gone by now.
     let (far, _) = pair.listener.accept_timeout(LONG).unwrap();
     assert_eq!(rest(&far), last);
+}
+
+fn a_program_that_finishes_its_stream_and_exits_delivers_all(router: &Router) {
+    let pair = router.pair();
+    let child = passer_by(router, &pair, "stream");
+    let (far, _) = pair.listener.accept_timeout(LONG).unwrap();
+    assert_eq!(take(&far, passer_by::BYTES), bytes(passer_by::BYTES, 7));
+    // It waits for this.
+    drop(far);
+    child.finish();
+}
+
+fn a_program_that_finishes_its_session_and_exits_delivers_all(router: &Router) {
+    let pair = router.pair();
+    let child = passer_by(router, &pair, "session");
+    let (far, _) = pair.listener.accept_timeout(LONG).unwrap();
+    assert_eq!(rest(&far), bytes(passer_by::BYTES, 7));
+    child.finish();
+}
+
+/// Starts a program that writes to the server of the pair, and ends in this way.
+fn passer_by(router: &Router, pair: &Pair, end: &str) -> Child {
+    let mut command = child::command("passer-by").unwrap();
+    let address = pair.server.destination().to_base64();
+    let options = router.raw_options();
+    let options = options
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"));
+    command.args([address.as_str(), end]).args(options);
+    command.env("I2P_SAM_ADDRESS", router.bridge().address());
+    Child::start(&mut command)
 }
 
 fn a_shutdown_ends_the_read_of_a_clone(router: &Router) {

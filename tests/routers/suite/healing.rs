@@ -12,9 +12,9 @@ use crate::suite::behaviours;
 use crate::suite::data::{greet, persist};
 
 behaviours! {
-    a_listener_and_a_dialler_outlive_their_router [Streams];
-    a_listener_that_forwards_outlives_its_router [Streams];
-    #[slow] sessions_heal_under_load_each_time_their_router_is_killed [Streams];
+    a_listener_and_a_dialler_outlive_their_router [Streams, Restart];
+    a_listener_that_forwards_outlives_its_router [Streams, Restart];
+    #[slow] sessions_heal_under_load_each_time_their_router_is_killed [Streams, Restart];
 }
 
 /// How often the router is killed. The old i2pd takes 20 s for a session.

@@ -8,9 +8,10 @@ use crate::suite::behaviours;
 behaviours! {
     the_own_address_is_known;
     a_full_destination_is_its_own_answer;
-    a_known_name_is_found [SessionlessLookup];
+    a_known_name_is_found [SessionlessLookup, KnownName];
     a_known_b32_is_found [SessionlessLookup];
-    options_may_be_asked_of_a_router_that_has_none [SessionlessLookup];
+    a_b32_that_was_dialled_is_found_by_the_session [Streams];
+    options_may_be_asked_of_a_router_that_has_none [SessionlessLookup, KnownName];
     an_unknown_name_is_the_peers_fault;
     an_unknown_b32_is_the_peers_fault;
 }
@@ -39,6 +40,13 @@ fn a_known_b32_is_found(router: &Router) {
         &router.bridge().lookup(b32).unwrap(),
         pair.server.destination()
     );
+}
+
+fn a_b32_that_was_dialled_is_found_by_the_session(router: &Router) {
+    let pair = router.pair();
+    let _streams = pair.dial();
+    let b32 = pair.server.destination().b32();
+    assert_eq!(&pair.client.lookup(b32).unwrap(), pair.server.destination());
 }
 
 fn options_may_be_asked_of_a_router_that_has_none(router: &Router) {

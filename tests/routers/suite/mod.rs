@@ -12,7 +12,9 @@ mod keys;
 mod lookups;
 mod multihomed;
 mod primary;
+mod returning;
 mod servers;
+mod soak;
 mod streams;
 mod tunnels;
 mod users;
@@ -46,8 +48,6 @@ pub(crate) enum Need {
     BulkBeforeEnd,
     /// Carrying some megabytes a second.
     Bulk,
-    /// Refusing a second session with a key in use.
-    KeysApart,
     /// Ending a forward with its socket, so that the session can have another.
     ForwardAgain,
     /// An answer to what is refused, rather than silence.
@@ -64,6 +64,36 @@ pub(crate) enum Need {
     DatagramSubsessions,
     /// Subsessions for streams, and for nothing else.
     StreamSubsessionsOnly,
+    /// An address book with a name that the suite chooses.
+    KnownName,
+    /// Hanging up when it is asked for users of the bridge, which it does not have.
+    NoUsers,
+    /// Being started as often as a behaviour asks for, killed, and started again where it was.
+    Restart,
+}
+
+impl Need {
+    /// What can be named in the environment.
+    pub(crate) const ALL: &[Self] = &[
+        Self::Streams,
+        Self::Ports,
+        Self::OwnDial,
+        Self::OtherSignatures,
+        Self::SessionlessLookup,
+        Self::BulkBeforeEnd,
+        Self::Bulk,
+        Self::ForwardAgain,
+        Self::Refusals,
+        Self::NewDatagrams,
+        Self::LargeDatagrams,
+        Self::ControlSocketDatagrams,
+        Self::EncryptedLeaseSets,
+        Self::DatagramSubsessions,
+        Self::StreamSubsessionsOnly,
+        Self::KnownName,
+        Self::NoUsers,
+        Self::Restart,
+    ];
 }
 
 /// Lists functions as behaviours; `slow` in front of those that take more than a minute.
@@ -92,6 +122,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Behaviour> {
         streams::ALL,
         endings::ALL,
         healing::ALL,
+        returning::ALL,
         users::ALL,
         forwarding::ALL,
         datagrams::ALL,
@@ -101,6 +132,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Behaviour> {
         multihomed::ALL,
         servers::ALL,
         tunnels::ALL,
+        soak::ALL,
     ]
     .into_iter()
     .flatten()

@@ -15,9 +15,9 @@ use crate::suite::behaviours;
 use crate::suite::data::greet;
 
 behaviours! {
-    a_multihomed_session_is_dialled_at_both_routers [Streams];
-    a_multihomed_session_stays_at_one_router_when_the_other_is_killed [Streams];
-    a_multihomed_session_dials_over_either_router [Streams];
+    a_multihomed_session_is_dialled_at_both_routers [Streams, Restart];
+    a_multihomed_session_stays_at_one_router_when_the_other_is_killed [Streams, Restart];
+    a_multihomed_session_dials_over_either_router [Streams, Restart];
 }
 
 /// Two routers of the behaviour's own, each with a client, a session that is at both, and what

@@ -21,8 +21,8 @@ behaviours! {
     some_half_closed_requests_are_answered_whole [Streams];
     what_is_uploaded_before_a_half_close_arrives_whole [Streams];
     a_service_that_hangs_up_is_read_to_the_end [Streams];
-    a_killed_router_ends_a_server_tunnel [Streams];
-    tunnels_over_sessions_that_heal_outlive_their_router [Streams];
+    a_killed_router_ends_a_server_tunnel [Streams, Restart];
+    tunnels_over_sessions_that_heal_outlive_their_router [Streams, Restart];
     a_server_tunnel_serves_what_is_forwarded [Streams];
 }
 

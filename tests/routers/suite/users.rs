@@ -6,7 +6,7 @@ use crate::router::Router;
 use crate::suite::behaviours;
 
 behaviours! {
-    a_router_without_users_hangs_up_and_works_on;
+    a_router_without_users_hangs_up_and_works_on [NoUsers];
 }
 
 fn a_router_without_users_hangs_up_and_works_on(router: &Router) {

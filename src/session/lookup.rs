@@ -1,0 +1,39 @@
+use crate::address::{Destination, I2pAddr};
+use crate::cancel::Cancel;
+use crate::deadline::Deadline;
+use crate::error::Error;
+use crate::interrupts::Interrupts;
+use crate::session::guard::Core;
+
+impl Core {
+    /// Looks up who an address belongs to, on the session's control socket: i2pd and emissary find a
+    /// `.b32.i2p` address for a session only.
+    pub(crate) fn lookup(
+        &self,
+        address: &I2pAddr,
+        deadline: Deadline,
+        cancel: &Cancel,
+    ) -> Result<Destination, Error> {
+        if let Some(known) = known_without_asking(address, self.key.destination()) {
+            return Ok(known);
+        }
+        let name = address.to_sam();
+        let interrupts = Interrupts::by_cancel(cancel).or_session(&self.control);
+        self.bridge.lookup_by(address, |command| {
+            let control = self.control.owner();
+            let found = control.look_up(&name, command, deadline, &interrupts)?;
+            found.check(address.host())
+        })
+    }
+}
+
+/// Our own destination, or the one in the address.
+pub(crate) fn known_without_asking(address: &I2pAddr, own: &Destination) -> Option<Destination> {
+    let is_own = address.b32().is_some_and(|b32| b32 == own.b32());
+    let known = if is_own {
+        Some(own)
+    } else {
+        address.destination()
+    };
+    known.cloned()
+}

@@ -1,0 +1,36 @@
+//! A program that dials, writes 100 bytes, and exits: by one of the ends that wait.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use i2p_sam::{SamBridge, SessionOptions};
+
+use crate::suite::data;
+
+/// What it writes.
+pub(crate) const BYTES: usize = 100;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The work of the process: `passer-by ADDRESS END [NAME=VALUE…]`, with options for the session.
+pub(crate) fn run(args: &[String]) -> io::Result<()> {
+    let [address, end, options @ ..] = args else {
+        return Err(io::Error::other("passer-by ADDRESS END [NAME=VALUE…]"));
+    };
+    let pairs = options.iter().filter_map(|pair| pair.split_once('='));
+    let options = pairs.fold(SessionOptions::new(), |options, (name, value)| {
+        options.option(name, value)
+    });
+    let session = SamBridge::from_env()?.session().options(options).stream()?;
+    let mut stream = session.connect(address.as_str())?;
+    stream.write_all(&data::bytes(BYTES, 7))?;
+    match end.as_str() {
+        "stream" => stream.finish(PATIENCE),
+        "session" => {
+            drop(stream);
+            Ok(session.finish(PATIENCE)?)
+        }
+        // What a program does that knows of neither.
+        _ => Ok(()),
+    }
+}
