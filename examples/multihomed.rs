@@ -37,7 +37,7 @@ fn run() -> Outcome {
 
 fn serve(place: &Place, key_file: Option<&str>) -> Outcome {
     let options = HealingOptions::new()
-        .on_home_event(|bridge, event| eprintln!("{}: {event:?}", bridge.address()));
+        .on_home_event(|bridge, event| eprintln!("{}: {event}", bridge.address()));
     let builder = with_key(place.session("multihomed"), &place.bridge, key_file)?;
     let session = builder.multihomed_with(&options)?;
     let listener = session.listener()?;

@@ -187,9 +187,11 @@ impl HealingSession {
     /// session end, and listeners go on over the new one. If the session is being made again, this
     /// waits for it.
     ///
-    /// A client needs it on i2pd 2.59: if a peer's server is restarted, a session that had dialled it
-    /// before gets streams to it that succeed and stay silent, for minutes; a new session reaches it at
-    /// once. 2.45 does not need it.
+    /// A client needs it if a peer's server is restarted. On i2pd 2.59 a session that had dialled the
+    /// server before then gets streams that succeed and stay silent, on emissary 0.4.0 `CANT_REACH_PEER`,
+    /// both for minutes; a renewed session reaches it at once. i2pd 2.45 does not need it. On emissary
+    /// do not renew for another reason: peers that the old session had dialled, and that were not
+    /// restarted, cannot be reached for a minute or more.
     ///
     /// It waits as long as it takes, which on a router that is away is for ever. To end the wait, fire
     /// the handle that was given [`with_cancel`](HealingSession::with_cancel); the new session is made

@@ -8,7 +8,7 @@ use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use i2p_sam::{
-    Cancel, Error, ForwardListener, ForwardOptions, Phase, SamBridge, SamStream, SessionLoss,
+    Cancel, Error, ForwardListener, ForwardOptions, SamBridge, SamStream, SessionLoss,
     StreamSession, WhenFull,
 };
 use support::{LONG, ScriptedBridge, Stage, Visit, eventually, field, in_background, key, outcome};
@@ -551,8 +551,8 @@ fn a_forward_that_waits_for_the_end_of_the_last_one_can_be_cancelled() {
     eventually("it is asked again", || bridge.connections() >= 3);
     cancel.cancel();
     let error = outcome(&forwarding).unwrap_err();
-    let phase = Phase::Forward;
-    assert!(matches!(error, Error::Cancelled { phase: p } if p == phase));
+    // It may come while the bridge is greeted again.
+    assert!(matches!(error, Error::Cancelled { .. }), "{error}");
     assert_eq!(session.closed(), None);
 }
 

@@ -118,7 +118,7 @@ impl Place {
     ) -> Outcome<HealingSession> {
         // A router may hold the key of a server that was killed a moment ago.
         let options = HealingOptions::new().patient(true);
-        let options = options.on_event(|event| eprintln!("{event:?}"));
+        let options = options.on_event(|event| eprintln!("{event}"));
         eprint!("Building tunnels for {nickname} ");
         let session = with_dots(move || builder.healing_with(&options))?;
         Ok(session)

@@ -174,9 +174,11 @@ impl Pair {
             let Some(bytes @ [_, ..]) = buffer.get(..read) else {
                 return Ok(());
             };
-            if taken && self.write(&mut to, bytes, way).is_err() {
-                taken = false;
-                self.stop_reading_from(way);
+            if taken {
+                if let Err(error) = self.write(&mut to, bytes, way) {
+                    taken = false;
+                    self.stop_reading_from(way, error);
+                }
             }
         }
     }
@@ -198,13 +200,18 @@ impl Pair {
     }
 
     /// What takes nothing has nothing more to say than what it has said.
-    fn stop_reading_from(&self, way: Way) {
+    ///
+    /// A reset of the local side is an error of one call only, and that may have been this write.
+    fn stop_reading_from(&self, way: Way, error: io::Error) {
         let _ = match way {
             Way::ToPeer => self.stream.shutdown(Shutdown::Read),
             Way::ToLocal => self.local.shutdown(Shutdown::Read),
         };
         if way == Way::ToLocal {
-            self.change(|state| state.local_gone = true);
+            self.change(|state| {
+                state.local_gone = true;
+                state.fail_with(error);
+            });
         }
     }
 

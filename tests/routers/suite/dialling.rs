@@ -1,13 +1,14 @@
 //! Dialling: by what, and what when it fails.
 
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use i2p_sam::{Cancel, ConnectOptions, Error, I2pAddr};
+use i2p_sam::{Cancel, ConnectOptions, Error, HealingOptions, I2pAddr, SignatureType};
 
 use crate::router::{KNOWN_NAME, LONG, Router, known_key};
 use crate::suite::behaviours;
-use crate::suite::data::{bytes, greet, put, take};
+use crate::suite::data::{bytes, greet, persist, put, take};
 
 behaviours! {
     a_peer_is_dialled_by_destination [Streams];
@@ -25,6 +26,7 @@ behaviours! {
     two_peers_dial_each_other_at_once [Streams];
     sixteen_dials_at_once_all_arrive [Streams];
     fifty_dials_one_after_the_other_all_arrive [Streams];
+    #[slow] a_renewed_client_reaches_a_server_that_was_restarted [Streams];
 }
 
 fn a_peer_is_dialled_by_destination(router: &Router) {
@@ -220,5 +222,36 @@ fn fifty_dials_one_after_the_other_all_arrive(router: &Router) {
     for _ in 0..50 {
         let (near, far) = pair.dial();
         greet(&near, &far);
+    }
+}
+
+/// i2pd 2.59 and emissary 0.4.0: a session that dialled a server before does not reach it when it is
+/// back, and a new one does.
+fn a_renewed_client_reaches_a_server_that_was_restarted(router: &Router) {
+    /// i2pd 2.59 does not take a key that was there less than 6 s ago.
+    const AWAY: Duration = Duration::from_secs(8);
+
+    let network = router.start_process();
+    let bridge = network.bridge();
+    let key = bridge.generate(SignatureType::Ed25519).unwrap();
+    let options = HealingOptions::new().first_pause(AWAY * 2);
+    let client = network.builder().healing_with(&options).unwrap();
+    for round in 0..2 {
+        let server = network.builder().key(&key).stream().unwrap();
+        let listener = server.listener().unwrap();
+        if round > 0 {
+            client.renew().unwrap();
+        }
+        let start = Instant::now();
+        let (near, far) = persist(|| {
+            let near = client.connect(key.destination()).ok()?;
+            let (far, _) = listener.accept_timeout(AWAY * 2).ok()?;
+            Some((near, far))
+        });
+        greet(&near, &far);
+        assert!(start.elapsed() < AWAY * 4, "{:?}", start.elapsed());
+        server.close();
+        let (_hold, clock) = mpsc::channel::<()>();
+        let _ = clock.recv_timeout(AWAY);
     }
 }
