@@ -146,6 +146,12 @@ const I2PD_OLD_CANNOT: &[(Need, &str)] = &[
         Need::DatagramSubsessions,
         "i2pd adds no subsessions but for streams",
     ),
+    // All sessions without hops share one tunnel there, so both lease sets end at the same time, and its
+    // own floodfill drops the second ("LeaseSet is older") until the tunnel is renewed.
+    (
+        Need::KeyAgain,
+        "i2pd 2.45 without hops keeps the first lease set of a key for ten minutes",
+    ),
 ];
 
 const I2PD_NEW_CANNOT: &[(Need, &str)] = &[

@@ -20,8 +20,8 @@ behaviours! {
     a_session_has_the_destination_of_a_saved_key;
     a_key_of_another_type_serves_a_session [OtherSignatures, Streams];
     a_nickname_and_further_options_are_taken;
-    the_key_is_free_again_after_close [Streams];
-    the_key_is_free_again_after_the_last_handle_is_gone [Streams];
+    the_key_is_free_again_after_close [Streams, KeyAgain];
+    the_key_is_free_again_after_the_last_handle_is_gone [Streams, KeyAgain];
     an_id_in_use_is_refused;
     a_key_in_use_is_refused_and_may_be_tried_again;
     what_is_no_key_is_refused [Refusals];

@@ -68,6 +68,8 @@ pub(crate) enum Need {
     KnownName,
     /// Hanging up when it is asked for users of the bridge, which it does not have.
     NoUsers,
+    /// Finding the new lease set of a key whose last session has ended.
+    KeyAgain,
     /// Being started as often as a behaviour asks for, killed, and started again where it was.
     Restart,
 }
@@ -92,6 +94,7 @@ impl Need {
         Self::StreamSubsessionsOnly,
         Self::KnownName,
         Self::NoUsers,
+        Self::KeyAgain,
         Self::Restart,
     ];
 }

@@ -25,20 +25,17 @@ use crate::suite::behaviours;
 use crate::suite::data::persist;
 
 behaviours! {
-    a_listener_heals_when_its_connections_are_cut [Streams, Restart];
-    a_key_that_is_closed_and_used_again_at_once_serves [Streams, Restart];
-    a_server_that_is_killed_and_started_at_once_serves [Streams, Restart];
-    #[slow] a_listener_heals_twenty_times_when_its_connections_are_cut [Streams, Restart];
-    #[slow] a_key_that_is_closed_and_used_again_ten_times_serves [Streams, Restart];
-    #[slow] a_server_that_is_killed_and_started_ten_times_serves [Streams, Restart];
-    #[slow] a_listener_serves_each_time_its_router_was_stopped_for_forty_seconds [Streams, Restart];
+    a_listener_heals_when_its_connections_are_cut [Streams, Restart, KeyAgain];
+    a_key_that_is_closed_and_used_again_at_once_serves [Streams, Restart, KeyAgain];
+    a_server_that_is_killed_and_started_at_once_serves [Streams, Restart, KeyAgain];
+    #[slow] a_listener_heals_twenty_times_when_its_connections_are_cut [Streams, Restart, KeyAgain];
+    #[slow] a_key_that_is_closed_and_used_again_ten_times_serves [Streams, Restart, KeyAgain];
+    #[slow] a_server_that_is_killed_and_started_ten_times_serves [Streams, Restart, KeyAgain];
+    #[slow] a_listener_serves_each_time_its_router_was_stopped_for_forty_seconds [Streams, Restart, KeyAgain];
 }
 
 /// How long a server that was cut off may be away, from the cut to the answer.
 const AWAY: Duration = Duration::from_secs(20);
-
-/// The old i2pd takes 20 s for each session, and may take them again.
-const AWAY_ON_OLD: Duration = Duration::from_secs(45);
 
 /// A session that i2pd made out of the one before answers for up to 5 s, and then nobody.
 const DEAF_AFTER: Duration = Duration::from_secs(8);
@@ -51,13 +48,6 @@ const DIALLERS: usize = 2;
 
 /// Calls that are answered between one cut and the next.
 const CALLS: usize = 20;
-
-fn away(router: &Router) -> Duration {
-    match router.name().contains("2.45") {
-        true => AWAY_ON_OLD,
-        false => AWAY,
-    }
-}
 
 /// Client sessions that have not dialled yet. One that has dialled the last session with a key gets
 /// silence from the next on i2pd 2.59. They are created at the same time, since each takes seconds.
@@ -201,7 +191,7 @@ fn cut(router: &Router, times: usize) {
         load.answered.into_inner()
     );
     network.assert_alive();
-    assert!(recoveries.iter().all(|time| *time < away(router)));
+    assert!(recoveries.iter().all(|time| *time < AWAY));
 }
 
 /// Calls one after the other by the client that dialled last.
