@@ -356,7 +356,7 @@ fn every_socket_carries_the_credentials() {
     let hellos = received.iter().filter(|line| line.starts_with("HELLO"));
     let wanted = "HELLO VERSION MIN=3.1 MAX=3.3 USER=joe PASSWORD=\"correct \\\"horse\\\"\"\n";
     assert!(hellos.clone().all(|hello| hello == wanted), "{received:?}");
-    assert_eq!(hellos.count(), 6);
+    assert_eq!(hellos.count(), 7);
 }
 
 /// What a router answers to a command.
