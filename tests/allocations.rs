@@ -1,5 +1,7 @@
 //! What a datagram costs once a session is warm: no allocation on any thread of the process.
 
+#[allow(dead_code, reason = "this program uses a part of it")]
+#[path = "it/support/mod.rs"]
 mod support;
 
 use std::alloc::System;

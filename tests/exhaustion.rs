@@ -1,8 +1,11 @@
-//! What is left when the system gives no more descriptors or threads. Each test runs in a process of
-//! its own, which has a low limit.
+//! What remains if the system refuses further descriptors or threads. Each test runs this program
+//! again as a child process with a low limit. The program holds these few tests only, since what a
+//! larger one has allocated decides how many threads still start.
 
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 
+#[allow(dead_code, reason = "this program uses a part of it")]
+#[path = "it/support/mod.rs"]
 mod support;
 
 use std::fs::File;

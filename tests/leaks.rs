@@ -2,6 +2,8 @@
 
 #![cfg(target_os = "linux")]
 
+#[allow(dead_code, reason = "this program uses a part of it")]
+#[path = "it/support/mod.rs"]
 mod support;
 
 use std::fs;

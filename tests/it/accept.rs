@@ -1,0 +1,465 @@
+//! Accepting: what is armed, what is handed out, and what ends it.
+
+use std::io::{Read, Write};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use i2p_sam::{Cancel, Error, ForwardOptions, ResultCode, SamListener, SessionLoss};
+
+use crate::support::ordered::{Ordered, calls};
+use crate::support::{
+    LONG, ScriptedBridge, Stage, Visit, eventually, in_background, key, outcome, pause,
+};
+
+fn read(mut stream: &i2p_sam::SamStream, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    stream.read_exact(&mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn the_peer_its_ports_and_its_first_byte_are_told_apart() {
+    let router = Ordered::start();
+    let session = router.session(1);
+    let listener = session.listener().unwrap();
+    router.order(calls(9));
+    let (stream, peer) = listener.accept_timeout(LONG).unwrap();
+    assert_eq!(stream.peer_destination(), Some(key(9).destination()));
+    assert_eq!(peer, *stream.peer_addr());
+    assert_eq!(
+        (stream.peer_port(), stream.local_port()),
+        (Some(7), Some(80))
+    );
+    assert_eq!(
+        stream.local_addr().destination(),
+        Some(session.destination())
+    );
+    assert_eq!(read(&stream, 5), b"hello");
+}
+
+#[test]
+fn a_thousand_impatient_accepts_leave_one_set_of_armed_sockets() {
+    let router = Ordered::start();
+    let listener = router.session(3).listener().unwrap();
+    eventually("three are armed", || router.bridge.open_connections() == 4);
+    for _ in 0..1000 {
+        let error = listener
+            .accept_timeout(Duration::from_millis(1))
+            .unwrap_err();
+        assert!(error.is_timeout(), "{error}");
+    }
+    assert_eq!(router.bridge.connections(), 4);
+    router.order(calls(1));
+    assert!(listener.accept_timeout(LONG).is_ok());
+}
+
+#[test]
+fn another_accept_is_armed_for_each_stream_that_came() {
+    let router = Ordered::start();
+    let listener = router.session(2).listener().unwrap();
+    for seed in 0..20 {
+        router.order(calls(seed));
+        let (_, peer) = listener.accept_timeout(LONG).unwrap();
+        assert_eq!(peer.destination(), Some(key(seed).destination()));
+    }
+}
+
+#[test]
+fn silent_end_of_young_accept_at_i2pd_leaves_one_pending() {
+    let router = Ordered::start();
+    router.bridge.answer_as_i2pd();
+    let session = router.session(4);
+    let listener = session.listener().unwrap();
+    eventually("four are armed", || router.bridge.open_connections() == 5);
+    for _ in 0..3 {
+        router.order(|_| {});
+    }
+    eventually("one is left", || router.bridge.open_connections() == 2);
+    router.order(calls(1));
+    assert!(listener.accept_timeout(LONG).is_ok());
+    router.order(calls(2));
+    assert!(listener.accept_timeout(LONG).is_ok());
+    // The four, and one for each of the two streams.
+    eventually("one is armed", || armed_so_far(&router) == 6);
+}
+
+#[test]
+fn silent_end_of_young_accept_elsewhere_is_followed_by_another() {
+    let router = Ordered::start();
+    let _listener = router.session(4).listener().unwrap();
+    eventually("four are armed", || router.bridge.open_connections() == 5);
+    for _ in 0..3 {
+        router.order(|_| {});
+    }
+    eventually("four are armed again", || armed_so_far(&router) == 7);
+    eventually("all of them stay", || router.bridge.open_connections() == 5);
+}
+
+#[test]
+fn silent_end_of_old_accept_at_i2pd_is_followed_by_another() {
+    let router = Ordered::start();
+    router.bridge.answer_as_i2pd();
+    let _listener = router.session(4).listener().unwrap();
+    eventually("four are armed", || router.bridge.open_connections() == 5);
+    pause(Duration::from_millis(3100));
+    router.order(|_| {});
+    eventually("four are armed again", || armed_so_far(&router) == 5);
+    eventually("all of them stay", || router.bridge.open_connections() == 5);
+}
+
+#[test]
+fn stream_is_handed_over_while_bridge_greets_no_further_socket() {
+    let router = ScriptedBridge::start(|visit| {
+        // The session, two accepts, and then sockets that are to stand ready.
+        if visit.number > 2 {
+            visit.line();
+            return drop(visit.rest());
+        }
+        visit.line();
+        visit.say("HELLO REPLY RESULT=OK VERSION=3.1\n");
+        let Some(line) = visit.line() else { return };
+        if line.starts_with("SESSION CREATE") {
+            visit.make_session(&line);
+            return visit.until_quit();
+        }
+        visit.say("STREAM STATUS RESULT=OK\n");
+        calls(visit.number as u8)(visit);
+    });
+    let session = router.bridge().session().stream().unwrap();
+    let listener = session.listener().unwrap();
+    listener.accept_timeout(LONG).unwrap();
+    let start = Instant::now();
+    listener.accept_timeout(LONG).unwrap();
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+/// How many accepts have been armed.
+fn armed_so_far(router: &Ordered) -> usize {
+    let lines = router.bridge.received().into_iter();
+    lines
+        .filter(|line| line.starts_with("STREAM ACCEPT"))
+        .count()
+}
+
+#[test]
+fn where_one_accept_is_armed_the_next_stands_ready_once_somebody_has_called() {
+    let router = Ordered::start();
+    let builder = router.builder(1).linger(Duration::ZERO);
+    let listener = builder.stream().unwrap().listener().unwrap();
+    assert_eq!(router.bridge.connections(), 2);
+    for seed in 0..8 {
+        router.order(calls(seed));
+        assert!(listener.accept_timeout(LONG).is_ok());
+    }
+    // The control socket, eight streams, one armed accept, and eight that wait for their turn.
+    eventually("eight stand ready", || {
+        router.bridge.connections() == 1 + 8 + 1 + 8
+    });
+    assert_eq!(armed_so_far(&router), 9);
+    drop(listener);
+    // The bridge still waits for an order of the one that was armed.
+    eventually("they end with the session", || {
+        router.bridge.open_connections() == 1
+    });
+}
+
+#[test]
+fn a_ready_socket_that_the_bridge_did_not_keep_is_passed_over() {
+    let (orders, order) = mpsc::channel::<u8>();
+    let order = Mutex::new(order);
+    let bridge = ScriptedBridge::start(move |visit| {
+        visit.greet();
+        // The first two that stand ready: the session and two accepts came before.
+        if (3..5).contains(&visit.number) {
+            visit.say("SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"command timeout, bye\"\n");
+            return;
+        }
+        let Some(line) = visit.line() else { return };
+        if line.starts_with("SESSION CREATE") {
+            visit.make_session(&line);
+            visit.until_quit();
+            return;
+        }
+        visit.say("STREAM STATUS RESULT=OK\n");
+        if let Ok(seed) = order.lock().unwrap().recv() {
+            visit.say(&format!("{}\n", key(seed).destination()));
+            visit.rest();
+        }
+    });
+    let builder = bridge.bridge().session().armed_accepts(1);
+    let listener = builder.stream().unwrap().listener().unwrap();
+    for seed in 1..5 {
+        orders.send(seed).unwrap();
+        let (_, peer) = listener.accept_timeout(LONG).unwrap();
+        assert_eq!(peer.destination(), Some(key(seed).destination()));
+    }
+}
+
+#[test]
+fn a_late_refusal_is_told_and_the_next_peer_still_comes() {
+    let router = Ordered::start();
+    let listener = router.session(1).listener().unwrap();
+    router.order(|visit| visit.say("STREAM STATUS RESULT=I2P_ERROR MESSAGE=\"no tunnels\"\n"));
+    let error = listener.accept_timeout(LONG).unwrap_err();
+    let Error::Refused(refusal) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(refusal.explanation(), Some("no tunnels"));
+    router.order(calls(3));
+    assert!(listener.accept_timeout(LONG).is_ok());
+}
+
+#[test]
+fn a_session_that_forwards_is_not_asked_again_to_accept() {
+    let router = Ordered::start();
+    let listener = router.session(1).listener().unwrap();
+    router.order(|visit| visit.say("STREAM STATUS RESULT=ALREADY_ACCEPTING\n"));
+    for _ in 0..3 {
+        let error = listener.accept_timeout(LONG).unwrap_err();
+        assert!(
+            matches!(&error, Error::Refused(r) if *r.code() == ResultCode::AlreadyAccepting),
+            "{error}"
+        );
+    }
+    assert_eq!(listener.incoming().count(), 1);
+    assert_eq!(router.bridge.connections(), 2);
+}
+
+#[test]
+fn what_is_no_destination_is_dropped_and_the_next_peer_still_comes() {
+    let router = Ordered::start();
+    let listener = router.session(1).listener().unwrap();
+    router.order(|visit| visit.say("not-a-destination\n"));
+    let error = listener.accept_timeout(LONG).unwrap_err();
+    assert!(matches!(error, Error::Protocol { .. }), "{error}");
+    router.order(calls(3));
+    assert!(listener.accept_timeout(LONG).is_ok());
+}
+
+#[test]
+fn a_destination_line_cut_short_is_no_peer() {
+    let router = Ordered::start();
+    let listener = router.session(1).listener().unwrap();
+    router.order(|visit| visit.say(&format!("{} TO_PORT=22", key(1).destination())));
+    router.order(calls(2));
+    let (_, peer) = listener.accept_timeout(LONG).unwrap();
+    assert_eq!(peer.destination(), Some(key(2).destination()));
+}
+
+#[test]
+fn what_comes_when_nobody_listens_is_closed_and_the_accepts_stay_armed() {
+    let router = Ordered::start();
+    let session = router.session(1);
+    drop(session.listener().unwrap());
+    let (told, tells) = mpsc::channel();
+    router.order(move |visit| {
+        calls(1)(visit);
+        told.send(()).unwrap();
+    });
+    tells.recv_timeout(LONG).expect("the stream was kept");
+    eventually("armed again", || armed_so_far(&router) == 2);
+    let listener = session.listener().unwrap();
+    router.order(calls(2));
+    let (_, peer) = listener.accept_timeout(LONG).unwrap();
+    assert_eq!(peer.destination(), Some(key(2).destination()));
+}
+
+#[test]
+fn streams_beyond_the_backlog_wait_and_none_is_lost() {
+    const STREAMS: u8 = 100;
+    let router = Ordered::start();
+    let listener = router.session(4).listener().unwrap();
+    for seed in 0..STREAMS {
+        router.order(calls(seed));
+    }
+    // 64 wait in the queue, and each of the four threads holds one for which there is no room.
+    eventually("the backlog is full", || router.bridge.connections() == 69);
+    let mut peers: Vec<_> = (0..STREAMS)
+        .map(|_| listener.accept_timeout(LONG).unwrap().1.b32())
+        .collect();
+    peers.sort();
+    peers.dedup();
+    assert_eq!(peers.len(), usize::from(STREAMS));
+}
+
+#[test]
+fn a_non_blocking_accept_says_that_nobody_is_there() {
+    let router = Ordered::start();
+    let listener = router.session(1).listener().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    assert!(matches!(listener.accept(), Err(Error::WouldBlock)));
+    router.order(calls(1));
+    eventually("a peer is there", || listener.accept().is_ok());
+}
+
+#[test]
+fn the_loss_of_the_session_ends_every_waiting_accept_and_is_told_once_by_incoming() {
+    let (hang_up, hung_up) = mpsc::channel::<()>();
+    let hung_up = Mutex::new(hung_up);
+    let bridge = ScriptedBridge::router(move |visit, stage| match stage {
+        Stage::Session => {
+            let _ = hung_up.lock().unwrap().recv();
+        }
+        // Some routers leave armed accepts hanging when their session is gone.
+        _ => drop(visit.rest()),
+    });
+    let session = bridge.bridge().session().stream().unwrap();
+    let listener = Arc::new(session.listener().unwrap());
+    let waiting: Vec<_> = (0..4)
+        .map(|_| {
+            let listener = Arc::clone(&listener);
+            in_background(move || {
+                listener
+                    .incoming()
+                    .map(|s| s.unwrap_err())
+                    .collect::<Vec<_>>()
+            })
+        })
+        .collect();
+    hang_up.send(()).unwrap();
+    for accepting in &waiting {
+        let errors = outcome(accepting);
+        assert_eq!(errors.len(), 1);
+        let lost = SessionLoss::BridgeGone;
+        assert!(matches!(&errors[0], Error::SessionLost(loss) if *loss == lost));
+    }
+    assert!(session.listener().unwrap_err().is_session_lost());
+    eventually("no socket is left", || bridge.open_connections() == 0);
+}
+
+#[test]
+fn a_cancelled_accept_ends_within_a_tenth_of_a_second_and_the_next_peer_still_comes() {
+    let router = Ordered::start();
+    let listener = Arc::new(router.session(1).listener().unwrap());
+    let cancel = Cancel::new();
+    let cancellable = listener.with_cancel(&cancel);
+    let waiting = in_background(move || (cancellable.accept().map(drop), Instant::now()));
+    let began = Instant::now();
+    cancel.cancel();
+    let (result, ended) = outcome(&waiting);
+    assert!(matches!(result, Err(Error::Cancelled { .. })));
+    assert!(ended - began < Duration::from_millis(100));
+    router.order(calls(1));
+    assert!(listener.accept_timeout(LONG).is_ok());
+}
+
+#[test]
+fn a_cancel_that_came_first_ends_the_accept_and_the_incoming_loop() {
+    let router = Ordered::start();
+    let session = router.session(1);
+    let cancel = Cancel::new();
+    let listener: SamListener = session.listener().unwrap().with_cancel(&cancel);
+    router.order(calls(1));
+    cancel.cancel();
+    assert!(matches!(listener.accept(), Err(Error::Cancelled { .. })));
+    assert_eq!(listener.incoming().count(), 1);
+    let refused = session.with_cancel(&cancel).listener();
+    assert!(matches!(refused, Err(Error::Cancelled { .. })));
+}
+
+#[test]
+fn a_stream_that_was_handed_out_is_not_hit_by_the_cancel() {
+    let router = Ordered::start();
+    let cancel = Cancel::new();
+    let listener = router.session(1).listener().unwrap().with_cancel(&cancel);
+    router.order(|visit| {
+        calls(1)(visit);
+    });
+    let (stream, _) = listener.accept_timeout(LONG).unwrap();
+    cancel.cancel();
+    assert_eq!(read(&stream, 5), b"hello");
+    (&stream).write_all(b"still here").unwrap();
+}
+
+#[test]
+fn a_refused_first_accept_is_the_listeners_error_and_it_can_be_tried_again() {
+    let first = Mutex::new(true);
+    let bridge = ScriptedBridge::start(move |visit| {
+        visit.greet();
+        let Some(line) = visit.line() else { return };
+        if line.starts_with("SESSION CREATE") {
+            visit.make_session(&line);
+            visit.until_quit();
+        } else if std::mem::take(&mut *first.lock().unwrap()) {
+            visit.say("STREAM STATUS RESULT=I2P_ERROR\n");
+        } else {
+            visit.say("STREAM STATUS RESULT=OK\n");
+            calls(1)(visit);
+        }
+    });
+    let session = bridge.bridge().session().armed_accepts(1).stream().unwrap();
+    assert!(matches!(session.listener(), Err(Error::Refused(_))));
+    let listener = session.listener().unwrap();
+    assert!(listener.accept_timeout(LONG).is_ok());
+}
+
+#[test]
+fn a_stream_that_comes_with_the_first_accept_finds_its_listener() {
+    let bridge = ScriptedBridge::router(|visit, stage| match stage {
+        Stage::Accept => calls(1)(visit),
+        _ => visit.until_quit(),
+    });
+    for _ in 0..50 {
+        let session = bridge.bridge().session().armed_accepts(1).stream().unwrap();
+        let listener = session.listener().unwrap();
+        assert_eq!(read(&listener.accept_timeout(LONG).unwrap().0, 5), b"hello");
+    }
+}
+
+/// A bridge that does this with ACCEPTs, and takes any FORWARD.
+fn takes_forwards(accept: impl Fn(&mut Visit) + Send + Sync + 'static) -> ScriptedBridge {
+    ScriptedBridge::start(move |visit| {
+        visit.greet();
+        let Some(line) = visit.line() else { return };
+        if line.starts_with("SESSION CREATE") {
+            visit.make_session(&line);
+            visit.until_quit();
+        } else if line.starts_with("STREAM ACCEPT") {
+            accept(visit);
+        } else {
+            visit.say("STREAM STATUS RESULT=OK\n");
+            visit.rest();
+        }
+    })
+}
+
+#[test]
+fn a_session_whose_accept_was_refused_can_forward() {
+    let refusals: [fn(&mut Visit); 2] = [
+        |visit| visit.say("STREAM STATUS RESULT=I2P_ERROR\n"),
+        |_hangs_up| {},
+    ];
+    for refusal in refusals {
+        let bridge = takes_forwards(refusal);
+        let session = bridge.bridge().session().stream().unwrap();
+        assert!(session.listener().is_err());
+        assert!(session.forward_to(80, &ForwardOptions::new()).is_ok());
+    }
+}
+
+#[test]
+fn a_session_cancelled_before_it_said_accept_can_forward() {
+    let bridge = takes_forwards(|visit| drop(visit.rest()));
+    let session = bridge.bridge().session().stream().unwrap();
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let cancelled = session.with_cancel(&cancel).listener();
+    assert!(matches!(cancelled, Err(Error::Cancelled { .. })));
+    assert!(session.forward_to(80, &ForwardOptions::new()).is_ok());
+}
+
+/// Java I2P keeps an ACCEPT whose socket was closed, and then refuses any FORWARD.
+#[test]
+fn a_session_that_gave_up_an_accept_the_router_may_have_does_not_forward() {
+    let scripted = takes_forwards(|visit| drop(visit.rest()));
+    let bridge = i2p_sam::SamBridge::builder()
+        .address(scripted.address().to_string())
+        .command_timeout(Some(Duration::from_millis(50)))
+        .build()
+        .unwrap();
+    let session = bridge.session().stream().unwrap();
+    assert!(session.listener().unwrap_err().is_timeout());
+    let forward = session.forward_to(80, &ForwardOptions::new());
+    assert!(matches!(forward, Err(Error::Occupied(_))));
+}

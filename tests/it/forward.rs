@@ -1,0 +1,582 @@
+//! Forwarding: what is asked of the router, who is let in, and what ends it.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use i2p_sam::{
+    Cancel, Error, ForwardListener, ForwardOptions, SamBridge, SamStream, SessionLoss,
+    StreamSession, WhenFull,
+};
+
+use crate::support::{
+    LONG, ScriptedBridge, Stage, Visit, eventually, field, in_background, key, outcome,
+};
+
+/// A bridge whose FORWARD sockets, and whose control socket, do what the test says.
+struct Forwards {
+    bridge: ScriptedBridge,
+    orders: mpsc::Sender<Order>,
+    end_session: mpsc::Sender<()>,
+}
+
+type Order = Box<dyn FnOnce(&mut Visit) + Send>;
+
+impl Forwards {
+    fn start() -> Self {
+        let (orders, order) = mpsc::channel::<Order>();
+        let (end_session, session_ends) = mpsc::channel();
+        let (order, session_ends) = (Mutex::new(order), Mutex::new(session_ends));
+        let bridge = ScriptedBridge::router(move |visit, stage| match stage {
+            Stage::Session => drop(session_ends.lock().unwrap().recv()),
+            Stage::Accept => drop(visit.rest()),
+            Stage::Command(line) if line.starts_with("STREAM FORWARD") => {
+                visit.say("STREAM STATUS RESULT=OK\n");
+                let next = order.lock().unwrap().try_recv();
+                match next {
+                    Ok(next) => next(visit),
+                    Err(_) => drop(visit.rest()),
+                }
+            }
+            Stage::Command(_) => {}
+        });
+        Self {
+            bridge,
+            orders,
+            end_session,
+        }
+    }
+
+    /// What the next FORWARD socket does when it has been answered.
+    fn order(&self, order: impl FnOnce(&mut Visit) + Send + 'static) {
+        self.orders.send(Box::new(order)).unwrap();
+    }
+
+    fn session(&self) -> StreamSession {
+        self.bridge.bridge().session().stream().unwrap()
+    }
+
+    /// The one FORWARD command that was said.
+    fn command(&self) -> String {
+        let said = self.bridge.received();
+        let mut forwards = said.iter().filter(|line| line.starts_with("STREAM F"));
+        let command = forwards.next().unwrap().clone();
+        assert_eq!(forwards.next(), None);
+        command
+    }
+}
+
+/// Connects as a router does, and says this.
+fn call(listener: &ForwardListener, text: &[u8]) -> TcpStream {
+    let mut socket = TcpStream::connect(listener.tcp_addr()).unwrap();
+    socket.write_all(text).unwrap();
+    socket.set_read_timeout(Some(LONG)).unwrap();
+    socket
+}
+
+fn header(seed: u8) -> Vec<u8> {
+    format!("{} FROM_PORT=7 TO_PORT=80\n", key(seed).destination()).into()
+}
+
+fn read(mut stream: &SamStream, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    stream.read_exact(&mut bytes).unwrap();
+    bytes
+}
+
+fn free_listener() -> TcpListener {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()
+}
+
+#[test]
+fn the_router_is_told_the_port_and_nothing_that_was_not_asked_for() {
+    let router = Forwards::start();
+    let session = router.session();
+    let listener = session.forward().unwrap();
+    let (id, port) = (session.id(), listener.tcp_addr().port());
+    assert_eq!(
+        router.command(),
+        format!("STREAM FORWARD ID={id} PORT={port} SILENT=false\n")
+    );
+    assert!(listener.tcp_addr().ip().is_loopback());
+}
+
+#[test]
+fn host_and_port_are_told_as_the_options_say() {
+    let router = Forwards::start();
+    let session = router.session();
+    let options = ForwardOptions::new().host("10.0.0.2").port(4444);
+    let _listener = session.forward_with(free_listener(), &options).unwrap();
+    let id = session.id();
+    assert_eq!(
+        router.command(),
+        format!("STREAM FORWARD ID={id} PORT=4444 HOST=10.0.0.2 SILENT=false\n")
+    );
+}
+
+#[test]
+fn a_port_that_something_else_serves_is_forwarded_to_silently_if_asked() {
+    let router = Forwards::start();
+    let session = router.session();
+    let silent = ForwardOptions::new().silent(true);
+    let forwarding = session.forward_to(8080, &silent).unwrap();
+    assert_eq!(field(&router.command(), "SILENT"), Some("true"));
+    assert_eq!(field(&router.command(), "PORT"), Some("8080"));
+    assert!(forwarding.error().is_none());
+    drop(forwarding);
+    eventually("the FORWARD socket closes", || {
+        router.bridge.open_connections() == 1
+    });
+}
+
+#[test]
+fn what_cannot_be_forwarded_is_refused_before_anything_is_sent() {
+    let router = Forwards::start();
+    let session = router.session();
+    let with = |options| session.forward_with(free_listener(), &options);
+    let options = ForwardOptions::new;
+    let silent = with(options().silent(true));
+    assert!(matches!(silent, Err(Error::Setting(_))));
+    for host in ["a b", "", "a\nQUIT", "a\"b"] {
+        let outcome = with(options().host(host));
+        assert!(matches!(outcome, Err(Error::Command(_))), "{host:?}");
+    }
+    let nowhere = session.forward_to(0, &options());
+    assert!(matches!(nowhere, Err(Error::Setting(_))));
+    assert_eq!(router.bridge.connections(), 1);
+}
+
+#[test]
+fn a_ping_on_the_forward_socket_is_answered_with_its_text() {
+    let router = Forwards::start();
+    let (answer, answered) = mpsc::channel();
+    router.order(move |visit| {
+        visit.say("PING 1795375816695\n");
+        answer.send(visit.line()).unwrap();
+        visit.rest();
+    });
+    let _listener = router.session().forward().unwrap();
+    let answer = answered.recv_timeout(LONG).unwrap();
+    assert_eq!(answer.as_deref(), Some("PONG 1795375816695\n"));
+}
+
+#[test]
+fn the_peer_its_ports_and_its_first_bytes_are_told_apart() {
+    let router = Forwards::start();
+    let session = router.session();
+    let listener = session.forward().unwrap();
+    let mut far = call(&listener, &[&header(9)[..], b"hello"].concat());
+    let (near, peer) = listener.accept_timeout(LONG).unwrap();
+    assert_eq!(near.peer_destination(), Some(key(9).destination()));
+    assert_eq!(peer, *near.peer_addr());
+    assert_eq!((near.peer_port(), near.local_port()), (Some(7), Some(80)));
+    assert_eq!(near.local_addr().destination(), Some(session.destination()));
+    assert_eq!(read(&near, 5), b"hello");
+    (&near).write_all(b"to you").unwrap();
+    let mut answer = [0; 6];
+    far.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"to you");
+}
+
+#[test]
+fn a_destination_line_that_comes_in_pieces_is_read() {
+    let router = Forwards::start();
+    let listener = router.session().forward().unwrap();
+    let line = header(3);
+    let (first, second) = line.split_at(200);
+    let mut far = call(&listener, first);
+    far.write_all(second).unwrap();
+    let (_, peer) = listener.accept_timeout(LONG).unwrap();
+    assert_eq!(peer.destination(), Some(key(3).destination()));
+}
+
+#[test]
+fn callers_that_say_nothing_keep_nobody_waiting() {
+    let router = Forwards::start();
+    let listener = router.session().forward().unwrap();
+    let _silent: Vec<_> = (0..10).map(|_| call(&listener, b"")).collect();
+    let _far = call(&listener, &header(1));
+    let (_, peer) = listener.accept_timeout(LONG).unwrap();
+    assert_eq!(peer.destination(), Some(key(1).destination()));
+    assert_eq!(listener.dropped_callers(), 0);
+}
+
+#[test]
+fn a_caller_that_says_nothing_in_its_time_is_dropped_and_counted() {
+    let router = Forwards::start();
+    let options = ForwardOptions::new().header_timeout(Some(Duration::from_millis(50)));
+    let session = router.session();
+    let listener = session.forward_with(free_listener(), &options).unwrap();
+    let mut silent = call(&listener, b"");
+    assert_eq!(silent.read(&mut [0]).unwrap(), 0);
+    eventually("it is counted", || listener.dropped_callers() == 1);
+}
+
+#[test]
+fn nonsense_is_dropped_and_counted_and_the_next_caller_is_let_in() {
+    let router = Forwards::start();
+    let session = router.session();
+    let listener = session.forward().unwrap();
+    let cut = header(1);
+    let nonsense: [&[u8]; 5] = [
+        b"GET / HTTP/1.1\r\n",
+        b"\n",
+        b"\xff\xfe\n",
+        b"STREAM STATUS RESULT=INVALID_ID\n",
+        &cut[..300],
+    ];
+    for text in nonsense {
+        call(&listener, text).shutdown(Shutdown::Write).unwrap();
+    }
+    let all = nonsense.len() as u64;
+    eventually("all are counted", || listener.dropped_callers() == all);
+    assert_eq!(session.closed(), None, "a forged status ends nothing");
+    let _far = call(&listener, &header(2));
+    assert!(listener.accept_timeout(LONG).is_ok());
+}
+
+#[test]
+fn who_comes_from_elsewhere_than_the_bridge_is_dropped_and_counted() {
+    let router = Forwards::start();
+    let options = ForwardOptions::new().believe([127, 0, 0, 9].into());
+    let session = router.session();
+    let listener = session.forward_with(free_listener(), &options).unwrap();
+    drop(call(&listener, b""));
+    eventually("it is counted", || listener.dropped_callers() == 1);
+}
+
+#[test]
+fn of_too_many_silent_callers_the_oldest_is_dropped() {
+    let router = Forwards::start();
+    let listener = router.session().forward().unwrap();
+    let mut oldest = call(&listener, b"");
+    let _others: Vec<_> = (0..64).map(|_| call(&listener, b"")).collect();
+    assert_eq!(oldest.read(&mut [0]).unwrap(), 0);
+    eventually("it is counted", || listener.dropped_callers() == 1);
+    let _far = call(&listener, &header(1));
+    assert!(listener.accept_timeout(LONG).is_ok());
+}
+
+#[test]
+fn streams_beyond_the_backlog_wait_and_none_is_lost() {
+    const STREAMS: u8 = 150;
+    let router = Forwards::start();
+    let listener = router.session().forward().unwrap();
+    let _far: Vec<_> = (0..STREAMS)
+        .map(|seed| call(&listener, &header(seed)))
+        .collect();
+    let mut peers: Vec<_> = (0..STREAMS)
+        .map(|_| listener.accept_timeout(LONG).unwrap().1.b32())
+        .collect();
+    peers.sort();
+    peers.dedup();
+    assert_eq!(peers.len(), usize::from(STREAMS));
+    assert_eq!(listener.dropped_callers(), 0);
+}
+
+#[test]
+fn who_finds_the_backlog_full_is_turned_away_and_counted() {
+    let router = Forwards::start();
+    let builder = router.bridge.bridge().session().backlog(2);
+    let session = builder.when_full(WhenFull::TurnAway).stream().unwrap();
+    let listener = session.forward().unwrap();
+    let mut far: Vec<_> = (0..5).map(|seed| call(&listener, &header(seed))).collect();
+    eventually("three are turned away", || listener.turned_away() == 3);
+    for _ in 0..2 {
+        let (near, _) = listener.accept_timeout(LONG).unwrap();
+        (&near).write_all(b"!").unwrap();
+    }
+    let answered = far.iter_mut().map(|far| far.read(&mut [0]).unwrap_or(0));
+    assert_eq!(answered.sum::<usize>(), 2);
+    let _far = call(&listener, &header(9));
+    assert!(listener.accept_timeout(LONG).is_ok());
+    assert_eq!((listener.turned_away(), listener.dropped_callers()), (3, 0));
+}
+
+#[test]
+fn a_non_blocking_accept_says_that_nobody_is_there_through_every_handle() {
+    let router = Forwards::start();
+    let listener = router.session().forward().unwrap();
+    let clone = listener.try_clone().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    assert!(matches!(listener.accept(), Err(Error::WouldBlock)));
+    assert!(matches!(clone.accept(), Err(Error::WouldBlock)));
+    let _far = call(&listener, &header(1));
+    eventually("a peer is there", || clone.accept().is_ok());
+    clone.set_nonblocking(false).unwrap();
+    let nobody = listener.accept_timeout(Duration::from_millis(10));
+    assert!(nobody.unwrap_err().is_timeout());
+}
+
+#[test]
+fn a_clone_forwards_on_when_the_first_handle_is_gone() {
+    let router = Forwards::start();
+    let listener = router.session().forward().unwrap();
+    let clone = listener.try_clone().unwrap();
+    drop(listener);
+    let _far = call(&clone, &header(1));
+    assert!(clone.accept_timeout(LONG).is_ok());
+}
+
+#[test]
+fn a_cancelled_accept_ends_within_a_tenth_of_a_second_and_the_next_peer_still_comes() {
+    let router = Forwards::start();
+    let listener = router.session().forward().unwrap();
+    let cancel = Cancel::new();
+    let cancellable = listener.with_cancel(&cancel);
+    let waiting = in_background(move || (cancellable.accept().map(drop), Instant::now()));
+    let began = Instant::now();
+    cancel.cancel();
+    let (result, ended) = outcome(&waiting);
+    assert!(matches!(result, Err(Error::Cancelled { .. })));
+    assert!(ended - began < Duration::from_millis(100));
+    let _far = call(&listener, &header(1));
+    assert!(listener.accept_timeout(LONG).is_ok());
+}
+
+#[test]
+fn an_accept_that_finds_nobody_times_out() {
+    let router = Forwards::start();
+    let listener = router.session().forward().unwrap();
+    let nobody = listener.accept_timeout(Duration::from_millis(10));
+    assert!(nobody.unwrap_err().is_timeout());
+}
+
+#[test]
+fn the_loss_of_the_session_ends_what_waits_and_closes_the_port() {
+    let router = Forwards::start();
+    let session = router.session();
+    let listener = session.forward().unwrap();
+    let address = listener.tcp_addr();
+    let silent = call(&listener, b"");
+    let waiting = in_background(move || {
+        let errors = listener.incoming().map(|stream| stream.unwrap_err());
+        errors.collect::<Vec<_>>()
+    });
+    router.end_session.send(()).unwrap();
+    let errors = outcome(&waiting);
+    let gone = SessionLoss::BridgeGone;
+    assert!(matches!(&errors[..], [Error::SessionLost(loss)] if *loss == gone));
+    assert_eq!((&silent).read(&mut [0]).unwrap_or(0), 0);
+    is_closed(address);
+}
+
+#[test]
+fn closing_the_session_ends_an_accept_within_a_tenth_of_a_second() {
+    let router = Forwards::start();
+    let session = router.session();
+    let listener = session.forward().unwrap();
+    let waiting = in_background(move || (listener.accept().map(drop), Instant::now()));
+    let began = Instant::now();
+    let closing = in_background(move || session.close());
+    let (result, ended) = outcome(&waiting);
+    assert!(matches!(
+        result,
+        Err(Error::SessionLost(SessionLoss::Closed))
+    ));
+    assert!(ended - began < Duration::from_millis(100));
+    router.end_session.send(()).unwrap();
+    outcome(&closing);
+}
+
+#[test]
+fn the_end_of_the_forward_socket_is_no_loss_of_the_session_which_can_forward_again() {
+    let router = Forwards::start();
+    router.order(|visit| visit.hang_up());
+    let session = router.session();
+    let listener = session.forward().unwrap();
+    let errors: Vec<_> = listener.incoming().map(|s| s.unwrap_err()).collect();
+    let gone = SessionLoss::BridgeGone;
+    assert!(matches!(&errors[..], [Error::ForwardLost(loss)] if *loss == gone));
+    assert_eq!(session.closed(), None);
+    drop(listener);
+    let listener = session.forward().unwrap();
+    let _far = call(&listener, &header(1));
+    assert!(listener.accept_timeout(LONG).is_ok());
+}
+
+#[test]
+fn a_session_whose_forwarding_was_lost_forwards_again_though_a_clone_is_held() {
+    let router = Forwards::start();
+    router.order(|visit| visit.hang_up());
+    let session = router.session();
+    let lost = session.forward().unwrap();
+    assert!(matches!(lost.accept(), Err(Error::ForwardLost(_))));
+    let listener = session.forward().unwrap();
+    drop(lost);
+    assert!(matches!(session.forward(), Err(Error::Occupied(_))));
+    let _far = call(&listener, &header(1));
+    assert!(listener.accept_timeout(LONG).is_ok());
+}
+
+#[test]
+fn a_stream_that_came_before_the_forwarding_ended_is_not_lost() {
+    let router = Forwards::start();
+    let session = router.session();
+    // Nothing announces that a caller has been heard, so some are cut off before they are.
+    eventually("one is heard first", || {
+        let (hang_up, hung_up) = mpsc::channel::<()>();
+        router.order(move |_| {
+            let _ = hung_up.recv();
+        });
+        let listener = session.forward().unwrap();
+        let _far = call(&listener, &header(1));
+        hang_up.send(()).unwrap();
+        is_closed(listener.tcp_addr());
+        let heard = listener.accept().is_ok();
+        assert!(matches!(listener.accept(), Err(Error::ForwardLost(_))));
+        heard
+    });
+}
+
+#[test]
+fn the_last_handle_ends_the_forwarding_and_its_streams_go_on() {
+    let router = Forwards::start();
+    let session = router.session();
+    let first = session.forward().unwrap();
+    let (address, second) = (first.tcp_addr(), first.with_cancel(&Cancel::new()));
+    drop(first);
+    let mut far = call(&second, &header(1));
+    let (near, _) = second.accept_timeout(LONG).unwrap();
+    drop(second);
+    eventually("the FORWARD socket closes", || {
+        router.bridge.open_connections() == 1
+    });
+    is_closed(address);
+    far.write_all(b"still here").unwrap();
+    assert_eq!(read(&near, 10), b"still here");
+}
+
+#[test]
+fn a_refused_forward_is_the_routers_refusal_and_leaves_the_session_free_to_accept() {
+    let bridge = ScriptedBridge::router(|visit, stage| match stage {
+        Stage::Session => visit.until_quit(),
+        Stage::Accept => drop(visit.rest()),
+        Stage::Command(_) => visit.say("SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"no\"\n"),
+    });
+    let session = bridge.bridge().session().armed_accepts(1).stream().unwrap();
+    let Err(Error::Refused(refusal)) = session.forward() else {
+        panic!("it was not refused");
+    };
+    assert_eq!(refusal.explanation(), Some("no"));
+    assert!(session.listener().is_ok());
+}
+
+#[test]
+fn a_session_that_forwards_neither_accepts_nor_forwards_again() {
+    let router = Forwards::start();
+    let session = router.session();
+    let listener = session.forward().unwrap();
+    assert!(matches!(session.forward(), Err(Error::Occupied(_))));
+    assert!(matches!(session.listener(), Err(Error::Occupied(_))));
+    drop(listener);
+    assert!(matches!(session.listener(), Err(Error::Occupied(_))));
+    assert_eq!(router.bridge.connections(), 2);
+}
+
+#[test]
+fn a_session_that_accepted_does_not_forward() {
+    let router = Forwards::start();
+    let session = router.bridge.bridge().session().armed_accepts(1);
+    let session = session.stream().unwrap();
+    drop(session.listener().unwrap());
+    assert!(matches!(session.forward(), Err(Error::Occupied(_))));
+    let port = session.forward_to(80, &ForwardOptions::new());
+    assert!(matches!(port, Err(Error::Occupied(_))));
+    assert_eq!(router.bridge.connections(), 2);
+}
+
+fn is_closed(address: SocketAddr) {
+    eventually("the port is closed", || {
+        TcpStream::connect(address).is_err()
+    });
+}
+
+/// A bridge that has not ended the last forwarding yet when it is asked so many times.
+fn still_forwarding(times: usize) -> ScriptedBridge {
+    let left = Mutex::new(times);
+    ScriptedBridge::router(move |visit, stage| match stage {
+        Stage::Session => visit.until_quit(),
+        Stage::Accept => drop(visit.rest()),
+        Stage::Command(_) => {
+            let mut left = left.lock().unwrap();
+            if *left == 0 {
+                drop(left);
+                visit.say("STREAM STATUS RESULT=OK\n");
+                return drop(visit.rest());
+            }
+            *left -= 1;
+            visit.say(
+                "STREAM STATUS RESULT=I2P_ERROR \
+                 MESSAGE=\"a forwarding server is already defined\"\n",
+            );
+        }
+    })
+}
+
+#[test]
+fn a_forward_waits_until_the_router_has_ended_the_last_one() {
+    let bridge = still_forwarding(2);
+    let session = bridge.bridge().session().stream().unwrap();
+    let listener = session.forward().unwrap();
+    let _far = call(&listener, &header(1));
+    assert!(listener.accept_timeout(LONG).is_ok());
+    let lines = bridge.received();
+    let asked = lines.iter().filter(|line| line.starts_with("STREAM F"));
+    assert_eq!(asked.count(), 3);
+}
+
+#[test]
+fn a_router_that_never_ends_the_last_forwarding_refuses_within_the_command_deadline() {
+    let bridge = still_forwarding(usize::MAX);
+    let builder = SamBridge::builder().address(bridge.address().to_string());
+    let builder = builder.command_timeout(Some(Duration::from_millis(250)));
+    let session = builder.build().unwrap().session().stream().unwrap();
+    let Err(Error::Refused(refusal)) = session.forward() else {
+        panic!("it was not refused");
+    };
+    let words = "a forwarding server is already defined";
+    assert_eq!(refusal.explanation(), Some(words));
+    assert!(bridge.connections() >= 3, "it was asked again");
+    assert!(session.listener().is_ok());
+}
+
+#[test]
+fn a_forward_that_waits_for_the_end_of_the_last_one_can_be_cancelled() {
+    let bridge = still_forwarding(usize::MAX);
+    let cancel = Cancel::new();
+    let session = bridge.bridge().session().stream().unwrap();
+    let forwarding = session.with_cancel(&cancel);
+    let forwarding = in_background(move || forwarding.forward().map(drop));
+    eventually("it is asked again", || bridge.connections() >= 3);
+    cancel.cancel();
+    let error = outcome(&forwarding).unwrap_err();
+    // It may come while the bridge is greeted again.
+    assert!(matches!(error, Error::Cancelled { .. }), "{error}");
+    assert_eq!(session.closed(), None);
+}
+
+#[test]
+fn a_bridge_in_ipv6_form_is_on_loopback_and_its_calls_are_believed() {
+    let router = Forwards::start();
+    let port = router.bridge.address().port();
+    let bridge = SamBridge::new(&format!("[::ffff:127.0.0.1]:{port}")).unwrap();
+    let session = bridge.session().stream().unwrap();
+    let listener = session.forward().unwrap();
+    let _far = call(&listener, &header(1));
+    assert!(listener.accept_timeout(LONG).is_ok());
+}
+
+#[test]
+fn an_ipv4_bridge_may_call_a_listener_for_both_families() {
+    let router = Forwards::start();
+    let session = router.session();
+    let both = TcpListener::bind("[::]:0").unwrap();
+    let port = both.local_addr().unwrap().port();
+    let listener = session.forward_with(both, &ForwardOptions::new()).unwrap();
+    let mut far = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    far.write_all(&header(1)).unwrap();
+    assert!(listener.accept_timeout(LONG).is_ok());
+    assert_eq!(listener.dropped_callers(), 0);
+}
