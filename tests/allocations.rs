@@ -46,7 +46,7 @@ fn options() -> DatagramOptions {
 }
 
 #[test]
-fn an_allocation_is_counted() {
+fn allocation_is_counted() {
     let _alone = alone();
     assert_eq!(allocations(|| drop(std::hint::black_box(vec![1]))), 1);
 }
@@ -95,7 +95,7 @@ fn sending_a_raw_datagram_allocates_nothing() {
 }
 
 #[test]
-fn receiving_from_one_who_has_sent_before_allocates_nothing() {
+fn receiving_from_known_sender_allocates_nothing() {
     let _alone = alone();
     let router = Router::start();
     let (session, raw) = (router.session(), router.raw(&RawOptions::new()));
@@ -117,7 +117,7 @@ fn receiving_from_one_who_has_sent_before_allocates_nothing() {
 }
 
 #[test]
-fn a_datagram_over_the_control_socket_allocates_nothing_in_either_direction() {
+fn control_socket_datagram_allocates_nothing() {
     let _alone = alone();
     let (sender, sockets) = mpsc::channel();
     let sender = Mutex::new(sender);

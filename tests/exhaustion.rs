@@ -107,8 +107,8 @@ fn show_that_it_ends<T>(left: usize, make: impl FnOnce(&SamBridge) -> Result<T, 
 }
 
 #[test]
-fn a_client_tunnel_ends_and_frees_its_port_without_descriptors() {
-    let name = "a_client_tunnel_ends_and_frees_its_port_without_descriptors";
+fn client_tunnel_without_descriptors_frees_its_port() {
+    let name = "client_tunnel_without_descriptors_frees_its_port";
     limited(name, DESCRIPTORS, || {
         let scripted = ScriptedBridge::router(|visit, _| drop(visit.rest()));
         let session = scripted.bridge().session().stream().unwrap();
@@ -125,8 +125,8 @@ fn a_client_tunnel_ends_and_frees_its_port_without_descriptors() {
 }
 
 #[test]
-fn a_forward_listener_frees_its_port_without_descriptors() {
-    let name = "a_forward_listener_frees_its_port_without_descriptors";
+fn forward_listener_without_descriptors_frees_its_port() {
+    let name = "forward_listener_without_descriptors_frees_its_port";
     limited(name, DESCRIPTORS, || {
         let scripted = ScriptedBridge::router(|visit, stage| match stage {
             Stage::Session => visit.until_quit(),
@@ -153,8 +153,8 @@ fn a_forward_listener_frees_its_port_without_descriptors() {
 }
 
 #[test]
-fn a_session_whose_heartbeat_gets_no_thread_ends() {
-    let name = "a_session_whose_heartbeat_gets_no_thread_ends";
+fn session_without_heartbeat_thread_ends() {
+    let name = "session_without_heartbeat_thread_ends";
     limited(name, MEMORY, || {
         let minute = Some(Duration::from_secs(60));
         show_that_it_ends(1, |bridge| bridge.session().heartbeat(minute).stream());
@@ -162,15 +162,15 @@ fn a_session_whose_heartbeat_gets_no_thread_ends() {
 }
 
 #[test]
-fn a_session_whose_keeper_gets_no_thread_ends() {
-    limited("a_session_whose_keeper_gets_no_thread_ends", MEMORY, || {
+fn session_without_control_thread_ends() {
+    limited("session_without_control_thread_ends", MEMORY, || {
         show_that_it_ends(0, |bridge| bridge.session().stream());
     });
 }
 
 #[test]
-fn a_datagram_session_that_gets_no_thread_for_its_port_ends() {
-    let name = "a_datagram_session_that_gets_no_thread_for_its_port_ends";
+fn datagram_session_without_udp_thread_ends() {
+    let name = "datagram_session_without_udp_thread_ends";
     limited(name, MEMORY, || {
         show_that_it_ends(1, |bridge| {
             bridge.session().datagram(DatagramStyle::Datagram)
@@ -179,8 +179,8 @@ fn a_datagram_session_that_gets_no_thread_for_its_port_ends() {
 }
 
 #[test]
-fn a_healing_session_that_gets_no_thread_to_heal_ends() {
-    let name = "a_healing_session_that_gets_no_thread_to_heal_ends";
+fn healing_session_without_supervisor_thread_ends() {
+    let name = "healing_session_without_supervisor_thread_ends";
     limited(name, MEMORY, || {
         let options = HealingOptions::new();
         show_that_it_ends(1, |bridge| bridge.session().healing_with(&options));

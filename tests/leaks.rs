@@ -20,7 +20,7 @@ fn count(what: &str) -> usize {
 }
 
 #[test]
-fn sessions_that_were_closed_dropped_or_lost_leave_no_thread_and_no_descriptor() {
+fn ended_sessions_leave_no_thread_or_descriptor() {
     let scripted = ScriptedBridge::router(|visit, stage| match stage {
         // Every third session is lost.
         Stage::Session if visit.number % 3 == 0 => {}

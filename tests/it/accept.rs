@@ -19,7 +19,7 @@ fn read(mut stream: &i2p_sam::SamStream, len: usize) -> Vec<u8> {
 }
 
 #[test]
-fn the_peer_its_ports_and_its_first_byte_are_told_apart() {
+fn peer_ports_and_first_byte_are_separated() {
     let router = Ordered::start();
     let session = router.session(1);
     let listener = session.listener().unwrap();
@@ -39,7 +39,7 @@ fn the_peer_its_ports_and_its_first_byte_are_told_apart() {
 }
 
 #[test]
-fn a_thousand_impatient_accepts_leave_one_set_of_armed_sockets() {
+fn timed_out_accepts_leave_same_pending_sockets() {
     let router = Ordered::start();
     let listener = router.session(3).listener().unwrap();
     eventually("three are armed", || router.bridge.open_connections() == 4);
@@ -55,7 +55,7 @@ fn a_thousand_impatient_accepts_leave_one_set_of_armed_sockets() {
 }
 
 #[test]
-fn another_accept_is_armed_for_each_stream_that_came() {
+fn accepted_stream_gets_replacement_pending_accept() {
     let router = Ordered::start();
     let listener = router.session(2).listener().unwrap();
     for seed in 0..20 {
@@ -85,7 +85,7 @@ fn silent_end_of_young_accept_at_i2pd_leaves_one_pending() {
 }
 
 #[test]
-fn silent_end_of_young_accept_elsewhere_is_followed_by_another() {
+fn silent_end_of_young_accept_elsewhere_is_replaced() {
     let router = Ordered::start();
     let _listener = router.session(4).listener().unwrap();
     eventually("four are armed", || router.bridge.open_connections() == 5);
@@ -97,7 +97,7 @@ fn silent_end_of_young_accept_elsewhere_is_followed_by_another() {
 }
 
 #[test]
-fn silent_end_of_old_accept_at_i2pd_is_followed_by_another() {
+fn silent_end_of_old_accept_at_i2pd_is_replaced() {
     let router = Ordered::start();
     router.bridge.answer_as_i2pd();
     let _listener = router.session(4).listener().unwrap();
@@ -109,7 +109,7 @@ fn silent_end_of_old_accept_at_i2pd_is_followed_by_another() {
 }
 
 #[test]
-fn stream_is_handed_over_while_bridge_greets_no_further_socket() {
+fn stream_is_accepted_while_bridge_withholds_greeting() {
     let router = ScriptedBridge::start(|visit| {
         // The session, two accepts, and then sockets that are to stand ready.
         if visit.number > 2 {
@@ -143,7 +143,7 @@ fn armed_so_far(router: &Ordered) -> usize {
 }
 
 #[test]
-fn where_one_accept_is_armed_the_next_stands_ready_once_somebody_has_called() {
+fn single_pending_accept_prepares_next_after_first_peer() {
     let router = Ordered::start();
     let builder = router.builder(1).linger(Duration::ZERO);
     let listener = builder.stream().unwrap().listener().unwrap();
@@ -165,7 +165,7 @@ fn where_one_accept_is_armed_the_next_stands_ready_once_somebody_has_called() {
 }
 
 #[test]
-fn a_ready_socket_that_the_bridge_did_not_keep_is_passed_over() {
+fn closed_standby_socket_is_skipped() {
     let (orders, order) = mpsc::channel::<u8>();
     let order = Mutex::new(order);
     let bridge = ScriptedBridge::start(move |visit| {
@@ -197,7 +197,7 @@ fn a_ready_socket_that_the_bridge_did_not_keep_is_passed_over() {
 }
 
 #[test]
-fn a_late_refusal_is_told_and_the_next_peer_still_comes() {
+fn late_refusal_is_reported_and_accepting_continues() {
     let router = Ordered::start();
     let listener = router.session(1).listener().unwrap();
     router.order(|visit| visit.say("STREAM STATUS RESULT=I2P_ERROR MESSAGE=\"no tunnels\"\n"));
@@ -211,7 +211,7 @@ fn a_late_refusal_is_told_and_the_next_peer_still_comes() {
 }
 
 #[test]
-fn a_session_that_forwards_is_not_asked_again_to_accept() {
+fn forwarding_session_sends_no_further_accept() {
     let router = Ordered::start();
     let listener = router.session(1).listener().unwrap();
     router.order(|visit| visit.say("STREAM STATUS RESULT=ALREADY_ACCEPTING\n"));
@@ -227,7 +227,7 @@ fn a_session_that_forwards_is_not_asked_again_to_accept() {
 }
 
 #[test]
-fn what_is_no_destination_is_dropped_and_the_next_peer_still_comes() {
+fn invalid_destination_is_dropped_and_accepting_continues() {
     let router = Ordered::start();
     let listener = router.session(1).listener().unwrap();
     router.order(|visit| visit.say("not-a-destination\n"));
@@ -238,7 +238,7 @@ fn what_is_no_destination_is_dropped_and_the_next_peer_still_comes() {
 }
 
 #[test]
-fn a_destination_line_cut_short_is_no_peer() {
+fn truncated_destination_line_yields_no_peer() {
     let router = Ordered::start();
     let listener = router.session(1).listener().unwrap();
     router.order(|visit| visit.say(&format!("{} TO_PORT=22", key(1).destination())));
@@ -248,7 +248,7 @@ fn a_destination_line_cut_short_is_no_peer() {
 }
 
 #[test]
-fn what_comes_when_nobody_listens_is_closed_and_the_accepts_stay_armed() {
+fn streams_without_listener_are_closed_accepts_stay() {
     let router = Ordered::start();
     let session = router.session(1);
     drop(session.listener().unwrap());
@@ -266,7 +266,7 @@ fn what_comes_when_nobody_listens_is_closed_and_the_accepts_stay_armed() {
 }
 
 #[test]
-fn streams_beyond_the_backlog_wait_and_none_is_lost() {
+fn streams_beyond_backlog_wait_without_loss() {
     const STREAMS: u8 = 100;
     let router = Ordered::start();
     let listener = router.session(4).listener().unwrap();
@@ -284,7 +284,7 @@ fn streams_beyond_the_backlog_wait_and_none_is_lost() {
 }
 
 #[test]
-fn a_non_blocking_accept_says_that_nobody_is_there() {
+fn non_blocking_accept_without_peer_would_block() {
     let router = Ordered::start();
     let listener = router.session(1).listener().unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -294,7 +294,7 @@ fn a_non_blocking_accept_says_that_nobody_is_there() {
 }
 
 #[test]
-fn the_loss_of_the_session_ends_every_waiting_accept_and_is_told_once_by_incoming() {
+fn session_loss_ends_accepts_incoming_reports_once() {
     let (hang_up, hung_up) = mpsc::channel::<()>();
     let hung_up = Mutex::new(hung_up);
     let bridge = ScriptedBridge::router(move |visit, stage| match stage {
@@ -329,7 +329,7 @@ fn the_loss_of_the_session_ends_every_waiting_accept_and_is_told_once_by_incomin
 }
 
 #[test]
-fn a_cancelled_accept_ends_within_a_tenth_of_a_second_and_the_next_peer_still_comes() {
+fn cancelled_accept_ends_within_100_ms_listener_continues() {
     let router = Ordered::start();
     let listener = Arc::new(router.session(1).listener().unwrap());
     let cancel = Cancel::new();
@@ -345,7 +345,7 @@ fn a_cancelled_accept_ends_within_a_tenth_of_a_second_and_the_next_peer_still_co
 }
 
 #[test]
-fn a_cancel_that_came_first_ends_the_accept_and_the_incoming_loop() {
+fn cancel_before_accept_ends_accept_and_incoming() {
     let router = Ordered::start();
     let session = router.session(1);
     let cancel = Cancel::new();
@@ -359,7 +359,7 @@ fn a_cancel_that_came_first_ends_the_accept_and_the_incoming_loop() {
 }
 
 #[test]
-fn a_stream_that_was_handed_out_is_not_hit_by_the_cancel() {
+fn accepted_stream_survives_cancel() {
     let router = Ordered::start();
     let cancel = Cancel::new();
     let listener = router.session(1).listener().unwrap().with_cancel(&cancel);
@@ -373,7 +373,7 @@ fn a_stream_that_was_handed_out_is_not_hit_by_the_cancel() {
 }
 
 #[test]
-fn a_refused_first_accept_is_the_listeners_error_and_it_can_be_tried_again() {
+fn refused_first_accept_fails_listener_retry_succeeds() {
     let first = Mutex::new(true);
     let bridge = ScriptedBridge::start(move |visit| {
         visit.greet();
@@ -395,7 +395,7 @@ fn a_refused_first_accept_is_the_listeners_error_and_it_can_be_tried_again() {
 }
 
 #[test]
-fn a_stream_that_comes_with_the_first_accept_finds_its_listener() {
+fn stream_with_first_accept_reaches_listener() {
     let bridge = ScriptedBridge::router(|visit, stage| match stage {
         Stage::Accept => calls(1)(visit),
         _ => visit.until_quit(),
@@ -425,7 +425,7 @@ fn takes_forwards(accept: impl Fn(&mut Visit) + Send + Sync + 'static) -> Script
 }
 
 #[test]
-fn a_session_whose_accept_was_refused_can_forward() {
+fn session_with_refused_accept_can_forward() {
     let refusals: [fn(&mut Visit); 2] = [
         |visit| visit.say("STREAM STATUS RESULT=I2P_ERROR\n"),
         |_hangs_up| {},
@@ -439,7 +439,7 @@ fn a_session_whose_accept_was_refused_can_forward() {
 }
 
 #[test]
-fn a_session_cancelled_before_it_said_accept_can_forward() {
+fn session_cancelled_before_accept_can_forward() {
     let bridge = takes_forwards(|visit| drop(visit.rest()));
     let session = bridge.bridge().session().stream().unwrap();
     let cancel = Cancel::new();
@@ -451,7 +451,7 @@ fn a_session_cancelled_before_it_said_accept_can_forward() {
 
 /// Java I2P keeps an ACCEPT whose socket was closed, and then refuses any FORWARD.
 #[test]
-fn a_session_that_gave_up_an_accept_the_router_may_have_does_not_forward() {
+fn session_with_abandoned_accept_refuses_to_forward() {
     let scripted = takes_forwards(|visit| drop(visit.rest()));
     let bridge = i2p_sam::SamBridge::builder()
         .address(scripted.address().to_string())

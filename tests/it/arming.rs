@@ -79,7 +79,7 @@ fn call(port: u16) -> TcpStream {
 }
 
 #[test]
-fn an_accept_that_waits_for_the_bridge_ends_with_its_own_deadline() {
+fn accept_waiting_for_bridge_keeps_own_deadline() {
     let router = Forwards::start();
     let listener = router.listener();
     lose(&router.next().1);
@@ -95,7 +95,7 @@ fn an_accept_that_waits_for_the_bridge_ends_with_its_own_deadline() {
 }
 
 #[test]
-fn an_accept_that_may_not_wait_does_not_wait_for_the_bridge() {
+fn non_blocking_accept_does_not_await_bridge() {
     let router = Forwards::start();
     let listener = router.listener();
     lose(&router.next().1);
@@ -111,7 +111,7 @@ fn an_accept_that_may_not_wait_does_not_wait_for_the_bridge() {
 }
 
 #[test]
-fn an_accept_that_gave_up_has_the_next_find_the_stream() {
+fn stream_of_timed_out_accept_goes_to_next() {
     let router = Forwards::start();
     let listener = router.listener();
     lose(&router.next().1);
@@ -128,7 +128,7 @@ fn an_accept_that_gave_up_has_the_next_find_the_stream() {
 }
 
 #[test]
-fn listeners_that_are_made_at_once_share_one_forwarding() {
+fn concurrent_listeners_share_one_forwarding() {
     let router = Forwards::start();
     let made: Vec<_> = (0..4)
         .map(|_| {
@@ -150,7 +150,7 @@ fn listeners_that_are_made_at_once_share_one_forwarding() {
 }
 
 #[test]
-fn clones_that_accept_share_the_forwarding_that_replaces_a_lost_one() {
+fn accepting_clones_share_replacement_forwarding() {
     let router = Forwards::start();
     let listener = router.listener();
     let (_, socket) = router.next();
@@ -172,7 +172,7 @@ fn clones_that_accept_share_the_forwarding_that_replaces_a_lost_one() {
 }
 
 #[test]
-fn a_forwarding_that_the_bridge_refuses_is_an_error_of_one_accept_and_tried_again() {
+fn refused_forwarding_fails_one_accept_then_retries() {
     let router = Forwards::start();
     let listener = router.listener();
     lose(&router.next().1);
@@ -186,7 +186,7 @@ fn a_forwarding_that_the_bridge_refuses_is_an_error_of_one_accept_and_tried_agai
 }
 
 #[test]
-fn a_listener_that_the_bridge_refuses_is_not_made() {
+fn refused_listener_is_an_error() {
     let router = Forwards::start();
     router.answers.send(REFUSED).unwrap();
     let outcome = router.session.listener();

@@ -97,7 +97,7 @@ fn callers(listener: &SamListener, count: usize) -> BTreeSet<u16> {
 }
 
 #[test]
-fn two_thousand_dials_with_no_pause_between_them_are_all_served() {
+fn two_thousand_consecutive_dials_are_all_served() {
     const DIALS: usize = 2000;
     let armed = Arc::new(Armed::default());
     let bridge = armed.serve();
@@ -125,7 +125,7 @@ fn two_thousand_dials_with_no_pause_between_them_are_all_served() {
 }
 
 #[test]
-fn as_many_dials_as_are_armed_come_in_one_instant_two_thousand_in_all_and_none_has_to_wait() {
+fn bursts_up_to_pending_accepts_never_wait() {
     const ARMED: usize = 8;
     let armed = Arc::new(Armed::default());
     let bridge = armed.serve();
@@ -142,7 +142,7 @@ fn as_many_dials_as_are_armed_come_in_one_instant_two_thousand_in_all_and_none_h
 }
 
 #[test]
-fn a_full_backlog_lets_peers_wait_at_the_router_and_none_is_lost() {
+fn full_backlog_leaves_peers_waiting_at_router() {
     let router = Ordered::start();
     let session = router.builder(2).backlog(3).stream().unwrap();
     let listener = session.listener().unwrap();
@@ -159,7 +159,7 @@ fn a_full_backlog_lets_peers_wait_at_the_router_and_none_is_lost() {
 }
 
 #[test]
-fn who_finds_the_backlog_full_is_turned_away_and_counted() {
+fn full_backlog_rejects_and_counts_peers() {
     let router = Ordered::start();
     let builder = router.builder(1).backlog(2).when_full(WhenFull::TurnAway);
     let listener = builder.stream().unwrap().listener().unwrap();
@@ -185,7 +185,7 @@ fn who_finds_the_backlog_full_is_turned_away_and_counted() {
 }
 
 #[test]
-fn a_backlog_that_cannot_be_is_refused_before_anything_is_sent() {
+fn invalid_backlog_is_refused_before_sending() {
     let router = Ordered::start();
     for size in [0, 4097] {
         let refused = router.builder(1).backlog(size).stream();

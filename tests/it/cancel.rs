@@ -78,14 +78,14 @@ fn assert_cancelled_in(phase: Phase, call: Call, lines: usize) {
 }
 
 #[test]
-fn every_call_that_waits_for_a_reply_is_ended() {
+fn cancel_ends_calls_waiting_for_reply() {
     for (phase, call) in CALLS {
         assert_cancelled_in(phase, call, 2);
     }
 }
 
 #[test]
-fn every_call_that_waits_for_the_greeting_is_ended() {
+fn cancel_ends_calls_waiting_for_greeting() {
     for call in CALLS.map(|(_, call)| call).into_iter().chain([VERSION]) {
         assert_cancelled_in(Phase::Hello, call, 1);
     }
@@ -117,7 +117,7 @@ impl FullPort {
 }
 
 #[test]
-fn every_call_that_waits_for_the_connection_is_ended() {
+fn cancel_ends_calls_waiting_for_connection() {
     let port = FullPort::new();
     let by_name = format!("localhost:{}", port.address().port());
     for address in [port.address().to_string(), by_name] {
@@ -145,7 +145,7 @@ fn every_call_that_waits_for_the_connection_is_ended() {
 }
 
 #[test]
-fn a_connection_that_does_not_come_about_has_a_deadline() {
+fn unfinished_connection_ends_at_deadline() {
     let port = FullPort::new();
     let by_name = format!("localhost:{}", port.address().port());
     for address in [port.address().to_string(), by_name] {
@@ -162,7 +162,7 @@ fn a_connection_that_does_not_come_about_has_a_deadline() {
 }
 
 #[test]
-fn a_wait_for_the_end_of_a_session_is_ended() {
+fn cancel_ends_wait_for_session_end() {
     let bridge = ScriptedBridge::router(|visit, _| visit.until_quit());
     let cancel = Cancel::new();
     let session = bridge.bridge().session().stream().unwrap();
@@ -182,7 +182,7 @@ fn a_wait_for_the_end_of_a_session_is_ended() {
 }
 
 #[test]
-fn a_cancel_that_came_first_lets_nothing_be_sent() {
+fn cancel_before_call_sends_nothing() {
     let bridge = ScriptedBridge::router(|visit, _| visit.until_quit());
     let session = bridge.bridge().session().stream().unwrap();
     let cancel = Cancel::new();
@@ -200,7 +200,7 @@ fn a_cancel_that_came_first_lets_nothing_be_sent() {
 }
 
 #[test]
-fn a_session_that_was_lost_before_the_wait_for_its_end_is_told_for_what_it_is() {
+fn wait_for_closed_session_succeeds() {
     let bridge = ScriptedBridge::router(|visit, _| visit.until_quit());
     let cancel = Cancel::new();
     let session = bridge.bridge().session().stream().unwrap();
@@ -209,7 +209,7 @@ fn a_session_that_was_lost_before_the_wait_for_its_end_is_told_for_what_it_is() 
 }
 
 #[test]
-fn a_cancelled_call_is_not_taken_for_one_that_was_interrupted_by_a_signal() {
+fn cancelled_call_differs_from_interrupted_call() {
     let cancel = Cancel::new();
     cancel.cancel();
     let bridge = ScriptedBridge::start(|_| {}).bridge();
@@ -219,7 +219,7 @@ fn a_cancelled_call_is_not_taken_for_one_that_was_interrupted_by_a_signal() {
 }
 
 #[test]
-fn a_handle_ends_its_own_calls_alone() {
+fn cancel_ends_only_its_own_calls() {
     let (there, is_there) = milestone();
     let bridge = silent_behind(2, there);
     let all = Cancel::new();
@@ -242,7 +242,7 @@ fn a_handle_ends_its_own_calls_alone() {
 }
 
 #[test]
-fn a_session_has_the_handle_of_its_bridge_and_lives_on_when_it_is_fired() {
+fn session_shares_bridge_cancel_and_survives_it() {
     let (there, is_there) = milestone();
     let scripted = silent_behind(2, there);
     let cancel = Cancel::new();
@@ -276,7 +276,7 @@ fn canceller(rounds: mpsc::Receiver<(Cancel, u32)>, step: u32) {
 }
 
 #[test]
-fn a_cancel_at_the_moment_of_success_hits_the_dial_or_nothing() {
+fn cancel_racing_dial_success_spares_stream() {
     let (fire, fires) = mpsc::channel();
     in_background(move || canceller(fires, 20));
     let (there, is_there) = milestone();
@@ -310,7 +310,7 @@ fn a_cancel_at_the_moment_of_success_hits_the_dial_or_nothing() {
 }
 
 #[test]
-fn a_cancel_at_the_moment_of_success_hits_the_accept_and_never_the_stream() {
+fn cancel_racing_accept_success_spares_stream() {
     let (fire, fires) = mpsc::channel();
     in_background(move || canceller(fires, 200));
     let (call, calls) = mpsc::channel::<()>();
@@ -344,7 +344,7 @@ fn a_cancel_at_the_moment_of_success_hits_the_accept_and_never_the_stream() {
 }
 
 #[test]
-fn a_cancel_at_the_moment_of_success_leaves_no_socket_of_a_session_behind() {
+fn cancel_racing_session_success_leaves_no_socket() {
     let (fire, fires) = mpsc::channel();
     in_background(move || canceller(fires, 60));
     let (there, is_there) = milestone();

@@ -93,7 +93,7 @@ fn loss_after(bytes: &[u8], hang_up: bool) -> SessionLoss {
 }
 
 #[test]
-fn the_bridge_is_told_no_host_and_no_port() {
+fn session_create_has_neither_host_nor_port() {
     let router = Router::start();
     let (session, _socket) = router.session();
     let line = &router.scripted.received()[1];
@@ -104,7 +104,7 @@ fn the_bridge_is_told_no_host_and_no_port() {
 }
 
 #[test]
-fn sender_ports_and_payload_are_told_apart() {
+fn sender_ports_and_payload_are_separated() {
     let router = Router::start();
     let (session, socket) = router.session();
     let payload = b"to the control socket\nPING second line\n";
@@ -117,7 +117,7 @@ fn sender_ports_and_payload_are_told_apart() {
 }
 
 #[test]
-fn datagrams_come_between_pings_and_replies_in_any_segments() {
+fn segmented_datagrams_pings_and_replies_are_separated() {
     let router = Router::start();
     let (session, socket) = router.session();
     let script = [
@@ -143,7 +143,7 @@ fn datagrams_come_between_pings_and_replies_in_any_segments() {
 }
 
 #[test]
-fn raw_datagrams_come_with_a_header_where_the_bridge_tells_one() {
+fn raw_datagram_header_is_read_if_sent() {
     let router = Router::start();
     let (session, socket) = router.raw();
     say(
@@ -161,7 +161,7 @@ fn raw_datagrams_come_with_a_header_where_the_bridge_tells_one() {
 }
 
 #[test]
-fn a_datagram_is_sent_behind_one_line() {
+fn datagram_follows_one_command_line() {
     let router = Router::start();
     let (session, socket) = router.session();
     let peer = key(3);
@@ -182,7 +182,7 @@ fn a_datagram_is_sent_behind_one_line() {
 }
 
 #[test]
-fn what_i2pd_would_stop_reading_over_is_refused_and_the_largest_is_sent() {
+fn oversized_datagram_is_refused_largest_is_sent() {
     let router = Router::start();
     let (session, socket) = router.session();
     let peer = key(3);
@@ -200,7 +200,7 @@ fn what_i2pd_would_stop_reading_over_is_refused_and_the_largest_is_sent() {
 }
 
 #[test]
-fn an_answer_goes_to_who_sent() {
+fn reply_goes_to_sender() {
     let router = Router::start();
     let (session, socket) = router.session();
     say(&socket, &received(" FROM_PORT=7 TO_PORT=8", b"hello"));
@@ -213,7 +213,7 @@ fn an_answer_goes_to_who_sent() {
 }
 
 #[test]
-fn what_is_no_destination_is_refused_before_anything_is_said() {
+fn invalid_destination_is_refused_before_sending() {
     let router = Router::start();
     let (session, socket) = router.session();
     let b32 = key(3).destination().b32().to_string();
@@ -227,7 +227,7 @@ fn what_is_no_destination_is_refused_before_anything_is_said() {
 }
 
 #[test]
-fn styles_that_cannot_be_sent_so_are_refused_before_anything_is_said() {
+fn unsupported_styles_are_refused_before_sending() {
     let router = Router::start();
     for style in [DatagramStyle::Datagram2, DatagramStyle::Datagram3] {
         let outcome = router.builder().datagram(style);
@@ -239,7 +239,7 @@ fn styles_that_cannot_be_sent_so_are_refused_before_anything_is_said() {
 }
 
 #[test]
-fn a_size_that_cannot_be_ends_the_session() {
+fn invalid_size_ends_session() {
     let destination = key(9).destination().to_base64();
     let begin = format!("DATAGRAM RECEIVED DESTINATION={destination}");
     for behind in ["", " SIZE=", " SIZE=-1", " SIZE=65536", " SIZE=x", " SIZE"] {
@@ -250,20 +250,20 @@ fn a_size_that_cannot_be_ends_the_session() {
 }
 
 #[test]
-fn a_header_of_two_mebibytes_ends_the_session() {
+fn two_mebibyte_header_ends_session() {
     let mut line = b"DATAGRAM RECEIVED DESTINATION=".to_vec();
     line.resize(2 << 20, b'A');
     assert_eq!(loss_after(&line, false), SessionLoss::Garbled);
 }
 
 #[test]
-fn a_header_that_is_no_text_ends_the_session() {
+fn non_utf8_header_ends_session() {
     let loss = loss_after(b"RAW RECEIVED SIZE=1 \xff\xfe\nx", false);
     assert_eq!(loss, SessionLoss::Garbled);
 }
 
 #[test]
-fn an_end_within_a_datagram_ends_the_session() {
+fn eof_within_datagram_ends_session() {
     let whole = received("", b"hello");
     for cut in [whole.len() - 1, whole.len() - 6, 20] {
         let loss = loss_after(&whole[..cut], true);
@@ -272,7 +272,7 @@ fn an_end_within_a_datagram_ends_the_session() {
 }
 
 #[test]
-fn what_came_before_the_end_is_given_out_before_the_end_is_told() {
+fn datagrams_before_loss_are_received_first() {
     let router = Router::start();
     let (session, socket) = router.session();
     say(&socket, &received("", b"last words"));
@@ -284,7 +284,7 @@ fn what_came_before_the_end_is_given_out_before_the_end_is_told() {
 }
 
 #[test]
-fn what_names_no_sender_is_dropped_whole_and_counted() {
+fn datagram_without_sender_is_dropped_and_counted() {
     let router = Router::start();
     let (session, socket) = router.session();
     let bad = [
@@ -302,7 +302,7 @@ fn what_names_no_sender_is_dropped_whole_and_counted() {
 }
 
 #[test]
-fn what_comes_when_too_many_wait_is_dropped_whole_and_counted() {
+fn datagram_beyond_queue_is_dropped_and_counted() {
     let router = Router::start();
     let (session, socket) = router.session();
     let mut sent = 0_u64;
@@ -331,7 +331,7 @@ fn fill(session: &DatagramSession) {
 }
 
 #[test]
-fn a_bridge_that_does_not_read_makes_senders_wait_until_they_are_cancelled() {
+fn cancel_ends_send_to_stalled_bridge() {
     let router = Router::start();
     let (session, _socket) = router.session();
     // What is under way may make room once more.
@@ -359,7 +359,7 @@ fn a_bridge_that_does_not_read_makes_senders_wait_until_they_are_cancelled() {
 }
 
 #[test]
-fn what_was_sent_before_the_end_is_said_before_the_last_word() {
+fn sent_datagrams_precede_quit() {
     let router = Router::start();
     let (session, socket) = router.session();
     let peer = key(3);
@@ -376,7 +376,7 @@ fn what_was_sent_before_the_end_is_said_before_the_last_word() {
 }
 
 #[test]
-fn a_raw_session_has_its_protocol_and_asks_for_its_header() {
+fn raw_session_sends_protocol_and_header_options() {
     let router = Router::start();
     let options = RawOptions::new().protocol(99).header(true);
     let session = router.builder().raw_with(&options).unwrap();

@@ -53,14 +53,14 @@ fn replay(target: &str, body: fn(&[u8]) -> Outcome, least: usize, read: &[&str],
 }
 
 #[test]
-fn message() {
+fn message_corpus_replays() {
     let read = ["free text", "pairs"];
     let refused = ["Empty", "UnterminatedQuote", "Utf8"];
     replay("message", bodies::message, 60, &read, &refused);
 }
 
 #[test]
-fn command() {
+fn command_corpus_replays() {
     let read = [
         "ACCEPT", "CONNECT", "CREATE", "GENERATE", "LOOKUP", "PING", "PONG", "QUIT", "VERSION",
     ];
@@ -69,13 +69,13 @@ fn command() {
 }
 
 #[test]
-fn line() {
+fn line_corpus_replays() {
     let refused = ["ConnectionReset", "End", "InvalidData", "Unterminated"];
     replay("line", bodies::line, 15, &["line"], &refused);
 }
 
 #[test]
-fn header() {
+fn header_corpus_replays() {
     let read = ["peer", "peer with ports", "status"];
     replay(
         "header",
@@ -87,7 +87,7 @@ fn header() {
 }
 
 #[test]
-fn datagram_header() {
+fn datagram_header_corpus_replays() {
     let read = ["sender", "sender with ports"];
     let refused = ["Empty", "TooLong", "Utf8", "Value"];
     replay(
@@ -100,7 +100,7 @@ fn datagram_header() {
 }
 
 #[test]
-fn control_script() {
+fn control_script_corpus_replays() {
     let read = ["datagram", "malformed datagram", "raw datagram", "stream"];
     let refused = [
         "BridgeGone",
@@ -121,7 +121,7 @@ fn control_script() {
 }
 
 #[test]
-fn destination() {
+fn destination_corpus_replays() {
     let read = [
         "b32",
         "b33",
@@ -155,7 +155,7 @@ fn destination() {
 }
 
 #[test]
-fn private_key() {
+fn private_key_corpus_replays() {
     let read = ["base64", "key", "offline key"];
     let refused = [
         "Base64Length",

@@ -12,7 +12,7 @@ use crate::support::datagrams::{Router, packet, receive};
 use crate::support::{LONG, ScriptedBridge, eventually, field, in_background, key, outcome};
 
 #[test]
-fn the_bridge_is_told_host_and_port() {
+fn session_create_has_host_and_port() {
     for (style, word) in [
         (DatagramStyle::Datagram, "DATAGRAM"),
         (DatagramStyle::Datagram2, "DATAGRAM2"),
@@ -29,7 +29,7 @@ fn the_bridge_is_told_host_and_port() {
 }
 
 #[test]
-fn the_bridge_is_told_another_host_and_port_if_asked() {
+fn session_create_has_configured_host_and_port() {
     let router = Router::start();
     let builder = router.builder().datagram_host("host.containers.internal");
     let session = builder.datagram_port(4444).raw().unwrap();
@@ -40,7 +40,7 @@ fn the_bridge_is_told_another_host_and_port_if_asked() {
 }
 
 #[test]
-fn a_host_or_port_that_cannot_be_told_is_refused_before_anything_is_said() {
+fn invalid_host_or_port_is_refused_before_sending() {
     let router = Router::start();
     let error = router.builder().datagram_host("a b").raw().unwrap_err();
     assert!(matches!(error, Error::Command(_)), "{error}");
@@ -50,7 +50,7 @@ fn a_host_or_port_that_cannot_be_told_is_refused_before_anything_is_said() {
 }
 
 #[test]
-fn a_datagram_is_sent_behind_one_line() {
+fn datagram_follows_one_header_line() {
     let router = Router::start();
     let session = router.session();
     let peer = key(3);
@@ -78,7 +78,7 @@ fn a_datagram_is_sent_behind_one_line() {
 }
 
 #[test]
-fn a_raw_datagram_may_have_a_protocol() {
+fn raw_datagram_carries_protocol() {
     let router = Router::start();
     let session = router.raw(&RawOptions::new().protocol(99));
     assert_eq!(field(&router.create_line(), "PROTOCOL"), Some("99"));
@@ -90,7 +90,7 @@ fn a_raw_datagram_may_have_a_protocol() {
 }
 
 #[test]
-fn protocols_of_others_are_refused() {
+fn reserved_protocols_are_refused() {
     let router = Router::start();
     let session = router.raw(&RawOptions::new());
     for taken in [6, 17, 19, 20] {
@@ -108,7 +108,7 @@ fn protocols_of_others_are_refused() {
 }
 
 #[test]
-fn sizes_that_cannot_be_are_refused_and_the_largest_is_sent() {
+fn invalid_sizes_are_refused_largest_is_sent() {
     let router = Router::start();
     let (session, raw) = (router.session(), router.raw(&RawOptions::new()));
     let bytes = vec![7; 40_000];
@@ -127,7 +127,7 @@ fn sizes_that_cannot_be_are_refused_and_the_largest_is_sent() {
 }
 
 #[test]
-fn a_bridge_before_3_2_is_told_no_ports() {
+fn bridge_before_3_2_gets_no_ports() {
     let scripted = ScriptedBridge::start(|visit| {
         visit.line();
         visit.say("HELLO REPLY RESULT=OK VERSION=3.1\n");
@@ -144,7 +144,7 @@ fn a_bridge_before_3_2_is_told_no_ports() {
 }
 
 #[test]
-fn sender_ports_and_payload_are_told_apart() {
+fn sender_ports_and_payload_are_separated() {
     let router = Router::start();
     let session = router.session();
     router.forward(&session, &packet(" FROM_PORT=7 TO_PORT=8", b"hello\n"));
@@ -161,7 +161,7 @@ fn sender_ports_and_payload_are_told_apart() {
 }
 
 #[test]
-fn the_sender_of_a_datagram3_is_not_proven() {
+fn datagram3_sender_is_unauthenticated() {
     let router = Router::start();
     let session = router.builder().datagram(DatagramStyle::Datagram3).unwrap();
     session.set_read_timeout(Some(LONG)).unwrap();
@@ -177,7 +177,7 @@ fn the_sender_of_a_datagram3_is_not_proven() {
 }
 
 #[test]
-fn what_does_not_come_from_the_bridge_is_dropped_and_counted() {
+fn packet_from_stranger_is_dropped_and_counted() {
     let router = Router::start();
     let session = router.session();
     let forger = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -195,7 +195,7 @@ fn what_does_not_come_from_the_bridge_is_dropped_and_counted() {
 }
 
 #[test]
-fn what_names_no_sender_is_dropped_and_counted() {
+fn datagram_without_sender_is_dropped_and_counted() {
     let router = Router::start();
     let session = router.session();
     let hash = b"u0NuPdUgTdTYs8tjErvDpbeevW2dAO4r1b4Ccy6Kojc=\nx".to_vec();
@@ -219,7 +219,7 @@ fn what_names_no_sender_is_dropped_and_counted() {
 }
 
 #[test]
-fn a_short_buffer_costs_the_datagram_and_a_peek_does_not() {
+fn short_buffer_loses_datagram_peek_keeps_it() {
     let router = Router::start();
     let session = router.session();
     router.forward(&session, &packet("", b"hello"));
@@ -241,7 +241,7 @@ fn a_short_buffer_costs_the_datagram_and_a_peek_does_not() {
 }
 
 #[test]
-fn what_comes_when_too_many_wait_is_dropped_and_counted() {
+fn datagram_beyond_queue_is_dropped_and_counted() {
     let router = Router::start();
     let session = router.session();
     let total = |session: &DatagramSession| session.dropped().overflow;
@@ -255,7 +255,7 @@ fn what_comes_when_too_many_wait_is_dropped_and_counted() {
 }
 
 #[test]
-fn raw_datagrams_have_a_header_only_where_it_was_asked_for() {
+fn raw_datagram_header_exists_only_if_requested() {
     let router = Router::start();
     let headed = b"PROTOCOL=18 FROM_PORT=3 TO_PORT=4\nhello";
     let mut buf = [0; 100];
@@ -283,7 +283,7 @@ fn raw_datagrams_have_a_header_only_where_it_was_asked_for() {
 }
 
 #[test]
-fn waits_end_by_time_or_not_at_all() {
+fn receive_honours_timeout_and_non_blocking() {
     let router = Router::start();
     let session = router.session();
     assert!(session.set_read_timeout(Some(Duration::ZERO)).is_err());
@@ -298,7 +298,7 @@ fn waits_end_by_time_or_not_at_all() {
 }
 
 #[test]
-fn a_cancel_ends_a_wait_at_once_and_spares_the_session() {
+fn cancel_ends_receive_and_spares_session() {
     let router = Router::start();
     let session = router.session();
     let cancel = Cancel::new();
@@ -317,7 +317,7 @@ fn a_cancel_ends_a_wait_at_once_and_spares_the_session() {
 }
 
 #[test]
-fn the_loss_of_the_session_ends_a_wait() {
+fn session_loss_ends_receive() {
     let mut router = Router::start();
     let session = router.session();
     let waiting = session.clone();
@@ -337,7 +337,7 @@ fn the_loss_of_the_session_ends_a_wait() {
 }
 
 #[test]
-fn the_port_is_free_when_close_returns_though_the_session_is_held() {
+fn close_frees_port_while_session_is_held() {
     let router = Router::start();
     for bind in ["127.0.0.1:0", "0.0.0.0:0"] {
         let builder = router.builder().datagram_bind(bind.parse().unwrap());
@@ -354,7 +354,7 @@ fn the_port_is_free_when_close_returns_though_the_session_is_held() {
 }
 
 #[test]
-fn the_port_is_free_soon_after_the_last_handle_is_dropped() {
+fn dropping_last_handle_frees_port() {
     let router = Router::start();
     let session = router.session();
     let address = session.udp_addr().unwrap();
@@ -383,7 +383,7 @@ fn foreign_packets_at(bind: &str, bridge: &str) -> u64 {
 }
 
 #[test]
-fn an_ipv4_bridge_is_known_by_its_address_in_ipv6_form() {
+fn ipv4_mapped_bridge_address_is_recognised() {
     for (bind, bridge) in [
         ("[::]:0", "127.0.0.1:PORT"),
         ("[::]:0", "[::ffff:127.0.0.1]:PORT"),
@@ -395,7 +395,7 @@ fn an_ipv4_bridge_is_known_by_its_address_in_ipv6_form() {
 }
 
 #[test]
-fn a_closed_udp_port_is_named_by_the_next_send_with_the_remedy() {
+fn closed_udp_port_fails_next_send_with_remedy() {
     let router = Router::start();
     let session = router.session();
     let address = router.udp.local_addr().unwrap();

@@ -78,8 +78,8 @@ fn session(bridge: &SamBridge, listener: &TcpListener) -> (StreamSession, TcpStr
 }
 
 #[test]
-fn a_process_without_descriptors_names_the_limit_and_the_remedy() {
-    let name = "a_process_without_descriptors_names_the_limit_and_the_remedy";
+fn exhausted_descriptors_name_limit_and_remedy() {
+    let name = "exhausted_descriptors_name_limit_and_remedy";
     with_few_descriptors(name, || {
         let (listener, address) = listener();
         let bridge = SamBridge::new(&address).unwrap();
@@ -105,8 +105,8 @@ fn a_process_without_descriptors_names_the_limit_and_the_remedy() {
 }
 
 #[test]
-fn a_name_that_cannot_be_resolved_without_descriptors_is_not_unknown() {
-    let name = "a_name_that_cannot_be_resolved_without_descriptors_is_not_unknown";
+fn exhausted_descriptors_are_not_unknown_name() {
+    let name = "exhausted_descriptors_are_not_unknown_name";
     with_few_descriptors(name, || {
         let (listener, _) = listener();
         let port = listener.local_addr().unwrap().port();
@@ -122,8 +122,8 @@ fn a_name_that_cannot_be_resolved_without_descriptors_is_not_unknown() {
 }
 
 #[test]
-fn a_process_without_descriptors_does_not_hold_it_against_the_bridge() {
-    let name = "a_process_without_descriptors_does_not_hold_it_against_the_bridge";
+fn exhausted_descriptors_cause_no_failover() {
+    let name = "exhausted_descriptors_cause_no_failover";
     with_few_descriptors(name, || {
         let ((first, address), (second, spare)) = (listener(), listener());
         let spare = SamBridge::new(&spare).unwrap();

@@ -8,7 +8,7 @@ use i2p_sam::SamBridge;
 /// The work of the program that is started.
 #[test]
 #[ignore = "the other tests start it, in an environment of its own"]
-fn shows_the_bridge_of_the_environment() {
+fn child_prints_bridge_of_environment() {
     match SamBridge::from_env() {
         Ok(bridge) => println!("bridge: {} {}", bridge.address(), bridge.udp_address()),
         Err(error) => println!("bridge: {error}"),
@@ -19,7 +19,7 @@ fn shows_the_bridge_of_the_environment() {
 fn bridge(variables: &[(&str, &OsStr)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--ignored", "--exact", "--nocapture"]);
-    command.arg("environment::shows_the_bridge_of_the_environment");
+    command.arg("environment::child_prints_bridge_of_environment");
     for name in ["I2P_SAM_ADDRESS", "I2P_SAM_UDP_ADDRESS"] {
         command.env_remove(name);
     }
@@ -30,7 +30,7 @@ fn bridge(variables: &[(&str, &OsStr)]) -> String {
 }
 
 #[test]
-fn the_udp_address_of_the_environment_is_that_of_the_bridge() {
+fn udp_address_comes_from_environment() {
     let udp = ("I2P_SAM_UDP_ADDRESS", OsStr::new("127.0.0.1:40000"));
     let tcp = ("I2P_SAM_ADDRESS", OsStr::new("127.0.0.1:50000"));
     let empty = ("I2P_SAM_UDP_ADDRESS", OsStr::new(""));
@@ -42,7 +42,7 @@ fn the_udp_address_of_the_environment_is_that_of_the_bridge() {
 
 #[test]
 #[cfg(unix)]
-fn a_udp_address_that_is_not_unicode_is_refused() {
+fn non_unicode_udp_address_is_refused() {
     use std::os::unix::ffi::OsStrExt;
 
     let udp = OsStr::from_bytes(b"127.0.0.1:76\xff");

@@ -77,7 +77,7 @@ fn both(address: impl ToString, other: &ScriptedBridge) -> SamBridge {
 }
 
 #[test]
-fn every_question_goes_to_the_next_when_the_first_is_not_there() {
+fn unreachable_first_bridge_is_replaced_for_every_call() {
     let other = good();
     // Each is asked of a bridge that does not know yet.
     let bridge = || both(closed(), &other);
@@ -99,7 +99,7 @@ fn every_question_goes_to_the_next_when_the_first_is_not_there() {
 }
 
 #[test]
-fn the_first_is_asked_alone_while_it_answers() {
+fn reachable_first_bridge_is_asked_alone() {
     let (one, other) = (good(), good());
     let bridge = both(one.address(), &other);
     for _ in 0..5 {
@@ -109,7 +109,7 @@ fn the_first_is_asked_alone_while_it_answers() {
 }
 
 #[test]
-fn calls_at_the_same_time_do_not_spread_over_the_bridges() {
+fn concurrent_calls_use_one_bridge() {
     let (asked, asks) = milestone();
     let (one, other) = (
         ScriptedBridge::start(move |visit| {
@@ -138,7 +138,7 @@ fn calls_at_the_same_time_do_not_spread_over_the_bridges() {
 }
 
 #[test]
-fn a_silent_bridge_costs_its_time_out_once() {
+fn silent_bridge_costs_one_timeout() {
     let (one, other) = (silent(), good());
     let builder = first(one.address()).hello_timeout(Some(Duration::from_millis(50)));
     let bridge = builder.fallback(&other.bridge()).build().unwrap();
@@ -149,7 +149,7 @@ fn a_silent_bridge_costs_its_time_out_once() {
 }
 
 #[test]
-fn who_does_not_let_us_in_or_does_not_speak_sam_is_passed_by() {
+fn bridge_refusing_greeting_is_skipped() {
     for greeting in [
         "",
         "HELLO REPLY RESULT=NOVERSION\n",
@@ -171,7 +171,7 @@ fn who_does_not_let_us_in_or_does_not_speak_sam_is_passed_by() {
 }
 
 #[test]
-fn who_hangs_up_when_asked_is_passed_by() {
+fn bridge_closing_after_command_is_skipped() {
     for reply in ["", "NAMING\n", "NAMING REPLY RESULT=OK NAME=x VALUE=x\n"] {
         let (one, other) = (answering(reply), good());
         let bridge = both(one.address(), &other);
@@ -183,7 +183,7 @@ fn who_hangs_up_when_asked_is_passed_by() {
 }
 
 #[test]
-fn that_a_name_is_unknown_is_an_answer() {
+fn unknown_name_causes_no_failover() {
     let one = answering("NAMING REPLY RESULT=KEY_NOT_FOUND NAME=a.i2p\n");
     let other = good();
     let bridge = both(one.address(), &other);
@@ -194,7 +194,7 @@ fn that_a_name_is_unknown_is_an_answer() {
 }
 
 #[test]
-fn that_a_session_is_refused_is_an_answer() {
+fn refused_session_causes_no_failover() {
     let one = answering("SESSION STATUS RESULT=DUPLICATED_DEST\n");
     let other = good();
     let session = both(one.address(), &other).session().key(&key(2));
@@ -203,7 +203,7 @@ fn that_a_session_is_refused_is_an_answer() {
 }
 
 #[test]
-fn that_a_peer_cannot_be_reached_is_an_answer() {
+fn unreachable_peer_causes_no_failover() {
     let one = ScriptedBridge::router(|visit, stage| match stage {
         Stage::Command(_) => visit.say("STREAM STATUS RESULT=CANT_REACH_PEER\n"),
         stage => answer(visit, stage),
@@ -215,7 +215,7 @@ fn that_a_peer_cannot_be_reached_is_an_answer() {
 }
 
 #[test]
-fn a_bridge_that_goes_while_it_dials_for_us_once_is_replaced() {
+fn bridge_closing_during_dial_is_replaced() {
     let one = ScriptedBridge::start(|visit| {
         visit.greet();
         let line = visit.line();
@@ -232,7 +232,7 @@ fn a_bridge_that_goes_while_it_dials_for_us_once_is_replaced() {
 }
 
 #[test]
-fn a_bridge_that_takes_too_long_to_answer_ends_the_call_and_not_the_next() {
+fn late_reply_fails_call_next_call_succeeds() {
     let one = ScriptedBridge::start(|visit| {
         visit.greet();
         visit.rest();
@@ -261,7 +261,7 @@ fn broken() -> (ScriptedBridge, Arc<AtomicBool>) {
 }
 
 #[test]
-fn a_first_choice_that_came_back_is_the_first_choice_again() {
+fn recovered_first_bridge_is_preferred_again() {
     let ((one, mended), other) = (broken(), good());
     let builder = first(one.address()).retry_after(Duration::from_millis(100));
     let bridge = builder.fallback(&other.bridge()).build().unwrap();
@@ -280,7 +280,7 @@ fn a_first_choice_that_came_back_is_the_first_choice_again() {
 }
 
 #[test]
-fn a_dead_first_choice_is_not_tried_before_its_time() {
+fn dead_first_bridge_is_not_retried_early() {
     let ((one, mended), other) = (broken(), good());
     let bridge = both(one.address(), &other);
     bridge.version().unwrap();
@@ -292,7 +292,7 @@ fn a_dead_first_choice_is_not_tried_before_its_time() {
 }
 
 #[test]
-fn clones_know_what_one_of_them_has_found_out() {
+fn clones_share_bridge_state() {
     let ((one, _), other) = (broken(), good());
     let bridge = both(one.address(), &other);
     bridge.clone().version().unwrap();
@@ -301,7 +301,7 @@ fn clones_know_what_one_of_them_has_found_out() {
 }
 
 #[test]
-fn closed_ports_are_all_named() {
+fn error_names_every_closed_port() {
     let (one, other) = (closed(), closed());
     let fallback = SamBridge::new(&other).unwrap();
     let bridge = first(&one).fallback(&fallback).build().unwrap();
@@ -314,7 +314,7 @@ fn closed_ports_are_all_named() {
 }
 
 #[test]
-fn when_all_are_dead_each_is_tried_once_a_call() {
+fn dead_bridges_are_tried_once_per_call() {
     let ((one, _), (other, _)) = (broken(), broken());
     let bridge = both(one.address(), &other);
     for calls in 1..4 {
@@ -325,7 +325,7 @@ fn when_all_are_dead_each_is_tried_once_a_call() {
 }
 
 #[test]
-fn who_wants_other_credentials_is_told_of_rather_than_who_is_not_there() {
+fn refused_credentials_outrank_unreachable_bridge() {
     let strict = ScriptedBridge::start(|visit| {
         visit.line();
         visit.say("HELLO REPLY RESULT=I2P_ERROR MESSAGE=\"Authorization failed\"\n");
@@ -340,7 +340,7 @@ fn who_wants_other_credentials_is_told_of_rather_than_who_is_not_there() {
 }
 
 #[test]
-fn a_session_stays_at_the_bridge_that_made_it() {
+fn session_stays_at_its_bridge() {
     let ((one, mended), other) = (broken(), good());
     let builder = first(one.address()).retry_after(Duration::ZERO);
     let bridge = builder.fallback(&other.bridge()).build().unwrap();
@@ -356,7 +356,7 @@ fn a_session_stays_at_the_bridge_that_made_it() {
 }
 
 #[test]
-fn a_session_is_lost_with_its_bridge_and_a_new_one_is_made_at_the_next() {
+fn session_after_bridge_loss_uses_next_bridge() {
     let (end, ends) = milestone();
     let ends = std::sync::Mutex::new(ends);
     let one = ScriptedBridge::start(move |visit| {
@@ -385,7 +385,7 @@ fn a_session_is_lost_with_its_bridge_and_a_new_one_is_made_at_the_next() {
 }
 
 #[test]
-fn each_bridge_has_its_own_credentials() {
+fn each_bridge_gets_its_own_credentials() {
     let one = ScriptedBridge::start(|visit| drop(visit.line()));
     let other = good();
     let spare = first(other.address()).credentials("joe", "secret");
@@ -399,7 +399,7 @@ fn each_bridge_has_its_own_credentials() {
 }
 
 #[test]
-fn datagrams_go_to_the_bridge_of_their_session() {
+fn datagrams_go_to_bridge_of_session() {
     let other = good();
     let inbox = UdpSocket::bind("127.0.0.1:0").unwrap();
     inbox.set_read_timeout(Some(LONG)).unwrap();
@@ -415,7 +415,7 @@ fn datagrams_go_to_the_bridge_of_their_session() {
 }
 
 #[test]
-fn what_one_bridge_found_is_remembered_for_all() {
+fn lookup_cache_covers_all_bridges() {
     let ((one, mended), other) = (broken(), good());
     let builder = first(one.address()).lookup_cache(8, LONG);
     let bridge = builder
@@ -429,7 +429,7 @@ fn what_one_bridge_found_is_remembered_for_all() {
 }
 
 #[test]
-fn users_are_not_changed_at_several_bridges_at_once() {
+fn user_commands_refuse_several_bridges() {
     let (one, other) = (good(), good());
     let bridge = both(one.address(), &other);
     assert!(matches!(bridge.auth_enable(), Err(Error::Setting(_))));
@@ -439,7 +439,7 @@ fn users_are_not_changed_at_several_bridges_at_once() {
 }
 
 #[test]
-fn fallbacks_of_a_fallback_are_fallbacks() {
+fn nested_fallbacks_are_flattened() {
     let third = good();
     let second = both(closed(), &third);
     let bridge = first(closed()).fallback(&second).build().unwrap();
@@ -448,7 +448,7 @@ fn fallbacks_of_a_fallback_are_fallbacks() {
 }
 
 #[test]
-fn a_cancel_while_the_first_is_silent_ends_the_call_and_asks_no_other() {
+fn cancel_at_silent_first_bridge_asks_no_other() {
     let (reached, reaches) = milestone();
     let one = ScriptedBridge::start(move |visit| {
         visit.line();
@@ -465,7 +465,7 @@ fn a_cancel_while_the_first_is_silent_ends_the_call_and_asks_no_other() {
 }
 
 #[test]
-fn a_cancel_while_the_next_is_asked_ends_the_call() {
+fn cancel_at_next_bridge_ends_call() {
     let (reached, reaches) = milestone();
     let other = ScriptedBridge::start(move |visit| {
         visit.greet();
@@ -489,7 +489,7 @@ fn assert_cancelled_at_once(cancel: &Cancel, call: impl FnOnce() -> Result<(), E
 }
 
 #[test]
-fn a_cancelled_call_says_nothing_about_the_bridge() {
+fn cancelled_call_leaves_bridge_state_unchanged() {
     let (reached, reaches) = milestone();
     let one = ScriptedBridge::start(move |visit| {
         if visit.number == 0 {

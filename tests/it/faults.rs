@@ -161,12 +161,12 @@ fn is_timeout(name: &str, error: Error) {
 }
 
 #[test]
-fn a_bridge_that_says_nothing_is_left_when_the_time_is_over() {
+fn silent_bridge_times_out() {
     in_every_place(|visit, _| drop(visit.rest()), is_timeout);
 }
 
 #[test]
-fn a_bridge_that_drips_cannot_stretch_the_time() {
+fn dripping_bridge_cannot_extend_deadline() {
     let fault = |visit: &mut Visit, reply: &str| {
         visit.drip(reply.as_bytes(), Duration::from_millis(25));
         visit.rest();
@@ -175,7 +175,7 @@ fn a_bridge_that_drips_cannot_stretch_the_time() {
 }
 
 #[test]
-fn pings_without_end_cannot_stretch_the_time() {
+fn endless_pings_cannot_extend_deadline() {
     let fault = |visit: &mut Visit, _: &str| {
         let ping = |n| format!("PING {n}\n").into_bytes();
         (0..10_000_u32).try_for_each(|n| {
@@ -187,7 +187,7 @@ fn pings_without_end_cannot_stretch_the_time() {
 }
 
 #[test]
-fn a_line_without_end_is_broken_off_at_the_longest_there_is() {
+fn endless_line_fails_at_maximum_length() {
     let (told, tells) = mpsc::channel();
     let fault = move |visit: &mut Visit, _: &str| {
         const MOST: usize = 64 * 1024 * 1024;
@@ -206,7 +206,7 @@ fn a_line_without_end_is_broken_off_at_the_longest_there_is() {
 }
 
 #[test]
-fn a_megabyte_without_a_line_end_is_no_reply() {
+fn megabyte_without_newline_is_protocol_error() {
     let fault = |visit: &mut Visit, _: &str| {
         visit.write(&vec![b'A'; 1024 * 1024]);
         visit.rest();
@@ -224,7 +224,7 @@ fn assert_protocol(name: &str, error: Error, kinds: &[ParseErrorKind]) {
 }
 
 #[test]
-fn a_bridge_that_hangs_up_has_hung_up() {
+fn bridge_closing_connection_is_reported() {
     let fault = |visit: &mut Visit, _: &str| {
         visit.line();
         visit.hang_up();
@@ -233,13 +233,13 @@ fn a_bridge_that_hangs_up_has_hung_up() {
 }
 
 #[test]
-fn a_bridge_that_resets_the_connection_has_hung_up() {
+fn bridge_resetting_connection_is_reported() {
     // To close a socket while there is something to read in it is to reset it.
     in_every_place(|visit, _| visit.wait_for_bytes(), is_hang_up);
 }
 
 #[test]
-fn a_bridge_that_resets_the_connection_in_the_middle_of_its_reply_has_hung_up() {
+fn reset_within_reply_is_reported() {
     let fault = |visit: &mut Visit, reply: &str| {
         visit.wait_for_bytes();
         visit.write(&reply.as_bytes()[..10]);
@@ -254,7 +254,7 @@ fn is_hang_up(name: &str, error: Error) {
 }
 
 #[test]
-fn what_is_no_sam_is_a_broken_protocol() {
+fn non_sam_reply_is_protocol_error() {
     use ParseErrorKind::{Empty, MissingPair, Unexpected, Utf8, Value};
 
     for junk in [
@@ -285,7 +285,7 @@ fn what_is_no_sam_is_a_broken_protocol() {
 }
 
 #[test]
-fn no_part_of_a_reply_is_taken_for_the_whole_or_for_a_refusal() {
+fn truncated_reply_is_never_accepted() {
     let running: Vec<_> = places()
         .map(|place| in_background(move || try_every_part(place)))
         .collect();
@@ -317,7 +317,7 @@ fn try_every_part(place: Call) {
 }
 
 #[test]
-fn a_session_that_is_slow_to_be_made_is_left_to_the_bridge() {
+fn slow_session_creation_times_out() {
     let bridge = ScriptedBridge::start(|visit| {
         visit.greet();
         visit.line();
@@ -346,7 +346,7 @@ fn assert_unreachable(address: &str, error: &Error) {
 }
 
 #[test]
-fn a_closed_port_is_named_with_what_to_do_about_it() {
+fn closed_port_error_names_remedy() {
     let address = closed_port();
     let bridge = SamBridge::new(&address).unwrap();
     assert_unreachable(&address, &bridge.version().unwrap_err());
@@ -358,7 +358,7 @@ fn a_closed_port_is_named_with_what_to_do_about_it() {
 }
 
 #[test]
-fn a_closed_port_is_named_when_the_bridge_has_a_name() {
+fn closed_port_error_names_host() {
     let port = closed_port().rsplit_once(':').unwrap().1.to_owned();
     let address = format!("localhost:{port}");
     let bridge = SamBridge::new(&address).unwrap();
@@ -366,7 +366,7 @@ fn a_closed_port_is_named_when_the_bridge_has_a_name() {
 }
 
 #[test]
-fn a_session_outlives_a_bridge_that_takes_no_new_connections() {
+fn session_survives_refused_new_connections() {
     let scripted = ScriptedBridge::router(|visit, _| visit.until_quit());
     let address = scripted.address().to_string();
     let session = scripted.bridge().session().stream().unwrap();
@@ -380,7 +380,7 @@ fn a_session_outlives_a_bridge_that_takes_no_new_connections() {
 }
 
 #[test]
-fn the_deadline_of_a_dial_holds_for_the_greeting_too() {
+fn dial_deadline_covers_greeting() {
     // Makes sessions, and is silent on every later socket.
     let scripted = ScriptedBridge::start(|visit| {
         if visit.number == 0 {

@@ -41,7 +41,7 @@ fn waiting_peers() -> (ScriptedBridge, mpsc::Receiver<()>) {
 }
 
 #[test]
-fn a_stream_is_finished_when_the_peer_has_hung_up() {
+fn stream_finishes_after_peer_closes() {
     let (hold, held) = mpsc::channel::<()>();
     let held = Mutex::new(held);
     let bridge = peers(move |visit| {
@@ -60,7 +60,7 @@ fn a_stream_is_finished_when_the_peer_has_hung_up() {
 }
 
 #[test]
-fn a_stream_whose_peer_does_not_hang_up_is_closed_when_the_time_is_over() {
+fn stream_finish_times_out_without_peer_close() {
     let (bridge, ends) = waiting_peers();
     let stream = dial(&session(&bridge, LONG));
     let mut other = stream.try_clone().unwrap();
@@ -73,7 +73,7 @@ fn a_stream_whose_peer_does_not_hang_up_is_closed_when_the_time_is_over() {
 }
 
 #[test]
-fn a_peer_that_does_not_stop_sending_ends_with_the_time() {
+fn stream_finish_times_out_at_endless_sender() {
     let bridge = peers(|visit| while visit.try_write(&[7; 1024]) {});
     let stream = dial(&session(&bridge, LONG));
     let error = stream.finish(Duration::from_millis(100)).unwrap_err();
@@ -81,7 +81,7 @@ fn a_peer_that_does_not_stop_sending_ends_with_the_time() {
 }
 
 #[test]
-fn a_stream_that_ends_with_its_session_is_not_finished() {
+fn stream_lost_with_session_is_unfinished() {
     let controls = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&controls);
     let bridge = ScriptedBridge::router(move |visit, stage| match stage {
@@ -104,7 +104,7 @@ fn a_stream_that_ends_with_its_session_is_not_finished() {
 }
 
 #[test]
-fn a_session_is_finished_at_once_if_its_peers_have_hung_up() {
+fn session_finishes_at_once_after_peers_close() {
     let bridge = peers(|_| {});
     let session = session(&bridge, LONG);
     let mut stream = dial(&session);
@@ -118,7 +118,7 @@ fn a_session_is_finished_at_once_if_its_peers_have_hung_up() {
 }
 
 #[test]
-fn a_session_lingers_in_the_foreground_for_a_stream_whose_peer_had_not_hung_up() {
+fn session_finish_lingers_for_open_peer() {
     let (bridge, ends) = waiting_peers();
     let linger = Duration::from_millis(400);
     let session = session(&bridge, linger);
@@ -137,7 +137,7 @@ fn a_session_lingers_in_the_foreground_for_a_stream_whose_peer_had_not_hung_up()
 }
 
 #[test]
-fn a_session_waits_for_the_streams_of_other_threads() {
+fn session_finish_awaits_streams_of_other_threads() {
     let (bridge, _ends) = waiting_peers();
     let session = session(&bridge, Duration::ZERO);
     let stream = dial(&session);
@@ -151,7 +151,7 @@ fn a_session_waits_for_the_streams_of_other_threads() {
 }
 
 #[test]
-fn a_session_with_an_open_stream_is_closed_when_the_time_is_over() {
+fn session_finish_times_out_with_open_stream() {
     let (bridge, ends) = waiting_peers();
     let session = session(&bridge, LONG);
     let _stream = dial(&session);
@@ -164,7 +164,7 @@ fn a_session_with_an_open_stream_is_closed_when_the_time_is_over() {
 }
 
 #[test]
-fn the_linger_takes_no_longer_than_the_time_that_was_given() {
+fn linger_is_bounded_by_finish_timeout() {
     let (bridge, _ends) = waiting_peers();
     let session = session(&bridge, LONG);
     drop(dial(&session));
@@ -174,7 +174,7 @@ fn the_linger_takes_no_longer_than_the_time_that_was_given() {
 }
 
 #[test]
-fn a_cancelled_finish_leaves_the_session() {
+fn cancelled_finish_keeps_session() {
     let (bridge, _ends) = waiting_peers();
     let session = session(&bridge, LONG);
     let _stream = dial(&session);
@@ -188,7 +188,7 @@ fn a_cancelled_finish_leaves_the_session() {
 }
 
 #[test]
-fn a_session_without_streams_is_finished_at_once() {
+fn session_without_streams_finishes_at_once() {
     let bridge = peers(|_| {});
     let session = session(&bridge, LONG);
     let start = Instant::now();

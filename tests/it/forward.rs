@@ -90,7 +90,7 @@ fn free_listener() -> TcpListener {
 }
 
 #[test]
-fn the_router_is_told_the_port_and_nothing_that_was_not_asked_for() {
+fn forward_command_has_port_and_no_unset_options() {
     let router = Forwards::start();
     let session = router.session();
     let listener = session.forward().unwrap();
@@ -103,7 +103,7 @@ fn the_router_is_told_the_port_and_nothing_that_was_not_asked_for() {
 }
 
 #[test]
-fn host_and_port_are_told_as_the_options_say() {
+fn forward_command_has_configured_host_and_port() {
     let router = Forwards::start();
     let session = router.session();
     let options = ForwardOptions::new().host("10.0.0.2").port(4444);
@@ -116,7 +116,7 @@ fn host_and_port_are_told_as_the_options_say() {
 }
 
 #[test]
-fn a_port_that_something_else_serves_is_forwarded_to_silently_if_asked() {
+fn forwarding_to_external_port_can_be_silent() {
     let router = Forwards::start();
     let session = router.session();
     let silent = ForwardOptions::new().silent(true);
@@ -131,7 +131,7 @@ fn a_port_that_something_else_serves_is_forwarded_to_silently_if_asked() {
 }
 
 #[test]
-fn what_cannot_be_forwarded_is_refused_before_anything_is_sent() {
+fn invalid_forwarding_is_refused_before_sending() {
     let router = Forwards::start();
     let session = router.session();
     let with = |options| session.forward_with(free_listener(), &options);
@@ -148,7 +148,7 @@ fn what_cannot_be_forwarded_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_ping_on_the_forward_socket_is_answered_with_its_text() {
+fn ping_on_forward_socket_gets_pong() {
     let router = Forwards::start();
     let (answer, answered) = mpsc::channel();
     router.order(move |visit| {
@@ -162,7 +162,7 @@ fn a_ping_on_the_forward_socket_is_answered_with_its_text() {
 }
 
 #[test]
-fn the_peer_its_ports_and_its_first_bytes_are_told_apart() {
+fn peer_ports_and_first_bytes_are_separated() {
     let router = Forwards::start();
     let session = router.session();
     let listener = session.forward().unwrap();
@@ -180,7 +180,7 @@ fn the_peer_its_ports_and_its_first_bytes_are_told_apart() {
 }
 
 #[test]
-fn a_destination_line_that_comes_in_pieces_is_read() {
+fn segmented_destination_line_is_read() {
     let router = Forwards::start();
     let listener = router.session().forward().unwrap();
     let line = header(3);
@@ -192,7 +192,7 @@ fn a_destination_line_that_comes_in_pieces_is_read() {
 }
 
 #[test]
-fn callers_that_say_nothing_keep_nobody_waiting() {
+fn silent_callers_delay_nobody() {
     let router = Forwards::start();
     let listener = router.session().forward().unwrap();
     let _silent: Vec<_> = (0..10).map(|_| call(&listener, b"")).collect();
@@ -203,7 +203,7 @@ fn callers_that_say_nothing_keep_nobody_waiting() {
 }
 
 #[test]
-fn a_caller_that_says_nothing_in_its_time_is_dropped_and_counted() {
+fn silent_caller_is_dropped_and_counted() {
     let router = Forwards::start();
     let options = ForwardOptions::new().header_timeout(Some(Duration::from_millis(50)));
     let session = router.session();
@@ -214,7 +214,7 @@ fn a_caller_that_says_nothing_in_its_time_is_dropped_and_counted() {
 }
 
 #[test]
-fn nonsense_is_dropped_and_counted_and_the_next_caller_is_let_in() {
+fn garbage_is_dropped_and_next_caller_accepted() {
     let router = Forwards::start();
     let session = router.session();
     let listener = session.forward().unwrap();
@@ -237,7 +237,7 @@ fn nonsense_is_dropped_and_counted_and_the_next_caller_is_let_in() {
 }
 
 #[test]
-fn who_comes_from_elsewhere_than_the_bridge_is_dropped_and_counted() {
+fn caller_from_stranger_is_dropped_and_counted() {
     let router = Forwards::start();
     let options = ForwardOptions::new().believe([127, 0, 0, 9].into());
     let session = router.session();
@@ -247,7 +247,7 @@ fn who_comes_from_elsewhere_than_the_bridge_is_dropped_and_counted() {
 }
 
 #[test]
-fn of_too_many_silent_callers_the_oldest_is_dropped() {
+fn too_many_silent_callers_drop_oldest() {
     let router = Forwards::start();
     let listener = router.session().forward().unwrap();
     let mut oldest = call(&listener, b"");
@@ -259,7 +259,7 @@ fn of_too_many_silent_callers_the_oldest_is_dropped() {
 }
 
 #[test]
-fn streams_beyond_the_backlog_wait_and_none_is_lost() {
+fn streams_beyond_backlog_wait_without_loss() {
     const STREAMS: u8 = 150;
     let router = Forwards::start();
     let listener = router.session().forward().unwrap();
@@ -276,7 +276,7 @@ fn streams_beyond_the_backlog_wait_and_none_is_lost() {
 }
 
 #[test]
-fn who_finds_the_backlog_full_is_turned_away_and_counted() {
+fn full_backlog_rejects_and_counts_peers() {
     let router = Forwards::start();
     let builder = router.bridge.bridge().session().backlog(2);
     let session = builder.when_full(WhenFull::TurnAway).stream().unwrap();
@@ -295,7 +295,7 @@ fn who_finds_the_backlog_full_is_turned_away_and_counted() {
 }
 
 #[test]
-fn a_non_blocking_accept_says_that_nobody_is_there_through_every_handle() {
+fn non_blocking_applies_to_every_handle() {
     let router = Forwards::start();
     let listener = router.session().forward().unwrap();
     let clone = listener.try_clone().unwrap();
@@ -310,7 +310,7 @@ fn a_non_blocking_accept_says_that_nobody_is_there_through_every_handle() {
 }
 
 #[test]
-fn a_clone_forwards_on_when_the_first_handle_is_gone() {
+fn clone_keeps_forwarding_after_drop() {
     let router = Forwards::start();
     let listener = router.session().forward().unwrap();
     let clone = listener.try_clone().unwrap();
@@ -320,7 +320,7 @@ fn a_clone_forwards_on_when_the_first_handle_is_gone() {
 }
 
 #[test]
-fn a_cancelled_accept_ends_within_a_tenth_of_a_second_and_the_next_peer_still_comes() {
+fn cancelled_accept_ends_within_100_ms_listener_continues() {
     let router = Forwards::start();
     let listener = router.session().forward().unwrap();
     let cancel = Cancel::new();
@@ -336,7 +336,7 @@ fn a_cancelled_accept_ends_within_a_tenth_of_a_second_and_the_next_peer_still_co
 }
 
 #[test]
-fn an_accept_that_finds_nobody_times_out() {
+fn accept_without_peer_times_out() {
     let router = Forwards::start();
     let listener = router.session().forward().unwrap();
     let nobody = listener.accept_timeout(Duration::from_millis(10));
@@ -344,7 +344,7 @@ fn an_accept_that_finds_nobody_times_out() {
 }
 
 #[test]
-fn the_loss_of_the_session_ends_what_waits_and_closes_the_port() {
+fn session_loss_ends_accept_and_closes_port() {
     let router = Forwards::start();
     let session = router.session();
     let listener = session.forward().unwrap();
@@ -363,7 +363,7 @@ fn the_loss_of_the_session_ends_what_waits_and_closes_the_port() {
 }
 
 #[test]
-fn closing_the_session_ends_an_accept_within_a_tenth_of_a_second() {
+fn session_close_ends_accept_within_100_ms() {
     let router = Forwards::start();
     let session = router.session();
     let listener = session.forward().unwrap();
@@ -381,7 +381,7 @@ fn closing_the_session_ends_an_accept_within_a_tenth_of_a_second() {
 }
 
 #[test]
-fn the_end_of_the_forward_socket_is_no_loss_of_the_session_which_can_forward_again() {
+fn lost_forward_socket_keeps_session_usable() {
     let router = Forwards::start();
     router.order(|visit| visit.hang_up());
     let session = router.session();
@@ -397,7 +397,7 @@ fn the_end_of_the_forward_socket_is_no_loss_of_the_session_which_can_forward_aga
 }
 
 #[test]
-fn a_session_whose_forwarding_was_lost_forwards_again_though_a_clone_is_held() {
+fn lost_forwarding_restarts_while_clone_is_held() {
     let router = Forwards::start();
     router.order(|visit| visit.hang_up());
     let session = router.session();
@@ -411,7 +411,7 @@ fn a_session_whose_forwarding_was_lost_forwards_again_though_a_clone_is_held() {
 }
 
 #[test]
-fn a_stream_that_came_before_the_forwarding_ended_is_not_lost() {
+fn stream_before_forwarding_loss_is_accepted() {
     let router = Forwards::start();
     let session = router.session();
     // Nothing announces that a caller has been heard, so some are cut off before they are.
@@ -431,7 +431,7 @@ fn a_stream_that_came_before_the_forwarding_ended_is_not_lost() {
 }
 
 #[test]
-fn the_last_handle_ends_the_forwarding_and_its_streams_go_on() {
+fn dropping_last_handle_ends_forwarding_keeps_streams() {
     let router = Forwards::start();
     let session = router.session();
     let first = session.forward().unwrap();
@@ -449,7 +449,7 @@ fn the_last_handle_ends_the_forwarding_and_its_streams_go_on() {
 }
 
 #[test]
-fn a_refused_forward_is_the_routers_refusal_and_leaves_the_session_free_to_accept() {
+fn refused_forward_leaves_session_free_to_accept() {
     let bridge = ScriptedBridge::router(|visit, stage| match stage {
         Stage::Session => visit.until_quit(),
         Stage::Accept => drop(visit.rest()),
@@ -464,7 +464,7 @@ fn a_refused_forward_is_the_routers_refusal_and_leaves_the_session_free_to_accep
 }
 
 #[test]
-fn a_session_that_forwards_neither_accepts_nor_forwards_again() {
+fn forwarding_session_refuses_accept_and_forward() {
     let router = Forwards::start();
     let session = router.session();
     let listener = session.forward().unwrap();
@@ -476,7 +476,7 @@ fn a_session_that_forwards_neither_accepts_nor_forwards_again() {
 }
 
 #[test]
-fn a_session_that_accepted_does_not_forward() {
+fn accepting_session_refuses_to_forward() {
     let router = Forwards::start();
     let session = router.bridge.bridge().session().armed_accepts(1);
     let session = session.stream().unwrap();
@@ -516,7 +516,7 @@ fn still_forwarding(times: usize) -> ScriptedBridge {
 }
 
 #[test]
-fn a_forward_waits_until_the_router_has_ended_the_last_one() {
+fn forward_awaits_end_of_previous_forwarding() {
     let bridge = still_forwarding(2);
     let session = bridge.bridge().session().stream().unwrap();
     let listener = session.forward().unwrap();
@@ -528,7 +528,7 @@ fn a_forward_waits_until_the_router_has_ended_the_last_one() {
 }
 
 #[test]
-fn a_router_that_never_ends_the_last_forwarding_refuses_within_the_command_deadline() {
+fn unended_previous_forwarding_fails_at_command_deadline() {
     let bridge = still_forwarding(usize::MAX);
     let builder = SamBridge::builder().address(bridge.address().to_string());
     let builder = builder.command_timeout(Some(Duration::from_millis(250)));
@@ -543,7 +543,7 @@ fn a_router_that_never_ends_the_last_forwarding_refuses_within_the_command_deadl
 }
 
 #[test]
-fn a_forward_that_waits_for_the_end_of_the_last_one_can_be_cancelled() {
+fn cancel_ends_forward_awaiting_previous_end() {
     let bridge = still_forwarding(usize::MAX);
     let cancel = Cancel::new();
     let session = bridge.bridge().session().stream().unwrap();
@@ -558,7 +558,7 @@ fn a_forward_that_waits_for_the_end_of_the_last_one_can_be_cancelled() {
 }
 
 #[test]
-fn a_bridge_in_ipv6_form_is_on_loopback_and_its_calls_are_believed() {
+fn ipv4_mapped_loopback_bridge_is_trusted() {
     let router = Forwards::start();
     let port = router.bridge.address().port();
     let bridge = SamBridge::new(&format!("[::ffff:127.0.0.1]:{port}")).unwrap();
@@ -569,7 +569,7 @@ fn a_bridge_in_ipv6_form_is_on_loopback_and_its_calls_are_believed() {
 }
 
 #[test]
-fn an_ipv4_bridge_may_call_a_listener_for_both_families() {
+fn ipv4_bridge_reaches_dual_stack_listener() {
     let router = Forwards::start();
     let session = router.session();
     let both = TcpListener::bind("[::]:0").unwrap();

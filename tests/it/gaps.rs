@@ -121,16 +121,16 @@ fn refused(armed: Option<usize>, diallers: u64) -> usize {
 }
 
 #[test]
-fn of_two_thousand_dials_without_a_pause_none_finds_no_accept() {
+fn consecutive_dials_always_find_pending_accept() {
     assert_eq!(refused(None, 1), 0);
 }
 
 #[test]
-fn of_dials_by_four_at_once_without_a_pause_none_finds_no_accept() {
+fn concurrent_dials_always_find_pending_accept() {
     assert_eq!(refused(Some(32), 4), 0);
 }
 
 #[test]
-fn the_strict_bridge_refuses_who_comes_too_often() {
+fn strict_bridge_refuses_dial_without_accept() {
     assert!(refused(Some(1), 8) > 0);
 }

@@ -112,7 +112,7 @@ fn connect_all(session: &StreamSession, runs: usize) {
 }
 
 #[test]
-fn an_accepted_stream_begins_at_the_peers_first_byte_wherever_the_bytes_are_cut() {
+fn accepted_stream_starts_exact_at_any_cut() {
     let words = format!("{HELLO}{OK}{}", destination_line());
     let len = words.len() + 64;
     let bridge = bridge_with(move |visit| {
@@ -123,7 +123,7 @@ fn an_accepted_stream_begins_at_the_peers_first_byte_wherever_the_bytes_are_cut(
 }
 
 #[test]
-fn an_accepted_stream_begins_at_the_peers_first_byte_wherever_the_answer_is_cut() {
+fn accepted_stream_starts_exact_at_any_reply_cut() {
     let words = format!("{OK}{}", destination_line());
     let len = words.len() + 64;
     let bridge = bridge_with(move |visit| {
@@ -134,7 +134,7 @@ fn an_accepted_stream_begins_at_the_peers_first_byte_wherever_the_answer_is_cut(
 }
 
 #[test]
-fn a_dialled_stream_begins_at_the_peers_first_byte_wherever_the_bytes_are_cut() {
+fn dialled_stream_starts_exact_at_any_cut() {
     let words = format!("{HELLO}{OK}");
     let len = words.len() + 64;
     let bridge = bridge_with(move |visit| {
@@ -145,7 +145,7 @@ fn a_dialled_stream_begins_at_the_peers_first_byte_wherever_the_bytes_are_cut() 
 }
 
 #[test]
-fn a_dialled_stream_begins_at_the_peers_first_byte_wherever_the_answer_is_cut() {
+fn dialled_stream_starts_exact_at_any_reply_cut() {
     let len = OK.len() + 64;
     let bridge = bridge_with(move |visit| {
         let bytes = [OK.as_bytes(), &payload(visit.number)].concat();
@@ -155,7 +155,7 @@ fn a_dialled_stream_begins_at_the_peers_first_byte_wherever_the_answer_is_cut() 
 }
 
 #[test]
-fn an_accepted_stream_that_comes_byte_by_byte_is_whole() {
+fn accepted_stream_byte_by_byte_is_complete() {
     let bridge = bridge_with(move |visit| {
         visit.line();
         visit.drip(HELLO.as_bytes(), BEAT);
@@ -168,7 +168,7 @@ fn an_accepted_stream_that_comes_byte_by_byte_is_whole() {
 }
 
 #[test]
-fn a_dialled_stream_that_comes_byte_by_byte_is_whole() {
+fn dialled_stream_byte_by_byte_is_complete() {
     let bridge = bridge_with(move |visit| {
         visit.line();
         visit.drip(HELLO.as_bytes(), BEAT);
@@ -209,7 +209,7 @@ fn accepted_parts(bridge: &SamBridge) -> (TcpStream, SessionGuard) {
 }
 
 #[test]
-fn the_bare_socket_of_a_stream_has_every_byte_and_lives_as_long_as_its_guard() {
+fn tcp_socket_keeps_bytes_and_lives_with_guard() {
     for parts in [dialled_parts, accepted_parts] {
         let (quit, has_quit) = milestone();
         let bridge = echoing(quit);
@@ -229,7 +229,7 @@ fn the_bare_socket_of_a_stream_has_every_byte_and_lives_as_long_as_its_guard() {
 }
 
 #[test]
-fn what_was_read_before_the_socket_was_given_away_is_not_given_again() {
+fn bytes_read_before_conversion_are_not_repeated() {
     let (quit, _has_quit) = milestone();
     let bridge = echoing(quit);
     let mut stream = bridge.bridge().connect("peer.i2p").unwrap();
@@ -244,7 +244,7 @@ fn what_was_read_before_the_socket_was_given_away_is_not_given_again() {
 }
 
 #[test]
-fn a_stream_that_is_handed_out_waits_for_ever_unless_told_otherwise() {
+fn stream_has_no_timeouts_by_default() {
     let (quit, _has_quit) = milestone();
     let bridge = echoing(quit);
     let (dialled, _guard) = dialled_parts(&bridge.bridge());
@@ -265,7 +265,7 @@ fn greeting(reply: &'static str) -> ScriptedBridge {
 }
 
 #[test]
-fn the_version_is_the_one_the_bridge_says() {
+fn version_is_that_of_bridge() {
     for (reply, version) in [
         ("HELLO REPLY RESULT=OK VERSION=3.1\n", Version::V3_1),
         ("HELLO REPLY RESULT=OK VERSION=3.2\n", Version::V3_2),
@@ -276,7 +276,7 @@ fn the_version_is_the_one_the_bridge_says() {
 }
 
 #[test]
-fn a_greeting_that_is_none_is_a_broken_protocol() {
+fn malformed_greeting_is_protocol_error() {
     for reply in [
         "HELLO REPLY RESULT=OK\n",
         "HELLO REPLY RESULT=OK VERSION=three\n",
@@ -294,7 +294,7 @@ fn a_greeting_that_is_none_is_a_broken_protocol() {
 }
 
 #[test]
-fn a_bridge_without_a_common_version_says_no() {
+fn missing_common_version_is_refused() {
     let bridge = greeting("HELLO REPLY RESULT=NOVERSION\n");
     let Err(Error::Refused(refusal)) = bridge.bridge().version() else {
         panic!("not refused");
@@ -304,7 +304,7 @@ fn a_bridge_without_a_common_version_says_no() {
 }
 
 #[test]
-fn a_bridge_that_wants_other_credentials_denies_permission() {
+fn wrong_credentials_are_permission_denied() {
     for reply in [
         "HELLO REPLY RESULT=I2P_ERROR MESSAGE=\"Authorization failed\"\n",
         "HELLO REPLY RESULT=I2P_ERROR MESSAGE=\"USER and PASSWORD required\"\n",
@@ -317,7 +317,7 @@ fn a_bridge_that_wants_other_credentials_denies_permission() {
 }
 
 #[test]
-fn a_version_outside_the_range_is_refused_only_when_that_was_asked_for() {
+fn version_outside_range_is_refused_if_configured() {
     let scripted = greeting("HELLO REPLY RESULT=OK VERSION=3.2\n");
     let version = |strict| {
         let bridge = SamBridge::builder()
@@ -337,7 +337,7 @@ fn a_version_outside_the_range_is_refused_only_when_that_was_asked_for() {
 }
 
 #[test]
-fn every_socket_carries_the_credentials() {
+fn every_socket_sends_credentials() {
     let scripted = answering(|_, reply| reply);
     let bridge = SamBridge::builder()
         .address(scripted.address().to_string())
@@ -423,7 +423,7 @@ fn spoilt(
 }
 
 #[test]
-fn a_ping_in_front_of_any_reply_is_answered_and_the_reply_is_found() {
+fn ping_before_reply_is_answered() {
     let (heard, pongs) = mpsc::channel();
     let outcomes = spoilt(move |visit, reply| {
         visit.say("PING 1795375816695 a  \"b\n");
@@ -438,7 +438,7 @@ fn a_ping_in_front_of_any_reply_is_answered_and_the_reply_is_found() {
 }
 
 #[test]
-fn pings_in_one_segment_with_any_reply_are_answered_and_the_reply_is_found() {
+fn pings_in_segment_of_reply_are_answered() {
     let (heard, pongs) = mpsc::channel();
     let outcomes = spoilt(move |visit, reply| {
         visit.say(&format!("PING 1\nPING\nPONG 7\n{reply}"));
@@ -454,7 +454,7 @@ fn pings_in_one_segment_with_any_reply_are_answered_and_the_reply_is_found() {
 }
 
 #[test]
-fn a_refusal_under_another_topic_is_a_refusal() {
+fn refusal_under_other_topic_is_refusal() {
     let refusal = "SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"bad port\"\n";
     for (phase, outcome) in spoilt(move |_, _| refusal.to_owned()) {
         let Err(Error::Refused(refusal)) = outcome else {
@@ -467,7 +467,7 @@ fn a_refusal_under_another_topic_is_a_refusal() {
 }
 
 #[test]
-fn an_ok_under_another_topic_is_no_reply() {
+fn ok_under_other_topic_is_protocol_error() {
     for (phase, outcome) in spoilt(move |_, _| "HELLO REPLY RESULT=OK VERSION=3.3\n".into()) {
         let error = outcome.unwrap_err();
         assert!(matches!(error, Error::Protocol { .. }), "{error}");
@@ -476,7 +476,7 @@ fn an_ok_under_another_topic_is_no_reply() {
 }
 
 #[test]
-fn a_refusal_that_lacks_its_line_end_is_a_refusal() {
+fn refusal_without_newline_is_refusal() {
     for (phase, outcome) in spoilt(move |_, _| "X STATUS RESULT=I2P_ERROR MESSAGE=\"no\"".into()) {
         let Err(Error::Refused(refusal)) = outcome else {
             panic!("{phase:?}: {outcome:?}");
@@ -487,7 +487,7 @@ fn a_refusal_that_lacks_its_line_end_is_a_refusal() {
 }
 
 #[test]
-fn a_good_reply_that_lacks_its_line_end_may_be_half_of_one() {
+fn ok_without_newline_is_rejected() {
     for (phase, outcome) in spoilt(|_, reply| reply.trim_end().to_owned()) {
         let error = outcome.unwrap_err();
         assert!(matches!(error, Error::UnexpectedEof { .. }), "{error}");
@@ -496,7 +496,7 @@ fn a_good_reply_that_lacks_its_line_end_may_be_half_of_one() {
 }
 
 #[test]
-fn a_duplicate_as_emissary_says_it_is_known() {
+fn emissary_spelling_of_duplicate_is_known() {
     // It spells the word its own way, leaves the line end out, and hangs up.
     let bridge = answering(|_, _| "SESSION STATUS RESULT=DUPLICATE_ID".to_owned());
     let error = bridge.bridge().session().stream().unwrap_err();
@@ -509,7 +509,7 @@ fn a_duplicate_as_emissary_says_it_is_known() {
 }
 
 #[test]
-fn a_session_that_was_given_another_key_than_ours_is_refused() {
+fn session_with_foreign_key_is_refused() {
     let bridge = answering(|_, reply| reply);
     let session = bridge.bridge().session().key(&key(8)).stream();
     let error = session.unwrap_err();
@@ -524,7 +524,7 @@ fn generated(reply: String, signature_type: SignatureType) -> Result<(), Error> 
 }
 
 #[test]
-fn a_new_key_whose_halves_do_not_belong_together_is_refused() {
+fn generated_key_of_other_destination_is_refused() {
     let (public, private) = (key(9).destination().to_base64(), key(9).expose_base64());
     let other = key(8).destination().to_base64();
     let good = format!("DEST REPLY PUB={public} PRIV={private}\n");
@@ -543,13 +543,13 @@ fn a_new_key_whose_halves_do_not_belong_together_is_refused() {
 }
 
 #[test]
-fn a_new_key_of_another_type_than_was_asked_for_is_refused() {
+fn generated_key_of_other_type_is_refused() {
     let error = generated(reply_to("DEST"), SignatureType::RedDsa).unwrap_err();
     assert!(matches!(error, Error::Protocol { .. }), "{error}");
 }
 
 #[test]
-fn a_full_destination_is_its_own_answer() {
+fn lookup_of_destination_sends_nothing() {
     let bridge = answering(|_, reply| reply);
     let destination = key(5).destination().clone();
     let looked_up = bridge.bridge().lookup((&destination, 80)).unwrap();
@@ -558,7 +558,7 @@ fn a_full_destination_is_its_own_answer() {
 }
 
 #[test]
-fn our_own_address_is_known_without_asking() {
+fn lookup_of_own_address_sends_nothing() {
     let bridge = answering(|_, reply| reply);
     let session = bridge.bridge().session().stream().unwrap();
     let own = session.lookup(session.destination().b32()).unwrap();
@@ -567,7 +567,7 @@ fn our_own_address_is_known_without_asking() {
 }
 
 #[test]
-fn what_java_repeats_without_quotes_hides_neither_result_nor_value() {
+fn unquoted_java_echo_keeps_result_and_value() {
     let value = key(5).destination().to_base64();
     let lookup = |reply: String| {
         let bridge = answering(move |_, _| reply.clone());
@@ -588,7 +588,7 @@ fn what_java_repeats_without_quotes_hides_neither_result_nor_value() {
 }
 
 #[test]
-fn a_name_that_is_found_and_has_no_value_is_a_broken_protocol() {
+fn found_name_without_value_is_protocol_error() {
     for reply in [
         "NAMING REPLY RESULT=OK NAME=peer.i2p\n",
         "NAMING REPLY RESULT=OK NAME=peer.i2p VALUE=\n",

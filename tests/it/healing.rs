@@ -58,7 +58,7 @@ fn back(events: &mpsc::Receiver<HealingEvent>) -> u32 {
 }
 
 #[test]
-fn the_same_listener_accepts_again_after_each_loss() {
+fn listener_accepts_again_after_each_loss() {
     let router = Router::start();
     let (session, events, mut socket) = session(&router);
     let listener = session.listener().unwrap();
@@ -92,7 +92,7 @@ fn the_same_listener_accepts_again_after_each_loss() {
 }
 
 #[test]
-fn it_comes_back_with_the_same_key_and_another_id() {
+fn healed_session_keeps_key_and_changes_id() {
     let router = Router::start();
     let (session, events, socket) = session(&router);
     let before = session.session().unwrap().id().to_owned();
@@ -106,7 +106,7 @@ fn it_comes_back_with_the_same_key_and_another_id() {
 }
 
 #[test]
-fn a_transient_key_is_kept() {
+fn transient_key_survives_healing() {
     let router = Router::start();
     let (options, events) = listening(HealingOptions::new().first_pause(SHORT));
     let session = router.builder().healing_with(&options).unwrap();
@@ -119,7 +119,7 @@ fn a_transient_key_is_kept() {
 }
 
 #[test]
-fn a_loss_is_found_by_what_the_bridge_says() {
+fn loss_is_noticed_from_bridge_message() {
     let router = Router::start();
     let (_session, events, mut socket) = session(&router);
     let line = b"SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"PONG timeout\"\n";
@@ -132,7 +132,7 @@ fn a_loss_is_found_by_what_the_bridge_says() {
 }
 
 #[test]
-fn a_loss_is_found_by_the_heartbeat() {
+fn loss_is_noticed_by_heartbeat() {
     let router = Router::start();
     let (options, events) = listening(HealingOptions::new().first_pause(SHORT));
     let second = Duration::from_secs(1);
@@ -143,7 +143,7 @@ fn a_loss_is_found_by_the_heartbeat() {
 }
 
 #[test]
-fn a_loss_is_found_by_a_dial_that_is_told_so_and_the_dial_goes_on() {
+fn loss_is_noticed_by_dial_which_continues() {
     let told = Arc::new(Mutex::new(false));
     let scripted = ScriptedBridge::router(move |visit, stage| match stage {
         Stage::Command(_) if !std::mem::replace(&mut *told.lock().unwrap(), true) => {
@@ -186,7 +186,7 @@ fn failure_that_may_pass_is_retried_and_reported() {
 }
 
 #[test]
-fn key_still_held_by_bridge_is_waited_for_within_one_attempt() {
+fn key_held_by_bridge_is_awaited_within_attempt() {
     let router = Router::start();
     let (_session, events, socket) = session(&router);
     let duplicate = "SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"duplicate destination\"\n";
@@ -225,7 +225,7 @@ fn attempts(events: &mpsc::Receiver<HealingEvent>, most: usize) -> Vec<(Duration
 }
 
 #[test]
-fn a_bridge_that_refuses_at_once_is_asked_no_more_often_than_promised() {
+fn refusing_bridge_is_asked_at_promised_rate() {
     let router = Router::start();
     let options = HealingOptions::new()
         .first_pause(SHORT)
@@ -245,7 +245,7 @@ fn a_bridge_that_refuses_at_once_is_asked_no_more_often_than_promised() {
 }
 
 #[test]
-fn a_bridge_that_takes_sessions_and_drops_them_is_asked_no_more_often() {
+fn session_dropping_bridge_is_asked_at_promised_rate() {
     let router = Router::start();
     let options = HealingOptions::new()
         .first_pause(SHORT)
@@ -266,7 +266,7 @@ fn a_bridge_that_takes_sessions_and_drops_them_is_asked_no_more_often() {
 }
 
 #[test]
-fn it_is_closed_at_once_while_it_pauses() {
+fn close_during_backoff_returns_at_once() {
     let router = Router::start();
     let options = HealingOptions::new().first_pause(LONG * 10);
     let (options, events) = listening(options);
@@ -294,7 +294,7 @@ fn it_is_closed_at_once_while_it_pauses() {
 }
 
 #[test]
-fn it_is_closed_at_once_while_a_session_is_being_made() {
+fn close_during_session_creation_returns_at_once() {
     let router = Router::start();
     let (session, events, socket) = session(&router);
     router.answer(&[Answer::Nothing]);
@@ -312,7 +312,7 @@ fn it_is_closed_at_once_while_a_session_is_being_made() {
 }
 
 #[test]
-fn who_lets_go_of_it_ends_it_while_it_tries() {
+fn dropping_session_stops_supervisor() {
     let router = Router::start();
     let (session, events, socket) = session(&router);
     router.answer(&[Answer::Nothing]);
@@ -325,7 +325,7 @@ fn who_lets_go_of_it_ends_it_while_it_tries() {
 }
 
 #[test]
-fn who_lets_go_of_it_closes_the_session() {
+fn dropping_healing_session_closes_session() {
     let router = Router::start();
     let (session, _events, _socket) = session(&router);
     drop(session);
@@ -333,7 +333,7 @@ fn who_lets_go_of_it_closes_the_session() {
 }
 
 #[test]
-fn a_call_is_cancelled_while_it_waits_for_the_session() {
+fn cancel_ends_call_awaiting_session() {
     let router = Router::start();
     let (options, events) = listening(HealingOptions::new().first_pause(LONG * 10));
     let session = router.builder().healing_with(&options).unwrap();
@@ -352,7 +352,7 @@ fn a_call_is_cancelled_while_it_waits_for_the_session() {
 }
 
 #[test]
-fn the_handle_of_the_bridge_ends_it() {
+fn bridge_cancel_ends_healing() {
     let router = Router::start();
     let cancel = Cancel::new();
     let bridge = router.scripted.bridge().with_cancel(&cancel);
@@ -367,7 +367,7 @@ fn the_handle_of_the_bridge_ends_it() {
 }
 
 #[test]
-fn what_no_attempt_mends_ends_it_and_is_told_once() {
+fn permanent_failure_ends_healing_and_reports_once() {
     let router = Router::start();
     let (session, events, socket) = session(&router);
     let listener = session.listener().unwrap();
@@ -386,7 +386,7 @@ fn what_no_attempt_mends_ends_it_and_is_told_once() {
 }
 
 #[test]
-fn it_gives_up_when_it_was_told_to() {
+fn healing_stops_at_configured_limit() {
     let router = Router::start();
     let options = HealingOptions::new()
         .first_pause(SHORT)
@@ -406,7 +406,7 @@ fn it_gives_up_when_it_was_told_to() {
 }
 
 #[test]
-fn the_first_failure_is_told_at_once() {
+fn first_failure_is_returned_at_once() {
     let router = Router::start();
     router.answer(&[Answer::Say("SESSION STATUS RESULT=DUPLICATED_DEST\n")]);
     let error = router.builder().healing().unwrap_err();
@@ -415,7 +415,7 @@ fn the_first_failure_is_told_at_once() {
 }
 
 #[test]
-fn a_patient_program_gets_its_first_session_when_the_router_lets_go_of_the_key() {
+fn initial_retry_succeeds_once_key_is_released() {
     let router = Router::start();
     router.answer(&[
         Answer::Say("SESSION STATUS RESULT=DUPLICATED_DEST\n"),
@@ -438,7 +438,7 @@ fn a_patient_program_gets_its_first_session_when_the_router_lets_go_of_the_key()
 }
 
 #[test]
-fn a_patient_program_is_told_what_no_attempt_mends_and_when_its_time_is_over() {
+fn initial_retry_reports_permanent_failure_and_timeout() {
     let router = Router::start();
     router.answer(&[Answer::Say("SESSION STATUS RESULT=INVALID_KEY\n")]);
     let patient = HealingOptions::new().first_pause(SHORT).patient(true);
@@ -453,7 +453,7 @@ fn a_patient_program_is_told_what_no_attempt_mends_and_when_its_time_is_over() {
 }
 
 #[test]
-fn a_patient_program_is_cancelled_at_once() {
+fn cancel_ends_initial_retry_at_once() {
     let router = Router::start();
     router.answer(&[Answer::HangUp]);
     let cancel = Cancel::new();
@@ -468,7 +468,7 @@ fn a_patient_program_is_cancelled_at_once() {
 }
 
 #[test]
-fn a_dial_waits_for_the_session() {
+fn dial_awaits_session() {
     let router = Router::start();
     let (session, events, socket) = session(&router);
     router.answer(&[Answer::HangUp, Answer::HangUp, Answer::Make]);
@@ -482,7 +482,7 @@ fn a_dial_waits_for_the_session() {
 }
 
 #[test]
-fn a_dial_waits_no_longer_than_its_deadline() {
+fn dial_awaiting_session_keeps_deadline() {
     let router = Router::start();
     let (options, events) = listening(HealingOptions::new().first_pause(LONG * 10));
     let session = router.builder().healing_with(&options).unwrap();
@@ -498,7 +498,7 @@ fn a_dial_waits_no_longer_than_its_deadline() {
 }
 
 #[test]
-fn a_listener_that_is_made_while_the_session_is_away_accepts_when_it_is_back() {
+fn listener_made_during_outage_accepts_after_healing() {
     let router = Router::start();
     let (session, events, socket) = session(&router);
     router.answer(&[Answer::HangUp, Answer::HangUp, Answer::Make]);
@@ -509,7 +509,7 @@ fn a_listener_that_is_made_while_the_session_is_away_accepts_when_it_is_back() {
 }
 
 #[test]
-fn a_stream_of_the_lost_session_ends_and_says_why() {
+fn stream_of_lost_session_ends_with_loss() {
     let router = Router::start();
     let (session, events, socket) = session(&router);
     let mut stream = session.connect(key(2).destination()).unwrap();
@@ -520,7 +520,7 @@ fn a_stream_of_the_lost_session_ends_and_says_why() {
 }
 
 #[test]
-fn a_renewed_session_has_the_same_key_and_listener_and_another_id() {
+fn renewal_keeps_key_and_listener_changes_id() {
     let router = Router::start();
     let (session, events, _socket) = session(&router);
     let listener = session.listener().unwrap();
@@ -537,7 +537,7 @@ fn a_renewed_session_has_the_same_key_and_listener_and_another_id() {
 }
 
 #[test]
-fn a_renewal_ends_the_streams_of_the_old_session() {
+fn renewal_ends_streams_of_old_session() {
     let router = Router::start();
     let (session, _events, _socket) = session(&router);
     let mut stream = session.connect(key(2).destination()).unwrap();
@@ -547,7 +547,7 @@ fn a_renewal_ends_the_streams_of_the_old_session() {
 }
 
 #[test]
-fn a_renewal_waits_for_the_session_that_is_being_made() {
+fn renewal_awaits_session_in_creation() {
     let router = Router::start();
     let (session, events, socket) = session(&router);
     router.answer(&[Answer::Nothing]);
@@ -563,7 +563,7 @@ fn a_renewal_waits_for_the_session_that_is_being_made() {
 }
 
 #[test]
-fn a_renewal_is_cancelled_and_the_session_is_made_all_the_same() {
+fn cancelled_renewal_still_creates_session() {
     let router = Router::start();
     let (session, events, _socket) = session(&router);
     router.answer(&[Answer::Nothing]);
@@ -579,7 +579,7 @@ fn a_renewal_is_cancelled_and_the_session_is_made_all_the_same() {
 }
 
 #[test]
-fn a_closed_session_is_not_renewed() {
+fn renewal_of_closed_session_fails() {
     let router = Router::start();
     let (session, _events, _socket) = session(&router);
     session.close();
@@ -591,7 +591,7 @@ fn a_closed_session_is_not_renewed() {
 }
 
 #[test]
-fn it_comes_back_at_another_bridge_if_there_are_several() {
+fn healing_moves_to_another_bridge() {
     let (first, second) = (Router::start(), Router::start());
     let address = first.scripted.address().to_string();
     let bridge = SamBridge::builder().address(&address);
@@ -611,7 +611,7 @@ fn it_comes_back_at_another_bridge_if_there_are_several() {
 }
 
 #[test]
-fn a_program_that_panics_when_it_is_told_is_healed_all_the_same() {
+fn panicking_callback_does_not_stop_healing() {
     let router = Router::start();
     let options = HealingOptions::new()
         .first_pause(SHORT)
@@ -623,7 +623,7 @@ fn a_program_that_panics_when_it_is_told_is_healed_all_the_same() {
 }
 
 #[test]
-fn a_callback_has_the_stack_that_std_gives() {
+fn callback_has_default_stack_size() {
     let router = Router::start();
     let (sender, called) = mpsc::channel();
     let sender = Mutex::new(sender);
@@ -637,7 +637,7 @@ fn a_callback_has_the_stack_that_std_gives() {
 }
 
 #[test]
-fn what_comes_in_is_closed_when_the_last_listener_is_gone() {
+fn streams_without_listener_are_closed() {
     let router = Router::start();
     let (session, _events, _socket) = session(&router);
     let listener = session.listener().unwrap();
@@ -652,7 +652,7 @@ fn what_comes_in_is_closed_when_the_last_listener_is_gone() {
 }
 
 #[test]
-fn a_listener_that_forwards_is_forwarded_to_again_after_a_loss() {
+fn forwarding_listener_is_restored_after_loss() {
     let (forward, forwards) = mpsc::channel();
     let (session, sessions) = mpsc::channel();
     let senders = Mutex::new((forward, session));
@@ -683,7 +683,7 @@ fn a_listener_that_forwards_is_forwarded_to_again_after_a_loss() {
 }
 
 #[test]
-fn a_bridge_that_makes_sessions_and_refuses_their_accepts_is_asked_no_more_often() {
+fn accept_refusing_bridge_is_asked_at_promised_rate() {
     let (session, sessions) = mpsc::channel();
     let sender = Mutex::new(session);
     let refusing = Arc::new(AtomicBool::new(false));

@@ -95,7 +95,7 @@ fn keys(line: &str) -> Vec<String> {
 }
 
 #[test]
-fn credentials_arrive_as_they_are_or_not_at_all() {
+fn credentials_arrive_unchanged_or_are_refused() {
     for text in evil() {
         let bridge = bridge_speaking("3.3");
         for (user, password) in [(&*text, "secret"), ("joe", &*text)] {
@@ -138,7 +138,7 @@ fn the_create(received: &[String]) -> &str {
 }
 
 #[test]
-fn the_value_of_an_option_arrives_as_it_is_or_not_at_all() {
+fn option_value_arrives_unchanged_or_is_refused() {
     for text in evil() {
         let options = SessionOptions::bare().option("custom.value", &text);
         let (outcome, received) = create(options, "3.3");
@@ -159,7 +159,7 @@ fn the_value_of_an_option_arrives_as_it_is_or_not_at_all() {
 }
 
 #[test]
-fn the_name_of_an_option_is_refused_before_anything_is_sent() {
+fn invalid_option_name_is_refused_before_sending() {
     for text in evil() {
         let options = SessionOptions::bare().option(&text, "value");
         let (outcome, received) = create(options, "3.3");
@@ -170,7 +170,7 @@ fn the_name_of_an_option_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn what_the_client_says_itself_cannot_be_said_by_an_option() {
+fn reserved_option_names_are_refused() {
     for name in [
         "ID",
         "id",
@@ -190,7 +190,7 @@ fn what_the_client_says_itself_cannot_be_said_by_an_option() {
 }
 
 #[test]
-fn a_nickname_arrives_as_it_is_or_not_at_all() {
+fn nickname_arrives_unchanged_or_is_refused() {
     for text in evil() {
         let bridge = bridge_speaking("3.3");
         let outcome = bridge.bridge().session().nickname(&text).stream().map(drop);
@@ -211,7 +211,7 @@ fn a_nickname_arrives_as_it_is_or_not_at_all() {
 }
 
 #[test]
-fn what_needs_quotes_is_refused_by_a_version_that_has_none() {
+fn values_needing_quotes_are_refused_without_quoting() {
     for text in ["a b", "a\"b", "a\\b", "\t"] {
         let options = || SessionOptions::bare().option("custom.value", text);
         let (outcome, received) = create(options(), "3.1");
@@ -228,7 +228,7 @@ fn what_needs_quotes_is_refused_by_a_version_that_has_none() {
 }
 
 #[test]
-fn what_is_too_long_is_refused_before_anything_is_sent() {
+fn overlong_command_is_refused_before_sending() {
     let long = "x".repeat(256);
     for options in [
         SessionOptions::bare().option("custom.value", &long),
@@ -270,7 +270,7 @@ fn evil_addresses() -> Vec<String> {
 }
 
 #[test]
-fn an_address_that_is_none_is_refused_before_anything_is_sent() {
+fn invalid_address_is_refused_before_sending() {
     let bridge = ScriptedBridge::router(|visit, stage| match stage {
         Stage::Session => visit.until_quit(),
         _ => visit.say("STREAM STATUS RESULT=OK\n"),
@@ -293,7 +293,7 @@ fn an_address_that_is_none_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn an_address_arrives_as_one_line() {
+fn address_is_sent_as_one_line() {
     let bridge = bridge_speaking("3.3");
     let destination = key(5).destination().clone();
     let session = bridge.bridge().session().stream().unwrap();
@@ -319,7 +319,7 @@ fn an_address_arrives_as_one_line() {
 }
 
 #[test]
-fn the_address_of_a_bridge_is_refused_before_anything_is_resolved() {
+fn invalid_bridge_address_is_refused_before_resolving() {
     for text in evil() {
         for address in [
             format!("{text}:7656"),
@@ -342,7 +342,7 @@ fn the_address_of_a_bridge_is_refused_before_anything_is_resolved() {
 
 /// Fields of commands that no user fills in through the rest of the crate.
 #[test]
-fn ids_names_and_texts_of_a_command_make_one_line_or_none() {
+fn command_fields_make_one_line_or_none() {
     for text in evil() {
         for (pair, command) in [
             ("ID", Command::stream_accept(&text)),
@@ -374,7 +374,7 @@ fn ids_names_and_texts_of_a_command_make_one_line_or_none() {
 }
 
 #[test]
-fn what_a_bridge_says_in_a_ping_comes_back_as_one_line() {
+fn ping_text_returns_as_one_line() {
     let (told, tells) = std::sync::mpsc::channel();
     let bridge = ScriptedBridge::router(move |visit, stage| {
         if let Stage::Session = stage {

@@ -22,7 +22,7 @@ fn session(bridge: &ScriptedBridge) -> StreamSession {
 }
 
 #[test]
-fn an_accepted_stream_comes_with_its_ports_and_its_first_bytes_in_one_segment() {
+fn accepted_stream_in_one_segment_is_separated() {
     let bridge = ScriptedBridge::router(|visit, stage| match stage {
         Stage::Session => visit.until_quit(),
         Stage::Accept => {
@@ -47,7 +47,7 @@ fn an_accepted_stream_comes_with_its_ports_and_its_first_bytes_in_one_segment() 
 }
 
 #[test]
-fn a_dial_with_ports_is_said_as_java_reads_it_and_answered_ok() {
+fn dial_with_ports_matches_recording() {
     let bridge = ScriptedBridge::router(|visit, stage| match stage {
         Stage::Session => visit.until_quit(),
         Stage::Accept => {}
@@ -71,7 +71,7 @@ fn a_dial_with_ports_is_said_as_java_reads_it_and_answered_ok() {
 }
 
 #[test]
-fn the_own_destination_can_be_dialled() {
+fn own_destination_can_be_dialled() {
     let bridge = ScriptedBridge::router(|visit, stage| match stage {
         Stage::Session => visit.until_quit(),
         Stage::Accept => {
@@ -95,7 +95,7 @@ fn the_own_destination_can_be_dialled() {
 }
 
 #[test]
-fn what_a_dial_is_refused_with_is_the_peers_fault_or_not() {
+fn dial_refusals_are_classified_by_fault() {
     use ResultCode::{CantReachPeer, I2pError, InvalidKey};
 
     let b32 = "l7je557todvf27njrf5udjmwaeazbqjgv6vhzrcemfdw5qwknnoq.b32.i2p";
@@ -145,7 +145,7 @@ fn what_a_dial_is_refused_with_is_the_peers_fault_or_not() {
 }
 
 #[test]
-fn an_id_that_another_client_took_means_that_the_session_is_lost() {
+fn duplicate_id_means_session_is_lost() {
     // Java forgets the first session when a second asks for its id.
     let bridge = answering(
         "STREAM STATUS RESULT=INVALID_ID MESSAGE=\"STREAM SESSION ID dup does not exist\"\n",
@@ -157,7 +157,7 @@ fn an_id_that_another_client_took_means_that_the_session_is_lost() {
 }
 
 #[test]
-fn what_a_session_is_refused_with_says_whether_to_try_again() {
+fn session_refusals_are_classified_by_retry() {
     let recorded = [
         (
             "SESSION STATUS RESULT=DUPLICATED_ID\n",
@@ -195,7 +195,7 @@ fn what_a_session_is_refused_with_says_whether_to_try_again() {
 }
 
 #[test]
-fn what_stands_in_a_refusal_is_shown_to_who_has_to_mend_it() {
+fn refusal_explanation_is_displayed() {
     let bridge = ScriptedBridge::answering(
         "SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"Cannot connect to the router: Unsupported \
          crypto type: 99\"\n",
@@ -208,7 +208,7 @@ fn what_stands_in_a_refusal_is_shown_to_who_has_to_mend_it() {
 }
 
 #[test]
-fn a_lookup_is_answered_or_not_found() {
+fn lookup_finds_destination_or_not_found() {
     let bridge = ScriptedBridge::start(|visit| {
         visit.greet();
         let Some(line) = visit.line() else { return };
@@ -280,7 +280,7 @@ fn users() -> ScriptedBridge {
 }
 
 #[test]
-fn users_are_managed_as_the_record_shows_it() {
+fn user_commands_match_recording() {
     let scripted = users();
     let open = scripted.bridge();
     let with = |user, password| {

@@ -100,7 +100,7 @@ fn read(mut socket: &TcpStream, len: usize) -> String {
 }
 
 #[test]
-fn a_session_that_is_forwarded_to_is_made_as_recorded() {
+fn forwarded_session_matches_recording() {
     let (java, own) = (Java::start(), key(1));
     let session = java
         .builder(&own)
@@ -116,7 +116,7 @@ fn a_session_that_is_forwarded_to_is_made_as_recorded() {
 }
 
 #[test]
-fn what_is_said_by_udp_is_what_java_delivered() {
+fn sent_udp_packet_matches_recording() {
     let (java, peer) = (Java::start(), key(1));
     let session = java
         .builder(&key(2))
@@ -147,7 +147,7 @@ fn what_is_said_by_udp_is_what_java_delivered() {
 }
 
 #[test]
-fn what_java_forwarded_is_read_with_its_ports() {
+fn forwarded_datagram_is_read_with_ports() {
     let java = Java::start();
     let session = java
         .builder(&key(1))
@@ -169,7 +169,7 @@ fn what_java_forwarded_is_read_with_its_ports() {
 }
 
 #[test]
-fn datagrams_on_the_control_socket_are_said_and_read_as_recorded() {
+fn control_socket_datagrams_match_recording() {
     let (java, own) = (Java::start(), key(1));
     let builder = java.builder(&own);
     let session = builder
@@ -208,7 +208,7 @@ fn datagrams_on_the_control_socket_are_said_and_read_as_recorded() {
 }
 
 #[test]
-fn java_ends_the_session_over_a_datagram_that_it_does_not_take() {
+fn rejected_datagram_ends_session() {
     // `DATAGRAM SEND … SIZE=31745` and a name that nobody has were answered so.
     let java = Java::start();
     let builder = java.builder(&key(1));
@@ -222,7 +222,7 @@ fn java_ends_the_session_over_a_datagram_that_it_does_not_take() {
 }
 
 #[test]
-fn raw_sessions_are_made_as_recorded() {
+fn raw_sessions_match_recording() {
     let (java, own) = (Java::start(), key(1));
     let options = RawOptions::new().header(true);
     let session = java.builder(&own).raw_with(&options).unwrap();
@@ -236,7 +236,7 @@ fn raw_sessions_are_made_as_recorded() {
 }
 
 #[test]
-fn raw_datagrams_are_said_and_read_as_recorded() {
+fn raw_datagrams_match_recording() {
     let (java, peer) = (Java::start(), key(3));
     let builder = java.builder(&key(1));
     let session = builder.raw_with(&RawOptions::new().header(true)).unwrap();
@@ -263,7 +263,7 @@ fn raw_datagrams_are_said_and_read_as_recorded() {
 }
 
 #[test]
-fn raw_datagrams_without_a_header_are_all_payload_and_may_be_empty() {
+fn headerless_raw_datagram_is_payload_only() {
     let java = Java::start();
     let session = java.builder(&key(1)).raw().unwrap();
     let port = session.udp_addr().unwrap().port();
@@ -274,7 +274,7 @@ fn raw_datagrams_without_a_header_are_all_payload_and_may_be_empty() {
 }
 
 #[test]
-fn raw_datagrams_on_the_control_socket_are_said_and_read_as_recorded() {
+fn control_socket_raw_datagrams_match_recording() {
     let (java, own, peer) = (Java::start(), key(1), key(3));
     let builder = java.builder(&own);
     let builder = builder.datagram_path(DatagramPath::ControlSocket);
@@ -306,7 +306,7 @@ fn raw_datagrams_on_the_control_socket_are_said_and_read_as_recorded() {
 }
 
 #[test]
-fn styles_that_java_does_not_know_are_refused_with_its_words() {
+fn unsupported_styles_are_refused_with_explanation() {
     let scripted = ScriptedBridge::answering(
         "SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"Unrecognized SESSION STYLE\"\n",
     );

@@ -120,7 +120,7 @@ fn ping(times: u32, every: Duration) -> impl FnOnce(&mut Visit) -> Option<String
 }
 
 #[test]
-fn each_of_two_hundred_pings_is_answered_with_its_own_text() {
+fn each_ping_is_answered_with_its_text() {
     let kept = Kept::start();
     let wrong = kept.order(ping(200, Duration::from_millis(10)));
     assert_eq!(outcome(&wrong), None);
@@ -128,7 +128,7 @@ fn each_of_two_hundred_pings_is_answered_with_its_own_text() {
 }
 
 #[test]
-fn pings_that_come_at_once_are_answered_in_their_order() {
+fn simultaneous_pings_are_answered_in_order() {
     let kept = Kept::start();
     let answers = kept.order(|visit| {
         visit.say("PING 1\nPING 2\nPING\nPING  3 \nPING 4\n");
@@ -139,7 +139,7 @@ fn pings_that_come_at_once_are_answered_in_their_order() {
 }
 
 #[test]
-fn a_ping_that_comes_byte_by_byte_is_answered() {
+fn ping_byte_by_byte_is_answered() {
     let kept = Kept::start();
     let answer = kept.order(|visit| {
         visit.drip(b"PING 1795375816695\n", Duration::from_millis(2));
@@ -150,7 +150,7 @@ fn a_ping_that_comes_byte_by_byte_is_answered() {
 
 #[test]
 #[ignore = "takes a minute; CI runs it"]
-fn a_session_that_is_pinged_every_second_for_a_minute_lives() {
+fn session_pinged_for_a_minute_lives() {
     let kept = Kept::start();
     let wrong = kept.order(ping(60, Duration::from_secs(1)));
     let wrong = wrong.recv_timeout(Duration::from_secs(90)).unwrap();
@@ -160,7 +160,7 @@ fn a_session_that_is_pinged_every_second_for_a_minute_lives() {
 }
 
 #[test]
-fn a_pong_timeout_is_the_reason_of_the_loss() {
+fn pong_timeout_is_loss_reason() {
     let kept = Kept::start();
     kept.say("SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"PONG timeout\"\n");
     let SessionLoss::Refused(refusal) = kept.loss() else {
@@ -177,7 +177,7 @@ fn a_pong_timeout_is_the_reason_of_the_loss() {
 }
 
 #[test]
-fn last_words_without_a_line_end_are_the_reason_of_the_loss() {
+fn final_line_without_newline_is_loss_reason() {
     let kept = Kept::start();
     kept.say("SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"shutting down\"");
     kept.hang_up();
@@ -188,7 +188,7 @@ fn last_words_without_a_line_end_are_the_reason_of_the_loss() {
 }
 
 #[test]
-fn a_bridge_that_hangs_up_is_gone() {
+fn bridge_closing_is_reported_gone() {
     let kept = Kept::start();
     kept.hang_up();
     assert_eq!(kept.loss(), SessionLoss::BridgeGone);
@@ -196,7 +196,7 @@ fn a_bridge_that_hangs_up_is_gone() {
 }
 
 #[test]
-fn a_bridge_that_resets_the_connection_is_gone() {
+fn bridge_resetting_is_reported_gone() {
     // To close a socket while there is something to read in it is to reset it.
     let bridge = ScriptedBridge::router(|visit, stage| {
         if let Stage::Session = stage {
@@ -210,7 +210,7 @@ fn a_bridge_that_resets_the_connection_is_gone() {
 }
 
 #[test]
-fn a_megabyte_without_a_line_end_is_garbled() {
+fn megabyte_without_newline_is_garbled() {
     let kept = Kept::start();
     kept.say("x".repeat(1024 * 1024));
     assert_eq!(kept.loss(), SessionLoss::Garbled);
@@ -220,7 +220,7 @@ fn a_megabyte_without_a_line_end_is_garbled() {
 }
 
 #[test]
-fn lines_that_mean_nothing_to_us_are_passed_over() {
+fn unknown_lines_are_ignored() {
     let kept = Kept::start();
     kept.order(|visit| {
         visit.write(b"\n  \r\nNEWS\nNEWS STATUS RESULT=I2P_ERROR\nPONG 1\n\xff\xfe\xfd\n");
@@ -246,7 +246,7 @@ fn flood(kept: &Kept) -> mpsc::Receiver<usize> {
 }
 
 #[test]
-fn a_bridge_that_pings_without_end_and_reads_nothing_does_not_fill_the_memory() {
+fn endless_pings_unread_pongs_bound_memory() {
     let kept = Kept::start();
     let sent = flood(&kept);
     assert_eq!(kept.loss(), SessionLoss::Garbled);
@@ -257,7 +257,7 @@ fn a_bridge_that_pings_without_end_and_reads_nothing_does_not_fill_the_memory() 
 }
 
 #[test]
-fn a_bridge_that_pings_without_end_and_reads_nothing_does_not_hold_up_a_close() {
+fn endless_pings_unread_pongs_allow_close() {
     let kept = Kept::start();
     let _sent = flood(&kept);
     let session = kept.session.clone();
@@ -271,7 +271,7 @@ fn a_bridge_that_pings_without_end_and_reads_nothing_does_not_hold_up_a_close() 
 }
 
 #[test]
-fn a_bridge_that_pings_without_end_and_reads_nothing_does_not_hold_up_a_drop() {
+fn endless_pings_unread_pongs_allow_drop() {
     let kept = Kept::start();
     let _sent = flood(&kept);
     let began = Instant::now();
@@ -287,7 +287,7 @@ fn deaf(visit: &mut Visit) {
 }
 
 #[test]
-fn a_bridge_that_reads_nothing_and_keeps_its_socket_is_hung_up_on_after_a_close() {
+fn close_disconnects_stalled_bridge() {
     let kept = Kept::start();
     let left = kept.order(deaf);
     let began = Instant::now();
@@ -327,7 +327,7 @@ fn close_when_full(answers: usize) -> Option<Duration> {
 }
 
 #[test]
-fn a_bridge_to_which_nothing_can_be_said_any_more_is_hung_up_on_after_a_close() {
+fn close_disconnects_unwritable_bridge() {
     // How many answers fit into the buffers of the system, and our own queue of 64; about.
     let kept = Kept::start();
     let fit = Arc::new(AtomicUsize::new(0));
@@ -347,7 +347,7 @@ fn a_bridge_to_which_nothing_can_be_said_any_more_is_hung_up_on_after_a_close() 
 const BEAT: Option<Duration> = Some(Duration::from_secs(1));
 
 #[test]
-fn a_heartbeat_that_is_answered_keeps_the_session() {
+fn answered_heartbeat_keeps_session() {
     let kept = Kept::with(|session| session.heartbeat(BEAT));
     let beats = kept.order(|visit| {
         let beat = |visit: &mut Visit| {
@@ -365,7 +365,7 @@ fn a_heartbeat_that_is_answered_keeps_the_session() {
 }
 
 #[test]
-fn a_heartbeat_that_is_not_answered_ends_the_session() {
+fn unanswered_heartbeat_ends_session() {
     let kept = Kept::with(|session| session.heartbeat(BEAT));
     let began = Instant::now();
     let said = kept.order(Visit::rest);
@@ -375,14 +375,14 @@ fn a_heartbeat_that_is_not_answered_ends_the_session() {
 }
 
 #[test]
-fn an_interval_under_a_second_is_a_second() {
+fn heartbeat_under_one_second_is_one_second() {
     let kept = Kept::with(|session| session.heartbeat(Some(Duration::ZERO)));
     let _said = kept.order(Visit::rest);
     assert_eq!(kept.loss(), SessionLoss::Unanswered(Duration::from_secs(1)));
 }
 
 #[test]
-fn a_heartbeat_that_never_beats_does_not_hold_up_what_else_is_said() {
+fn endless_heartbeat_interval_delays_no_command() {
     let kept = Kept::with(|session| session.heartbeat(Some(Duration::MAX)));
     kept.assert_alive();
     let said = kept.order(|visit| visit.line());
@@ -391,7 +391,7 @@ fn a_heartbeat_that_never_beats_does_not_hold_up_what_else_is_said() {
 }
 
 #[test]
-fn a_session_that_lives_has_no_end_yet() {
+fn live_session_has_no_loss() {
     let kept = Kept::start();
     assert_eq!(kept.session.closed(), None);
     let time = Duration::from_millis(20);
@@ -401,7 +401,7 @@ fn a_session_that_lives_has_no_end_yet() {
 }
 
 #[test]
-fn a_wait_for_the_end_is_ended_by_the_end() {
+fn session_end_ends_wait() {
     let kept = Kept::start();
     let session = kept.session.clone();
     let waiting = in_background(move || session.wait_closed(None));
@@ -410,7 +410,7 @@ fn a_wait_for_the_end_is_ended_by_the_end() {
 }
 
 #[test]
-fn a_wait_for_the_end_is_ended_by_a_cancel() {
+fn cancel_ends_wait_for_end() {
     let kept = Kept::start();
     let cancel = Cancel::new();
     let session = kept.session.with_cancel(&cancel);
@@ -423,7 +423,7 @@ fn a_wait_for_the_end_is_ended_by_a_cancel() {
 }
 
 #[test]
-fn a_close_says_quit_once_however_often_it_is_called() {
+fn repeated_close_sends_quit_once() {
     let kept = Kept::start();
     let said = kept.order(|visit| {
         let first = visit.line();
@@ -440,7 +440,7 @@ fn a_close_says_quit_once_however_often_it_is_called() {
 }
 
 #[test]
-fn a_close_waits_until_the_bridge_has_let_go() {
+fn close_awaits_end_at_bridge() {
     let kept = Kept::start();
     let (signal, has_let_go) = milestone();
     kept.order(move |visit| {
@@ -454,7 +454,7 @@ fn a_close_waits_until_the_bridge_has_let_go() {
 }
 
 #[test]
-fn a_close_ends_the_streams_before_it_says_quit() {
+fn close_ends_streams_before_quit() {
     let streams = Arc::new(Mutex::new(Vec::<TcpStream>::new()));
     let (told, tells) = mpsc::channel();
     let known = Arc::clone(&streams);
@@ -493,7 +493,7 @@ fn a_close_ends_the_streams_before_it_says_quit() {
 }
 
 #[test]
-fn a_close_ends_what_waits() {
+fn close_ends_waiting_calls() {
     let (asked, is_asked) = milestone();
     let bridge = ScriptedBridge::router(move |visit, stage| {
         if let Stage::Session = stage {
@@ -519,7 +519,7 @@ fn a_close_ends_what_waits() {
 }
 
 #[test]
-fn a_drop_says_quit_and_does_not_wait_for_the_bridge() {
+fn drop_sends_quit_without_waiting() {
     let kept = Kept::start();
     let said = kept.order(|visit| {
         pause(Duration::from_millis(300));
@@ -532,7 +532,7 @@ fn a_drop_says_quit_and_does_not_wait_for_the_bridge() {
 }
 
 #[test]
-fn a_bridge_that_keeps_its_socket_after_a_drop_is_hung_up_on() {
+fn drop_disconnects_bridge_keeping_socket() {
     let kept = Kept::start();
     let left = kept.order(deaf);
     let began = Instant::now();
@@ -543,7 +543,7 @@ fn a_bridge_that_keeps_its_socket_after_a_drop_is_hung_up_on() {
 }
 
 #[test]
-fn a_session_lives_while_anything_lives_that_was_made_from_it() {
+fn session_lives_while_derived_values_live() {
     type Maker = fn(&StreamSession) -> Box<dyn Any>;
     let makers: [(&str, Maker); 7] = [
         ("a clone", |session| Box::new(session.clone())),
@@ -586,7 +586,7 @@ fn a_session_lives_while_anything_lives_that_was_made_from_it() {
 }
 
 #[test]
-fn a_session_that_had_a_stream_stays_a_while_and_answers() {
+fn session_with_stream_lingers_and_answers() {
     const LINGER: Duration = Duration::from_millis(400);
     let kept = Kept::with(|session| session.linger(LINGER));
     drop(kept.session.connect("peer.i2p").unwrap());
@@ -600,7 +600,7 @@ fn a_session_that_had_a_stream_stays_a_while_and_answers() {
 }
 
 #[test]
-fn a_session_that_never_had_a_stream_does_not_stay() {
+fn session_without_stream_does_not_linger() {
     let kept = Kept::with(|session| session.linger(LONG * 10));
     drop(kept.session.listener().unwrap());
     let last = kept.order(|visit| visit.line());
@@ -609,7 +609,7 @@ fn a_session_that_never_had_a_stream_does_not_stay() {
 }
 
 #[test]
-fn a_session_that_is_closed_does_not_stay() {
+fn closed_session_does_not_linger() {
     let kept = Kept::with(|session| session.linger(LONG * 10));
     drop(kept.session.connect("peer.i2p").unwrap());
     let last = kept.order(|visit| (visit.line(), visit.hang_up()));
@@ -618,7 +618,7 @@ fn a_session_that_is_closed_does_not_stay() {
 }
 
 #[test]
-fn a_session_may_be_told_to_stay_for_ever() {
+fn unlimited_linger_keeps_session() {
     let kept = Kept::with(|session| session.linger(Duration::MAX));
     drop(kept.session.connect("peer.i2p").unwrap());
     drop(kept.session);
@@ -635,7 +635,7 @@ fn answering_dials(reply: &'static str) -> ScriptedBridge {
 }
 
 #[test]
-fn what_means_that_the_session_is_gone_ends_it_for_everybody() {
+fn refusal_for_unknown_session_ends_every_handle() {
     for (reply, code) in [
         ("STREAM STATUS RESULT=INVALID_ID\n", ResultCode::InvalidId),
         (
@@ -666,7 +666,7 @@ fn what_means_that_the_session_is_gone_ends_it_for_everybody() {
 }
 
 #[test]
-fn a_peer_that_cannot_be_reached_costs_no_session() {
+fn unreachable_peer_keeps_session() {
     let bridge = answering_dials("STREAM STATUS RESULT=CANT_REACH_PEER MESSAGE=\"x\"\n");
     let session = bridge.bridge().session().stream().unwrap();
     let error = session.connect("peer.i2p").unwrap_err();
@@ -675,7 +675,7 @@ fn a_peer_that_cannot_be_reached_costs_no_session() {
 }
 
 #[test]
-fn a_connect_that_waits_when_the_session_is_lost_ends_at_once() {
+fn session_loss_ends_connect_at_once() {
     let (asked, is_asked) = milestone();
     let (lose, lost) = mpsc::channel::<()>();
     let lost = Mutex::new(lost);
@@ -701,7 +701,7 @@ fn a_connect_that_waits_when_the_session_is_lost_ends_at_once() {
 }
 
 #[test]
-fn a_stream_that_ended_with_its_session_says_so() {
+fn stream_ended_with_session_reports_loss() {
     let kept = Kept::start();
     let mut stream = kept.session.connect("peer.i2p").unwrap();
     assert_eq!(stream.session_error(), None);

@@ -82,7 +82,7 @@ fn transient_key_used_again_at_i2pd_rests_first() {
 }
 
 #[test]
-fn rest_of_key_ends_with_the_deadline_of_the_call() {
+fn key_rest_ends_at_call_deadline() {
     let (scripted, _) = i2pd(&[NEW_SESSION; 2]);
     make(&scripted.bridge()).unwrap().close();
     let address = scripted.address().to_string();
@@ -96,7 +96,7 @@ fn rest_of_key_ends_with_the_deadline_of_the_call() {
 }
 
 #[test]
-fn rest_of_key_ends_when_cancelled() {
+fn key_rest_ends_on_cancel() {
     let (scripted, _) = i2pd(&[NEW_SESSION; 2]);
     let cancel = Cancel::new();
     let bridge = scripted.bridge();
@@ -152,7 +152,7 @@ fn key_of_restarted_i2pd_does_not_rest() {
 }
 
 #[test]
-fn session_confused_with_older_one_is_replaced() {
+fn session_confused_with_older_is_replaced() {
     let (scripted, creates) = i2pd(&[Duration::ZERO, NEW_SESSION]);
     let session = make(&scripted.bridge()).unwrap();
     assert!(gap(&creates) > KEY_REST - SECOND / 10);
@@ -161,7 +161,7 @@ fn session_confused_with_older_one_is_replaced() {
 }
 
 #[test]
-fn key_in_use_by_another_program_at_i2pd_is_refused() {
+fn key_of_other_program_at_i2pd_is_refused() {
     let (scripted, creates) = i2pd(&[Duration::ZERO; 3]);
     let (code, _) = refused(make(&scripted.bridge()).unwrap_err());
     assert_eq!(code, ResultCode::DuplicatedDest);
@@ -169,7 +169,7 @@ fn key_in_use_by_another_program_at_i2pd_is_refused() {
 }
 
 #[test]
-fn key_in_use_by_this_program_is_refused_without_asking() {
+fn key_in_use_locally_is_refused_before_sending() {
     let (scripted, creates) = i2pd(&[NEW_SESSION]);
     let _session = make(&scripted.bridge()).unwrap();
     let (code, _) = refused(make(&scripted.bridge()).unwrap_err());
@@ -186,7 +186,7 @@ fn key_in_use_at_one_bridge_is_free_at_another() {
 }
 
 #[test]
-fn key_that_java_holds_a_moment_longer_is_tried_again() {
+fn key_briefly_held_by_java_is_retried() {
     let scripted = ScriptedBridge::start(|visit| {
         visit.greet();
         let Some(line) = visit.line() else { return };
@@ -205,7 +205,7 @@ fn key_that_java_holds_a_moment_longer_is_tried_again() {
 }
 
 #[test]
-fn key_that_was_never_ours_is_refused_at_once() {
+fn key_never_used_here_is_refused_at_once() {
     let scripted = ScriptedBridge::answering("SESSION STATUS RESULT=DUPLICATED_DEST\n");
     let start = Instant::now();
     let (code, _) = refused(make(&scripted.bridge()).unwrap_err());
@@ -214,7 +214,7 @@ fn key_that_was_never_ours_is_refused_at_once() {
 }
 
 #[test]
-fn key_that_newer_i2pd_holds_for_another_program_is_waited_for() {
+fn key_held_by_newer_i2pd_is_awaited() {
     let scripted = ScriptedBridge::start(|visit| {
         visit.unknown_name = "INVALID_KEY";
         visit.greet();

@@ -37,7 +37,7 @@ fn last_command(scripted: &ScriptedBridge) -> String {
 }
 
 #[test]
-fn options_are_asked_for_by_name_and_a_router_without_them_answers_without() {
+fn lookup_options_are_requested_and_may_be_absent() {
     let scripted = naming("");
     let b32 = key(0).destination().b32();
     let found = scripted.bridge().lookup_with_options((b32, 80));
@@ -61,13 +61,13 @@ fn check_refused(outcome: Result<impl std::fmt::Debug, Error>, asked: &Host) {
 }
 
 #[test]
-fn lookup_of_a_b32_answered_with_another_destination_is_refused() {
+fn b32_lookup_with_wrong_destination_is_refused() {
     let asked = Host::B32(key(9).destination().into());
     check_refused(naming("").bridge().lookup(&asked), &asked);
 }
 
 #[test]
-fn lookup_with_options_answered_with_another_destination_is_refused() {
+fn options_lookup_with_wrong_destination_is_refused() {
     for asked in [
         Host::B32(key(9).destination().into()),
         Host::Destination(key(9).destination().clone()),
@@ -77,20 +77,20 @@ fn lookup_with_options_answered_with_another_destination_is_refused() {
 }
 
 #[test]
-fn lookup_of_an_encrypted_lease_set_answered_with_another_destination_is_refused() {
+fn b33_lookup_with_wrong_destination_is_refused() {
     let asked = Host::B33(key(9).destination().b33().unwrap());
     check_refused(naming("").bridge().lookup(&asked), &asked);
 }
 
 #[test]
-fn lookup_of_an_encrypted_lease_set_finds_its_destination() {
+fn b33_lookup_finds_its_destination() {
     let address = key(0).destination().b33().unwrap().with_secret();
     let found = naming("").bridge().lookup(address).unwrap();
     assert_eq!(&found, key(0).destination());
 }
 
 #[test]
-fn wrong_destination_is_not_remembered() {
+fn wrong_destination_is_not_cached() {
     // The first answer is wrong, the second right: each connection has a key of its own.
     let scripted = naming("");
     let bridge = remembering(&scripted, 8);
@@ -100,7 +100,7 @@ fn wrong_destination_is_not_remembered() {
 }
 
 #[test]
-fn session_lookup_of_a_b32_answered_with_another_destination_is_refused() {
+fn session_b32_lookup_with_wrong_destination_is_refused() {
     // Whichever socket the session asks on.
     let scripted = ScriptedBridge::router(|visit, stage| {
         let mut line = match stage {
@@ -123,7 +123,7 @@ fn session_lookup_of_a_b32_answered_with_another_destination_is_refused() {
 }
 
 #[test]
-fn next_bridge_is_asked_after_a_wrong_destination() {
+fn wrong_destination_causes_failover() {
     let (lying, honest) = (naming(""), naming(""));
     let bridge = SamBridge::builder()
         .address(lying.address().to_string())
@@ -137,7 +137,7 @@ fn next_bridge_is_asked_after_a_wrong_destination() {
 }
 
 #[test]
-fn a_b32_that_is_not_found_may_come_online_and_a_name_may_not() {
+fn unknown_b32_is_temporary_unknown_name_permanent() {
     let b32 = key(0).destination().b32();
     for code in ["INVALID_KEY", "KEY_NOT_FOUND"] {
         let reply = format!("NAMING REPLY RESULT={code} NAME=it\n");
@@ -155,7 +155,7 @@ fn a_b32_that_is_not_found_may_come_online_and_a_name_may_not() {
 }
 
 #[test]
-fn a_name_that_is_not_found_with_options_is_the_peers_fault() {
+fn unknown_name_with_options_is_peer_fault() {
     let scripted = ScriptedBridge::answering("NAMING REPLY RESULT=KEY_NOT_FOUND NAME=nosuch.i2p\n");
     let error = scripted.bridge().lookup_with_options("nosuch.i2p");
     let error = error.unwrap_err();
@@ -164,7 +164,7 @@ fn a_name_that_is_not_found_with_options_is_the_peers_fault() {
 }
 
 #[test]
-fn a_full_destination_is_asked_about_when_its_options_are_wanted() {
+fn options_lookup_of_destination_asks_bridge() {
     let scripted = naming(" OPTION:a=b");
     let own = key(0);
     let found = scripted.bridge().lookup_with_options(own.destination());
@@ -173,7 +173,7 @@ fn a_full_destination_is_asked_about_when_its_options_are_wanted() {
 }
 
 #[test]
-fn service_records_are_read_from_the_options() {
+fn service_records_are_read_from_options() {
     let scripted = naming(
         " OPTION:_smtp._tcp=\"1 86400 0 5 25 \
          l7je557todvf27njrf5udjmwaeazbqjgv6vhzrcemfdw5qwknnoq.b32.i2p\" OPTION:_pop._tcp=\"?\"",
@@ -194,14 +194,14 @@ fn service_records_are_read_from_the_options() {
 }
 
 #[test]
-fn an_option_whose_quote_never_closes_is_no_answer() {
+fn option_with_unclosed_quote_is_protocol_error() {
     let scripted = naming(" OPTION:a=\"b");
     let outcome = scripted.bridge().lookup_with_options("a.i2p");
     assert!(matches!(outcome, Err(Error::Protocol { .. })));
 }
 
 #[test]
-fn nothing_is_remembered_unless_the_program_asks_for_it() {
+fn lookup_cache_is_off_by_default() {
     let scripted = naming("");
     let bridge = scripted.bridge();
     assert_eq!(&bridge.lookup("a.i2p").unwrap(), key(0).destination());
@@ -209,7 +209,7 @@ fn nothing_is_remembered_unless_the_program_asks_for_it() {
 }
 
 #[test]
-fn a_remembered_name_is_not_asked_for_again_by_any_clone_of_the_bridge() {
+fn cached_name_is_shared_by_bridge_clones() {
     let scripted = naming("");
     let bridge = remembering(&scripted, 8);
     bridge.lookup("a.i2p:80").unwrap();
@@ -219,7 +219,7 @@ fn a_remembered_name_is_not_asked_for_again_by_any_clone_of_the_bridge() {
 }
 
 #[test]
-fn no_more_is_remembered_than_was_asked_for() {
+fn lookup_cache_keeps_configured_capacity() {
     let scripted = naming("");
     let bridge = remembering(&scripted, 1);
     for name in ["a.i2p", "b.i2p", "b.i2p", "a.i2p"] {
@@ -229,7 +229,7 @@ fn no_more_is_remembered_than_was_asked_for() {
 }
 
 #[test]
-fn what_was_not_found_is_asked_for_again() {
+fn unknown_name_is_not_cached() {
     let scripted = ScriptedBridge::answering("NAMING REPLY RESULT=KEY_NOT_FOUND NAME=nosuch.i2p\n");
     let bridge = remembering(&scripted, 8);
     for _ in 0..2 {
@@ -239,7 +239,7 @@ fn what_was_not_found_is_asked_for_again() {
 }
 
 #[test]
-fn a_lookup_with_options_is_never_out_of_memory_and_renews_it() {
+fn options_lookup_bypasses_and_renews_cache() {
     let scripted = naming("");
     let bridge = remembering(&scripted, 8);
     bridge.lookup("a.i2p").unwrap();
@@ -249,7 +249,7 @@ fn a_lookup_with_options_is_never_out_of_memory_and_renews_it() {
 }
 
 #[test]
-fn what_is_remembered_is_told_while_another_lookup_waits() {
+fn cached_name_is_returned_during_other_lookup() {
     let (waiting, waits) = milestone();
     let scripted = ScriptedBridge::start(move |visit| {
         visit.greet();
@@ -274,7 +274,7 @@ fn what_is_remembered_is_told_while_another_lookup_waits() {
 }
 
 #[test]
-fn users_are_added_removed_and_asked_for_as_java_reads_it() {
+fn user_commands_have_java_syntax() {
     let scripted = ScriptedBridge::answering("AUTH STATUS RESULT=OK\n");
     let bridge = scripted.bridge();
     bridge.auth_add("alice", "secret").unwrap();
@@ -291,7 +291,7 @@ fn users_are_added_removed_and_asked_for_as_java_reads_it() {
 }
 
 #[test]
-fn a_user_who_is_there_already_is_refused() {
+fn existing_user_is_refused() {
     let scripted = ScriptedBridge::answering(
         "AUTH STATUS RESULT=I2P_ERROR MESSAGE=\"user alice already exists\"\n",
     );
@@ -301,7 +301,7 @@ fn a_user_who_is_there_already_is_refused() {
 }
 
 #[test]
-fn a_user_who_is_not_there_cannot_be_removed() {
+fn removal_of_unknown_user_is_refused() {
     let scripted = ScriptedBridge::answering(
         "AUTH STATUS RESULT=I2P_ERROR MESSAGE=\"user nobody not found\"\n",
     );
@@ -311,7 +311,7 @@ fn a_user_who_is_not_there_cannot_be_removed() {
 }
 
 #[test]
-fn a_password_that_comes_back_in_a_refusal_is_not_shown() {
+fn password_in_refusal_is_concealed() {
     let scripted = ScriptedBridge::answering(
         "AUTH STATUS RESULT=I2P_ERROR MESSAGE=\"hunter2 is too short\"\n",
     );
@@ -320,7 +320,7 @@ fn a_password_that_comes_back_in_a_refusal_is_not_shown() {
 }
 
 #[test]
-fn users_that_cannot_be_said_are_refused_before_anything_is_sent() {
+fn invalid_users_are_refused_before_sending() {
     let scripted = ScriptedBridge::answering("AUTH STATUS RESULT=OK\n");
     let bridge = scripted.bridge();
     for (user, password) in [
@@ -338,7 +338,7 @@ fn users_that_cannot_be_said_are_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_router_without_users_hangs_up() {
+fn router_without_users_closes_connection() {
     // As i2pd and emissary do.
     let scripted = ScriptedBridge::start(|visit| {
         visit.greet();

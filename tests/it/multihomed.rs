@@ -99,7 +99,7 @@ fn show_that_it_ends(mut caller: &TcpStream) {
 }
 
 #[test]
-fn one_loop_serves_the_streams_of_all_homes() {
+fn one_listener_accepts_streams_of_all_homes() {
     let (first, second) = two();
     let (session, _events) = session(&first, &second);
     let listener = session.listener().unwrap();
@@ -115,7 +115,7 @@ fn one_loop_serves_the_streams_of_all_homes() {
 }
 
 #[test]
-fn all_homes_have_the_same_key() {
+fn all_homes_share_one_key() {
     let (first, second) = two();
     let (session, _events) = session(&first, &second);
     let own = key(1).expose_base64();
@@ -131,7 +131,7 @@ fn all_homes_have_the_same_key() {
 }
 
 #[test]
-fn a_transient_key_is_made_once_and_is_that_of_all_homes() {
+fn transient_key_is_shared_by_all_homes() {
     let (first, second) = two();
     let (options, events) = listening(HealingOptions::new());
     let builder = bridge(&first, &second).session();
@@ -150,7 +150,7 @@ fn a_transient_key_is_made_once_and_is_that_of_all_homes() {
 }
 
 #[test]
-fn a_home_is_lost_and_the_other_goes_on_until_the_lost_one_is_back() {
+fn lost_home_heals_while_other_continues() {
     let (first, second) = two();
     let (session, events) = session(&first, &second);
     let listener = session.listener().unwrap();
@@ -170,7 +170,7 @@ fn a_home_is_lost_and_the_other_goes_on_until_the_lost_one_is_back() {
 }
 
 #[test]
-fn a_bridge_that_is_away_at_the_start_is_no_obstacle_and_comes_in_later() {
+fn bridge_absent_at_start_joins_later() {
     let (first, second) = two();
     first.answer(&[Answer::HangUp, Answer::HangUp, Answer::Make]);
     let (options, events) = listening(HealingOptions::new().first_pause(SHORT));
@@ -189,7 +189,7 @@ fn a_bridge_that_is_away_at_the_start_is_no_obstacle_and_comes_in_later() {
 }
 
 #[test]
-fn what_failed_at_the_start_is_told_of_its_home() {
+fn initial_failure_names_its_home() {
     let (first, second) = two();
     first.answer(&[Answer::Say("SESSION STATUS RESULT=DUPLICATED_DEST\n")]);
     let (options, events) = listening(HealingOptions::new().first_pause(LONG * 10));
@@ -209,7 +209,7 @@ fn what_failed_at_the_start_is_told_of_its_home() {
 }
 
 #[test]
-fn it_fails_when_no_bridge_can_be_reached_and_names_all() {
+fn unreachable_bridges_fail_start_and_are_named() {
     let closed = || {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap().to_string()
@@ -231,7 +231,7 @@ fn it_fails_when_no_bridge_can_be_reached_and_names_all() {
 }
 
 #[test]
-fn of_two_that_fail_the_one_is_told_that_tells_more() {
+fn more_informative_failure_is_reported() {
     let (first, second) = two();
     first.answer(&[Answer::HangUp]);
     second.answer(&[Answer::Say("SESSION STATUS RESULT=INVALID_KEY\n")]);
@@ -246,7 +246,7 @@ fn of_two_that_fail_the_one_is_told_that_tells_more() {
 }
 
 #[test]
-fn a_home_that_no_attempt_mends_is_no_end_of_the_others() {
+fn permanently_lost_home_keeps_others() {
     let (first, second) = two();
     let (session, events) = session(&first, &second);
     let listener = session.listener().unwrap();
@@ -275,7 +275,7 @@ fn a_home_that_no_attempt_mends_is_no_end_of_the_others() {
 }
 
 #[test]
-fn impatience_loses_no_stream() {
+fn timed_out_accepts_lose_no_stream() {
     let (first, second) = two();
     let (session, _events) = session(&first, &second);
     let listener = session.listener().unwrap();
@@ -299,7 +299,7 @@ fn impatience_loses_no_stream() {
 }
 
 #[test]
-fn a_listener_that_may_not_wait_finds_nothing_or_what_is_there() {
+fn non_blocking_accept_finds_waiting_stream_or_nothing() {
     let (first, second) = two();
     let (session, _events) = session(&first, &second);
     let listener = session.listener().unwrap();
@@ -317,7 +317,7 @@ fn a_listener_that_may_not_wait_finds_nothing_or_what_is_there() {
 }
 
 #[test]
-fn a_home_with_many_callers_keeps_nobody_else_waiting() {
+fn busy_home_does_not_starve_others() {
     let (first, second) = two();
     let (session, _events) = session(&first, &second);
     let listener = session.listener().unwrap();
@@ -333,7 +333,7 @@ fn a_home_with_many_callers_keeps_nobody_else_waiting() {
 }
 
 #[test]
-fn a_dial_goes_on_over_the_other_home() {
+fn dial_continues_over_other_home() {
     let (first, second) = two();
     let (session, events) = session(&first, &second);
     let stream = session.connect(key(2).destination()).unwrap();
@@ -347,7 +347,7 @@ fn a_dial_goes_on_over_the_other_home() {
 }
 
 #[test]
-fn a_dial_that_is_under_way_when_its_home_is_lost_goes_on_over_the_other() {
+fn dial_on_lost_home_continues_over_other() {
     let (first, second) = two();
     let (session, _events) = session(&first, &second);
     let control = first.control_socket();
@@ -363,7 +363,7 @@ fn a_dial_that_is_under_way_when_its_home_is_lost_goes_on_over_the_other() {
 }
 
 #[test]
-fn a_dial_goes_on_over_the_other_home_when_a_bridge_talks_nonsense() {
+fn dial_after_protocol_error_continues_over_other() {
     let (first, second) = two();
     let (session, _events) = session(&first, &second);
     first.refuse_dials("nonsense\n");
@@ -377,7 +377,7 @@ fn a_dial_goes_on_over_the_other_home_when_a_bridge_talks_nonsense() {
 }
 
 #[test]
-fn a_dial_waits_for_a_home_and_no_longer_than_its_deadline() {
+fn dial_awaits_home_until_deadline() {
     let (first, second) = two();
     let (session, events) = session(&first, &second);
     for router in [&first, &second] {
@@ -396,7 +396,7 @@ fn a_dial_waits_for_a_home_and_no_longer_than_its_deadline() {
 }
 
 #[test]
-fn a_peer_that_cannot_be_reached_is_dialled_over_one_home_only() {
+fn unreachable_peer_is_dialled_over_one_home() {
     let (first, second) = two();
     let (session, _events) = session(&first, &second);
     first.refuse_dials("STREAM STATUS RESULT=CANT_REACH_PEER\n");
@@ -407,7 +407,7 @@ fn a_peer_that_cannot_be_reached_is_dialled_over_one_home_only() {
 }
 
 #[test]
-fn it_is_closed_at_once_while_a_home_pauses_and_another_is_being_made() {
+fn close_during_backoff_and_creation_returns_at_once() {
     let (first, second) = two();
     let (options, events) = listening(HealingOptions::new().first_pause(SHORT));
     let builder = builder(&first, &second);
@@ -433,7 +433,7 @@ fn it_is_closed_at_once_while_a_home_pauses_and_another_is_being_made() {
 }
 
 #[test]
-fn a_bridge_that_is_slow_at_the_start_keeps_neither_the_making_nor_the_close_waiting() {
+fn slow_bridge_delays_neither_start_nor_close() {
     let (first, second) = two();
     first.answer(&[Answer::Nothing]);
     let session = builder(&first, &second).multihomed().unwrap();
@@ -449,7 +449,7 @@ fn a_bridge_that_is_slow_at_the_start_keeps_neither_the_making_nor_the_close_wai
 }
 
 #[test]
-fn a_stream_that_waits_is_closed_with_the_session() {
+fn waiting_stream_is_closed_with_session() {
     let (first, second) = two();
     let (session, _events) = session(&first, &second);
     let listener = session.listener().unwrap();
@@ -464,7 +464,7 @@ fn a_stream_that_waits_is_closed_with_the_session() {
 }
 
 #[test]
-fn who_lets_go_of_it_closes_all_homes() {
+fn dropping_session_closes_all_homes() {
     let (first, second) = two();
     let (session, _events) = session(&first, &second);
     let listener = session.listener().unwrap();
@@ -478,7 +478,7 @@ fn who_lets_go_of_it_closes_all_homes() {
 }
 
 #[test]
-fn all_listeners_share_what_comes_in_and_one_of_them_is_enough() {
+fn listeners_share_streams_and_one_suffices() {
     let (first, second) = two();
     let (session, _events) = session(&first, &second);
     let _idle = session.listener().unwrap();
@@ -490,7 +490,7 @@ fn all_listeners_share_what_comes_in_and_one_of_them_is_enough() {
 }
 
 #[test]
-fn what_comes_in_is_closed_when_the_last_listener_is_gone_and_served_by_the_next() {
+fn streams_without_listener_close_next_listener_serves() {
     let (first, second) = two();
     let (session, _events) = session(&first, &second);
     let listener = session.listener().unwrap();
@@ -507,7 +507,7 @@ fn what_comes_in_is_closed_when_the_last_listener_is_gone_and_served_by_the_next
 }
 
 #[test]
-fn a_handle_ends_what_waits_and_nothing_else() {
+fn cancel_ends_waiting_calls_only() {
     let (first, second) = two();
     let (session, events) = session(&first, &second);
     let cancel = Cancel::new();
@@ -533,7 +533,7 @@ fn a_handle_ends_what_waits_and_nothing_else() {
 }
 
 #[test]
-fn the_handle_of_the_bridge_ends_the_making_and_the_whole() {
+fn bridge_cancel_ends_start_and_session() {
     let (first, second) = two();
     for router in [&first, &second] {
         router.answer(&[Answer::Nothing]);
@@ -569,7 +569,7 @@ fn the_handle_of_the_bridge_ends_the_making_and_the_whole() {
 }
 
 #[test]
-fn a_bridge_that_refuses_accepts_is_told_of_and_keeps_nobody_else_waiting() {
+fn accept_refusing_bridge_is_reported_others_serve() {
     let (first, second) = two();
     let (session, _events) = session(&first, &second);
     first.refuse_accepts("STREAM STATUS RESULT=I2P_ERROR MESSAGE=\"not now\"\n");
@@ -591,7 +591,7 @@ fn a_bridge_that_refuses_accepts_is_told_of_and_keeps_nobody_else_waiting() {
 }
 
 #[test]
-fn a_listener_is_refused_when_all_bridges_refuse() {
+fn listener_is_refused_if_all_bridges_refuse() {
     let (first, second) = two();
     let (session, _events) = session(&first, &second);
     for router in [&first, &second] {
@@ -602,7 +602,7 @@ fn a_listener_is_refused_when_all_bridges_refuse() {
 }
 
 #[test]
-fn homes_are_renewed_one_after_the_other() {
+fn renewal_renews_homes_in_turn() {
     let (first, second) = two();
     let (session, events) = session(&first, &second);
     let ids = |session: &MultihomedSession| -> Vec<_> {
@@ -630,7 +630,7 @@ fn homes_are_renewed_one_after_the_other() {
 }
 
 #[test]
-fn a_closed_session_is_not_renewed() {
+fn renewal_of_closed_session_fails() {
     let (first, second) = two();
     let (session, _events) = session(&first, &second);
     session.close();
@@ -639,7 +639,7 @@ fn a_closed_session_is_not_renewed() {
 }
 
 #[test]
-fn with_one_bridge_it_is_a_session_that_heals() {
+fn single_home_session_heals() {
     let router = Router::start();
     let (options, events) = listening(HealingOptions::new().first_pause(SHORT));
     let session = router.builder().multihomed_with(&options).unwrap();

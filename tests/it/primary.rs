@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 #[test]
-fn a_primary_session_is_asked_for_by_its_style() {
+fn primary_session_is_created_by_style() {
     let router = Router::java();
     let primary = router.builder().key(&key(5)).primary().unwrap();
     assert_eq!(primary.destination(), key(5).destination());
@@ -42,7 +42,7 @@ fn knowing_master(words: &'static str) -> ScriptedBridge {
 }
 
 #[test]
-fn where_primary_is_unknown_master_is_asked_for_over_another_socket() {
+fn unknown_primary_style_falls_back_to_master() {
     for words in ["Unknown STYLE", "Unrecognized SESSION STYLE PRIMARY"] {
         let bridge = knowing_master(words);
         let primary = bridge.bridge().session().key(&key(3)).primary().unwrap();
@@ -60,7 +60,7 @@ fn where_primary_is_unknown_master_is_asked_for_over_another_socket() {
 }
 
 #[test]
-fn another_refusal_of_a_primary_session_is_final() {
+fn other_primary_refusal_is_final() {
     let bridge = ScriptedBridge::start(|visit| {
         visit.greet();
         visit.line();
@@ -76,7 +76,7 @@ fn another_refusal_of_a_primary_session_is_final() {
 }
 
 #[test]
-fn i2pd_is_not_asked_for_what_costs_the_session() {
+fn i2pd_gets_no_subsession_that_ends_session() {
     let bridge = knowing_master("Unknown STYLE");
     let primary = bridge.bridge().session().primary().unwrap();
     let lines = bridge.received().len();
@@ -91,7 +91,7 @@ fn i2pd_is_not_asked_for_what_costs_the_session() {
 }
 
 #[test]
-fn a_subsession_is_asked_for_in_one_line() {
+fn subsession_is_added_by_one_line() {
     let router = Router::java();
     let primary = router.primary();
     let options = SubsessionOptions::new().from_port(1).to_port(2);
@@ -123,7 +123,7 @@ fn a_subsession_is_asked_for_in_one_line() {
 }
 
 #[test]
-fn protocols_that_cannot_be_listened_to_are_refused_before_anything_is_sent() {
+fn invalid_listen_protocols_are_refused_before_sending() {
     let router = Router::java();
     let primary = router.primary();
     let listen = |protocol| SubsessionOptions::new().listen_protocol(protocol);
@@ -151,7 +151,7 @@ fn protocols_that_cannot_be_listened_to_are_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_dropped_subsession_is_removed() {
+fn dropped_subsession_is_removed() {
     let router = Router::java();
     let primary = router.primary();
     let session = primary.stream().unwrap();
@@ -164,7 +164,7 @@ fn a_dropped_subsession_is_removed() {
 }
 
 #[test]
-fn a_closed_subsession_is_removed_once() {
+fn closed_subsession_is_removed_once() {
     let router = Router::java();
     let primary = router.primary();
     let session = primary.datagram(DatagramStyle::Datagram).unwrap();
@@ -180,7 +180,7 @@ fn a_closed_subsession_is_removed_once() {
 }
 
 #[test]
-fn a_close_waits_until_the_bridge_has_removed_it() {
+fn subsession_close_awaits_removal() {
     let (heard, hears) = milestone();
     let (open, pass) = gate();
     let router = Router::answering(move |visit, line| {
@@ -200,7 +200,7 @@ fn a_close_waits_until_the_bridge_has_removed_it() {
 }
 
 #[test]
-fn what_was_not_delivered_gets_its_time_before_a_removal() {
+fn undelivered_data_delays_removal() {
     let router = Router::java();
     let builder = router.builder().linger(Duration::from_secs(3600));
     let primary = builder.primary().unwrap();
@@ -221,7 +221,7 @@ fn what_was_not_delivered_gets_its_time_before_a_removal() {
 }
 
 #[test]
-fn a_subsession_that_lingered_is_removed() {
+fn lingering_subsession_is_removed() {
     let router = Router::java();
     let builder = router.builder().linger(Duration::from_millis(50));
     let primary = builder.primary().unwrap();
@@ -234,7 +234,7 @@ fn a_subsession_that_lingered_is_removed() {
 }
 
 #[test]
-fn closing_a_subsession_ends_what_is_its_own_and_nothing_else() {
+fn subsession_close_ends_only_its_own() {
     let router = Router::java();
     let primary = router.primary();
     let (ours, theirs) = (
@@ -267,7 +267,7 @@ fn closing_a_subsession_ends_what_is_its_own_and_nothing_else() {
 }
 
 #[test]
-fn closing_a_primary_session_ends_armed_accepts_streams_and_datagrams() {
+fn primary_close_ends_accepts_streams_and_datagrams() {
     // On Java I2P the accepts of a primary session never hear of its end.
     let router = Router::java();
     let builder = router.builder().armed_accepts(4);
@@ -298,7 +298,7 @@ fn closing_a_primary_session_ends_armed_accepts_streams_and_datagrams() {
 }
 
 #[test]
-fn the_loss_of_a_primary_session_is_that_of_its_subsessions() {
+fn primary_loss_is_loss_of_subsessions() {
     let (open, pass) = gate();
     let router = Router::answering(move |visit, line| {
         visit.say(&java_ok(line));
@@ -319,7 +319,7 @@ fn the_loss_of_a_primary_session_is_that_of_its_subsessions() {
 }
 
 #[test]
-fn a_primary_session_lives_while_anything_beneath_lives() {
+fn primary_session_lives_while_subsessions_live() {
     let router = Router::java();
     let primary = router.primary();
     let session = primary.stream().unwrap();
@@ -341,7 +341,7 @@ fn a_primary_session_lives_while_anything_beneath_lives() {
 }
 
 #[test]
-fn subsession_unknown_to_the_bridge_loses_its_primary_session() {
+fn unknown_subsession_loses_primary_session() {
     let bridge = ScriptedBridge::router(|visit, stage| match stage {
         Stage::Session => serve(visit, &|visit, line| visit.say(&java_ok(line))),
         Stage::Accept => {}
@@ -356,7 +356,7 @@ fn subsession_unknown_to_the_bridge_loses_its_primary_session() {
 }
 
 #[test]
-fn two_subsessions_that_listen_to_the_same_are_not_even_asked_for() {
+fn conflicting_subsession_is_refused_before_sending() {
     let router = Router::java();
     let primary = router.primary();
     let first = primary.stream().unwrap();
@@ -378,7 +378,7 @@ fn two_subsessions_that_listen_to_the_same_are_not_even_asked_for() {
 }
 
 #[test]
-fn datagrams_are_sent_and_received_in_the_name_of_the_subsession() {
+fn datagrams_carry_subsession_id() {
     let router = Router::java();
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
     udp.set_read_timeout(Some(LONG)).unwrap();
@@ -406,7 +406,7 @@ fn datagrams_are_sent_and_received_in_the_name_of_the_subsession() {
 }
 
 #[test]
-fn a_dial_of_a_subsession_sends_the_ports_of_the_subsession() {
+fn subsession_dial_sends_its_ports() {
     let router = Router::java();
     let options = SubsessionOptions::new().from_port(1111).to_port(2222);
     let session = router.primary().stream_with(&options).unwrap();

@@ -13,7 +13,7 @@ use crate::support::primary::{Router, gate, i2pd_ok, java_ok, port, refusal};
 use crate::support::{LONG, Visit, field, in_background, milestone, outcome, pause};
 
 #[test]
-fn both_forms_of_an_answer_add_a_subsession() {
+fn both_reply_forms_add_subsession() {
     for form in [java_ok, |_: &str| i2pd_ok()] {
         let router = Router::answering(move |visit, line| visit.say(&form(line)));
         let primary = router.primary();
@@ -28,7 +28,7 @@ fn both_forms_of_an_answer_add_a_subsession() {
 }
 
 #[test]
-fn what_java_and_emissary_refuse_is_told_and_costs_nothing() {
+fn subsession_refusals_are_reported_and_harmless() {
     let recorded = [
         (
             "I2P_ERROR ID=\"{}\" MESSAGE=\"Duplicate protocol 6 and port 0\"",
@@ -83,7 +83,7 @@ fn what_java_and_emissary_refuse_is_told_and_costs_nothing() {
 }
 
 #[test]
-fn both_spellings_of_a_duplicate_id_are_refusals() {
+fn both_spellings_of_duplicate_id_are_refusals() {
     for word in ["DUPLICATED_ID", "DUPLICATE_ID"] {
         let router = Router::answering(move |visit, _| {
             visit.say(&format!("SESSION STATUS RESULT={word}\n"));
@@ -94,7 +94,7 @@ fn both_spellings_of_a_duplicate_id_are_refusals() {
 }
 
 #[test]
-fn a_ping_between_question_and_answer_is_answered() {
+fn ping_between_command_and_reply_is_answered() {
     let router = Router::answering(|visit, line| {
         visit.say("PING 12 \"x\"\n");
         assert_eq!(visit.line().unwrap(), "PONG 12 \"x\"\n");
@@ -115,7 +115,7 @@ fn assert_silence(visit: &Visit, time: Duration) {
 }
 
 #[test]
-fn questions_are_asked_one_at_a_time() {
+fn commands_are_sent_one_at_a_time() {
     let router = Router::answering(|visit, line| {
         assert_silence(visit, Duration::from_millis(30));
         visit.say(&java_ok(line));
@@ -138,7 +138,7 @@ fn questions_are_asked_one_at_a_time() {
 }
 
 #[test]
-fn a_heartbeat_does_not_come_in_one_segment_with_a_question() {
+fn heartbeat_and_command_use_separate_segments() {
     let (beats, beaten) = milestone();
     let router = Router::answering(move |visit, line| {
         assert_silence(visit, Duration::from_millis(10));
@@ -178,7 +178,7 @@ fn give_up(primary: &PrimarySession, heard: &mpsc::Receiver<()>) {
 }
 
 #[test]
-fn a_subsession_that_is_added_when_nobody_waits_any_more_is_removed_first() {
+fn subsession_added_after_timeout_is_removed_first() {
     let (heard, hears) = milestone();
     let (open, pass) = gate();
     let router = Router::answering(move |visit, line| {
@@ -230,12 +230,12 @@ fn late(first: impl Fn(&str) -> String + Send + Sync + 'static) -> Router {
 }
 
 #[test]
-fn a_late_refusal_without_a_name_is_not_taken_for_the_next_answer() {
+fn late_unnamed_refusal_is_not_next_reply() {
     late(|_| "SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"first\"\n".to_owned());
 }
 
 #[test]
-fn a_late_answer_with_a_name_is_not_taken_for_the_next_answer() {
+fn late_named_reply_is_not_next_reply() {
     late(|line| {
         let id = field(line, "ID").unwrap();
         format!("SESSION STATUS RESULT=I2P_ERROR ID=\"{id}\" MESSAGE=\"first\"\n")
@@ -243,7 +243,7 @@ fn a_late_answer_with_a_name_is_not_taken_for_the_next_answer() {
 }
 
 #[test]
-fn a_question_that_was_given_up_before_its_turn_is_never_asked() {
+fn command_abandoned_in_queue_is_never_sent() {
     let (heard, hears) = milestone();
     let (open, pass) = gate();
     let router = Router::answering(move |visit, line| {
@@ -276,7 +276,7 @@ fn a_question_that_was_given_up_before_its_turn_is_never_asked() {
 }
 
 #[test]
-fn an_answer_that_does_not_come_in_time_is_missed_in_its_phase() {
+fn late_reply_times_out_in_its_phase() {
     let router = Router::answering(|_, _| {});
     let bridge = SamBridge::builder().address(router.bridge.address().to_string());
     let time = Duration::from_millis(100);
@@ -304,7 +304,7 @@ fn instead_of_an_answer(text: &'static str, hang_up: bool) -> (Error, Option<Ses
 }
 
 #[test]
-fn a_pong_timeout_in_place_of_an_answer_is_the_loss() {
+fn pong_timeout_instead_of_reply_is_loss() {
     let text = "SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"PONG timeout\"\n";
     let (error, loss) = instead_of_an_answer(text, false);
     assert!(error.is_session_lost(), "{error}");
@@ -315,7 +315,7 @@ fn a_pong_timeout_in_place_of_an_answer_is_the_loss() {
 }
 
 #[test]
-fn a_bridge_that_hangs_up_in_place_of_an_answer_is_gone() {
+fn close_instead_of_reply_is_bridge_gone() {
     // The others could be half of something else.
     for text in ["", "SESSION STATUS RESULT=OK", "SESSION STATUS RESULT=O"] {
         let (error, loss) = instead_of_an_answer(text, true);
@@ -325,7 +325,7 @@ fn a_bridge_that_hangs_up_in_place_of_an_answer_is_gone() {
 }
 
 #[test]
-fn a_refusal_that_the_bridge_hangs_up_behind_is_the_answer() {
+fn refusal_before_close_is_reply() {
     // emissary leaves the line end out.
     let text = "SESSION STATUS RESULT=DUPLICATE_ID";
     let (error, loss) = instead_of_an_answer(text, true);
@@ -334,7 +334,7 @@ fn a_refusal_that_the_bridge_hangs_up_behind_is_the_answer() {
 }
 
 #[test]
-fn an_error_that_answers_nothing_ends_all() {
+fn unsolicited_error_ends_session() {
     let router = Router::answering(|visit, line| {
         visit.say(&java_ok(line));
         visit.say("SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"tunnels gone\"\n");
@@ -350,7 +350,7 @@ fn an_error_that_answers_nothing_ends_all() {
 }
 
 #[test]
-fn an_add_is_ended_by_the_end_of_the_primary_session() {
+fn primary_end_ends_pending_add() {
     let (heard, hears) = milestone();
     let router = Router::answering(move |_, _| heard.reached());
     let primary = router.primary();
@@ -363,7 +363,7 @@ fn an_add_is_ended_by_the_end_of_the_primary_session() {
 }
 
 #[test]
-fn a_removal_that_is_refused_is_no_loss() {
+fn refused_removal_keeps_session() {
     // Java I2P forgets subsessions for datagrams when a stream comes in.
     let router = Router::answering(|visit, line| {
         let id = field(line, "ID").unwrap();
@@ -382,7 +382,7 @@ fn a_removal_that_is_refused_is_no_loss() {
 }
 
 #[test]
-fn a_router_that_answers_no_removal_does_not_confuse_what_follows() {
+fn unanswered_removal_does_not_shift_replies() {
     // emissary 0.4.0, which leaves the name out of refusals.
     let router = Router::answering(|visit, line| {
         if line.ends_with("LISTEN_PORT=9\n") {
@@ -401,7 +401,7 @@ fn a_router_that_answers_no_removal_does_not_confuse_what_follows() {
 }
 
 #[test]
-fn the_day_of_a_primary_session_on_java_is_understood_word_by_word() {
+fn recorded_java_primary_session_replays() {
     let day: Arc<Mutex<Vec<(&str, &str)>>> = Arc::new(Mutex::new(vec![
         ("ADD STYLE=STREAM", "RESULT=OK ID=\"{}\" MESSAGE=\"ADD {}\""),
         ("ADD STYLE=STREAM", "RESULT=OK ID=\"{}\" MESSAGE=\"ADD {}\""),
@@ -450,7 +450,7 @@ fn the_day_of_a_primary_session_on_java_is_understood_word_by_word() {
 }
 
 #[test]
-fn a_router_that_answers_no_removal_holds_up_the_first_subsession_only() {
+fn unanswered_removal_delays_first_subsession_only() {
     // emissary 0.4.0.
     let router = Router::answering(|visit, line| {
         if line.starts_with("SESSION ADD") {
@@ -478,7 +478,7 @@ fn a_router_that_answers_no_removal_holds_up_the_first_subsession_only() {
 }
 
 #[test]
-fn a_router_that_answers_a_removal_late_is_waited_for_again() {
+fn late_removal_reply_is_awaited_again() {
     let (heard, hears) = milestone();
     let late = Mutex::new(None);
     let router = Router::answering(move |visit, line| {

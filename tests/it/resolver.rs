@@ -35,7 +35,7 @@ fn router() -> ScriptedBridge {
 }
 
 #[test]
-fn a_bridge_whose_name_ends_in_i2p_is_refused() {
+fn bridge_name_in_i2p_is_refused() {
     for name in NAMES {
         let address = format!("{name}:80");
         check_refused(SamBridge::new(&address), "address", name);
@@ -45,7 +45,7 @@ fn a_bridge_whose_name_ends_in_i2p_is_refused() {
 }
 
 #[test]
-fn a_tunnel_whose_tcp_address_ends_in_i2p_is_refused() {
+fn tunnel_tcp_address_in_i2p_is_refused() {
     let scripted = router();
     let session = scripted.bridge().session().key(&key(1)).stream().unwrap();
     let options = TunnelOptions::new();
@@ -60,7 +60,7 @@ fn a_tunnel_whose_tcp_address_ends_in_i2p_is_refused() {
 }
 
 #[test]
-fn a_host_that_the_router_would_resolve_is_refused() {
+fn forward_host_in_i2p_is_refused() {
     let scripted = router();
     let session = scripted.bridge().session().key(&key(1)).stream().unwrap();
     for name in NAMES {
@@ -74,7 +74,7 @@ fn a_host_that_the_router_would_resolve_is_refused() {
 
 #[test]
 #[ignore = "the others run it with another environment"]
-fn child() {
+fn child_prints_bridges_of_environment() {
     let bridge = SamBridge::builder();
     let bridge = match env::var_os(WITH_PASSWORD) {
         Some(_) => bridge.credentials("joe", "hunter2"),
@@ -89,7 +89,12 @@ fn child() {
 fn with_environment(set: impl FnOnce(&mut Command)) -> String {
     let mut child = Command::new(env::current_exe().unwrap());
     child
-        .args(["--exact", "resolver::child", "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            "resolver::child_prints_bridges_of_environment",
+            "--ignored",
+            "--nocapture",
+        ])
         .env_remove("I2P_SAM_UDP_ADDRESS");
     set(&mut child);
     let Output { stdout, .. } = child.output().unwrap();
@@ -98,7 +103,7 @@ fn with_environment(set: impl FnOnce(&mut Command)) -> String {
 
 #[test]
 #[cfg(unix)]
-fn an_environment_that_is_not_unicode_is_an_error() {
+fn non_unicode_environment_is_refused() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
 
@@ -109,7 +114,7 @@ fn an_environment_that_is_not_unicode_is_an_error() {
 }
 
 #[test]
-fn an_environment_that_names_a_host_of_i2p_is_an_error() {
+fn environment_host_in_i2p_is_refused() {
     let shown = with_environment(|child| {
         child.env("I2P_SAM_ADDRESS", "127.0.0.1:7656, stats.i2p:80");
     });
@@ -120,7 +125,7 @@ fn an_environment_that_names_a_host_of_i2p_is_an_error() {
 }
 
 #[test]
-fn credentials_go_to_no_bridge_of_several_that_the_environment_names() {
+fn credentials_with_several_environment_bridges_are_refused() {
     let addresses = "127.0.0.1:7656,router.lan:7656";
     let with = |password: bool, addresses: &str| {
         with_environment(|child| {

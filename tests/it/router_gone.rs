@@ -226,7 +226,7 @@ fn listener_with_young_accepts_heals_at_once() {
 }
 
 #[test]
-fn pending_accepts_end_with_the_session() {
+fn pending_accepts_end_with_session() {
     let java = Java::start();
     let session = java.builder().stream().unwrap();
     let listener = session.listener().unwrap();
@@ -242,7 +242,7 @@ fn pending_accepts_end_with_the_session() {
 }
 
 #[test]
-fn forwarding_listener_heals_after_a_heartbeat() {
+fn forwarding_listener_heals_after_heartbeat() {
     let java = Java::start();
     let (events, _listener) = healing(&java, HealingOptions::new().forward(true));
     let took = assert_heals(&events, java.stop_router());
@@ -250,7 +250,7 @@ fn forwarding_listener_heals_after_a_heartbeat() {
 }
 
 #[test]
-fn forwarding_goes_on_over_heartbeats() {
+fn forwarding_continues_over_heartbeats() {
     let java = Java::start();
     let session = java.builder().heartbeat(Some(HEARTBEAT)).stream().unwrap();
     let _listener = session.forward().unwrap();
@@ -265,7 +265,7 @@ fn forwarding_goes_on_over_heartbeats() {
 }
 
 #[test]
-fn subsession_that_accepts_loses_its_primary_session() {
+fn accepting_subsession_loses_primary_session() {
     let java = Java::start();
     let primary = java.builder().primary().unwrap();
     let _listener = primary.stream().unwrap().listener().unwrap();
@@ -276,7 +276,7 @@ fn subsession_that_accepts_loses_its_primary_session() {
 }
 
 #[test]
-fn subsession_that_forwards_loses_its_primary_session() {
+fn forwarding_subsession_loses_primary_session() {
     let java = Java::start();
     let builder = java.builder().heartbeat(Some(HEARTBEAT));
     let primary = builder.primary().unwrap();
@@ -287,7 +287,7 @@ fn subsession_that_forwards_loses_its_primary_session() {
 }
 
 #[test]
-fn subsession_for_datagrams_loses_its_primary_session() {
+fn datagram_subsession_loses_primary_session() {
     let java = Java::start();
     let builder = java.builder().heartbeat(Some(HEARTBEAT));
     let primary = builder.primary().unwrap();
@@ -316,19 +316,19 @@ fn assert_learns_of_the_loss(java: &Java, session: &DatagramSession) {
 }
 
 #[test]
-fn datagram_session_by_udp_learns_of_the_loss() {
+fn udp_datagram_session_notices_loss() {
     let java = Java::start();
     assert_learns_of_the_loss(&java, &datagrams(&java, DatagramPath::Udp));
 }
 
 #[test]
-fn datagram_session_on_the_control_socket_learns_of_the_loss() {
+fn control_socket_datagram_session_notices_loss() {
     let java = Java::start();
     assert_learns_of_the_loss(&java, &datagrams(&java, DatagramPath::ControlSocket));
 }
 
 #[test]
-fn datagram_session_without_datagrams_of_its_own_lives_on() {
+fn datagram_session_without_own_datagrams_lives() {
     let java = Java::start();
     let session = datagrams(&java, DatagramPath::Udp);
     // None comes back from the start, as at a router that sends a session nothing of its own.

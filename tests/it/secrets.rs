@@ -714,37 +714,37 @@ fn check(show: fn(&mut Watcher)) {
 }
 
 #[test]
-fn a_key_is_shown_by_its_address() {
+fn key_is_displayed_as_address() {
     check(keys_and_addresses);
 }
 
 #[test]
-fn what_a_peer_says_about_itself_is_not_shown_where_it_could_be_a_key() {
+fn peer_data_resembling_keys_is_concealed() {
     check(what_a_lookup_finds);
 }
 
 #[test]
-fn a_key_that_cannot_be_read_is_not_shown() {
+fn unreadable_key_is_concealed() {
     check(keys_that_cannot_be_read);
 }
 
 #[test]
-fn a_key_where_an_address_belongs_is_not_shown() {
+fn key_given_as_address_is_concealed() {
     check(keys_taken_for_addresses);
 }
 
 #[test]
-fn what_is_in_a_key_file_is_not_shown() {
+fn key_file_contents_are_concealed() {
     check(key_files);
 }
 
 #[test]
-fn what_a_bridge_says_is_shown_without_keys() {
+fn bridge_lines_are_displayed_without_keys() {
     check(lines_of_the_wire);
 }
 
 #[test]
-fn what_is_said_to_a_bridge_is_not_shown() {
+fn commands_are_concealed() {
     check(commands_of_the_wire);
 }
 
@@ -775,7 +775,7 @@ fn healing_sessions(watcher: &mut Watcher) {
 }
 
 #[test]
-fn a_session_that_heals_is_shown_without_its_secrets() {
+fn healing_session_conceals_secrets() {
     check(healing_sessions);
 }
 
@@ -800,7 +800,7 @@ fn multihomed_sessions(watcher: &mut Watcher) {
 }
 
 #[test]
-fn a_session_with_several_homes_is_shown_without_its_secrets() {
+fn multihomed_session_conceals_secrets() {
     check(multihomed_sessions);
 }
 
@@ -837,7 +837,7 @@ fn tunnels(watcher: &mut Watcher) {
 }
 
 #[test]
-fn tunnels_show_no_secret() {
+fn tunnels_conceal_secrets() {
     check(tunnels);
 }
 
@@ -876,7 +876,7 @@ fn datagrams(watcher: &mut Watcher) {
 }
 
 #[test]
-fn sessions_for_datagrams_show_no_secret() {
+fn datagram_sessions_conceal_secrets() {
     check(datagrams);
 }
 
@@ -912,42 +912,42 @@ fn primary_sessions(watcher: &mut Watcher) {
 }
 
 #[test]
-fn primary_sessions_show_no_secret() {
+fn primary_sessions_conceal_secrets() {
     check(primary_sessions);
 }
 
 #[test]
-fn bridges_sessions_listeners_and_streams_show_no_secret() {
+fn bridges_sessions_and_streams_conceal_secrets() {
     check(what_a_program_holds);
 }
 
 #[test]
-fn a_key_that_the_bridge_repeats_in_a_reply_is_not_shown() {
+fn key_in_reply_is_concealed() {
     check(replies_that_repeat_the_key);
 }
 
 #[test]
-fn a_key_that_the_bridge_repeats_in_its_greeting_is_not_shown() {
+fn key_in_greeting_is_concealed() {
     check(greetings_that_repeat_the_key);
 }
 
 #[test]
-fn a_key_that_the_bridge_repeats_on_the_control_socket_is_not_shown() {
+fn key_on_control_socket_is_concealed() {
     check(control_lines_that_repeat_the_key);
 }
 
 #[test]
-fn a_key_that_the_bridge_repeats_to_an_armed_accept_is_not_shown() {
+fn key_sent_to_pending_accept_is_concealed() {
     check(accepts_that_repeat_the_key);
 }
 
 #[test]
-fn a_command_that_the_bridge_repeats_shows_neither_key_nor_id() {
+fn echoed_command_conceals_key_and_id() {
     check(commands_that_are_repeated);
 }
 
 #[test]
-fn a_password_that_the_bridge_repeats_is_not_shown() {
+fn echoed_password_is_concealed() {
     let scripted = ScriptedBridge::start(|visit| {
         visit.line();
         visit.say(&format!(
@@ -1001,7 +1001,7 @@ fn check_repeated(password: &str, topic: &str, call: impl Fn(&SamBridge) -> Erro
 }
 
 #[test]
-fn a_password_that_is_repeated_in_another_form_is_not_shown() {
+fn reencoded_password_is_concealed() {
     for password in ODD_PASSWORDS {
         check_repeated(password, "HELLO REPLY", |bridge| {
             let builder = SamBridge::builder().address(bridge.address());
@@ -1021,7 +1021,7 @@ fn a_password_that_is_repeated_in_another_form_is_not_shown() {
 }
 
 #[test]
-fn a_password_in_a_bridges_address_is_not_shown() {
+fn password_in_bridge_address_is_concealed() {
     let mut watcher = Watcher::new();
     let error = SamBridge::new(&format!("joe:{PASSWORD}@router.lan:7656")).unwrap_err();
     assert!(error.to_string().contains("router.lan"), "{error}");
@@ -1029,7 +1029,7 @@ fn a_password_in_a_bridges_address_is_not_shown() {
 }
 
 #[test]
-fn a_key_where_a_name_belongs_is_not_shown() {
+fn key_given_as_name_is_concealed() {
     let scripted = ScriptedBridge::start(|_| {});
     let text = key(7).expose_base64();
     let mut watcher = Watcher::new();
@@ -1063,7 +1063,7 @@ fn public_types(folder: &Path, found: &mut BTreeSet<String>) {
 /// A type that is new in the crate, and is in no module that seals a trait, must be shown in one of the tests above. (That what is `pub`
 /// can be reached from outside is `unreachable_pub`'s business.)
 #[test]
-fn no_public_type_is_forgotten() {
+fn every_public_type_is_checked() {
     let mut watcher = Watcher::new();
     for show in [
         keys_and_addresses,
@@ -1096,7 +1096,7 @@ fn no_public_type_is_forgotten() {
 
 /// The net must have no hole: each kind of secret is found where it stands.
 #[test]
-fn the_watcher_sees_a_leak() {
+fn watcher_detects_leaks() {
     let watcher = || {
         let mut watcher = Watcher::new();
         watcher.guard("the-session-s-id");

@@ -76,7 +76,7 @@ fn read_to_end(mut stream: &SamStream) -> Outcome<usize> {
 }
 
 #[test]
-fn no_more_run_at_once_than_the_bound_says_and_who_waited_is_served() {
+fn concurrency_is_bounded_and_waiting_peers_served() {
     let router = Ordered::start();
     let session = router.session(4);
     let (began, begins) = milestone();
@@ -123,7 +123,7 @@ fn no_more_run_at_once_than_the_bound_says_and_who_waited_is_served() {
 }
 
 #[test]
-fn a_peer_that_drips_is_ended_when_its_time_is_up() {
+fn dripping_peer_is_ended_at_deadline() {
     let router = Ordered::start();
     let session = router.session(1);
     let limits = Limits {
@@ -150,7 +150,7 @@ fn a_peer_that_drips_is_ended_when_its_time_is_up() {
 }
 
 #[test]
-fn a_silent_peer_does_not_keep_a_full_server_from_the_next_one() {
+fn silent_peer_does_not_block_full_server() {
     let router = Ordered::start();
     let session = router.session(1);
     let limits = Limits {
@@ -182,7 +182,7 @@ fn a_silent_peer_does_not_keep_a_full_server_from_the_next_one() {
 }
 
 #[test]
-fn a_stop_lets_those_that_run_finish_and_hangs_up_on_who_comes_later() {
+fn stop_finishes_running_and_rejects_later_peers() {
     let router = Ordered::start();
     let session = router.session(1);
     let (began, begins) = milestone();
@@ -211,7 +211,7 @@ fn a_stop_lets_those_that_run_finish_and_hangs_up_on_who_comes_later() {
 }
 
 #[test]
-fn those_that_do_not_finish_are_cut_off_when_the_time_of_grace_is_over() {
+fn unfinished_handlers_are_cut_after_grace() {
     let router = Ordered::start();
     let session = router.session(2);
     let (began, begins) = milestone();
@@ -242,7 +242,7 @@ fn those_that_do_not_finish_are_cut_off_when_the_time_of_grace_is_over() {
 }
 
 #[test]
-fn a_handler_that_does_not_notice_its_end_does_not_hold_the_server_up() {
+fn stuck_handler_does_not_delay_stop() {
     let router = Ordered::start();
     let session = router.session(1);
     let (began, begins) = milestone();
@@ -262,7 +262,7 @@ fn a_handler_that_does_not_notice_its_end_does_not_hold_the_server_up() {
 }
 
 #[test]
-fn a_handler_that_panics_frees_its_place_and_ends_its_stream() {
+fn panicking_handler_frees_place_and_stream() {
     let router = Ordered::start();
     let session = router.session(1);
     let limits = Limits {
@@ -291,7 +291,7 @@ fn a_handler_that_panics_frees_its_place_and_ends_its_stream() {
 }
 
 #[test]
-fn each_end_is_counted_for_what_it_was() {
+fn every_outcome_is_counted() {
     let router = Ordered::start();
     let session = router.session(1);
     let (ended, ends) = milestone();
@@ -333,7 +333,7 @@ fn each_end_is_counted_for_what_it_was() {
 }
 
 #[test]
-fn a_lost_session_ends_the_server_with_the_reason() {
+fn session_loss_ends_server_with_reason() {
     let (lose, lost) = mpsc::channel::<()>();
     let lost = Mutex::new(lost);
     let bridge = ScriptedBridge::router(move |visit, stage| match stage {

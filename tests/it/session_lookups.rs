@@ -28,7 +28,7 @@ fn finding(seed: u8) -> Router {
 }
 
 #[test]
-fn every_kind_of_session_asks_on_its_control_socket() {
+fn every_session_kind_uses_control_socket() {
     let router = finding(7);
     let (wanted, bridge) = (key(7).destination().clone(), router.bridge.bridge());
     let b32 = wanted.b32().to_string();
@@ -66,7 +66,7 @@ fn answered(name: &str, answer: &str) -> Error {
 }
 
 #[test]
-fn a_refused_lookup_is_the_routers_refusal_and_no_loss() {
+fn refused_lookup_keeps_session() {
     for word in ["KEY_NOT_FOUND", "INVALID_KEY"] {
         let reply = format!("NAMING REPLY RESULT={word} NAME=nobody.i2p MESSAGE=\"gone\"\n");
         let error = answered("nobody.i2p", &reply);
@@ -81,7 +81,7 @@ fn a_refused_lookup_is_the_routers_refusal_and_no_loss() {
 }
 
 #[test]
-fn a_destination_whose_hash_is_another_is_no_answer_to_a_b32() {
+fn wrong_destination_is_no_b32_reply() {
     let asked = key(1).destination().b32().to_string();
     let reply = found(&format!("NAMING LOOKUP NAME={asked}\n"), 2);
     let error = answered(&asked, &reply);
@@ -103,7 +103,7 @@ fn a_destination_whose_hash_is_another_is_no_answer_to_a_b32() {
 }
 
 #[test]
-fn the_answer_to_a_heartbeat_is_not_taken_for_a_lookups() {
+fn heartbeat_reply_is_not_lookup_reply() {
     let (beats, beaten) = milestone();
     let router = Router::answering(move |visit, line| {
         let me = "NAMING LOOKUP NAME=ME\n";
@@ -126,7 +126,7 @@ fn the_answer_to_a_heartbeat_is_not_taken_for_a_lookups() {
 }
 
 #[test]
-fn a_long_lookup_is_no_missed_heartbeat() {
+fn long_lookup_is_no_missed_heartbeat() {
     let router = Router::answering(|visit, line| {
         if !line.ends_with("=ME\n") {
             // As Java I2P and i2pd, which answer nothing else meanwhile.
@@ -141,7 +141,7 @@ fn a_long_lookup_is_no_missed_heartbeat() {
 }
 
 #[test]
-fn two_lookups_of_one_name_are_both_answered() {
+fn two_lookups_of_one_name_succeed() {
     let router = finding(7);
     let session = router.builder().stream().unwrap();
     let second = session.clone();
@@ -151,7 +151,7 @@ fn two_lookups_of_one_name_are_both_answered() {
 }
 
 #[test]
-fn the_late_answer_to_a_cancelled_lookup_is_not_taken_for_the_next_one() {
+fn late_reply_to_cancelled_lookup_is_discarded() {
     let (heard, hears) = milestone();
     let (open, pass) = gate();
     let router = Router::answering(move |visit, line| {
@@ -183,7 +183,7 @@ fn the_late_answer_to_a_cancelled_lookup_is_not_taken_for_the_next_one() {
 }
 
 #[test]
-fn a_lookup_that_is_not_answered_ends_with_its_deadline_and_holds_up_nothing_after() {
+fn unanswered_lookup_times_out_without_blocking() {
     let router = Router::answering(|visit, line| {
         if line.starts_with("SESSION") {
             visit.say(&java_ok(line));
@@ -204,7 +204,7 @@ fn a_lookup_that_is_not_answered_ends_with_its_deadline_and_holds_up_nothing_aft
 }
 
 #[test]
-fn a_lookup_ends_with_its_session() {
+fn lookup_ends_with_session() {
     let (heard, hears) = milestone();
     let router = Router::answering(move |_, _| heard.reached());
     let session = router.builder().stream().unwrap();
@@ -217,7 +217,7 @@ fn a_lookup_ends_with_its_session() {
 }
 
 #[test]
-fn a_session_remembers_what_its_bridge_remembers() {
+fn session_shares_lookup_cache_of_bridge() {
     let router = finding(7);
     let builder = SamBridge::builder().address(router.bridge.address().to_string());
     let bridge = builder.lookup_cache(8, LONG).build().unwrap();
@@ -231,7 +231,7 @@ fn a_session_remembers_what_its_bridge_remembers() {
 }
 
 #[test]
-fn a_lookup_of_a_healing_session_goes_on_over_the_next_session() {
+fn healing_session_lookup_continues_after_loss() {
     let first = Mutex::new(true);
     let router =
         Router::answering(
@@ -251,7 +251,7 @@ fn a_lookup_of_a_healing_session_goes_on_over_the_next_session() {
 }
 
 #[test]
-fn a_lookup_of_a_multihomed_session_goes_on_over_the_next_home() {
+fn multihomed_session_lookup_continues_over_next_home() {
     let lost = Router::answering(|visit, _| visit.hang_up());
     let router = finding(7);
     let builder = SamBridge::builder().address(lost.bridge.address().to_string());

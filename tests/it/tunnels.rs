@@ -133,7 +133,7 @@ fn told() -> (TunnelOptions, mpsc::Receiver<TunnelFailure>) {
 }
 
 #[test]
-fn who_has_ended_his_writing_gets_the_whole_answer() {
+fn half_closed_client_gets_whole_reply() {
     let peers = Peers::start();
     let answer = bytes(1_000_000);
     let said = answer.clone();
@@ -154,7 +154,7 @@ fn who_has_ended_his_writing_gets_the_whole_answer() {
 }
 
 #[test]
-fn the_end_of_the_stream_reaches_the_program_behind_all_that_came() {
+fn stream_end_follows_all_data() {
     let peers = Peers::start();
     peers.order(|visit| visit.say("bye"));
     let tunnel = peers.client(&TunnelOptions::new());
@@ -162,7 +162,7 @@ fn the_end_of_the_stream_reaches_the_program_behind_all_that_came() {
 }
 
 #[test]
-fn who_goes_on_writing_behind_the_end_of_the_stream_still_reads_all_that_came() {
+fn write_after_stream_end_keeps_received_data() {
     let peers = Peers::start();
     let (ended, ends) = milestone();
     peers.order(move |visit| {
@@ -181,7 +181,7 @@ fn who_goes_on_writing_behind_the_end_of_the_stream_still_reads_all_that_came() 
 }
 
 #[test]
-fn a_half_closed_connection_ends_when_the_peer_is_silent_for_too_long() {
+fn half_closed_connection_times_out_at_silent_peer() {
     let peers = Peers::start();
     let (answer, answered) = mpsc::channel();
     peers.order(move |visit| answer.send(visit.rest()).unwrap());
@@ -197,7 +197,7 @@ fn a_half_closed_connection_ends_when_the_peer_is_silent_for_too_long() {
 }
 
 #[test]
-fn every_byte_of_the_peers_begins_the_half_close_time_out_anew() {
+fn peer_data_restarts_half_close_timeout() {
     let peers = Peers::start();
     peers.order(|visit| visit.drip(&bytes(20), A_WHILE / 5));
     let options = TunnelOptions::new().half_close_timeout(A_WHILE);
@@ -208,7 +208,7 @@ fn every_byte_of_the_peers_begins_the_half_close_time_out_anew() {
 }
 
 #[test]
-fn a_program_that_reads_slowly_does_not_run_into_the_half_close_time_out() {
+fn slow_reader_avoids_half_close_timeout() {
     let peers = Peers::start();
     let answer = bytes(16_000_000);
     let said = answer.clone();
@@ -223,7 +223,7 @@ fn a_program_that_reads_slowly_does_not_run_into_the_half_close_time_out() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_program_that_has_hung_up_wholly_ends_the_stream_at_once() {
+fn fully_closed_program_ends_stream_at_once() {
     let peers = Peers::start();
     let (reached, reaches) = milestone();
     let (ended, ends) = milestone();
@@ -243,7 +243,7 @@ fn a_program_that_has_hung_up_wholly_ends_the_stream_at_once() {
 }
 
 #[test]
-fn a_program_that_takes_nothing_any_more_ends_the_stream() {
+fn unwritable_program_ends_stream() {
     let peers = Peers::start();
     let (ended, ends) = milestone();
     peers.order(move |visit| {
@@ -264,7 +264,7 @@ fn a_program_that_takes_nothing_any_more_ends_the_stream() {
 }
 
 #[test]
-fn what_a_service_said_before_it_hung_up_is_given_time_to_arrive() {
+fn data_before_service_close_is_delivered() {
     let peers = Peers::start();
     let (ended, ends) = mpsc::channel();
     peers.order(move |visit| {
@@ -281,7 +281,7 @@ fn what_a_service_said_before_it_hung_up_is_given_time_to_arrive() {
 }
 
 #[test]
-fn a_peer_that_hangs_up_first_is_not_waited_for() {
+fn peer_closing_first_is_not_awaited() {
     let peers = Peers::start();
     peers.order(|visit| drop(visit.read_exact(4_000_000)));
     let (listener, address) = service();
@@ -294,7 +294,7 @@ fn a_peer_that_hangs_up_first_is_not_waited_for() {
 }
 
 #[test]
-fn bytes_go_both_ways_through_a_server_tunnel() {
+fn server_tunnel_carries_both_directions() {
     let peers = Peers::start();
     let (got, gets) = mpsc::channel();
     peers.order(move |visit| {
@@ -315,7 +315,7 @@ fn bytes_go_both_ways_through_a_server_tunnel() {
 }
 
 #[test]
-fn a_service_that_refuses_ends_the_stream_and_not_the_tunnel() {
+fn refusing_service_ends_stream_keeps_tunnel() {
     let peers = Peers::start();
     let (ended, ends) = mpsc::channel();
     peers.order(move |visit| ended.send(visit.rest()).unwrap());
@@ -333,7 +333,7 @@ fn a_service_that_refuses_ends_the_stream_and_not_the_tunnel() {
 }
 
 #[test]
-fn a_peer_that_is_not_reached_ends_the_connection_and_not_the_tunnel() {
+fn unreachable_peer_ends_connection_keeps_tunnel() {
     let bridge = ScriptedBridge::router(|visit, stage| match stage {
         Stage::Command(_) => visit.say("STREAM STATUS RESULT=CANT_REACH_PEER\n"),
         _ => visit.until_quit(),
@@ -351,7 +351,7 @@ fn a_peer_that_is_not_reached_ends_the_connection_and_not_the_tunnel() {
 }
 
 #[test]
-fn an_idle_connection_is_ended_on_both_sides() {
+fn idle_connection_ends_on_both_sides() {
     let peers = Peers::start();
     let (ended, ends) = mpsc::channel();
     peers.order(move |visit| ended.send(visit.rest()).unwrap());
@@ -367,7 +367,7 @@ fn an_idle_connection_is_ended_on_both_sides() {
 }
 
 #[test]
-fn one_direction_alone_keeps_a_connection_from_being_idle() {
+fn one_active_direction_prevents_idle_timeout() {
     let peers = Peers::start();
     peers.order(|visit| visit.drip(&bytes(20), A_WHILE / 5));
     let options = TunnelOptions::new().idle_timeout(Some(A_WHILE));
@@ -376,7 +376,7 @@ fn one_direction_alone_keeps_a_connection_from_being_idle() {
 }
 
 #[test]
-fn no_more_connections_than_allowed_are_accepted_until_one_ends() {
+fn connection_limit_delays_further_accepts() {
     let peers = Peers::start();
     peers.order(|visit| drop(visit.rest()));
     peers.order(|visit| visit.say("second"));
@@ -392,7 +392,7 @@ fn no_more_connections_than_allowed_are_accepted_until_one_ends() {
 }
 
 #[test]
-fn a_full_server_tunnel_leaves_peers_in_the_backlog() {
+fn full_server_tunnel_leaves_peers_in_backlog() {
     let peers = Peers::start();
     peers.order(|visit| drop(visit.rest()));
     peers.order(|visit| visit.say("second"));
@@ -410,7 +410,7 @@ fn a_full_server_tunnel_leaves_peers_in_the_backlog() {
 }
 
 #[test]
-fn a_tunnel_that_waits_for_room_can_be_closed() {
+fn full_tunnel_can_be_closed() {
     let peers = Peers::start();
     peers.order(|visit| drop(visit.rest()));
     let tunnel = peers.client(&TunnelOptions::new().max_connections(1));
@@ -430,7 +430,7 @@ fn close_at_once(tunnel: &ClientTunnel) {
 }
 
 #[test]
-fn closing_ends_what_reads() {
+fn close_ends_reading_connection() {
     let peers = Peers::start();
     let (ended, ends) = mpsc::channel();
     peers.order(move |visit| ended.send(visit.rest()).unwrap());
@@ -445,7 +445,7 @@ fn closing_ends_what_reads() {
 }
 
 #[test]
-fn closing_ends_what_writes_to_who_does_not_read() {
+fn close_ends_stalled_writer() {
     let peers = Peers::start();
     let (hold, held) = mpsc::channel::<()>();
     peers.order(move |visit| {
@@ -472,7 +472,7 @@ fn closing_ends_what_writes_to_who_does_not_read() {
 }
 
 #[test]
-fn closing_ends_a_dial() {
+fn close_ends_dial() {
     let bridge = ScriptedBridge::router(|visit, _| drop(visit.rest()));
     let session = bridge.bridge().session().stream().unwrap();
     let options = TunnelOptions::new();
@@ -510,7 +510,7 @@ fn show_that_it_echoes(tunnel: &ClientTunnel) {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_program_that_hangs_up_during_the_dial_frees_its_place() {
+fn program_closing_during_dial_frees_place() {
     let (bridge, tunnel, failures) = held_dial();
     let mut first = program(&tunnel);
     first.write_all(b"GET / HTTP/1.1").unwrap();
@@ -525,7 +525,7 @@ fn a_program_that_hangs_up_during_the_dial_frees_its_place() {
 }
 
 #[test]
-fn a_program_that_only_ends_its_writing_during_the_dial_keeps_its_place() {
+fn half_close_during_dial_keeps_place() {
     let (bridge, tunnel, _failures) = held_dial();
     let first = program(&tunnel);
     eventually("the dial has begun", || bridge.connections() == 2);
@@ -536,7 +536,7 @@ fn a_program_that_only_ends_its_writing_during_the_dial_keeps_its_place() {
 }
 
 #[test]
-fn closing_ends_who_waits_for_the_peer_of_a_half_closed_connection() {
+fn close_ends_half_closed_connection() {
     let peers = Peers::start();
     peers.order(|visit| drop(visit.rest()));
     let tunnel = peers.client(&TunnelOptions::new());
@@ -547,7 +547,7 @@ fn closing_ends_who_waits_for_the_peer_of_a_half_closed_connection() {
 }
 
 #[test]
-fn a_handle_that_fires_closes_the_tunnel() {
+fn cancel_closes_tunnel() {
     let peers = Peers::start();
     let (ended, ends) = mpsc::channel();
     peers.order(move |visit| ended.send(visit.rest()).unwrap());
@@ -573,7 +573,7 @@ fn fill(tunnel: &ClientTunnel) -> Vec<TcpStream> {
 }
 
 #[test]
-fn a_handle_that_fires_does_not_wait_for_busy_tunnels() {
+fn cancel_does_not_await_busy_tunnels() {
     let peers = Peers::start();
     // No more tunnels at once than a process has descriptors for.
     let fire = || {
@@ -594,7 +594,7 @@ fn a_handle_that_fires_does_not_wait_for_busy_tunnels() {
 }
 
 #[test]
-fn a_handle_that_has_fired_lets_no_tunnel_begin() {
+fn cancel_before_start_prevents_tunnel() {
     let peers = Peers::start();
     let cancel = Cancel::new();
     cancel.cancel();
@@ -604,7 +604,7 @@ fn a_handle_that_has_fired_lets_no_tunnel_begin() {
 }
 
 #[test]
-fn a_shutdown_lets_what_runs_finish() {
+fn shutdown_lets_connections_finish() {
     let peers = Peers::start();
     let (go_on, goes_on) = mpsc::channel::<()>();
     peers.order(move |visit| {
@@ -627,7 +627,7 @@ fn a_shutdown_lets_what_runs_finish() {
 }
 
 #[test]
-fn a_shutdown_ends_what_does_not_finish_in_time() {
+fn shutdown_ends_unfinished_connections_at_timeout() {
     let peers = Peers::start();
     peers.order(|visit| drop(visit.rest()));
     let tunnel = peers.client(&TunnelOptions::new());
@@ -639,7 +639,7 @@ fn a_shutdown_ends_what_does_not_finish_in_time() {
 }
 
 #[test]
-fn a_lost_session_ends_a_server_tunnel_and_what_it_carries() {
+fn session_loss_ends_server_tunnel_and_connections() {
     let peers = Peers::start();
     peers.order(|visit| drop(visit.rest()));
     let (listener, address) = service();
@@ -661,7 +661,7 @@ fn a_lost_session_ends_a_server_tunnel_and_what_it_carries() {
 }
 
 #[test]
-fn a_dial_that_finds_the_session_gone_ends_a_client_tunnel() {
+fn session_loss_at_dial_ends_client_tunnel() {
     let peers = Peers::start();
     let session = peers.session();
     let tunnel = ClientTunnel::start(
@@ -681,7 +681,7 @@ fn a_dial_that_finds_the_session_gone_ends_a_client_tunnel() {
 }
 
 #[test]
-fn a_dropped_tunnel_accepts_no_more_and_carries_on() {
+fn dropped_tunnel_keeps_connections_accepts_none() {
     let peers = Peers::start();
     peers.order(|visit| visit.echo());
     let tunnel = peers.client(&TunnelOptions::new());
@@ -697,7 +697,7 @@ fn a_dropped_tunnel_accepts_no_more_and_carries_on() {
 }
 
 #[test]
-fn a_callback_that_panics_ends_nothing() {
+fn panicking_callback_ends_nothing() {
     let peers = Peers::start();
     peers.order(|visit| drop(visit.rest()));
     peers.order(|visit| visit.say("second"));
@@ -709,7 +709,7 @@ fn a_callback_that_panics_ends_nothing() {
 }
 
 #[test]
-fn a_callback_has_the_stack_that_std_gives() {
+fn callback_has_default_stack_size() {
     let (sender, called) = mpsc::channel();
     let sender = Mutex::new(sender);
     let options = TunnelOptions::new().on_failure(move |_| {
@@ -725,7 +725,7 @@ fn a_callback_has_the_stack_that_std_gives() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_at_the_start() {
+fn invalid_options_are_refused_at_start() {
     let peers = Peers::start();
     let session = peers.session();
     let listener = session.listener().unwrap();
