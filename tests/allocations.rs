@@ -1,4 +1,4 @@
-//! What a datagram costs once a session is warm: no allocation on any thread of the process.
+//! The cost of a datagram in a warm session: no allocation on any thread of the process.
 
 #[allow(dead_code, reason = "this program uses a part of it")]
 #[path = "it/support/mod.rs"]
@@ -17,14 +17,14 @@ use support::{LONG, ScriptedBridge, key};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// What is counted is counted for the whole process, so one test at a time.
+/// Allocations are counted for the whole process, so one test runs at a time.
 fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Allocations of the cheapest of many rounds: the first ones warm up, and what threads of earlier
-/// tests still do can only add.
+/// Returns the allocations of the cheapest of many rounds: the first rounds warm up, and the
+/// threads of earlier tests can only add some.
 fn allocations(mut round: impl FnMut()) -> usize {
     let cost = |_| {
         let region = Region::new(ALLOCATOR);

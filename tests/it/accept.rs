@@ -1,4 +1,4 @@
-//! Accepting: what is armed, what is handed out, and what ends it.
+//! Accepting: pending accepts, accepted streams, and what ends an accept.
 
 use std::io::{Read, Write};
 use std::sync::mpsc;
@@ -80,7 +80,7 @@ fn silent_end_of_young_accept_at_i2pd_leaves_one_pending() {
     assert!(listener.accept_timeout(LONG).is_ok());
     router.order(calls(2));
     assert!(listener.accept_timeout(LONG).is_ok());
-    // The four, and one for each of the two streams.
+    // Four accepts, and one for each of the two streams.
     eventually("one is armed", || armed_so_far(&router) == 6);
 }
 
@@ -111,7 +111,7 @@ fn silent_end_of_old_accept_at_i2pd_is_replaced() {
 #[test]
 fn stream_is_accepted_while_bridge_withholds_greeting() {
     let router = ScriptedBridge::start(|visit| {
-        // The session, two accepts, and then sockets that are to stand ready.
+        // The session and two accepts; the later connections are standby sockets.
         if visit.number > 2 {
             visit.line();
             return drop(visit.rest());
@@ -134,7 +134,7 @@ fn stream_is_accepted_while_bridge_withholds_greeting() {
     assert!(start.elapsed() < Duration::from_secs(5));
 }
 
-/// How many accepts have been armed.
+/// Returns the number of ACCEPTs that were sent.
 fn armed_so_far(router: &Ordered) -> usize {
     let lines = router.bridge.received().into_iter();
     lines
@@ -152,13 +152,13 @@ fn single_pending_accept_prepares_next_after_first_peer() {
         router.order(calls(seed));
         assert!(listener.accept_timeout(LONG).is_ok());
     }
-    // The control socket, eight streams, one armed accept, and eight that wait for their turn.
+    // The control socket, eight streams, one pending accept and eight standby sockets.
     eventually("eight stand ready", || {
         router.bridge.connections() == 1 + 8 + 1 + 8
     });
     assert_eq!(armed_so_far(&router), 9);
     drop(listener);
-    // The bridge still waits for an order of the one that was armed.
+    // The bridge still waits for an order for the pending accept.
     eventually("they end with the session", || {
         router.bridge.open_connections() == 1
     });
@@ -170,7 +170,7 @@ fn closed_standby_socket_is_skipped() {
     let order = Mutex::new(order);
     let bridge = ScriptedBridge::start(move |visit| {
         visit.greet();
-        // The first two that stand ready: the session and two accepts came before.
+        // The first two standby sockets; the session and two accepts came before.
         if (3..5).contains(&visit.number) {
             visit.say("SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"command timeout, bye\"\n");
             return;
@@ -273,7 +273,7 @@ fn streams_beyond_backlog_wait_without_loss() {
     for seed in 0..STREAMS {
         router.order(calls(seed));
     }
-    // 64 wait in the queue, and each of the four threads holds one for which there is no room.
+    // 64 wait in the queue, and each of the four threads holds one that does not fit.
     eventually("the backlog is full", || router.bridge.connections() == 69);
     let mut peers: Vec<_> = (0..STREAMS)
         .map(|_| listener.accept_timeout(LONG).unwrap().1.b32())
@@ -301,7 +301,7 @@ fn session_loss_ends_accepts_incoming_reports_once() {
         Stage::Session => {
             let _ = hung_up.lock().unwrap().recv();
         }
-        // Some routers leave armed accepts hanging when their session is gone.
+        // Some routers leave pending accepts open after their session has ended.
         _ => drop(visit.rest()),
     });
     let session = bridge.bridge().session().stream().unwrap();
@@ -407,7 +407,7 @@ fn stream_with_first_accept_reaches_listener() {
     }
 }
 
-/// A bridge that does this with ACCEPTs, and takes any FORWARD.
+/// A bridge that runs `accept` for each ACCEPT, and accepts any FORWARD.
 fn takes_forwards(accept: impl Fn(&mut Visit) + Send + Sync + 'static) -> ScriptedBridge {
     ScriptedBridge::start(move |visit| {
         visit.greet();

@@ -1,5 +1,4 @@
-//! How the listeners of a session that heals have it accept or forward: once for all of them, and
-//! within the deadline of each.
+//! The listeners of a healing session share one ACCEPT or FORWARD, and each keeps its own deadline.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -13,13 +12,13 @@ use crate::support::{
     LONG, ScriptedBridge, Stage, eventually, field, in_background, key, outcome, pause,
 };
 
-/// A bridge that forwards if the test lets it, and a session over it.
+/// A bridge that replies to FORWARD as the test orders, and a session over it.
 struct Forwards {
     scripted: ScriptedBridge,
     session: HealingSession,
-    /// The port of each FORWARD that was answered, and the bridge's end of its socket.
+    /// The port of each FORWARD that succeeded, and the bridge's end of its socket.
     forwards: mpsc::Receiver<(u16, TcpStream)>,
-    /// Each is the answer to one FORWARD. Without one it waits.
+    /// Each is the reply to one FORWARD. Without one the FORWARD waits.
     answers: mpsc::Sender<&'static str>,
 }
 
@@ -64,7 +63,7 @@ impl Forwards {
         self.forwards.recv_timeout(LONG).unwrap()
     }
 
-    /// How many FORWARD commands have come.
+    /// Returns the number of FORWARD commands that have arrived.
     fn asked(&self) -> usize {
         let lines = self.scripted.received();
         let forwards = lines.iter().filter(|line| line.starts_with("STREAM FORW"));
@@ -84,7 +83,7 @@ fn accept_waiting_for_bridge_keeps_own_deadline() {
     let listener = router.listener();
     lose(&router.next().1);
     let time = Duration::from_millis(1200);
-    // The first accept may still find the forwarding that is lost.
+    // The first accept may still use the lost forwarding.
     for _ in 0..2 {
         let start = Instant::now();
         let error = listener.accept_timeout(time).unwrap_err();
@@ -137,7 +136,7 @@ fn concurrent_listeners_share_one_forwarding() {
         })
         .collect();
     eventually("the bridge is asked", || router.asked() == 1);
-    // Until all of them wait for the answer.
+    // All of them must wait for the reply.
     pause(Duration::from_millis(200));
     router.answers.send(OK).unwrap();
     let listeners: Vec<_> = made.iter().map(|made| outcome(made).unwrap()).collect();

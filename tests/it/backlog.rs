@@ -1,5 +1,5 @@
-//! Dials that come faster than a program accepts: none finds nothing armed, so many wait, and others
-//! fare as the session says.
+//! Dials that arrive faster than the program accepts: each finds a pending accept, as many as the
+//! backlog holds wait, and the others are treated as the session is configured.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,11 +12,11 @@ use i2p_sam::{Error, SamListener, WhenFull};
 use crate::support::ordered::{Ordered, calls};
 use crate::support::{LONG, ScriptedBridge, Stage, eventually, key, milestone};
 
-/// How long Java I2P lets a dial wait for an accept, once there has been one.
+/// The time for which Java I2P lets a dial wait for an accept, after the session has accepted once.
 const JAVA_WAITS: Duration = Duration::from_secs(3);
 
-/// The accepts that are armed at a bridge, and the dials they serve: each serves one. As on Java I2P
-/// a dial that finds none is refused, at once if there has never been one.
+/// The pending accepts at a bridge, and the dials they serve, one each. As on Java I2P, a dial that
+/// finds none is refused, at once if the session has never accepted.
 #[derive(Default)]
 struct Armed {
     accepts: Mutex<Accepts>,
@@ -30,7 +30,7 @@ struct Accepts {
 }
 
 impl Armed {
-    /// A bridge whose accepts are counted here. The port a dial comes from is its number plus one.
+    /// A bridge that counts its accepts here. The source port of a dial is its number plus one.
     fn serve(self: &Arc<Self>) -> ScriptedBridge {
         let armed = Arc::clone(self);
         let caller = key(1).destination().to_base64();
@@ -39,7 +39,7 @@ impl Armed {
                 let Ok(number) = armed.arm().recv() else {
                     return;
                 };
-                // Port 0 is no port.
+                // Port 0 means no port.
                 let port = number + 1;
                 visit.say(&format!("{caller} FROM_PORT={port} TO_PORT=0\n"));
                 visit.rest();
@@ -58,7 +58,7 @@ impl Armed {
         called
     }
 
-    /// Whether an accept served this dial, within this time.
+    /// Returns whether an accept served this dial within this time.
     fn dial(&self, number: u16, patience: Duration) -> bool {
         let accepts = self.accepts.lock().unwrap();
         if !accepts.ever {
@@ -73,7 +73,7 @@ impl Armed {
         served.is_some_and(|accept| accept.send(number).is_ok())
     }
 
-    /// Waits until so many are armed.
+    /// Waits until this many accepts are pending.
     fn wait_for(&self, count: usize) {
         let accepts = self.accepts.lock().unwrap();
         let fewer = |accepts: &mut Accepts| accepts.waiting.len() < count;
@@ -82,7 +82,7 @@ impl Armed {
     }
 }
 
-/// The ports from which the next streams came.
+/// Returns the source ports of the next streams.
 fn callers(listener: &SamListener, count: usize) -> BTreeSet<u16> {
     (0..count)
         .map(|_| {
@@ -149,7 +149,7 @@ fn full_backlog_leaves_peers_waiting_at_router() {
     for seed in 0..20 {
         router.order(calls(seed));
     }
-    // The control socket, three that wait, and one in the hand of each of the two threads.
+    // The control socket, three streams that wait, and one held by each of the two threads.
     eventually("the backlog is full", || router.bridge.connections() == 6);
     let peers: BTreeSet<_> = (0..20)
         .map(|_| listener.accept_timeout(LONG).unwrap().1.to_string())

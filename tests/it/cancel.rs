@@ -1,5 +1,5 @@
-//! A handle that ends what blocks: at once, wherever it blocks, and never what was handed out.
-//! (Accepting has its own in `accept.rs`.)
+//! `Cancel` ends a blocking call at once, wherever it blocks, and never affects a value that was
+//! returned. (`accept.rs` tests accepting.)
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,7 +14,7 @@ use crate::support::{
 
 const AT_ONCE: Duration = Duration::from_millis(100);
 
-/// A call that blocks, and what it waits for behind the greeting.
+/// A call that blocks, and the phase in which it waits after the greeting.
 type Call = fn(&SamBridge, &StreamSession) -> Result<(), Error>;
 
 const CALLS: [(Phase, Call); 5] = [
@@ -35,8 +35,8 @@ const CALLS: [(Phase, Call); 5] = [
 
 const VERSION: Call = |bridge, _| bridge.version().map(drop);
 
-/// A bridge that makes one session, and tells when a later connection has come to where the bridge
-/// falls silent: behind so many lines of the client's.
+/// A bridge that creates one session. On a later connection it sends nothing after this many lines
+/// of the client, and then signals the test.
 fn silent_behind(lines: usize, there: Signal) -> ScriptedBridge {
     ScriptedBridge::start(move |visit| {
         if visit.number == 0 {
@@ -54,7 +54,7 @@ fn silent_behind(lines: usize, there: Signal) -> ScriptedBridge {
     })
 }
 
-/// Cancels the call once it is where it should block, and looks at how it ended.
+/// Cancels the call when it should be blocked, and checks its outcome.
 fn assert_cancelled_in(phase: Phase, call: Call, lines: usize) {
     let (there, is_there) = milestone();
     let bridge = silent_behind(lines, there);
@@ -102,7 +102,7 @@ impl FullPort {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok();
-        // Linux has a queue of 128 for it, and no system is known to have 5000.
+        // Linux has a queue of 128, and no known system has 5000.
         let queued: Vec<_> = (0..5000).map_while(connect).collect();
         assert!(queued.len() < 5000, "the queue is never full");
         Self {
@@ -131,7 +131,7 @@ fn cancel_ends_calls_waiting_for_connection() {
             let cancel = Cancel::new();
             let bridge = SamBridge::new(&address).unwrap().with_cancel(&cancel);
             let waiting = in_background(move || (call(&bridge), Instant::now()));
-            // That it waits by now is only likely; if it does not, it must end all the same.
+            // The call probably waits by now; if not, it must end all the same.
             pause(Duration::from_millis(75));
             let began = Instant::now();
             cancel.cancel();
@@ -266,8 +266,8 @@ fn assert_echoes(mut stream: &SamStream) {
 
 const ROUNDS: u32 = 300;
 
-/// Fires a handle a moment after it is told to; a longer one in each round, so that some come
-/// before and some behind what they race with.
+/// Cancels shortly after each order. The delay grows with each round, so that some cancels come
+/// before the racing event and some after it.
 fn canceller(rounds: mpsc::Receiver<(Cancel, u32)>, step: u32) {
     for (cancel, round) in rounds {
         (0..round * step).for_each(|_| std::hint::spin_loop());

@@ -1,5 +1,5 @@
-//! Datagrams on the control socket: between replies and PINGs, out of a bridge that lies, and into
-//! one that does not read.
+//! Datagrams on the control socket: between replies and PINGs, from a bridge that lies, and to a
+//! bridge that does not read.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -13,7 +13,7 @@ use i2p_sam::{
 
 use crate::support::{LONG, ScriptedBridge, eventually, field, in_background, key, outcome};
 
-/// A bridge of which the test plays the far end of the control socket.
+/// A bridge for which the test plays the far end of the control socket.
 struct Router {
     scripted: ScriptedBridge,
     sockets: mpsc::Receiver<TcpStream>,
@@ -56,7 +56,7 @@ fn say(mut socket: &TcpStream, bytes: &[u8]) {
     socket.write_all(bytes).unwrap();
 }
 
-/// What a bridge says of a datagram, and the datagram.
+/// Returns a datagram behind the header that a bridge sends.
 fn received(behind: &str, payload: &[u8]) -> Vec<u8> {
     let (sender, size) = (key(9), payload.len());
     let sender = sender.destination();
@@ -77,7 +77,7 @@ fn read(mut socket: &TcpStream, len: usize) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// What the session is lost with when the bridge says this.
+/// Returns the loss of the session after the bridge has sent this.
 fn loss_after(bytes: &[u8], hang_up: bool) -> SessionLoss {
     let router = Router::start();
     let (session, socket) = router.session();
@@ -193,7 +193,7 @@ fn oversized_datagram_is_refused_largest_is_sent() {
         panic!("{error}");
     };
     assert!(session.send_to(&[], peer).is_err());
-    // Its size is said with a digit less.
+    // Its size has one digit less.
     assert!(session.send_to(&bytes[..max + 2], peer).is_err());
     assert_eq!(session.send_to(&bytes[..=max], peer).unwrap(), max + 1);
     assert!(read(&socket, 8192).ends_with(&"x".repeat(max + 1)));
@@ -316,7 +316,7 @@ fn datagram_beyond_queue_is_dropped_and_counted() {
     assert_eq!(next(&session), 0_u64.to_be_bytes());
 }
 
-/// Sends to a bridge that does not read, until a datagram finds no room.
+/// Sends to a bridge that does not read, until a datagram does not fit.
 fn fill(session: &DatagramSession) {
     let peer = key(3);
     let payload = vec![7; 7_400];
@@ -334,7 +334,7 @@ fn fill(session: &DatagramSession) {
 fn cancel_ends_send_to_stalled_bridge() {
     let router = Router::start();
     let (session, _socket) = router.session();
-    // What is under way may make room once more.
+    // Data in flight may leave room once more.
     fill(&session);
     fill(&session);
     session.set_nonblocking(false).unwrap();

@@ -12,12 +12,12 @@ use std::path::Path;
 
 use bodies::Outcome;
 
-/// More than that belongs in a fuzzer's own folder, not in the repository.
+/// Larger corpora belong in a fuzzer's own folder, not in the repository.
 const MOST_FILES: usize = 100;
 const MOST_BYTES: usize = 160 * 1024;
 
-/// Puts every file of the target's corpus through `body`. There are `least` files or more, and
-/// together they go each of the ways that are named: the inputs read, and the errors.
+/// Runs `body` on every file of the target's corpus. The corpus must have at least `least` files,
+/// which together must produce exactly the named outcomes: inputs read, and errors.
 fn replay(target: &str, body: fn(&[u8]) -> Outcome, least: usize, read: &[&str], refused: &[&str]) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     let mut files: Vec<_> = fs::read_dir(folder.join(target))

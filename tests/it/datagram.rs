@@ -1,4 +1,5 @@
-//! Datagrams: what is said by UDP, what is believed, what is dropped, and what ends a wait.
+//! Datagrams: what is sent by UDP, which packets are trusted, which are dropped, and what ends a
+//! wait.
 
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
@@ -364,7 +365,7 @@ fn dropping_last_handle_frees_port() {
     assert!(dropped.elapsed() < Duration::from_secs(2));
 }
 
-/// Sends to and receives from a bridge that listens here; returns how many packets were foreign.
+/// Sends to and receives from a bridge that listens here; returns the number of foreign packets.
 fn foreign_packets_at(bind: &str, bridge: &str) -> u64 {
     let router = Router::start();
     let port = router.udp.local_addr().unwrap().port();
@@ -401,7 +402,7 @@ fn closed_udp_port_fails_next_send_with_remedy() {
     let address = router.udp.local_addr().unwrap();
     drop(router.udp);
     let peer = key(3);
-    // The system reports a closed port when it has been sent to.
+    // The system reports a closed port after a packet was sent to it.
     session.send_to(b"first", peer.destination()).unwrap();
     let error = session.send_to(b"second", peer.destination()).unwrap_err();
     let Error::UdpClosed { address: named, .. } = &error else {

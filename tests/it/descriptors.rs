@@ -1,7 +1,7 @@
-//! A process that has no descriptor left reports that, and not a bridge that does not answer.
+//! A process without free descriptors reports its limit, and not an unreachable bridge.
 //!
-//! Each test runs itself again as a process of its own, which it lets open few descriptors. The
-//! bridges here accept one connection at a time: a wait for the next would take a descriptor.
+//! Each test runs this program again as a child process that may open few descriptors. The bridges
+//! here accept one connection at a time, since a wait for the next would need a descriptor.
 
 #![cfg(unix)]
 
@@ -18,12 +18,12 @@ use i2p_sam::{DatagramStyle, Error, Phase, SamBridge, StreamSession};
 
 use crate::support::{LONG, key};
 
-/// Set in the process that may open few.
+/// Set in the child process.
 const FEW: &str = "I2P_SAM_TEST_FEW_DESCRIPTORS";
 
 const HELLO: &str = "HELLO REPLY RESULT=OK VERSION=3.3\n";
 
-/// Runs the test, of this name, in a process that may open 64 descriptors.
+/// Runs the test of this name in a process that may open 64 descriptors.
 fn with_few_descriptors(name: &str, test: impl FnOnce()) {
     if env::var_os(FEW).is_some() {
         return test();
@@ -55,7 +55,7 @@ fn listener() -> (TcpListener, String) {
     (listener, address)
 }
 
-/// Accepts one connection, and answers a line with each of these.
+/// Accepts one connection, and answers one line with each of these replies.
 fn answer_one(listener: &TcpListener, replies: &[&str]) -> TcpStream {
     let (mut socket, _) = listener.accept().unwrap();
     let mut lines = BufReader::new(socket.try_clone().unwrap()).lines();
@@ -66,7 +66,7 @@ fn answer_one(listener: &TcpListener, replies: &[&str]) -> TcpStream {
     socket
 }
 
-/// A session, and the bridge's end of its control socket.
+/// Returns a session, and the bridge's end of its control socket.
 fn session(bridge: &SamBridge, listener: &TcpListener) -> (StreamSession, TcpStream) {
     let private = key(1).expose_base64();
     let made = format!("SESSION STATUS RESULT=OK DESTINATION={private}\n");

@@ -1,11 +1,11 @@
-//! What the environment says of the bridge: this program starts itself again, with another one.
+//! The bridge that the environment names: the tests run this program again with other variables.
 
 use std::ffi::OsStr;
 use std::process::Command;
 
 use i2p_sam::SamBridge;
 
-/// The work of the program that is started.
+/// The work of the child process.
 #[test]
 #[ignore = "the other tests start it, in an environment of its own"]
 fn child_prints_bridge_of_environment() {
@@ -15,7 +15,7 @@ fn child_prints_bridge_of_environment() {
     }
 }
 
-/// The bridge of a program with these variables.
+/// Returns the bridge of a process with these variables.
 fn bridge(variables: &[(&str, &OsStr)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--ignored", "--exact", "--nocapture"]);

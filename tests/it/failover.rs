@@ -1,5 +1,5 @@
-//! Several bridges, of which one is enough: which is asked, when another is, and what is said when
-//! none answers.
+//! Several bridges, of which one suffices: which one is used, when the next is used, and which
+//! error is reported if none answers.
 
 use std::net::{TcpListener, UdpSocket};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::support::{
     LONG, ScriptedBridge, Stage, Visit, eventually, field, in_background, key, milestone, outcome,
 };
 
-/// A bridge that does all that is asked of it.
+/// A bridge that serves every command.
 fn good() -> ScriptedBridge {
     ScriptedBridge::router(answer)
 }
@@ -46,12 +46,13 @@ fn answer(visit: &mut Visit, stage: Stage<'_>) {
     }
 }
 
-/// A bridge that never says a word.
+/// A bridge that never sends anything.
 fn silent() -> ScriptedBridge {
     ScriptedBridge::start(|visit| drop(visit.rest()))
 }
 
-/// A bridge that greets, and answers every command with this line, or, if it is empty, hangs up.
+/// A bridge that greets, and answers every command with this line, or closes the connection if it
+/// is empty.
 fn answering(reply: &'static str) -> ScriptedBridge {
     ScriptedBridge::start(move |visit| {
         visit.greet();
@@ -71,7 +72,7 @@ fn first(address: impl ToString) -> SamBridgeBuilder {
     SamBridge::builder().address(address.to_string())
 }
 
-/// The bridge at the address, and when it does not answer, the other.
+/// A bridge at the address, with the other one as its fallback.
 fn both(address: impl ToString, other: &ScriptedBridge) -> SamBridge {
     first(address).fallback(&other.bridge()).build().unwrap()
 }
@@ -79,7 +80,7 @@ fn both(address: impl ToString, other: &ScriptedBridge) -> SamBridge {
 #[test]
 fn unreachable_first_bridge_is_replaced_for_every_call() {
     let other = good();
-    // Each is asked of a bridge that does not know yet.
+    // Each call uses a bridge that does not know the state of the others yet.
     let bridge = || both(closed(), &other);
     bridge().version().unwrap();
     let generated = bridge().generate(SignatureType::Ed25519).unwrap();
@@ -247,7 +248,7 @@ fn late_reply_fails_call_next_call_succeeds() {
     assert_eq!((one.connections(), other.connections()), (1, 1));
 }
 
-/// A bridge that hangs up on everybody until it is mended.
+/// A bridge that closes every connection until it is repaired.
 fn broken() -> (ScriptedBridge, Arc<AtomicBool>) {
     let mended = Arc::new(AtomicBool::new(false));
     let works = Arc::clone(&mended);

@@ -1,5 +1,5 @@
-//! A bridge that is silent, slow, endless, cut short or mad: each call ends in time, with an error
-//! that says what it was doing, and leaves no socket behind.
+//! A bridge that is silent, slow or endless, or that truncates or corrupts its replies: each call
+//! ends in time, with an error that names its phase, and leaves no socket open.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use crate::support::{LONG, ScriptedBridge, Visit, eventually, in_background, key
 
 const HELLO: &str = "HELLO REPLY RESULT=OK VERSION=3.3\n";
 
-/// What each call is given.
+/// The time limit of each call.
 const DEADLINE: Duration = Duration::from_millis(300);
 
-/// How much later than that it may end on a machine that has other things to do.
+/// The tolerance on a busy machine.
 const SLACK: Duration = Duration::from_secs(3);
 
-/// A call, how it is made, and what it waits for behind the greeting.
+/// A call, its name, and the phase in which it waits after the greeting.
 #[derive(Clone, Copy)]
 struct Call {
     name: &'static str,
@@ -69,7 +69,7 @@ const CALLS: [Call; 5] = [
     },
 ];
 
-/// The greeting is a phase of each of them, and all there is of this one.
+/// Every call has a greeting phase; this call has no other.
 const VERSION: Call = Call {
     name: "version",
     phase: Phase::Hello,
@@ -89,8 +89,8 @@ fn places() -> impl Iterator<Item = Call> {
 
 type Fault = dyn Fn(&mut Visit, &str) + Send + Sync;
 
-/// A bridge that makes one session, and with every later connection goes on up to the place, and
-/// then does what the fault says in place of the reply.
+/// A bridge that creates one session. On every later connection it serves up to the place, and then
+/// runs the fault instead of the reply.
 fn faulty(place: Call, fault: Arc<Fault>) -> ScriptedBridge {
     ScriptedBridge::start(move |visit| {
         if visit.number == 0 {
@@ -117,14 +117,14 @@ fn impatient(bridge: &ScriptedBridge) -> SamBridge {
         .unwrap()
 }
 
-/// A session by whom nothing is rushed.
+/// A session without short timeouts.
 fn session(bridge: &ScriptedBridge) -> StreamSession {
     let session = impatient(bridge).session().armed_accepts(1);
-    // Only the calls under test have to be quick.
+    // Only the calls under test must be quick.
     session.stream().unwrap()
 }
 
-/// Makes the call in each place, all at once, and looks at each error.
+/// Runs the call in each place, all at once, and checks each error.
 fn in_every_place(
     fault: impl Fn(&mut Visit, &str) + Send + Sync + 'static,
     check: impl Fn(&str, Error),
@@ -193,7 +193,7 @@ fn endless_line_fails_at_maximum_length() {
         const MOST: usize = 64 * 1024 * 1024;
         let portion = [b'x'; MAX_LINE];
         let mut sent = 0;
-        // What the system's own buffers hold is sent too, which is some megabytes.
+        // The system's buffers hold some megabytes, which are sent too.
         while sent < MOST && visit.try_write(&portion) {
             sent += portion.len();
         }
@@ -234,7 +234,7 @@ fn bridge_closing_connection_is_reported() {
 
 #[test]
 fn bridge_resetting_connection_is_reported() {
-    // To close a socket while there is something to read in it is to reset it.
+    // Closing a socket with unread data resets the connection.
     in_every_place(|visit, _| visit.wait_for_bytes(), is_hang_up);
 }
 
@@ -381,7 +381,7 @@ fn session_survives_refused_new_connections() {
 
 #[test]
 fn dial_deadline_covers_greeting() {
-    // Makes sessions, and is silent on every later socket.
+    // It creates sessions, and is silent on every later socket.
     let scripted = ScriptedBridge::start(|visit| {
         if visit.number == 0 {
             visit.serve_session();

@@ -1,4 +1,4 @@
-//! Ends that wait: of streams, until the peer has hung up, and of sessions, for their streams.
+//! Graceful ends: a stream waits until its peer closes, and a session waits for its streams.
 
 use std::io::{ErrorKind, Read, Write};
 use std::sync::{Arc, Mutex, mpsc};
@@ -10,7 +10,7 @@ use crate::support::{
     LONG, ScriptedBridge, Stage, Visit, in_background, key, milestone, outcome, pause,
 };
 
-/// A bridge that connects every dial with a peer which does this.
+/// A bridge that connects every dial to a peer that runs this.
 fn peers(peer: impl Fn(&mut Visit) + Send + Sync + 'static) -> ScriptedBridge {
     ScriptedBridge::router(move |visit, stage| match stage {
         Stage::Session => visit.until_quit(),
@@ -30,7 +30,7 @@ fn dial(session: &StreamSession) -> SamStream {
     session.connect(key(3).destination()).unwrap()
 }
 
-/// Peers that wait until their stream ends, and tell when it has.
+/// Peers that wait until their stream ends, and then signal the test.
 fn waiting_peers() -> (ScriptedBridge, mpsc::Receiver<()>) {
     let (ended, ends) = milestone();
     let bridge = peers(move |visit| {
@@ -124,7 +124,7 @@ fn session_finish_lingers_for_open_peer() {
     let session = session(&bridge, linger);
     drop(dial(&session));
     ends.recv_timeout(LONG).unwrap();
-    // To end a stream oneself and to read that end is not to learn of the peer's.
+    // A stream that was ended locally reads its own end, which is not the peer's.
     let mut stream = dial(&session);
     stream.shutdown(std::net::Shutdown::Both).unwrap();
     assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0);

@@ -1,4 +1,4 @@
-//! Forwarding: what is asked of the router, who is let in, and what ends it.
+//! Forwarding: the command that is sent, the callers that are accepted, and what ends it.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -14,7 +14,7 @@ use crate::support::{
     LONG, ScriptedBridge, Stage, Visit, eventually, field, in_background, key, outcome,
 };
 
-/// A bridge whose FORWARD sockets, and whose control socket, do what the test says.
+/// A bridge whose FORWARD sockets and control socket run the test's scripts.
 struct Forwards {
     bridge: ScriptedBridge,
     orders: mpsc::Sender<Order>,
@@ -48,7 +48,7 @@ impl Forwards {
         }
     }
 
-    /// What the next FORWARD socket does when it has been answered.
+    /// Sets what the next FORWARD socket runs after its reply.
     fn order(&self, order: impl FnOnce(&mut Visit) + Send + 'static) {
         self.orders.send(Box::new(order)).unwrap();
     }
@@ -57,7 +57,7 @@ impl Forwards {
         self.bridge.bridge().session().stream().unwrap()
     }
 
-    /// The one FORWARD command that was said.
+    /// Returns the only FORWARD command that was sent.
     fn command(&self) -> String {
         let said = self.bridge.received();
         let mut forwards = said.iter().filter(|line| line.starts_with("STREAM F"));
@@ -67,7 +67,7 @@ impl Forwards {
     }
 }
 
-/// Connects as a router does, and says this.
+/// Connects as a router does, and sends this.
 fn call(listener: &ForwardListener, text: &[u8]) -> TcpStream {
     let mut socket = TcpStream::connect(listener.tcp_addr()).unwrap();
     socket.write_all(text).unwrap();
@@ -414,7 +414,7 @@ fn lost_forwarding_restarts_while_clone_is_held() {
 fn stream_before_forwarding_loss_is_accepted() {
     let router = Forwards::start();
     let session = router.session();
-    // Nothing announces that a caller has been heard, so some are cut off before they are.
+    // No event shows that a caller was read, so some attempts end too early.
     eventually("one is heard first", || {
         let (hang_up, hung_up) = mpsc::channel::<()>();
         router.order(move |_| {
@@ -493,7 +493,7 @@ fn is_closed(address: SocketAddr) {
     });
 }
 
-/// A bridge that has not ended the last forwarding yet when it is asked so many times.
+/// A bridge that refuses FORWARD this many times, since the previous forwarding has not ended.
 fn still_forwarding(times: usize) -> ScriptedBridge {
     let left = Mutex::new(times);
     ScriptedBridge::router(move |visit, stage| match stage {
@@ -552,7 +552,7 @@ fn cancel_ends_forward_awaiting_previous_end() {
     eventually("it is asked again", || bridge.connections() >= 3);
     cancel.cancel();
     let error = outcome(&forwarding).unwrap_err();
-    // It may come while the bridge is greeted again.
+    // The cancel may arrive during another greeting.
     assert!(matches!(error, Error::Cancelled { .. }), "{error}");
     assert_eq!(session.closed(), None);
 }

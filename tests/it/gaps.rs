@@ -1,5 +1,5 @@
-//! Dials that come without a pause, at a bridge that refuses who finds no accept armed: so Java I2P does
-//! until a session has accepted once, and so emissary loses dials.
+//! Dials without a pause at a bridge that refuses a dial without a pending accept: Java I2P does so
+//! until a session has accepted once, and emissary loses dials in the same way.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -12,7 +12,7 @@ use i2p_sam::{Connect, ConnectOptions, I2pAddr, StreamSession};
 
 use crate::support::{ScriptedBridge, Visit, eventually, key};
 
-/// A bridge of one session that is dialled by itself.
+/// A bridge with one session that dials itself.
 struct Strict {
     scripted: ScriptedBridge,
     armed: Arc<Mutex<VecDeque<TcpStream>>>,
@@ -32,7 +32,7 @@ impl Strict {
                 visit.until_quit();
             } else if line.starts_with("STREAM ACCEPT") {
                 visit.set_nodelay();
-                // Nobody may be given it before it is answered.
+                // The accept must not be used before its reply is sent.
                 let mut queue = queue.lock().unwrap();
                 visit.say("STREAM STATUS RESULT=OK\n");
                 queue.push_back(visit.socket());
@@ -55,7 +55,7 @@ impl Strict {
     }
 }
 
-/// Says who calls, and carries what the caller says to who accepts and back, once.
+/// Sends the caller's destination, and carries one message in each direction.
 fn carry(visit: &mut Visit, mut accepting: TcpStream) {
     writeln!(accepting, "{}", key(9).destination()).unwrap();
     visit.set_nodelay();
@@ -93,7 +93,7 @@ fn dial(session: &StreamSession, peer: &I2pAddr, word: u64) {
 
 const DIALS: u64 = 2000;
 
-/// Dials from so many threads, each without a pause, and says how many were refused.
+/// Dials from this many threads without a pause, and returns how many were refused.
 fn refused(armed: Option<usize>, diallers: u64) -> usize {
     let strict = Strict::start();
     let mut builder = strict.scripted.bridge().session();

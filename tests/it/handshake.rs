@@ -1,5 +1,5 @@
-//! From the greeting to the first byte of a stream: whatever way the bridge's bytes are cut, and
-//! whatever a bridge says in place of what was expected.
+//! From the greeting to the first byte of a stream: wherever the bridge's bytes are cut, and
+//! whatever a bridge sends instead of the expected reply.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -16,11 +16,11 @@ use crate::support::{LONG, ScriptedBridge, Signal, Stage, Visit, key, milestone,
 const HELLO: &str = "HELLO REPLY RESULT=OK VERSION=3.3\n";
 const OK: &str = "STREAM STATUS RESULT=OK\n";
 
-/// Long enough for a client that waits to have taken what came, short enough for 700 times.
+/// Long enough for a waiting client to read what has arrived, short enough for 700 times.
 const BEAT: Duration = Duration::from_millis(1);
 
-/// What a peer says first: 64 bytes that look like the bridge's own words, and tell which run of a
-/// test they belong to.
+/// The first bytes of a peer: 64 bytes that resemble the bridge's own lines and identify the run of
+/// a test.
 fn payload(run: usize) -> Vec<u8> {
     let mut payload = format!("\nSTREAM STATUS RESULT=I2P_ERROR\nPING 1\n{run:08}").into_bytes();
     payload.resize(64, b'\n');
@@ -44,8 +44,8 @@ fn first_bytes(mut stream: &SamStream) -> Vec<u8> {
     bytes
 }
 
-/// A bridge whose first connection is a session's control socket; the script has all others from
-/// their first byte on.
+/// A bridge whose first connection is a session's control socket; the script handles all other
+/// connections from their first byte.
 fn bridge_with(script: impl Fn(&mut Visit) + Send + Sync + 'static) -> ScriptedBridge {
     ScriptedBridge::start(move |visit| {
         if visit.number > 0 {
@@ -63,8 +63,8 @@ fn session(bridge: &ScriptedBridge) -> StreamSession {
     bridge.bridge().session().armed_accepts(1).stream().unwrap()
 }
 
-/// Writes `bytes` in two portions. What follows the greeting is either there before the client
-/// has asked for it, or comes when it has.
+/// Writes `bytes` in two portions. What follows the greeting arrives either before the client has
+/// sent its command, or after it.
 fn deliver_cut(visit: &mut Visit, bytes: &[u8], cut: usize) {
     visit.set_nodelay();
     visit.line();
@@ -79,7 +79,7 @@ fn deliver_cut(visit: &mut Visit, bytes: &[u8], cut: usize) {
     visit.rest();
 }
 
-/// Greets, and writes `bytes` in two portions once the client has asked for them.
+/// Greets, and writes `bytes` in two portions after the client has sent its command.
 fn deliver_cut_when_asked(visit: &mut Visit, bytes: &[u8], cut: usize) {
     visit.set_nodelay();
     visit.greet();
@@ -179,7 +179,8 @@ fn dialled_stream_byte_by_byte_is_complete() {
     connect_all(&session(&bridge), 1);
 }
 
-/// A bridge that says a payload behind whatever makes a stream, and echoes; it tells of a QUIT.
+/// A bridge that sends a payload after the reply that makes a stream, and echoes; it signals a
+/// QUIT.
 fn echoing(quit: Signal) -> ScriptedBridge {
     ScriptedBridge::router(move |visit, stage| {
         let words = match stage {
@@ -358,7 +359,7 @@ fn every_socket_sends_credentials() {
     assert_eq!(hellos.count(), 7);
 }
 
-/// What a router answers to a command.
+/// The reply of a router to a command.
 fn reply_to(line: &str) -> String {
     let key = key(9);
     let (public, private) = (key.destination(), key.expose_base64());
@@ -371,7 +372,7 @@ fn reply_to(line: &str) -> String {
     }
 }
 
-/// A bridge that greets, and says to each command what `answer` makes of the right reply.
+/// A bridge that greets, and passes its correct reply to each command through `answer`.
 fn answering(
     answer: impl Fn(&mut Visit, String) -> String + Send + Sync + 'static,
 ) -> ScriptedBridge {
@@ -387,7 +388,7 @@ fn answering(
     })
 }
 
-/// Every call that waits for a reply of its own, and the phase it is in while it does.
+/// Every call that waits for a reply of its own, and the phase of that wait.
 const CALLS: [(Phase, Call); 5] = [
     (Phase::Command, |bridge| {
         bridge.generate(SignatureType::Ed25519).map(drop)
@@ -407,7 +408,7 @@ const CALLS: [(Phase, Call); 5] = [
 
 type Call = fn(&SamBridge) -> Result<(), Error>;
 
-/// Runs every call against a bridge that spoils the reply the call is about, and no other.
+/// Runs every call against a bridge that corrupts the reply to this call, and no other.
 fn spoilt(
     spoil: impl Fn(&mut Visit, String) -> String + Clone + Send + Sync + 'static,
 ) -> impl Iterator<Item = (Phase, Result<(), Error>)> {
@@ -497,7 +498,7 @@ fn ok_without_newline_is_rejected() {
 
 #[test]
 fn emissary_spelling_of_duplicate_is_known() {
-    // It spells the word its own way, leaves the line end out, and hangs up.
+    // emissary spells the word differently, omits the newline, and closes the connection.
     let bridge = answering(|_, _| "SESSION STATUS RESULT=DUPLICATE_ID".to_owned());
     let error = bridge.bridge().session().stream().unwrap_err();
     let Error::Refused(refusal) = &error else {

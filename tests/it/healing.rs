@@ -1,4 +1,4 @@
-//! Sessions that are made again: how a loss is found, what is tried again and how often, what waits
+//! Healing sessions: how a loss is noticed, which attempts follow and how often, what waits
 //! meanwhile, and what ends it.
 
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ use i2p_sam::{
 use crate::support::restless::{Answer, Router, SHORT, lose};
 use crate::support::{LONG, ScriptedBridge, Stage, eventually, field, in_background, key, outcome};
 
-/// A session, what becomes of it, and the bridge's end of its control socket.
+/// A session, its events, and the bridge's end of its control socket.
 fn session(router: &Router) -> (HealingSession, mpsc::Receiver<HealingEvent>, TcpStream) {
     let (options, events) = listening(HealingOptions::new().first_pause(SHORT));
     let session = router
@@ -38,7 +38,7 @@ fn next(events: &mpsc::Receiver<HealingEvent>) -> HealingEvent {
     events.recv_timeout(LONG).expect("nothing is told")
 }
 
-/// Why the session was lost, as it is told first.
+/// Returns the reason of the loss, from the first event.
 fn reason(events: &mpsc::Receiver<HealingEvent>) -> SessionLoss {
     match next(events) {
         HealingEvent::Lost { reason, .. } => reason,
@@ -46,7 +46,7 @@ fn reason(events: &mpsc::Receiver<HealingEvent>) -> SessionLoss {
     }
 }
 
-/// How many attempts it took to be back.
+/// Returns the number of attempts until the session was back.
 fn back(events: &mpsc::Receiver<HealingEvent>) -> u32 {
     loop {
         match next(events) {
@@ -64,13 +64,13 @@ fn listener_accepts_again_after_each_loss() {
     let listener = session.listener().unwrap();
     router.show_that_it_accepts(&listener);
     for _ in 0..3 {
-        // What was armed when the session ended.
+        // The accepts that were pending when the session ended.
         while router.accepts.try_recv().is_ok() {}
         lose(&socket);
         assert_eq!(reason(&events), SessionLoss::BridgeGone);
         socket = router.control_socket();
         back(&events);
-        // The first of these may have been armed by the session that is gone.
+        // The first of these may belong to the lost session.
         eventually("an accept is armed", || {
             session.session().is_some_and(|now| {
                 let lines = router.scripted.received();
@@ -208,7 +208,7 @@ fn key_held_by_bridge_is_awaited_within_attempt() {
     ));
 }
 
-/// The pauses that are told while nothing succeeds, and when each attempt began.
+/// Returns the pauses that were reported during failures, and the start of each attempt.
 fn attempts(events: &mpsc::Receiver<HealingEvent>, most: usize) -> Vec<(Duration, Duration)> {
     let mut pauses = Vec::new();
     let mut announced = None;
@@ -284,7 +284,7 @@ fn close_during_backoff_returns_at_once() {
         let closed = matches!(error, Error::SessionLost(SessionLoss::Closed));
         assert!(closed, "{error}");
     }
-    // Nobody is left who could tell of its end.
+    // Nobody is left to report its end.
     drop((session, options));
     let told = events.recv_timeout(LONG);
     assert!(
@@ -305,7 +305,7 @@ fn close_during_session_creation_returns_at_once() {
     let accepting = in_background(move || listener.accept().map(drop));
     outcome(&in_background(move || session.close()));
     assert!(outcome(&accepting).unwrap_err().is_session_lost());
-    // The attempt was given up, too.
+    // The attempt was abandoned, too.
     let mut rest = Vec::new();
     pending.set_read_timeout(Some(LONG)).unwrap();
     { &pending }.read_to_end(&mut rest).unwrap();

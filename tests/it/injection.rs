@@ -1,12 +1,12 @@
-//! Whatever text a user puts in, the bridge never sees a line that the crate did not mean: it is
-//! refused before anything is sent, or it arrives as what it was.
+//! Whatever text a user passes, the bridge never receives a line that the crate did not intend: the
+//! text is refused before anything is sent, or it arrives unchanged.
 
 use i2p_sam::wire::{Command, CommandFault, Message};
 use i2p_sam::{Error, SamBridge, SessionOptions};
 
 use crate::support::{ScriptedBridge, Stage, eventually, key, outcome};
 
-/// Texts that mean something to a line of SAM, in front, in the middle and at the end.
+/// Texts with a meaning in a SAM line, at the start, in the middle and at the end.
 fn evil() -> Vec<String> {
     let pieces = [
         "\n",
@@ -40,12 +40,13 @@ fn evil() -> Vec<String> {
     pieces.into_iter().flat_map(around).collect()
 }
 
-/// Line ends and NUL can be said in no way.
+/// Newlines and NUL cannot be sent in any form.
 fn is_unsayable(text: &str) -> bool {
     text.contains(['\n', '\r', '\0'])
 }
 
-/// A bridge that greets with this version, makes sessions, refuses all else, and reads to the end.
+/// A bridge that greets with this version, creates sessions, refuses everything else, and reads to
+/// the end.
 fn bridge_speaking(version: &'static str) -> ScriptedBridge {
     ScriptedBridge::start(move |visit| {
         if visit.line().is_none() {
@@ -62,7 +63,7 @@ fn bridge_speaking(version: &'static str) -> ScriptedBridge {
     })
 }
 
-/// What has come over connections that are over by now.
+/// Returns the lines of all connections that have ended.
 fn all_received(bridge: &ScriptedBridge) -> Vec<String> {
     eventually("the bridge has heard it all", || {
         bridge.open_connections() == 0
@@ -70,7 +71,7 @@ fn all_received(bridge: &ScriptedBridge) -> Vec<String> {
     bridge.received()
 }
 
-/// The value of this pair in this line, and that the line is one.
+/// Returns the value of this pair, and checks that the line is one line.
 fn said(line: &str, pair: &str) -> String {
     assert_eq!(
         line.find(['\n', '\r', '\0']),
@@ -118,7 +119,7 @@ fn credentials_arrive_unchanged_or_are_refused() {
     }
 }
 
-/// Makes a session, and looks at what the bridge got to see of it.
+/// Creates a session, and checks which lines the bridge received.
 fn create(options: SessionOptions, version: &'static str) -> (Result<(), Error>, Vec<String>) {
     let bridge = bridge_speaking(version);
     let session = bridge.bridge().session().key(&key(7)).options(options);
@@ -126,7 +127,7 @@ fn create(options: SessionOptions, version: &'static str) -> (Result<(), Error>,
     (outcome, all_received(&bridge))
 }
 
-/// One HELLO, one SESSION CREATE, one QUIT: no more, no less.
+/// Exactly one HELLO, one SESSION CREATE and one QUIT.
 fn the_create(received: &[String]) -> &str {
     let [hello, create, quit] = received else {
         panic!("{received:?}");
@@ -248,8 +249,8 @@ fn overlong_command_is_refused_before_sending() {
     }
 }
 
-/// Addresses with each evil text in the host's name, in front of its suffix, in its port, and
-/// around a whole destination.
+/// Addresses with each hostile text in the host name, before its suffix, in its port, and around a
+/// whole destination.
 fn evil_addresses() -> Vec<String> {
     let destination = key(5).destination().to_base64();
     let b32 = key(5).destination().b32().to_string();
@@ -340,7 +341,7 @@ fn invalid_bridge_address_is_refused_before_resolving() {
     }
 }
 
-/// Fields of commands that no user fills in through the rest of the crate.
+/// Fields of commands that users cannot set through the rest of the crate.
 #[test]
 fn command_fields_make_one_line_or_none() {
     for text in evil() {
@@ -385,7 +386,7 @@ fn ping_text_returns_as_one_line() {
         }
     });
     let session = bridge.bridge().session().stream().unwrap();
-    // A line that cannot be said back in one is no PING of a router's, and is passed over.
+    // A line that cannot be repeated as one line is no PING of a router, and is ignored.
     let answers = outcome(&tells);
     assert_eq!(answers, ["PONG 2\n", "PONG \"\\ =3\n"]);
     assert_eq!(session.closed(), None);

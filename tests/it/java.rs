@@ -1,5 +1,5 @@
-//! What Java I2P 2.8.0 answered, recorded from it and said again by a scripted bridge, with keys put
-//! back where the record had shortened them.
+//! The replies of Java I2P 2.8.0, recorded from it and repeated by a scripted bridge, with keys
+//! restored where the recording had shortened them.
 
 use std::io::{ErrorKind, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use i2p_sam::{ConnectOptions, Error, ResultCode, SamBridge, SessionLoss, StreamS
 
 use crate::support::{LONG, ScriptedBridge, Stage, field, key, refused};
 
-/// A bridge that makes sessions and answers anything else with this line.
+/// A bridge that creates sessions and answers anything else with this line.
 fn answering(reply: &'static str) -> ScriptedBridge {
     ScriptedBridge::router(move |visit, stage| match stage {
         Stage::Session => visit.until_quit(),
@@ -127,7 +127,7 @@ fn dial_refusals_are_classified_by_fault() {
             (I2pError, "Bad port abc"),
             false,
         ),
-        // Under another topic, and it is an answer all the same.
+        // It comes under another topic, but it is a reply all the same.
         (
             "SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"bad port\"\n",
             (I2pError, "bad port"),
@@ -146,7 +146,7 @@ fn dial_refusals_are_classified_by_fault() {
 
 #[test]
 fn duplicate_id_means_session_is_lost() {
-    // Java forgets the first session when a second asks for its id.
+    // Java forgets the first session when a second one uses its id.
     let bridge = answering(
         "STREAM STATUS RESULT=INVALID_ID MESSAGE=\"STREAM SESSION ID dup does not exist\"\n",
     );
@@ -232,7 +232,7 @@ fn lookup_finds_destination_or_not_found() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
-/// Java's users as its record shows them: `alice` with the password `secret`.
+/// Java's users as the recording shows them: `alice` with the password `secret`.
 fn users() -> ScriptedBridge {
     let asks = AtomicBool::new(false);
     let known = AtomicBool::new(false);

@@ -1,5 +1,5 @@
-//! What Java I2P 2.8.0 does with datagrams, recorded from it and done again by a scripted bridge, with
-//! keys put back where the record had shortened them.
+//! The datagrams of Java I2P 2.8.0, recorded from it and repeated by a scripted bridge, with keys
+//! restored where the recording had shortened them.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream, UdpSocket};
@@ -13,7 +13,7 @@ use i2p_sam::{
 
 use crate::support::{LONG, ScriptedBridge, key, refused};
 
-/// Java's bridge, as it was recorded.
+/// Java's bridge, as recorded.
 struct Java {
     scripted: ScriptedBridge,
     udp: UdpSocket,
@@ -47,7 +47,7 @@ impl Java {
         bridge.session().key(key)
     }
 
-    /// What was said to make the session, up to the options.
+    /// Returns the command that created the session, up to the options.
     fn create_line(&self, key: &PrivateKey) -> String {
         let lines = self.scripted.received().into_iter();
         let mut lines = lines.filter(|line| line.contains(&*key.expose_base64()));
@@ -142,7 +142,7 @@ fn sent_udp_packet_matches_recording() {
     let b32 = "isnd3rsozhqmmbzdn56seph7xvemzfkrvj5j7aqffcbhxjl2nuia.b32.i2p";
     session.send_to(b"to b32", b32).unwrap();
     assert_eq!(java.sent(), format!("3.3 {id} {b32}\nto b32"));
-    // Java says nothing to an empty one, and delivers nothing.
+    // Java does not reply to an empty one, and delivers nothing.
     assert!(session.send_to(b"", peer).is_err());
 }
 
@@ -209,7 +209,7 @@ fn control_socket_datagrams_match_recording() {
 
 #[test]
 fn rejected_datagram_ends_session() {
-    // `DATAGRAM SEND … SIZE=31745` and a name that nobody has were answered so.
+    // Java sent this reply to `DATAGRAM SEND … SIZE=31745` and to an unknown name.
     let java = Java::start();
     let builder = java.builder(&key(1));
     let builder = builder.datagram_path(DatagramPath::ControlSocket);
@@ -291,7 +291,7 @@ fn control_socket_raw_datagrams_match_recording() {
     socket.write_all(received).unwrap();
     let expected = "to the control socket".to_owned();
     assert_eq!(raw_text(&session), (expected, Some((18, 9, 10))));
-    // Without a protocol Java sends it as 18, whatever the session was made with.
+    // Without a protocol Java sends it as 18, whatever protocol the session has.
     session.send_to(b"abc", peer.destination()).unwrap();
     let start = format!("RAW SEND DESTINATION={} SIZE=3", peer.destination());
     let said = format!("{start} PROTOCOL=99\nabc");

@@ -1,4 +1,4 @@
-//! The control socket of a session: what is answered on it, what ends the session, and what keeps
+//! The control socket of a session: which lines are answered, what ends the session, and what keeps
 //! it alive.
 
 use std::any::Any;
@@ -14,11 +14,11 @@ use crate::support::{
     LONG, ScriptedBridge, Stage, Visit, eventually, in_background, key, milestone, outcome, pause,
 };
 
-/// What a test has a bridge do with the control socket.
+/// A script of the test for the control socket.
 type Order = Box<dyn FnOnce(&mut Visit) + Send>;
 
-/// A bridge that makes one session, and does with its control socket what the test says. Streams
-/// are made as they are asked for, and echo; accepts wait.
+/// A bridge that creates one session, and runs the test's scripts on its control socket. Dials
+/// succeed and echo; accepts wait.
 struct Kept {
     bridge: ScriptedBridge,
     session: StreamSession,
@@ -30,7 +30,7 @@ impl Kept {
         Self::with(|session| session)
     }
 
-    /// It ends when the last of it is dropped, if `how` does not say otherwise.
+    /// The session ends when its last handle is dropped, unless `how` changes that.
     fn with(how: impl FnOnce(SessionBuilder) -> SessionBuilder) -> Self {
         let (orders, order) = mpsc::channel::<Order>();
         let order = Mutex::new(order);
@@ -54,7 +54,7 @@ impl Kept {
         }
     }
 
-    /// Has the control socket do this next; what it brings comes over the channel.
+    /// Runs this on the control socket next; its outcome arrives over the channel.
     fn order<T: Send + 'static>(
         &self,
         order: impl FnOnce(&mut Visit) -> T + Send + 'static,
@@ -75,7 +75,7 @@ impl Kept {
         self.session.wait_closed(Some(LONG)).unwrap()
     }
 
-    /// The session answers, and so it lives: after its QUIT it would say nothing more.
+    /// The session answers, so it lives: after its QUIT it would send nothing more.
     fn assert_alive(&self) {
         assert_answers(&self.orders);
     }
@@ -99,8 +99,7 @@ fn assert_answers(orders: &mpsc::Sender<Order>) {
     assert_eq!(outcome(&answer).unwrap(), "PONG are you there\n");
 }
 
-/// Says PING again and again, and gives back what was answered to the first that was answered
-/// wrongly.
+/// Sends PING repeatedly, and returns the first wrong answer.
 fn ping(times: u32, every: Duration) -> impl FnOnce(&mut Visit) -> Option<String> {
     move |visit| {
         for n in 0..times {
@@ -197,7 +196,7 @@ fn bridge_closing_is_reported_gone() {
 
 #[test]
 fn bridge_resetting_is_reported_gone() {
-    // To close a socket while there is something to read in it is to reset it.
+    // Closing a socket with unread data resets the connection.
     let bridge = ScriptedBridge::router(|visit, stage| {
         if let Stage::Session = stage {
             visit.say("PING 1\n");
@@ -233,7 +232,7 @@ fn unknown_lines_are_ignored() {
     assert_eq!(kept.session.closed(), None);
 }
 
-/// A bridge that pings as fast as it can, and reads nothing; it tells how many bytes were taken.
+/// A bridge that pings as fast as it can, and reads nothing; it reports how many bytes it sent.
 fn flood(kept: &Kept) -> mpsc::Receiver<usize> {
     let ping = format!("PING {}\n", "x".repeat(4000)).repeat(16);
     kept.order(move |visit| {
@@ -251,7 +250,7 @@ fn endless_pings_unread_pongs_bound_memory() {
     let sent = flood(&kept);
     assert_eq!(kept.loss(), SessionLoss::Garbled);
     drop(kept.session);
-    // What fits into the buffers of the system, both ways, and some 64 answers of ours.
+    // The capacity of the system's buffers, both ways, and some 64 answers of ours.
     let sent = outcome(&sent);
     assert!(sent < 64 * 1024 * 1024, "{sent} bytes were taken");
 }
@@ -279,7 +278,7 @@ fn endless_pings_unread_pongs_allow_drop() {
     assert!(began.elapsed() < Duration::from_millis(50));
 }
 
-/// Reads nothing until the client hangs up, which is found out by writing what it passes over.
+/// Reads nothing until the client closes. Writing lines that the client ignores detects that.
 fn deaf(visit: &mut Visit) {
     while visit.try_write(b"NEWS\n") {
         pause(Duration::from_millis(20));
@@ -297,7 +296,7 @@ fn close_disconnects_stalled_bridge() {
     assert!(took < Duration::from_secs(6), "{took:?}");
 }
 
-/// Pings so many times, and reads no answer; it counts.
+/// Sends this many PINGs, and reads no answer; counts them.
 fn fill(most: usize, count: Arc<AtomicUsize>) -> impl FnOnce(&mut Visit) {
     let ping = format!("PING {}\n", "x".repeat(8000));
     move |visit| {
@@ -308,8 +307,8 @@ fn fill(most: usize, count: Arc<AtomicUsize>) -> impl FnOnce(&mut Visit) {
     }
 }
 
-/// Says so many things to a bridge that reads none of them, and closes the session; how long it
-/// takes until the bridge has been hung up on.
+/// Sends this many lines to a bridge that reads none of them, closes the session, and returns the
+/// time until the bridge was disconnected.
 fn close_when_full(answers: usize) -> Option<Duration> {
     let kept = Kept::start();
     let filled = kept.order(fill(answers, Arc::default()));
@@ -319,7 +318,7 @@ fn close_when_full(answers: usize) -> Option<Duration> {
     let left = kept.order(deaf);
     let began = Instant::now();
     kept.session.close();
-    // Where the buffers were smaller than last time, the session was lost before.
+    // If the buffers were smaller than last time, the session was lost before.
     let closed = kept.session.closed() == Some(SessionLoss::Closed);
     drop(kept.session);
     outcome(&left);
@@ -328,7 +327,7 @@ fn close_when_full(answers: usize) -> Option<Duration> {
 
 #[test]
 fn close_disconnects_unwritable_bridge() {
-    // How many answers fit into the buffers of the system, and our own queue of 64; about.
+    // Roughly the number of answers that fit into the system's buffers and our own queue of 64.
     let kept = Kept::start();
     let fit = Arc::new(AtomicUsize::new(0));
     let _filled = kept.order(fill(usize::MAX, Arc::clone(&fit)));
@@ -461,7 +460,7 @@ fn close_ends_streams_before_quit() {
     let bridge = ScriptedBridge::router(move |visit, stage| match stage {
         Stage::Session => {
             let line = visit.line();
-            // What has been ended by now reads as the end at once.
+            // A stream that has ended by now reads its end at once.
             let ended = |mut stream: &TcpStream| {
                 stream.set_nonblocking(true).unwrap();
                 matches!(stream.read(&mut [0; 1]), Ok(0))
@@ -625,7 +624,7 @@ fn unlimited_linger_keeps_session() {
     assert_answers(&kept.orders);
 }
 
-/// A bridge whose accepts wait, and that says this to whoever dials.
+/// A bridge whose accepts wait, and that answers every dial with this.
 fn answering_dials(reply: &'static str) -> ScriptedBridge {
     ScriptedBridge::router(move |visit, stage| match stage {
         Stage::Session => visit.until_quit(),

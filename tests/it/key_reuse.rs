@@ -1,5 +1,5 @@
-//! A key that comes back: how long it rests, and what happens to a session that i2pd confuses with
-//! the last one of its key.
+//! A key that is used again: how long it rests, and what happens to a session that i2pd confuses
+//! with the previous session of its key.
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
@@ -11,16 +11,16 @@ use crate::support::{LONG, ScriptedBridge, Visit, in_background, key, outcome, p
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How long the library lets a key rest.
+/// The time for which the library lets a key rest.
 const KEY_REST: Duration = Duration::from_secs(6);
 
-/// Longer than the library takes an answer for one about an older session.
+/// Longer than the time for which the library ascribes a reply to an older session.
 const NEW_SESSION: Duration = Duration::from_millis(2200);
 
-/// When each SESSION CREATE arrived.
+/// The arrival time of each SESSION CREATE.
 type Creates = Arc<Mutex<Vec<Instant>>>;
 
-/// Starts a bridge that answers as i2pd does, the CREATE of this number (from 1) after `times[n - 1]`.
+/// Starts a bridge that replies as i2pd does, to CREATE number n (from 1) after `times[n - 1]`.
 fn i2pd(times: &'static [Duration]) -> (ScriptedBridge, Creates) {
     let creates = Creates::default();
     let seen = Arc::clone(&creates);
@@ -141,7 +141,7 @@ fn key_of_restarted_i2pd_does_not_rest() {
     let bridge = SamBridge::new(&address.to_string()).unwrap();
     let first = serve(listener);
     let session = make(&bridge).unwrap();
-    // The router stops: it closes the control socket and listens no more.
+    // The router stops: it closes the control socket and its port.
     outcome(&first);
     session.wait_closed(Some(LONG)).unwrap();
     let stopped = Instant::now();

@@ -1,5 +1,5 @@
-//! Looking up, and the users of a bridge: what Java I2P 2.8.0 answered, recorded from it and said
-//! again by a scripted bridge with keys put back, and service records, which no recorded router has.
+//! Lookups, and the users of a bridge: replies recorded from Java I2P 2.8.0 and repeated by a
+//! scripted bridge with keys restored, and service records, which no recorded router has.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn remembering(scripted: &ScriptedBridge, entries: usize) -> SamBridge {
         .unwrap()
 }
 
-/// What was said behind the greeting, on the last connection.
+/// Returns the command that followed the greeting on the last connection.
 fn last_command(scripted: &ScriptedBridge) -> String {
     scripted.received().last().unwrap().clone()
 }
@@ -49,7 +49,8 @@ fn lookup_options_are_requested_and_may_be_absent() {
     assert_eq!(last_command(&scripted), wanted);
 }
 
-/// A lookup of `asked`, which the bridge answered with the destination of `key(0)`, is refused.
+/// Checks that a lookup of `asked` is refused if the bridge answers with the destination of
+/// `key(0)`.
 fn check_refused(outcome: Result<impl std::fmt::Debug, Error>, asked: &Host) {
     let error = outcome.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidData);
@@ -91,7 +92,7 @@ fn b33_lookup_finds_its_destination() {
 
 #[test]
 fn wrong_destination_is_not_cached() {
-    // The first answer is wrong, the second right: each connection has a key of its own.
+    // The first reply is wrong, the second right: each connection has a key of its own.
     let scripted = naming("");
     let bridge = remembering(&scripted, 8);
     let asked = B32::from(key(1).destination());
@@ -101,7 +102,7 @@ fn wrong_destination_is_not_cached() {
 
 #[test]
 fn session_b32_lookup_with_wrong_destination_is_refused() {
-    // Whichever socket the session asks on.
+    // This holds for either socket of the session.
     let scripted = ScriptedBridge::router(|visit, stage| {
         let mut line = match stage {
             Stage::Command(line) => Some(line.to_owned()),
@@ -130,7 +131,7 @@ fn wrong_destination_causes_failover() {
         .fallback(&honest.bridge())
         .build()
         .unwrap();
-    // The honest bridge's first answer is for a connection that it has had.
+    // The honest bridge has already used its first reply.
     honest.bridge().lookup("a.i2p").unwrap();
     let asked = B32::from(key(1).destination());
     assert_eq!(&bridge.lookup(asked).unwrap(), key(1).destination());

@@ -1,5 +1,5 @@
-//! The same key at several bridges: what comes in over any of them, what becomes of it when one is
-//! lost or was never there, and what ends it.
+//! One key at several bridges: streams arrive over any of them, one may be lost or absent from the
+//! start, and the whole can be closed.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -14,7 +14,7 @@ use i2p_sam::{
 use crate::support::restless::{Answer, Router, SHORT, lose};
 use crate::support::{LONG, eventually, field, in_background, key, outcome, refused};
 
-/// An event, and the address of the bridge it is about.
+/// An event, and the address of its bridge.
 type Told = (String, HealingEvent);
 
 fn two() -> (Router, Router) {
@@ -42,7 +42,7 @@ fn listening(options: HealingOptions) -> (HealingOptions, mpsc::Receiver<Told>) 
     (options, events)
 }
 
-/// A session with a home at each, and what is told of them from now on.
+/// Returns a session with a home at each bridge, and its events from now on.
 fn session(first: &Router, second: &Router) -> (MultihomedSession, mpsc::Receiver<Told>) {
     let (options, events) = listening(HealingOptions::new().first_pause(SHORT));
     let session = builder(first, second).multihomed_with(&options).unwrap();
@@ -52,7 +52,7 @@ fn session(first: &Router, second: &Router) -> (MultihomedSession, mpsc::Receive
     (session, events)
 }
 
-/// Waits until some home is there; which, and after how many attempts.
+/// Waits until a home is up, and returns its address and the number of attempts.
 fn until_back(events: &mpsc::Receiver<Told>) -> (String, u32) {
     loop {
         match events.recv_timeout(LONG).expect("nothing is told") {
@@ -73,13 +73,13 @@ fn until_lost(events: &mpsc::Receiver<Told>) -> String {
     }
 }
 
-/// At which bridges there is a session.
+/// Returns the bridges at which there is a session.
 fn homes(session: &MultihomedSession) -> Vec<bool> {
     let homes = session.homes().into_iter();
     homes.map(|home| home.session().is_some()).collect()
 }
 
-/// The home over which the next stream comes.
+/// Returns the home over which the next stream arrives.
 fn next_home(listener: &MultihomedListener) -> String {
     let (stream, peer) = listener.accept_timeout(LONG).unwrap();
     assert_eq!(peer.destination(), Some(key(9).destination()));
@@ -155,7 +155,7 @@ fn lost_home_heals_while_other_continues() {
     let (session, events) = session(&first, &second);
     let listener = session.listener().unwrap();
     first.answer(&[Answer::HangUp, Answer::HangUp, Answer::Make]);
-    // Those that the session which is lost has armed.
+    // The accepts of the lost session.
     first.accepts.recv_timeout(LONG).unwrap();
     lose(&first.control_socket());
     assert_eq!(until_lost(&events), first.address());
@@ -223,7 +223,7 @@ fn unreachable_bridges_fail_start_and_are_named() {
         panic!("another error");
     };
     assert_eq!(*address, *format!("{one}, {other}"));
-    // Nothing is tried again, and nobody is told of an end.
+    // Nothing is retried, and no end is reported.
     drop(options);
     let told: Vec<_> = events.iter().collect();
     let trying = |(_, event): &Told| matches!(event, HealingEvent::Trying { attempt: 1, .. });
@@ -282,7 +282,7 @@ fn timed_out_accepts_lose_no_stream() {
     let calling = in_background(move || {
         for _ in 0..50 {
             for router in [&first, &second] {
-                // Each dials only when the one before has come in.
+                // Each dials only after the previous one was accepted.
                 router.dial_in();
             }
         }
@@ -369,7 +369,7 @@ fn dial_after_protocol_error_continues_over_other() {
     first.refuse_dials("nonsense\n");
     let stream = session.connect(key(2).destination()).unwrap();
     assert_eq!(stream.bridge().address(), second.address());
-    // Both homes are there, so there is nothing to wait for.
+    // Both homes are up, so there is nothing to wait for.
     second.refuse_dials("nonsense\n");
     let dialled = in_background(move || session.connect(key(2).destination()));
     let error = outcome(&dialled).unwrap_err();
@@ -454,7 +454,7 @@ fn waiting_stream_is_closed_with_session() {
     let (session, _events) = session(&first, &second);
     let listener = session.listener().unwrap();
     let caller = first.dial_in();
-    // It has been taken in when the next accept is armed.
+    // The stream has been taken in once the next accept is pending.
     first.accepts.recv_timeout(LONG).unwrap();
     session.close();
     show_that_it_ends(&caller);

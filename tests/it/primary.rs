@@ -1,4 +1,4 @@
-//! Primary sessions: how they and their subsessions are made, and what ends with what.
+//! Primary sessions: how they and their subsessions are created, and what ends with them.
 
 use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, UdpSocket};
@@ -27,7 +27,8 @@ fn primary_session_is_created_by_style() {
     assert_eq!(router.bridge.connections(), 1);
 }
 
-/// A bridge that refuses the style in these words and closes, and makes the session by another.
+/// A bridge that refuses the style with this reply and closes, and creates the session by another
+/// style.
 fn knowing_master(words: &'static str) -> ScriptedBridge {
     ScriptedBridge::start(move |visit| {
         visit.greet();
@@ -158,7 +159,7 @@ fn dropped_subsession_is_removed() {
     let removal = format!("SESSION REMOVE ID={}\n", session.id());
     drop(session);
     router.await_line(&removal);
-    // What it listened to is free at once.
+    // The protocol and port it listened to are free at once.
     primary.stream().unwrap();
     assert_eq!(primary.closed(), None);
 }
@@ -268,7 +269,7 @@ fn subsession_close_ends_only_its_own() {
 
 #[test]
 fn primary_close_ends_accepts_streams_and_datagrams() {
-    // On Java I2P the accepts of a primary session never hear of its end.
+    // On Java I2P the accepts of a primary session are not ended with it.
     let router = Router::java();
     let builder = router.builder().armed_accepts(4);
     let primary = builder.primary().unwrap();

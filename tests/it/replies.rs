@@ -1,4 +1,4 @@
-//! What is asked on the control socket of a primary session, and whose answer is whose.
+//! Commands on the control socket of a primary session, and which reply belongs to which command.
 
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, mpsc};
@@ -104,7 +104,7 @@ fn ping_between_command_and_reply_is_answered() {
     router.primary().stream().unwrap();
 }
 
-/// Nothing more comes within this time.
+/// Checks that nothing more arrives within this time.
 fn assert_silence(visit: &Visit, time: Duration) {
     let socket = visit.socket();
     socket.set_read_timeout(Some(time)).unwrap();
@@ -158,7 +158,7 @@ fn heartbeat_and_command_use_separate_segments() {
     assert_eq!(primary.closed(), None);
 }
 
-/// Adds a subsession, and gives up when the bridge has heard of it.
+/// Adds a subsession, and cancels when the bridge has received the command.
 fn give_up(primary: &PrimarySession, heard: &mpsc::Receiver<()>) {
     let cancel = Cancel::new();
     let adding = primary.with_cancel(&cancel);
@@ -200,7 +200,7 @@ fn subsession_added_after_timeout_is_removed_first() {
     assert_eq!(field(&asked[2], "ID"), Some(next.id()));
 }
 
-/// The first question is given up, and answered when the second has come.
+/// The first command is cancelled, and answered after the second one is queued.
 fn late(first: impl Fn(&str) -> String + Send + Sync + 'static) -> Router {
     let (heard, hears) = milestone();
     let before = Mutex::new(String::new());
@@ -221,7 +221,7 @@ fn late(first: impl Fn(&str) -> String + Send + Sync + 'static) -> Router {
     });
     let primary = router.primary();
     give_up(&primary, &hears);
-    // The answer to it is waited for, for 2 s, before another question is asked.
+    // The library waits 2 s for its reply before it sends another command.
     let second = primary.stream_with(&port(2)).unwrap();
     assert_eq!(second.closed(), None);
     let error = primary.stream_with(&port(3)).unwrap_err();
@@ -290,7 +290,8 @@ fn late_reply_times_out_in_its_phase() {
     assert_eq!(primary.closed(), None);
 }
 
-/// What an add comes to, where the bridge says this in place of an answer, and hangs up or not.
+/// Returns the outcome of an add if the bridge sends this instead of a reply, and optionally
+/// closes.
 fn instead_of_an_answer(text: &'static str, hang_up: bool) -> (Error, Option<SessionLoss>) {
     let router = Router::answering(move |visit, _| {
         visit.say(text);
@@ -316,7 +317,7 @@ fn pong_timeout_instead_of_reply_is_loss() {
 
 #[test]
 fn close_instead_of_reply_is_bridge_gone() {
-    // The others could be half of something else.
+    // The others could be truncated.
     for text in ["", "SESSION STATUS RESULT=OK", "SESSION STATUS RESULT=O"] {
         let (error, loss) = instead_of_an_answer(text, true);
         assert!(error.is_session_lost(), "{text}: {error}");
@@ -326,7 +327,7 @@ fn close_instead_of_reply_is_bridge_gone() {
 
 #[test]
 fn refusal_before_close_is_reply() {
-    // emissary leaves the line end out.
+    // emissary omits the newline.
     let text = "SESSION STATUS RESULT=DUPLICATE_ID";
     let (error, loss) = instead_of_an_answer(text, true);
     assert_eq!(refusal(error).1, ResultCode::DuplicatedId);
@@ -364,7 +365,7 @@ fn primary_end_ends_pending_add() {
 
 #[test]
 fn refused_removal_keeps_session() {
-    // Java I2P forgets subsessions for datagrams when a stream comes in.
+    // Java I2P forgets datagram subsessions when a stream arrives.
     let router = Router::answering(|visit, line| {
         let id = field(line, "ID").unwrap();
         match line.starts_with("SESSION REMOVE") {
@@ -383,7 +384,7 @@ fn refused_removal_keeps_session() {
 
 #[test]
 fn unanswered_removal_does_not_shift_replies() {
-    // emissary 0.4.0, which leaves the name out of refusals.
+    // emissary 0.4.0, which omits the name in refusals.
     let router = Router::answering(|visit, line| {
         if line.ends_with("LISTEN_PORT=9\n") {
             visit.say("SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"no\"\n");

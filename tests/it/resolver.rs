@@ -1,5 +1,5 @@
-//! No name that ends in `.i2p` reaches the system's resolver, which asks the name servers of the
-//! network; and what the environment says of the bridge is used or refused.
+//! No name that ends in `.i2p` reaches the system's resolver, which would ask the name servers of
+//! the network; and the bridge that the environment names is used or refused.
 
 use std::env;
 use std::process::{Command, Output};

@@ -1,6 +1,7 @@
-//! The router of Java I2P 2.8.1 stops while its bridge goes on, as it was recorded: the bridge answers
-//! PING and lookups, closes one pending accept of each session, leaves everything else open, and refuses
-//! a new ACCEPT or FORWARD. Sessions that are created afterwards are those of a router that is back.
+//! The router of Java I2P 2.8.1 stops while its bridge continues, as recorded: the bridge answers
+//! PING and lookups, closes one pending accept of each session, leaves everything else open, and
+//! refuses a new ACCEPT or FORWARD. Sessions that are created afterwards belong to a router that is
+//! back.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -18,7 +19,7 @@ use crate::support::{
     LONG, ScriptedBridge, Visit, eventually, field, in_background, key, outcome, pause,
 };
 
-/// The shortest that there is.
+/// The shortest heartbeat that is possible.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
 const CLOSED: &str = "RESULT=I2P_ERROR MESSAGE=\"Session is closed\"";
@@ -69,7 +70,7 @@ impl Java {
         sessions.values().map(|one| one.accepts.len()).sum()
     }
 
-    /// The router stops. All its sessions are dead, and hardly anything shows it.
+    /// Stops the router. All its sessions are dead, and hardly anything shows it.
     fn stop_router(&self) -> Instant {
         for session in self.sessions.lock().unwrap().values_mut() {
             session.is_dead = true;
@@ -106,7 +107,7 @@ fn serve(visit: &mut Visit, sessions: &Sessions) {
     }
 }
 
-/// What the bridge answers to ACCEPT, FORWARD or CONNECT.
+/// The reply of the bridge to ACCEPT, FORWARD or CONNECT.
 fn stream_command(session: &mut Session, line: &str, visit: &Visit) -> String {
     match (session.is_dead, session.is_subsession) {
         (true, true) => "STREAM STATUS RESULT=INVALID_ID MESSAGE=\"does not exist\"\n".to_owned(),
@@ -162,7 +163,7 @@ fn serve_control(visit: &mut Visit, sessions: &Sessions, id: &str) {
     }
 }
 
-/// Every datagram in these tests goes to the session that sends it.
+/// Every datagram in these tests goes back to the session that sends it.
 fn echo_datagrams(udp: &UdpSocket, sessions: &Sessions) {
     let mut packet = [0; 2048];
     while let Ok((len, _)) = udp.recv_from(&mut packet) {
@@ -180,7 +181,7 @@ fn echo_datagrams(udp: &UdpSocket, sessions: &Sessions) {
     }
 }
 
-/// A healing session that accepts, and its events.
+/// Returns a healing session that accepts, and its events.
 fn healing(java: &Java, options: HealingOptions) -> (mpsc::Receiver<HealingEvent>, impl Drop) {
     let (sender, events) = mpsc::channel();
     let sender = Mutex::new(sender);
@@ -201,7 +202,7 @@ fn assert_heals(events: &mpsc::Receiver<HealingEvent>, stopped: Instant) -> Dura
     }
 }
 
-/// One that ended in silence before it was 3 s old could be i2pd's habit.
+/// An accept that ended silently within its first 3 s could be i2pd's habit.
 fn wait_until_accepts_are_old() {
     pause(Duration::from_millis(3100));
 }
@@ -302,7 +303,7 @@ fn datagrams(java: &Java, path: DatagramPath) -> DatagramSession {
     session.datagram(DatagramStyle::Datagram).unwrap()
 }
 
-/// Waits until the datagram of a heartbeat has come back, and shows that nobody receives it.
+/// Waits until the datagram of a heartbeat has come back, and checks that nobody receives it.
 fn assert_learns_of_the_loss(java: &Java, session: &DatagramSession) {
     session.set_read_timeout(Some(3 * HEARTBEAT)).unwrap();
     let error = session.recv_from(&mut [0; 1024]).unwrap_err();
@@ -331,7 +332,8 @@ fn control_socket_datagram_session_notices_loss() {
 fn datagram_session_without_own_datagrams_lives() {
     let java = Java::start();
     let session = datagrams(&java, DatagramPath::Udp);
-    // None comes back from the start, as at a router that sends a session nothing of its own.
+    // None comes back from the start, as at a router that does not deliver a session's own
+    // datagrams.
     java.stop_router();
     let error = session.wait_closed(Some(6 * HEARTBEAT)).unwrap_err();
     assert!(error.is_timeout(), "{error}");

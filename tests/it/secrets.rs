@@ -1,5 +1,5 @@
-//! Nothing that can be shown holds a byte of a private key, a password, or a session's id: not
-//! even when the bridge repeats them, or a user puts a key where it does not belong.
+//! No displayed value contains a byte of a private key, a password, or a session's id, even if the
+//! bridge repeats them or a user passes a key in the wrong place.
 
 use std::any::type_name;
 use std::collections::{BTreeSet, HashSet};
@@ -30,10 +30,10 @@ const USER: &str = "operator-of-the-router";
 const PASSWORD: &str = "Correct-Horse-Battery";
 const B33_TEXT: &str = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p";
 
-/// Shortest run of a secret's characters that counts as a leak.
+/// The shortest run of a secret's characters that counts as a leak.
 const RUN: usize = 8;
 
-/// Shows things, and looks for secrets in what it sees.
+/// Formats values, and searches the output for secrets.
 #[derive(Default)]
 struct Watcher {
     runs: HashSet<Vec<u8>>,
@@ -57,7 +57,8 @@ impl Watcher {
         self.runs.extend(telling.map(<[u8]>::to_vec));
     }
 
-    /// The private part of a key: as base64 of either alphabet, and as bytes in decimal and hex.
+    /// Guards the private part of a key: as base64 of either alphabet, and as bytes in decimal and
+    /// hex.
     fn guard_key(&mut self, key: &PrivateKey) {
         let public = key.destination().as_bytes().len();
         let base64 = key.expose_base64();
@@ -102,7 +103,7 @@ impl Watcher {
         self.look_at(&value.to_string());
     }
 
-    /// An error, and everything behind it.
+    /// Checks an error, and all its sources.
     fn error<T: StdError + 'static>(&mut self, error: &T) {
         self.display(error);
         let mut source = error.source();
@@ -112,7 +113,7 @@ impl Watcher {
         }
     }
 
-    /// An error of ours, its parts, and what becomes of it as an `io::Error`.
+    /// Checks one of our errors, its parts, and its `io::Error`.
     fn failure(&mut self, error: Error) {
         self.error(&error);
         match &error {
@@ -134,7 +135,7 @@ impl Watcher {
     }
 }
 
-/// Every way to spoil a key: cut short, too long, with a wrong character, doubled.
+/// Every way to corrupt a key: truncated, too long, with a wrong character, doubled.
 fn spoilt(text: &str) -> Vec<String> {
     let mut spoilt: Vec<_> = (0..text.len()).map(|len| text[..len].to_owned()).collect();
     spoilt.push(format!("{text}A"));
@@ -150,7 +151,7 @@ fn spoilt(text: &str) -> Vec<String> {
     spoilt
 }
 
-/// A key that signs with a transient one.
+/// A key that signs with a transient key.
 fn offline_key() -> PrivateKey {
     let key = key(7);
     let mut bytes = key.expose_bytes()[..391 + 256].to_vec();
@@ -192,7 +193,7 @@ fn keys_that_cannot_be_read(watcher: &mut Watcher) {
     }
 }
 
-/// A key that was pasted where an address belongs.
+/// A key that was pasted in place of an address.
 fn keys_taken_for_addresses(watcher: &mut Watcher) {
     let key = key(7).expose_base64();
     let secret = &key[522..];
@@ -212,7 +213,7 @@ fn keys_taken_for_addresses(watcher: &mut Watcher) {
         texts.push(format!("{link}{key}"));
         texts.push(format!("{link}{secret}"));
     }
-    // A host name can look like anything, so what is one is not an error and may be shown.
+    // A host name can have any form, so a valid one is no error and may be displayed.
     for text in &texts {
         let errors = [
             text.parse::<I2pAddr>().err(),
@@ -244,7 +245,7 @@ fn keys_taken_for_addresses(watcher: &mut Watcher) {
     watcher.failure(error);
 }
 
-/// A folder of its own for one test.
+/// A folder for one test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -338,7 +339,7 @@ fn key_files(watcher: &mut Watcher) {
     watcher.failure(unsaved.unwrap_err());
 }
 
-/// Lines of a bridge that hold this in every place there is.
+/// Lines of a bridge that contain this in every place.
 fn lines_with(secret: &str) -> Vec<String> {
     let half = &secret[..secret.len() / 2];
     [
@@ -482,7 +483,7 @@ fn what_a_program_holds(watcher: &mut Watcher) {
         .lease_set_secret(&secret[600..640])
         .i2cp_password(PASSWORD);
     watcher.debug(&options);
-    // One that cannot be said is remembered.
+    // An option that cannot be sent is kept.
     watcher.debug(&options.clone().option("i2cp.leaseSetSecret", &secret));
     watcher.debug(&options.clone().option(&secret, "1"));
     watcher.debug(&options.clone().option(&secret[522..600], "1\n"));
@@ -533,7 +534,7 @@ fn what_forwards(watcher: &mut Watcher, bridge: &SamBridge) {
     watcher.failure(forward.accept().unwrap_err());
 }
 
-/// What holds no text of anybody's, or only what is public.
+/// Values that contain only public text or none.
 fn plain_words(watcher: &mut Watcher) {
     watcher.display(&Phase::Hello);
     watcher.display(&ResultCode::InvalidId);
@@ -549,7 +550,7 @@ fn plain_words(watcher: &mut Watcher) {
     watcher.debug(&WhenFull::Wait);
 }
 
-/// A peer may write what it likes into its lease set, and a bridge repeat what it likes.
+/// A peer may write anything into its lease set, and a bridge may repeat anything.
 fn what_a_lookup_finds(watcher: &mut Watcher) {
     let secret = key(7).expose_base64();
     let word = secret.trim_end_matches('=').to_owned();
@@ -582,7 +583,7 @@ fn what_a_lookup_finds(watcher: &mut Watcher) {
     assert_eq!(records, 5);
 }
 
-/// Calls in front of a bridge that answers each command but a session's with `line`.
+/// Calls to a bridge that answers every command except SESSION CREATE with `line`.
 fn failures_of_calls(watcher: &mut Watcher, line: &str) {
     let reply = format!("{line}\n");
     let scripted = ScriptedBridge::start(move |visit| {
@@ -660,7 +661,7 @@ fn accepts_that_repeat_the_key(watcher: &mut Watcher) {
     for line in lines_with(&key(7).expose_base64()) {
         let scripted = ScriptedBridge::router(move |visit, stage| match stage {
             Stage::Session => visit.until_quit(),
-            // Each time: what one said is forgotten when the next is armed.
+            // On each accept, since the next one replaces the refusal of the previous one.
             _ => visit.say(&format!("{line}\n")),
         });
         let session = scripted.bridge().session().key(&key(7)).armed_accepts(1);
@@ -673,7 +674,7 @@ fn accepts_that_repeat_the_key(watcher: &mut Watcher) {
     }
 }
 
-/// A bridge that says back what it was told, in an explanation.
+/// A bridge that repeats the command in an explanation.
 fn commands_that_are_repeated(watcher: &mut Watcher) {
     let scripted = ScriptedBridge::start(move |visit| {
         visit.greet();
@@ -959,14 +960,15 @@ fn echoed_password_is_concealed() {
     Watcher::new().failure(error);
 }
 
-/// Passwords that a bridge repeats otherwise than they are: cut at the TAB, or taken for a key.
+/// Passwords that a bridge repeats in another form: cut at the TAB, or taken for a key.
 const ODD_PASSWORDS: [&str; 3] = [
     "Correct\tHorse-Battery",
     "p!Zq7wX2kP9vN4bT6yR1mL8cJ3hF5d!quite",
     "Correct \"Horse\" \\Battery",
 ];
 
-/// What a bridge may make of a password: as it is, escaped, and each of its words alone.
+/// The forms in which a bridge may repeat a password: unchanged, escaped, and each of its words
+/// alone.
 fn repeated(password: &str) -> Vec<String> {
     let escaped = password.replace('\\', "\\\\").replace('"', "\\\"");
     let twice = escaped.replace('\\', "\\\\").replace('"', "\\\"");
@@ -975,7 +977,7 @@ fn repeated(password: &str) -> Vec<String> {
     forms
 }
 
-/// Makes this call, and answers its command with each form of the password.
+/// Runs this call, and answers its command with each form of the password.
 fn check_repeated(password: &str, topic: &str, call: impl Fn(&SamBridge) -> Error) {
     let mut watcher = Watcher::new();
     for part in password.split(['\t', ' ', '"', '\\']) {
@@ -1013,7 +1015,7 @@ fn reencoded_password_is_concealed() {
         });
         check_repeated(password, "SESSION STATUS", |bridge| {
             let options = SessionOptions::new().i2cp_password(password);
-            // A key of one's own, so that none is made first.
+            // A key is given, so that none is generated first.
             let session = bridge.session().key(&key(7)).options(options);
             session.stream().unwrap_err()
         });
@@ -1040,7 +1042,7 @@ fn key_given_as_name_is_concealed() {
     watcher.failure(session.stream().unwrap_err());
 }
 
-/// The names of all public structs and enums under this folder.
+/// Collects the names of all public structs and enums under this folder.
 fn public_types(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -1060,8 +1062,9 @@ fn public_types(folder: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
-/// A type that is new in the crate, and is in no module that seals a trait, must be shown in one of the tests above. (That what is `pub`
-/// can be reached from outside is `unreachable_pub`'s business.)
+/// Every public type of the crate must be checked in one of the tests above, unless it is in a
+/// module that seals a trait. (`unreachable_pub` ensures that `pub` types can be reached from
+/// outside.)
 #[test]
 fn every_public_type_is_checked() {
     let mut watcher = Watcher::new();
@@ -1094,7 +1097,7 @@ fn every_public_type_is_checked() {
     assert!(forgotten.is_empty(), "shown in no test: {forgotten:?}");
 }
 
-/// The net must have no hole: each kind of secret is found where it stands.
+/// The check must have no gap: it must find each kind of secret.
 #[test]
 fn watcher_detects_leaks() {
     let watcher = || {

@@ -1,4 +1,4 @@
-//! The server that the examples are built on: its bounds, its deadlines and how it stops.
+//! The server of the examples: its limits, its deadlines and how it stops.
 
 #[path = "../../examples/common/server.rs"]
 mod example;
@@ -18,7 +18,7 @@ use crate::support::{
 
 const SHORT: Duration = Duration::from_millis(200);
 
-/// Nothing runs out of time unless a test is about that.
+/// Limits that no test reaches unless it is about them.
 const LIMITS: Limits = Limits {
     connections: 16,
     stack: 128 * 1024,
@@ -26,7 +26,7 @@ const LIMITS: Limits = Limits {
     grace: LONG,
 };
 
-/// A server at work on a scripted bridge.
+/// A server that runs on a scripted bridge.
 struct Serving {
     server: Arc<Server>,
     ended: mpsc::Receiver<Result<(), Error>>,
@@ -52,18 +52,18 @@ impl Serving {
     }
 }
 
-/// A door at which handlers wait until the test lets them through, one at a time.
+/// A gate at which handlers wait until the test lets them through, one at a time.
 fn door() -> (mpsc::Sender<()>, impl Fn() + Send + Sync + 'static) {
     let (open, opened) = mpsc::channel();
     let opened = Mutex::new(opened);
     let pass = move || {
-        // Who finds no test behind the door any more goes through.
+        // Without a test behind the gate, handlers pass.
         let _ = opened.lock().unwrap().recv();
     };
     (open, pass)
 }
 
-/// A peer that says hello, and tells when it is hung up on.
+/// A peer that sends hello, and signals when its connection is closed.
 fn told(hung_up: Signal) -> impl FnOnce(&mut Visit) + Send + 'static {
     move |visit| {
         calls(1)(visit);
@@ -132,7 +132,7 @@ fn dripping_peer_is_ended_at_deadline() {
     };
     let (told, tells) = mpsc::channel();
     let serving = Serving::on(&session, limits, move |stream| {
-        // It reads a byte long before its patience is at an end, each time.
+        // It reads a byte long before its read timeout, each time.
         stream.set_read_timeout(Some(LONG))?;
         let began = Instant::now();
         told.send((read_to_end(stream)?, began.elapsed()))?;

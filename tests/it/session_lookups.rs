@@ -12,7 +12,7 @@ use crate::support::{
     LONG, ScriptedBridge, Stage, field, in_background, key, milestone, outcome, pause,
 };
 
-/// What a router answers to a lookup of a name that belongs to this key.
+/// The reply of a router to a lookup of a name that belongs to this key.
 fn found(line: &str, seed: u8) -> String {
     let (name, key) = (field(line, "NAME").unwrap(), key(seed));
     let destination = key.destination();
@@ -55,7 +55,7 @@ fn every_session_kind_uses_control_socket() {
     );
 }
 
-/// What the lookup of this name comes to, if the router answers so.
+/// Returns the outcome of a lookup of this name if the router replies so.
 fn answered(name: &str, answer: &str) -> Error {
     let answer = answer.to_owned();
     let router = Router::answering(move |visit, _| visit.say(&answer));
@@ -111,7 +111,7 @@ fn heartbeat_reply_is_not_lookup_reply() {
             visit.say(&found(line, 0));
             return beats.reached();
         }
-        // One more, in front of the answer that is waited for.
+        // One more, before the expected reply.
         visit.say(&found(me, 0));
         visit.say(&found(line, 7));
     });

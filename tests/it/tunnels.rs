@@ -1,4 +1,4 @@
-//! Tunnels: what a half-close becomes, what ends a connection, and what ends a tunnel.
+//! Tunnels: how a half-close is carried, what ends a connection, and what ends a tunnel.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -18,7 +18,7 @@ use crate::support::{
 /// Long enough to see that something does not happen.
 const A_WHILE: Duration = Duration::from_millis(300);
 
-/// A bridge whose peers do what the test says: each dial, and each armed accept, takes one order.
+/// A bridge whose peers follow the test: each dial, and each pending accept, takes one order.
 struct Peers {
     bridge: ScriptedBridge,
     orders: mpsc::Sender<Order>,
@@ -54,7 +54,7 @@ impl Peers {
         }
     }
 
-    /// What the next peer does who is dialled, or dials.
+    /// Sets what the next peer does that is dialled, or dials.
     fn order(&self, order: impl FnOnce(&mut Visit) + Send + 'static) {
         self.orders.send(Box::new(order)).unwrap();
     }
@@ -81,7 +81,7 @@ impl Peers {
     }
 }
 
-/// A program that connects to a client tunnel.
+/// Connects a program to a client tunnel.
 fn program(tunnel: &ClientTunnel) -> TcpStream {
     patient(TcpStream::connect(tunnel.local_addr()).unwrap())
 }
@@ -109,7 +109,7 @@ fn rest(socket: &mut TcpStream) -> Vec<u8> {
     bytes
 }
 
-/// Whether the other side neither says anything nor ends, for a time.
+/// Returns whether the other side neither sends anything nor ends, for a time.
 fn stays_open(mut socket: &TcpStream, time: Duration) -> bool {
     socket.set_read_timeout(Some(time)).unwrap();
     let outcome = socket.read(&mut [0]);
@@ -122,7 +122,7 @@ fn bytes(len: usize) -> Vec<u8> {
     (0..len).map(|n| (n ^ (n >> 8) ^ (n >> 16)) as u8).collect()
 }
 
-/// As usual, and failures come over the channel.
+/// The default options; failures arrive over the channel.
 fn told() -> (TunnelOptions, mpsc::Receiver<TunnelFailure>) {
     let (sender, failures) = mpsc::channel();
     let sender = Mutex::new(sender);
@@ -247,7 +247,7 @@ fn unwritable_program_ends_stream() {
     let peers = Peers::start();
     let (ended, ends) = milestone();
     peers.order(move |visit| {
-        // With a full window the system would show the end a minute later.
+        // With a full window the system would deliver the end a minute later.
         while visit.try_write(&bytes(1000)) {
             pause(Duration::from_millis(1));
         }
@@ -256,7 +256,7 @@ fn unwritable_program_ends_stream() {
     let tunnel = peers.client(&TunnelOptions::new());
     let mut program = program(&tunnel);
     take(&mut program, 1);
-    // What it has not read resets the connection.
+    // Its unread data resets the connection.
     drop(program);
     outcome(&ends);
     eventually("it is over", || tunnel.counters().open == 0);
@@ -484,7 +484,7 @@ fn close_ends_dial() {
     assert_eq!(tunnel.counters().refused, 0);
 }
 
-/// A tunnel with one place, whose first dial lasts for ever and whose next succeeds at once.
+/// A tunnel with one place. Its first dial never ends, and its next succeeds at once.
 fn held_dial() -> (ScriptedBridge, ClientTunnel, mpsc::Receiver<TunnelFailure>) {
     let first = AtomicBool::new(true);
     let bridge = ScriptedBridge::router(move |visit, stage| {
@@ -501,7 +501,7 @@ fn held_dial() -> (ScriptedBridge, ClientTunnel, mpsc::Receiver<TunnelFailure>) 
     (bridge, tunnel, failures)
 }
 
-/// Shows that the tunnel's one place is free.
+/// Checks that the tunnel's only place is free.
 fn show_that_it_echoes(tunnel: &ClientTunnel) {
     let mut next = program(tunnel);
     next.write_all(b"next").unwrap();
@@ -562,12 +562,12 @@ fn cancel_closes_tunnel() {
     eventually("it is over", || tunnel.counters().open == 0);
 }
 
-/// Connects until the system takes no more connections for the tunnel.
+/// Connects until the system accepts no more connections for the tunnel.
 fn fill(tunnel: &ClientTunnel) -> Vec<TcpStream> {
     let time = Duration::from_millis(50);
     let connect = || TcpStream::connect_timeout(&tunnel.local_addr(), time).ok();
     let mut programs: Vec<_> = std::iter::from_fn(connect).collect();
-    // The tunnel may have taken one from the queue meanwhile.
+    // The tunnel may have accepted one from the queue meanwhile.
     programs.extend(std::iter::from_fn(connect));
     programs
 }
@@ -575,7 +575,7 @@ fn fill(tunnel: &ClientTunnel) -> Vec<TcpStream> {
 #[test]
 fn cancel_does_not_await_busy_tunnels() {
     let peers = Peers::start();
-    // No more tunnels at once than a process has descriptors for.
+    // A process has no descriptors for more tunnels at once.
     let fire = || {
         let cancel = Cancel::new();
         let options = TunnelOptions::new().max_connections(1).with_cancel(&cancel);
@@ -585,7 +585,7 @@ fn cancel_does_not_await_busy_tunnels() {
         cancel.cancel();
         start.elapsed()
     };
-    // To wait for a connection to each would take 250 ms; a busy machine may be slow once.
+    // Waiting for a connection to each would take 250 ms; a busy machine may be slow once.
     let took = [fire(), fire(), fire()];
     assert!(
         took.iter().min().unwrap() < &Duration::from_millis(100),

@@ -1,4 +1,4 @@
-//! A bridge that makes sessions, and whose UDP port the test plays.
+//! A bridge that creates sessions, and whose UDP port belongs to the test.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::{Arc, Mutex, mpsc};
@@ -9,11 +9,11 @@ use i2p_sam::{
 
 use super::{LONG, ScriptedBridge, key};
 
-/// A bridge with a UDP port, which the test plays.
+/// A bridge with a UDP port that belongs to the test.
 pub struct Router {
     pub scripted: ScriptedBridge,
     pub udp: UdpSocket,
-    /// Ends the sessions, when it is dropped.
+    /// Ends the sessions when it is dropped.
     pub end: Option<mpsc::Sender<()>>,
 }
 
@@ -60,7 +60,7 @@ impl Router {
         assert_eq!(sent.unwrap(), packet.len());
     }
 
-    /// The next packet that a session sent.
+    /// Returns the next packet that a session sent.
     pub fn sent(&self) -> Vec<u8> {
         let mut packet = vec![0; 65_536];
         let len = self.udp.recv(&mut packet).unwrap();
@@ -75,13 +75,13 @@ impl Router {
     }
 }
 
-/// What a bridge forwards: a sender, what stands behind it, and the payload.
+/// Returns a packet as a bridge forwards it: a sender, the rest of its line, and the payload.
 pub fn packet(behind: &str, payload: &[u8]) -> Vec<u8> {
     let line = format!("{}{behind}\n", key(9).destination());
     [line.as_bytes(), payload].concat()
 }
 
-/// The next datagram, whole.
+/// Returns the next datagram, whole.
 pub fn receive(session: &DatagramSession) -> (Vec<u8>, Sender) {
     let mut buf = vec![0; 65_536];
     let (len, sender) = session.recv_from(&mut buf).unwrap();

@@ -1,6 +1,6 @@
-//! A bridge that does as it is told, for faults and timing that no router shows on request.
+//! A scripted bridge, for faults and timing that no router shows on request.
 //!
-//! It is not a proof that anything works with a router: `tests/routers` is.
+//! It proves nothing about routers: `tests/routers` does.
 
 #![allow(unreachable_pub, reason = "a private module of four test programs")]
 
@@ -18,13 +18,13 @@ use std::time::Duration;
 
 use i2p_sam::{Error, PrivateKey, ResultCode, SamBridge};
 
-/// Longer than anything a test waits for takes, and shorter than the patience of who runs it.
+/// Longer than any event in a test takes, and shorter than the patience of its user.
 pub const LONG: Duration = Duration::from_secs(20);
 
-/// The name that the library looks up to tell i2pd from other routers.
+/// The name that the library looks up to distinguish i2pd from other routers.
 const UNKNOWN_NAME: &str = "nobody.invalid.i2p";
 
-/// A bridge on a free port of loopback. Every connection is served by the script, on a thread.
+/// A bridge on a free port of loopback. The script serves every connection, on a thread.
 pub struct ScriptedBridge {
     address: SocketAddr,
     received: Arc<Mutex<Vec<String>>>,
@@ -75,8 +75,8 @@ impl ScriptedBridge {
         bridge
     }
 
-    /// A bridge that greets, makes sessions and arms accepts as routers do. `other` is asked what
-    /// to do with any other command, and with a session or accept once it is made.
+    /// A bridge that greets, creates sessions and accepts ACCEPT as routers do. `other` handles any
+    /// other command, and a session or accept after its reply.
     pub fn router(other: impl Fn(&mut Visit, Stage<'_>) + Send + Sync + 'static) -> Self {
         Self::start(move |visit| {
             visit.greet();
@@ -108,7 +108,7 @@ impl ScriptedBridge {
         self.address
     }
 
-    /// From now on it answers the lookup of an unknown name as i2pd does.
+    /// Makes it answer the lookup of an unknown name as i2pd does, from now on.
     pub fn answer_as_i2pd(&self) {
         self.is_i2pd.store(true, Ordering::SeqCst);
     }
@@ -117,17 +117,17 @@ impl ScriptedBridge {
         SamBridge::new(&self.address.to_string()).unwrap()
     }
 
-    /// Every line that has come, over all connections, in the order of their ends.
+    /// Returns every line that has arrived, over all connections, in the order of their newlines.
     pub fn received(&self) -> Vec<String> {
         self.received.lock().unwrap().clone()
     }
 
-    /// Connections that are being served.
+    /// Returns the number of open connections.
     pub fn open_connections(&self) -> usize {
         self.open.load(Ordering::SeqCst)
     }
 
-    /// Connections that ever came.
+    /// Returns the number of connections so far.
     pub fn connections(&self) -> usize {
         self.opened.load(Ordering::SeqCst)
     }
@@ -140,28 +140,28 @@ impl Drop for ScriptedBridge {
     }
 }
 
-/// What a client has come to.
+/// The state of a client.
 pub enum Stage<'a> {
-    /// Its session is made; this is the control socket.
+    /// Its session exists; this is the control socket.
     Session,
-    /// Its accept is armed.
+    /// Its accept is pending.
     Accept,
-    /// It said this.
+    /// It sent this command.
     Command(&'a str),
 }
 
-/// One connection, seen from the bridge.
+/// One connection, from the bridge's side.
 pub struct Visit {
     /// Counted from 0.
     pub number: usize,
-    /// The result of looking up a name that nobody has: `INVALID_KEY` on i2pd.
+    /// The result of looking up a name that does not exist: `INVALID_KEY` on i2pd.
     pub unknown_name: &'static str,
     socket: BufReader<TcpStream>,
     received: Arc<Mutex<Vec<String>>>,
 }
 
 impl Visit {
-    /// A connection that a test accepted itself.
+    /// Wraps a connection that a test accepted itself.
     pub fn of(socket: TcpStream) -> Self {
         Self {
             number: 0,
@@ -171,9 +171,9 @@ impl Visit {
         }
     }
 
-    /// The next line, or nothing at the end.
+    /// Returns the next line, or `None` at the end.
     ///
-    /// The lookup by which the library tells i2pd from other routers is answered here.
+    /// It answers the lookup by which the library distinguishes i2pd from other routers.
     pub fn line(&mut self) -> Option<String> {
         loop {
             let mut line = String::new();
@@ -197,12 +197,12 @@ impl Visit {
         self.write(text.as_bytes());
     }
 
-    /// A client that has hung up is no fault of the script's.
+    /// A client that has closed its connection is no fault of the script.
     pub fn write(&mut self, bytes: &[u8]) {
         let _ = self.socket.get_mut().write_all(bytes);
     }
 
-    /// Whether the client still takes it.
+    /// Writes, and returns whether that succeeded.
     pub fn try_write(&mut self, bytes: &[u8]) -> bool {
         self.socket.get_mut().write_all(bytes).is_ok()
     }
@@ -213,7 +213,7 @@ impl Visit {
         bytes
     }
 
-    /// Reads until the client hangs up.
+    /// Reads until the client closes.
     pub fn rest(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let _ = self.socket.read_to_end(&mut bytes);
@@ -225,7 +225,7 @@ impl Visit {
         self.say("HELLO REPLY RESULT=OK VERSION=3.3\n");
     }
 
-    /// Answers SESSION CREATE: with the key it names, or one of its own.
+    /// Answers SESSION CREATE with its key, or with one of its own.
     pub fn make_session(&mut self, line: &str) {
         let named = field(line, "DESTINATION").unwrap();
         let key = match named {
@@ -235,7 +235,7 @@ impl Visit {
         self.say(&format!("SESSION STATUS RESULT=OK DESTINATION={key}\n"));
     }
 
-    /// Greets, makes the session that is asked for, and waits for its end.
+    /// Greets, creates the session, and waits for its end.
     pub fn serve_session(&mut self) {
         self.greet();
         if let Some(line) = self.line() {
@@ -244,7 +244,7 @@ impl Visit {
         }
     }
 
-    /// Waits until the client hangs up, answering QUIT as Java I2P does.
+    /// Waits until the client closes, and answers QUIT as Java I2P does.
     pub fn until_quit(&mut self) {
         while let Some(line) = self.line() {
             if line == "QUIT\n" {
@@ -262,7 +262,7 @@ impl Visit {
         let _ = self.socket.get_ref().shutdown(Shutdown::Both);
     }
 
-    /// Writes each byte by itself, with a pause in front of it.
+    /// Writes each byte separately, with a pause before it.
     pub fn drip(&mut self, bytes: &[u8], every: Duration) {
         self.set_nodelay();
         for byte in bytes {
@@ -273,7 +273,7 @@ impl Visit {
         }
     }
 
-    /// Says back what comes, until the client hangs up.
+    /// Echoes until the client closes.
     pub fn echo(&mut self) {
         self.set_nodelay();
         let mut bytes = [0; 1024];
@@ -282,25 +282,25 @@ impl Visit {
         }
     }
 
-    /// Waits until something has come, and leaves it where it is: to return then is to reset the
+    /// Waits until bytes have arrived, and leaves them unread: returning then resets the
     /// connection.
     pub fn wait_for_bytes(&self) {
         let _ = self.socket.get_ref().peek(&mut [0]);
     }
 
-    /// Another handle to the socket, for what one connection wants to know of another.
+    /// Returns another handle to the socket, for use by another connection.
     pub fn socket(&self) -> TcpStream {
         self.socket.get_ref().try_clone().unwrap()
     }
 }
 
-/// The value of a pair in a command.
+/// Returns the value of a pair in a command.
 pub fn field<'a>(line: &'a str, key: &str) -> Option<&'a str> {
     line.split_whitespace()
         .find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='))
 }
 
-/// What the bridge said no with, and how it explained that.
+/// Returns the result of a refusal, and its explanation.
 pub fn refused(error: Error) -> (ResultCode, String) {
     match error {
         Error::Refused(refusal) => {
@@ -311,7 +311,7 @@ pub fn refused(error: Error) -> (ResultCode, String) {
     }
 }
 
-/// A private key of the usual kind, Ed25519, that is nobody's.
+/// Returns a private key of the usual kind, Ed25519, that nobody uses.
 pub fn key(seed: u8) -> PrivateKey {
     let byte = |n: usize| (n as u8).wrapping_mul(31) ^ seed.wrapping_mul(7) ^ (n >> 3) as u8;
     let mut bytes: Vec<u8> = (0..384).map(byte).collect();
@@ -321,7 +321,7 @@ pub fn key(seed: u8) -> PrivateKey {
     PrivateKey::from_bytes(&bytes).unwrap()
 }
 
-/// Runs a call on a thread of its own; its outcome comes over the channel.
+/// Runs a call on its own thread; its outcome arrives over the channel.
 pub fn in_background<T: Send + 'static>(
     call: impl FnOnce() -> T + Send + 'static,
 ) -> mpsc::Receiver<T> {
@@ -332,18 +332,18 @@ pub fn in_background<T: Send + 'static>(
     receiver
 }
 
-/// Waits for what a background call brings.
+/// Waits for the outcome of a background call.
 pub fn outcome<T>(receiver: &mpsc::Receiver<T>) -> T {
     receiver.recv_timeout(LONG).expect("a call hangs")
 }
 
-/// A point that a script tells a test it has come to.
+/// A point of a script that signals the test.
 pub fn milestone() -> (Signal, mpsc::Receiver<()>) {
     let (sender, receiver) = mpsc::channel();
     (Signal(Arc::new(Mutex::new(sender))), receiver)
 }
 
-/// Tells that a point is reached; may be used from any connection.
+/// Signals that the point is reached; can be used from any connection.
 #[derive(Clone)]
 pub struct Signal(Arc<Mutex<mpsc::Sender<()>>>);
 
@@ -353,13 +353,13 @@ impl Signal {
     }
 }
 
-/// Lets time pass, where time is what the test is about.
+/// Waits for this time, in tests about time.
 pub fn pause(time: Duration) {
     let (_hold, clock) = mpsc::channel::<()>();
     let _ = clock.recv_timeout(time);
 }
 
-/// Waits, by looking again and again, for what nothing announces.
+/// Waits by polling for a condition without an event.
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let (_hold, clock) = mpsc::channel::<()>();
     let mut looks = 0;

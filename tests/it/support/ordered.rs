@@ -1,4 +1,4 @@
-//! A bridge that takes orders, one for each armed accept.
+//! A bridge that takes orders, one for each pending accept.
 
 use std::sync::{Mutex, mpsc};
 
@@ -6,7 +6,7 @@ use i2p_sam::{SessionBuilder, StreamSession};
 
 use super::{ScriptedBridge, Stage, Visit, key};
 
-/// A bridge whose armed accepts do what the test says, one order an accept.
+/// A bridge whose pending accepts follow the test, one order for each accept.
 pub struct Ordered {
     pub bridge: ScriptedBridge,
     orders: mpsc::Sender<Order>,
@@ -44,7 +44,7 @@ impl Ordered {
     }
 }
 
-/// A peer that says hello.
+/// A peer that sends hello.
 pub fn calls(seed: u8) -> impl FnOnce(&mut Visit) + Send + 'static {
     move |visit| {
         let line = format!("{} FROM_PORT=7 TO_PORT=80\nhello", key(seed).destination());

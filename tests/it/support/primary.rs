@@ -7,14 +7,14 @@ use i2p_sam::{Error, Phase, PrimarySession, ResultCode, SessionBuilder, Subsessi
 
 use super::{LONG, ScriptedBridge, Stage, Visit, eventually, field, key};
 
-/// A bridge that makes a primary session, and answers as the test says what is asked on its control
-/// socket. Streams echo; accepts wait.
+/// A bridge that creates a primary session, and answers the commands on its control socket as the
+/// test orders. Streams echo; accepts wait.
 pub struct Router {
     pub bridge: ScriptedBridge,
 }
 
 impl Router {
-    /// One that answers everything, as Java I2P does.
+    /// A router that answers everything, as Java I2P does.
     pub fn java() -> Self {
         Self::answering(|visit, line| visit.say(&java_ok(line)))
     }
@@ -40,7 +40,7 @@ impl Router {
         self.builder().primary().unwrap()
     }
 
-    /// What was asked on control sockets, so far.
+    /// Returns the commands on control sockets, so far.
     pub fn asked(&self) -> Vec<String> {
         let lines = self.bridge.received().into_iter();
         let questions = ["SESSION ADD ", "SESSION REMOVE "];
@@ -56,7 +56,7 @@ impl Router {
     }
 }
 
-/// Answers what comes on a control socket, until the client hangs up.
+/// Answers the commands on a control socket, until the client closes.
 pub fn serve(visit: &mut Visit, answer: &impl Fn(&mut Visit, &str)) {
     while let Some(line) = visit.line() {
         match line.as_str() {
@@ -78,7 +78,7 @@ pub fn i2pd_ok() -> String {
     format!("SESSION STATUS RESULT=OK DESTINATION={key}\n")
 }
 
-/// A channel on which a script waits for the test's leave.
+/// A channel on which a script waits for the test's permission.
 pub fn gate() -> (mpsc::Sender<()>, impl Fn() + Send + Sync) {
     let (open, opened) = mpsc::channel();
     let opened = Mutex::new(opened);

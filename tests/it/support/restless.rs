@@ -1,4 +1,4 @@
-//! A bridge that does with sessions as a test says, for sessions that are made again.
+//! A bridge that treats sessions as a test orders, for healing sessions.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -10,21 +10,21 @@ use i2p_sam::{Accept, SessionBuilder};
 
 use super::{LONG, ScriptedBridge, Signal, Visit, key, milestone};
 
-/// What a bridge does when it is asked for a session.
+/// The reply of a bridge to SESSION CREATE.
 #[derive(Clone, Copy)]
 pub enum Answer {
     Make,
-    /// Makes it, and drops it at once.
+    /// Creates the session, and closes it at once.
     Drop,
     Say(&'static str),
     HangUp,
     Nothing,
 }
 
-/// A pause between attempts that keeps no test waiting.
+/// A pause between attempts that does not delay a test.
 pub const SHORT: Duration = Duration::from_millis(20);
 
-/// A bridge that does with sessions as the test says, and gives it the sockets.
+/// A bridge that treats sessions as the test orders, and passes their sockets to it.
 pub struct Router {
     pub scripted: ScriptedBridge,
     pub sessions: mpsc::Receiver<TcpStream>,
@@ -33,7 +33,7 @@ pub struct Router {
     manners: Arc<Mutex<Manners>>,
 }
 
-/// What it does, unless it does what routers do.
+/// Deviations from what routers do.
 #[derive(Clone, Default)]
 struct Manners {
     accepts: Option<&'static str>,
@@ -94,22 +94,22 @@ impl Router {
         }
     }
 
-    /// From now on sessions are answered so, the last answer for ever.
+    /// Sets the answers to later sessions; the last one repeats.
     pub fn answer(&self, answers: &[Answer]) {
         *self.answers.lock().unwrap() = answers.iter().copied().collect();
     }
 
-    /// From now on accepts are refused so.
+    /// Sets the refusal of later accepts.
     pub fn refuse_accepts(&self, refusal: &'static str) {
         self.manners.lock().unwrap().accepts = Some(refusal);
     }
 
-    /// From now on dials are refused so.
+    /// Sets the refusal of later dials.
     pub fn refuse_dials(&self, refusal: &'static str) {
         self.manners.lock().unwrap().dials = Some(refusal);
     }
 
-    /// From now on dials are not answered, but told of.
+    /// Leaves later dials unanswered, and signals them.
     pub fn hold_dials(&self) -> mpsc::Receiver<()> {
         let (signal, held) = milestone();
         self.manners.lock().unwrap().held_dials = Some(signal);
@@ -132,13 +132,13 @@ impl Router {
             .collect()
     }
 
-    /// Whether a session was closed.
+    /// Returns whether a session was closed.
     pub fn was_told_to_quit(&self) -> bool {
         let lines = self.scripted.received();
         lines.iter().any(|line| line == "QUIT\n")
     }
 
-    /// Has somebody dial, once an accept is armed. It gives the caller's end of the stream.
+    /// Connects a caller when an accept is pending, and returns the caller's end of the stream.
     pub fn dial_in(&self) -> TcpStream {
         let mut caller = self.accepts.recv_timeout(LONG).unwrap();
         writeln!(caller, "{}", key(9).destination()).unwrap();
@@ -149,7 +149,7 @@ impl Router {
         self.scripted.address().to_string()
     }
 
-    /// Has somebody dial the listener, and proves that the stream is theirs.
+    /// Connects a caller to the listener, and checks that the stream is its own.
     pub fn show_that_it_accepts(&self, listener: &impl Accept) {
         let mut caller = self.dial_in();
         let (mut stream, peer) = listener.accept_timeout(LONG).unwrap();
@@ -167,7 +167,7 @@ fn serve(visit: &mut Visit, answer: Answer, line: &str, sender: &mpsc::Sender<Tc
             visit.make_session(line);
             let _ = sender.send(visit.socket());
             visit.until_quit();
-            // The test may hold the socket still.
+            // The test may still hold the socket.
             visit.hang_up();
         }
         Answer::Drop => visit.make_session(line),
