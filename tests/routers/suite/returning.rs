@@ -34,8 +34,9 @@ behaviours! {
     #[slow] a_listener_serves_each_time_its_router_was_stopped_for_forty_seconds [Streams, Restart, KeyAgain];
 }
 
-/// How long a server that was cut off may be away, from the cut to the answer.
-const AWAY: Duration = Duration::from_secs(20);
+/// How long a server that was cut off may be away, from the cut to the answer: the key rests for 6 s, and
+/// i2pd takes 3 to 15 s to create the session.
+const AWAY: Duration = Duration::from_secs(30);
 
 /// A session that i2pd made out of the one before answers for up to 5 s, and then nobody.
 const DEAF_AFTER: Duration = Duration::from_secs(8);
@@ -171,12 +172,14 @@ fn cut(router: &Router, times: usize) {
         }
         let recovery = |number| {
             load.await_calls();
+            load.away.store(true, Ordering::Relaxed);
             let start = Instant::now();
             assert!(relay.cut() > 0, "no connection was open");
             server.wait_until_lost();
             server.wait_until_back();
             persist(|| answers(&clients[number], destination).then_some(()));
             load.number.store(number, Ordering::Relaxed);
+            load.away.store(false, Ordering::Relaxed);
             start.elapsed()
         };
         let recoveries = (1..=times).map(recovery).collect::<Vec<_>>();
@@ -194,10 +197,13 @@ fn cut(router: &Router, times: usize) {
     assert!(recoveries.iter().all(|time| *time < AWAY));
 }
 
-/// Calls one after the other by the client that dialled last.
+/// Calls one after the other by the client that dialled last. None is made while the session is away:
+/// i2pd 2.59 corrupts its heap ("unsorted double linked list corrupted") if dials go on to a session that has
+/// ended and is created again, in 10 of 10 trials with plain sockets, whatever the server did.
 #[derive(Default)]
 struct Load {
     over: AtomicBool,
+    away: AtomicBool,
     number: AtomicUsize,
     answered: AtomicUsize,
 }
@@ -205,6 +211,10 @@ struct Load {
 impl Load {
     fn dial(&self, clients: &[StreamSession], server: &Destination) {
         while !self.over.load(Ordering::Relaxed) {
+            if self.away.load(Ordering::Relaxed) {
+                thread::park_timeout(Duration::from_millis(5));
+                continue;
+            }
             let client = &clients[self.number.load(Ordering::Relaxed)];
             let answered = answers(client, server);
             self.answered.fetch_add(answered.into(), Ordering::Relaxed);
