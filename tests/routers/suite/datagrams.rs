@@ -10,13 +10,13 @@ use crate::suite::behaviours;
 
 behaviours! {
     datagrams_are_answered;
-    datagrams_that_withstand_replay_are_answered [NewDatagrams];
-    a_datagram_without_a_signature_names_its_sender_unproven [NewDatagrams];
-    a_datagram_of_eleven_thousand_bytes_arrives_whole [LargeDatagrams];
-    raw_datagrams_go_both_ways;
-    datagrams_go_both_ways_over_the_control_socket [ControlSocketDatagrams];
-    raw_datagrams_go_both_ways_over_the_control_socket [ControlSocketDatagrams];
-    a_burst_over_the_control_socket_arrives [ControlSocketDatagrams];
+    datagram2_is_answered [NewDatagrams];
+    datagram3_sender_is_unauthenticated [NewDatagrams];
+    datagram_of_11_kb_arrives_whole [LargeDatagrams];
+    raw_datagrams_arrive_both_ways;
+    control_socket_datagrams_arrive_both_ways [ControlSocketDatagrams];
+    control_socket_raw_datagrams_arrive_both_ways [ControlSocketDatagrams];
+    control_socket_burst_arrives [ControlSocketDatagrams];
 }
 
 /// How long one datagram is waited for before it is sent again.
@@ -73,18 +73,18 @@ fn datagrams_are_answered(router: &Router) {
     are_answered(router, DatagramStyle::Datagram);
 }
 
-fn datagrams_that_withstand_replay_are_answered(router: &Router) {
+fn datagram2_is_answered(router: &Router) {
     are_answered(router, DatagramStyle::Datagram2);
 }
 
-fn a_datagram_without_a_signature_names_its_sender_unproven(router: &Router) {
+fn datagram3_sender_is_unauthenticated(router: &Router) {
     let (server, client) = pair(router, DatagramStyle::Datagram3);
     let sender = deliver(&client, &server, b"believe me");
     assert!(!sender.is_authenticated());
     assert_eq!(sender.addr().b32(), Some(client.destination().b32()));
 }
 
-fn a_datagram_of_eleven_thousand_bytes_arrives_whole(router: &Router) {
+fn datagram_of_11_kb_arrives_whole(router: &Router) {
     let (server, client) = pair(router, DatagramStyle::Datagram);
     deliver(&client, &server, &data::bytes(11_000, 4));
 }
@@ -102,7 +102,7 @@ pub(super) fn deliver_raw(from: &RawSession, to: &RawSession, payload: &[u8]) {
     panic!("it never arrives; dropped: {:?}", to.dropped());
 }
 
-fn raw_datagrams_go_both_ways(router: &Router) {
+fn raw_datagrams_arrive_both_ways(router: &Router) {
     let (near, far) = std::thread::scope(|scope| {
         let near = scope.spawn(|| router.builder().raw().unwrap());
         let far = router.builder().raw().unwrap();
@@ -115,7 +115,7 @@ fn raw_datagrams_go_both_ways(router: &Router) {
     deliver_raw(&far, &near, &data::bytes(5000, 5));
 }
 
-fn datagrams_go_both_ways_over_the_control_socket(router: &Router) {
+fn control_socket_datagrams_arrive_both_ways(router: &Router) {
     let (server, client) = pair_over(router, DatagramStyle::Datagram, DatagramPath::ControlSocket);
     let sender = deliver(&client, &server, b"hello\nPING 1\n");
     assert_eq!(sender.destination(), Some(client.destination()));
@@ -127,7 +127,7 @@ fn datagrams_go_both_ways_over_the_control_socket(router: &Router) {
     assert_eq!(client.dropped(), Default::default());
 }
 
-fn raw_datagrams_go_both_ways_over_the_control_socket(router: &Router) {
+fn control_socket_raw_datagrams_arrive_both_ways(router: &Router) {
     let (near, far) = std::thread::scope(|scope| {
         let builder = router.builder().datagram_path(DatagramPath::ControlSocket);
         let near = scope.spawn(|| builder.raw().unwrap());
@@ -141,7 +141,7 @@ fn raw_datagrams_go_both_ways_over_the_control_socket(router: &Router) {
     deliver_raw(&far, &near, &data::bytes(5000, 5));
 }
 
-fn a_burst_over_the_control_socket_arrives(router: &Router) {
+fn control_socket_burst_arrives(router: &Router) {
     const BURST: u64 = 200;
     let (server, client) = pair_over(router, DatagramStyle::Datagram, DatagramPath::ControlSocket);
     deliver(&client, &server, b"warm");

@@ -12,9 +12,9 @@ use crate::suite::behaviours;
 use crate::suite::data::{greet, persist};
 
 behaviours! {
-    a_listener_and_a_dialler_outlive_their_router [Streams, Restart];
-    a_listener_that_forwards_outlives_its_router [Streams, Restart];
-    #[slow] sessions_heal_under_load_each_time_their_router_is_killed [Streams, Restart];
+    listener_and_dialler_survive_router_restart [Streams, Restart];
+    forwarding_listener_survives_router_restart [Streams, Restart];
+    #[slow] sessions_under_load_heal_after_each_kill [Streams, Restart];
 }
 
 /// How often the router is killed. The old i2pd takes 20 s for a session.
@@ -25,11 +25,11 @@ fn rounds(router: &Router) -> usize {
     }
 }
 
-fn a_listener_and_a_dialler_outlive_their_router(router: &Router) {
+fn listener_and_dialler_survive_router_restart(router: &Router) {
     outlive(router, false);
 }
 
-fn a_listener_that_forwards_outlives_its_router(router: &Router) {
+fn forwarding_listener_survives_router_restart(router: &Router) {
     outlive(router, true);
 }
 
@@ -64,7 +64,7 @@ pub(super) fn heal(network: &Network, forward: bool) -> HealingSession {
     network.builder().healing_with(&options).unwrap()
 }
 
-fn sessions_heal_under_load_each_time_their_router_is_killed(router: &Router) {
+fn sessions_under_load_heal_after_each_kill(router: &Router) {
     let network = router.start_process();
     let mut program = Program::start(&network);
     program.wait_for("ready");

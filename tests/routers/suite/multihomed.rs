@@ -15,9 +15,9 @@ use crate::suite::behaviours;
 use crate::suite::data::greet;
 
 behaviours! {
-    a_multihomed_session_is_dialled_at_both_routers [Streams, Restart];
-    a_multihomed_session_stays_at_one_router_when_the_other_is_killed [Streams, Restart];
-    a_multihomed_session_dials_over_either_router [Streams, Restart];
+    multihomed_session_is_reachable_at_both_routers [Streams, Restart];
+    multihomed_session_survives_one_killed_router [Streams, Restart];
+    multihomed_session_dials_over_either_router [Streams, Restart];
 }
 
 /// Two routers of the behaviour's own, each with a client, a session that is at both, and what
@@ -102,7 +102,7 @@ fn client(network: &Network) -> thread::JoinHandle<StreamSession> {
     thread::spawn(move || builder.stream().unwrap())
 }
 
-fn a_multihomed_session_is_dialled_at_both_routers(router: &Router) {
+fn multihomed_session_is_reachable_at_both_routers(router: &Router) {
     let two = TwoRouters::start(router);
     let listener = two.session.listener().unwrap();
     for _ in 0..2 {
@@ -111,7 +111,7 @@ fn a_multihomed_session_is_dialled_at_both_routers(router: &Router) {
     }
 }
 
-fn a_multihomed_session_stays_at_one_router_when_the_other_is_killed(router: &Router) {
+fn multihomed_session_survives_one_killed_router(router: &Router) {
     let mut two = TwoRouters::start(router);
     let listener = two.session.listener().unwrap();
     two.show_that_it_answers(0, &listener);
@@ -122,7 +122,7 @@ fn a_multihomed_session_stays_at_one_router_when_the_other_is_killed(router: &Ro
     two.show_that_it_answers(1, &listener);
 }
 
-fn a_multihomed_session_dials_over_either_router(router: &Router) {
+fn multihomed_session_dials_over_either_router(router: &Router) {
     let two = TwoRouters::start(router);
     let listeners = two.clients.each_ref().map(|peer| peer.listener().unwrap());
     let options = ConnectOptions::new().timeout(Some(LONG));

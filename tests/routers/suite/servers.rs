@@ -7,7 +7,7 @@ use crate::router::Router;
 use crate::suite::behaviours;
 
 behaviours! {
-    #[slow] a_thousand_streams_are_open_at_once_and_each_carries_data [Streams];
+    #[slow] thousand_open_streams_carry_data [Streams];
 }
 
 const STREAMS: usize = 1000;
@@ -15,7 +15,7 @@ const STREAMS: usize = 1000;
 /// More memory than a server of so many streams may hold resident, in kB.
 const MEMORY: u64 = 64 * 1024;
 
-fn a_thousand_streams_are_open_at_once_and_each_carries_data(router: &Router) {
+fn thousand_open_streams_carry_data(router: &Router) {
     let network = router.start_process();
     let child = |name| {
         let mut command = child::command(name).unwrap();

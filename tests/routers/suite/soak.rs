@@ -8,7 +8,7 @@ use crate::soak::Usage;
 use crate::suite::behaviours;
 
 behaviours! {
-    #[slow] a_program_that_runs_on_loses_no_stream_and_keeps_its_size [Streams];
+    #[slow] long_run_loses_no_stream_or_memory [Streams];
 }
 
 /// How many seconds the program runs. CI has one minute; forty cover four renewals of the tunnels.
@@ -29,7 +29,7 @@ fn length() -> u64 {
     seconds.unwrap_or_else(|| panic!("{LENGTH_VARIABLE}={text} is no number of seconds"))
 }
 
-fn a_program_that_runs_on_loses_no_stream_and_keeps_its_size(router: &Router) {
+fn long_run_loses_no_stream_or_memory(router: &Router) {
     let network = router.start_process();
     let bridge = network.bridge();
     let options = network.raw_options().iter();

@@ -15,15 +15,15 @@ use crate::suite::data::{bytes, checksum, persist};
 use crate::suite::healing::heal;
 
 behaviours! {
-    #[slow] a_hundred_requests_of_curl_are_answered_whole [Streams, Bulk];
-    #[slow] a_hundred_half_closed_requests_are_answered_whole [Streams, Bulk];
-    some_requests_of_curl_are_answered_whole [Streams];
-    some_half_closed_requests_are_answered_whole [Streams];
-    what_is_uploaded_before_a_half_close_arrives_whole [Streams];
-    a_service_that_hangs_up_is_read_to_the_end [Streams];
-    a_killed_router_ends_a_server_tunnel [Streams, Restart];
-    tunnels_over_sessions_that_heal_outlive_their_router [Streams, Restart];
-    a_server_tunnel_serves_what_is_forwarded [Streams];
+    #[slow] hundred_curl_requests_get_whole_replies [Streams, Bulk];
+    #[slow] hundred_half_closed_requests_get_whole_replies [Streams, Bulk];
+    curl_requests_get_whole_replies [Streams];
+    half_closed_requests_get_whole_replies [Streams];
+    upload_before_half_close_arrives_whole [Streams];
+    closing_service_is_read_to_end [Streams];
+    killed_router_ends_server_tunnel [Streams, Restart];
+    tunnels_over_healing_sessions_survive_restart [Streams, Restart];
+    server_tunnel_serves_forwarded_streams [Streams];
 }
 
 const LARGEST: usize = 10 * 1024 * 1024;
@@ -169,23 +169,23 @@ fn answer(mut socket: TcpStream) -> io::Result<()> {
     socket.write_all(&body(size))
 }
 
-fn a_hundred_requests_of_curl_are_answered_whole(router: &Router) {
+fn hundred_curl_requests_get_whole_replies(router: &Router) {
     Line::over(&router.pair()).ask(&sizes(100, LARGEST), 4, Line::curl);
 }
 
-fn a_hundred_half_closed_requests_are_answered_whole(router: &Router) {
+fn hundred_half_closed_requests_get_whole_replies(router: &Router) {
     Line::over(&router.pair()).ask(&sizes(100, LARGEST), 16, Line::half_closed);
 }
 
-fn some_requests_of_curl_are_answered_whole(router: &Router) {
+fn curl_requests_get_whole_replies(router: &Router) {
     Line::over(&router.pair()).ask(&sizes(12, 400_000), 4, Line::curl);
 }
 
-fn some_half_closed_requests_are_answered_whole(router: &Router) {
+fn half_closed_requests_get_whole_replies(router: &Router) {
     Line::over(&router.pair()).ask(&sizes(12, 400_000), 4, Line::half_closed);
 }
 
-fn what_is_uploaded_before_a_half_close_arrives_whole(router: &Router) {
+fn upload_before_half_close_arrives_whole(router: &Router) {
     let pair = router.pair();
     let line = Line::over(&pair);
     let upload = body(300_000);
@@ -198,7 +198,7 @@ fn what_is_uploaded_before_a_half_close_arrives_whole(router: &Router) {
     assert_eq!(answer, checksum(&upload));
 }
 
-fn a_service_that_hangs_up_is_read_to_the_end(router: &Router) {
+fn closing_service_is_read_to_end(router: &Router) {
     let pair = router.pair();
     let line = Line::over(&pair);
     let mut socket = line.dial();
@@ -209,7 +209,7 @@ fn a_service_that_hangs_up_is_read_to_the_end(router: &Router) {
     assert_eq!(checksum(&answer), checksum(&body(150_000)));
 }
 
-fn a_killed_router_ends_a_server_tunnel(router: &Router) {
+fn killed_router_ends_server_tunnel(router: &Router) {
     let network = router.start_process();
     let pair = Pair::new(&network);
     let listener = pair.listener.try_clone().unwrap();
@@ -223,7 +223,7 @@ fn a_killed_router_ends_a_server_tunnel(router: &Router) {
     assert!(error.is_session_lost(), "{error}");
 }
 
-fn tunnels_over_sessions_that_heal_outlive_their_router(router: &Router) {
+fn tunnels_over_healing_sessions_survive_restart(router: &Router) {
     let network = router.start_process();
     let (server, client) = thread::scope(|scope| {
         let server = scope.spawn(|| heal(&network, false));
@@ -244,7 +244,7 @@ fn tunnels_over_sessions_that_heal_outlive_their_router(router: &Router) {
     assert!(line.client.ended().is_none() && line.server.ended().is_none());
 }
 
-fn a_server_tunnel_serves_what_is_forwarded(router: &Router) {
+fn server_tunnel_serves_forwarded_streams(router: &Router) {
     let server = router.session();
     let pair = router.pair();
     let line = Line::between(pair.client.clone(), server.forward().unwrap());

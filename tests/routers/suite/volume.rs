@@ -14,8 +14,8 @@ use crate::router::Router;
 use crate::suite::behaviours;
 
 behaviours! {
-    #[slow] ten_thousand_datagrams_are_neither_altered_nor_taken_for_anothers [LargeDatagrams];
-    #[slow] of_paced_datagrams_of_a_kilobyte_fewer_than_one_in_a_hundred_is_lost;
+    #[slow] ten_thousand_datagrams_arrive_unaltered [LargeDatagrams];
+    #[slow] paced_datagrams_lose_under_one_percent;
 }
 
 const EACH_WAY: u64 = 5000;
@@ -105,7 +105,7 @@ fn forge(at: [&DatagramSession; 2], until: &AtomicBool) -> u64 {
     sent
 }
 
-fn ten_thousand_datagrams_are_neither_altered_nor_taken_for_anothers(router: &Router) {
+fn ten_thousand_datagrams_arrive_unaltered(router: &Router) {
     let (near, far) = pair(router, DatagramStyle::Datagram);
     warm(&near, &far);
     let ended = AtomicBool::new(false);
@@ -131,7 +131,7 @@ fn ten_thousand_datagrams_are_neither_altered_nor_taken_for_anothers(router: &Ro
     }
 }
 
-fn of_paced_datagrams_of_a_kilobyte_fewer_than_one_in_a_hundred_is_lost(router: &Router) {
+fn paced_datagrams_lose_under_one_percent(router: &Router) {
     let (near, far) = pair(router, DatagramStyle::Datagram);
     warm(&near, &far);
     let came = thread::scope(|scope| {
