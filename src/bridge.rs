@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::address::{Destination, Host, I2pAddr, PrivateKey, SignatureType, ToI2pAddr};
-use crate::cancel::Cancel;
 use crate::connection::{Connection, value};
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::failover::Failover;
 use crate::interrupts::Interrupts;
@@ -17,6 +15,7 @@ use crate::lookup::Lookup;
 use crate::lookup_cache::LookupCache;
 use crate::session::SessionBuilder;
 use crate::stream::SamStream;
+use crate::sync::{Cancel, Deadline};
 use crate::version::Version;
 use crate::wire::{Command, ParseError, ParseErrorKind};
 

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bridge::{Config, is_i2pd, note_is_i2pd};
-use crate::cancel::Registration;
-use crate::deadline::Deadline;
 use crate::dial::{dial, is_timeout};
 use crate::error::{Error, Phase, Refusal, ResultCode};
 use crate::interrupts::{Interrupts, Watch};
 use crate::session::Control;
+use crate::sync::{Deadline, Registration};
 use crate::version::Version;
 use crate::wire::{
     Command, Line, LineSource, Message, ParseError, ParseErrorKind, StreamHeader, read_line,

@@ -6,9 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use crate::bridge::note_refusal;
-use crate::deadline::Deadline;
 use crate::error::{Error, Limit, Phase};
 use crate::interrupts::{Handoff, Interrupts};
+use crate::sync::Deadline;
 
 /// Longest stretch a TCP connect to loopback runs before it is looked whether it still should.
 const SLICE: Duration = Duration::from_millis(50);
@@ -249,7 +249,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::cancel::Cancel;
+    use crate::sync::Cancel;
 
     const LONG: Duration = Duration::from_secs(30);
 

@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::address::I2pAddr;
-use crate::cancel::Cancel;
-use crate::deadline::Deadline;
 use crate::endpoint::listener;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::interrupts::Interrupts;
 use crate::session::{Callers, ForwardOptions, Forwarding, SessionGuard};
 use crate::stream::SamStream;
+use crate::sync::{Cancel, Deadline};
 
 /// Accepts the streams that peers dial, where the router connects to a TCP port of ours for each.
 ///

@@ -1,10 +1,9 @@
 use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::cancel::{Cancel, Fired, Registration, Target, Wake};
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::session::Control;
+use crate::sync::{Cancel, Deadline, Fired, Registration, Target, Wake};
 
 /// What may end one call before its deadline: the user's handle, perhaps another, and the loss of the
 /// session it is made on.

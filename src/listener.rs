@@ -3,13 +3,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::address::I2pAddr;
-use crate::cancel::Cancel;
-use crate::deadline::Deadline;
 use crate::endpoint::listener;
 use crate::error::{Error, SessionLoss};
 use crate::interrupts::Interrupts;
 use crate::session::SessionGuard;
 use crate::stream::SamStream;
+use crate::sync::{Cancel, Deadline};
 
 /// Accepts the streams that peers dial, used as a [`TcpListener`](std::net::TcpListener) is.
 ///

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use crate::address::{B32, Destination, I2pAddr};
 use crate::bridge::SamBridge;
-use crate::cancel::{Registration, Target};
-use crate::deadline::Deadline;
 use crate::dial::is_timeout;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::interrupts::Interrupts;
 use crate::session::{OpenStream, SessionGuard};
+use crate::sync::{Deadline, Registration, Target};
 
 /// How long after a stream the session may end that took it along.
 const GRACE: Duration = Duration::from_millis(50);

@@ -7,14 +7,12 @@ use std::time::{Duration, Instant};
 
 use crate::address::PrivateKey;
 use crate::bridge::SamBridge;
-use crate::cancel::{Cancel, Wake};
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase, ResultCode, SessionLoss};
-use crate::healing::back_off::BackOff;
 use crate::healing::intake::Intake;
 use crate::healing::options::{HealingEvent, HealingOptions};
 use crate::interrupts::{Interrupts, lock, wait};
-use crate::session::{SessionBuilder, StreamSession, spawn_for_program};
+use crate::session::{SessionBuilder, StreamSession};
+use crate::sync::{Backoff, Cancel, Deadline, Wake, spawn_for_program};
 
 pub(crate) use dialling::{dial_deadline, dial_over, look_up_over, lookup_deadline};
 
@@ -190,9 +188,9 @@ impl Healer {
 
     /// The work of the thread.
     fn heal(self: &Arc<Self>, mut judge: Option<Judge>) {
-        let mut back_off = self.options.back_off();
-        while let Some((lost, pause)) = self.await_loss(&mut back_off) {
-            if let Err(error) = self.make_again(&mut back_off, lost, pause, judge.take()) {
+        let mut backoff = self.options.backoff();
+        while let Some((lost, pause)) = self.await_loss(&mut backoff) {
+            if let Err(error) = self.make_again(&mut backoff, lost, pause, judge.take()) {
                 self.give_up(error, lost);
                 break;
             }
@@ -206,7 +204,7 @@ impl Healer {
 
     /// Waits until there is no session, though there is to be one. Says since when, and how long
     /// to pause before the first attempt.
-    fn await_loss(&self, back_off: &mut BackOff) -> Option<(Instant, Duration)> {
+    fn await_loss(&self, backoff: &mut Backoff) -> Option<(Instant, Duration)> {
         let Some((session, since)) = self.session_and_birth() else {
             // There has been none, unless it was closed.
             return self.forget().then(|| (Instant::now(), Duration::ZERO));
@@ -217,8 +215,8 @@ impl Healer {
         if !self.forget() {
             return None;
         }
-        back_off.after_life_of(lived);
-        let pause = back_off.draw();
+        backoff.reset_after_life(lived);
+        let pause = backoff.next_delay();
         self.tell(&HealingEvent::Lost {
             reason,
             lived,
@@ -229,7 +227,7 @@ impl Healer {
 
     fn make_again(
         self: &Arc<Self>,
-        back_off: &mut BackOff,
+        backoff: &mut Backoff,
         lost: Instant,
         mut pause: Duration,
         mut judge: Option<Judge>,
@@ -254,7 +252,7 @@ impl Healer {
                 Err(error) if is_final(&error) || self.options.is_over(away) => return Err(error),
                 Err(error) => Arc::new(error),
             };
-            pause = back_off.draw();
+            pause = backoff.next_delay();
             self.tell(&HealingEvent::Failed {
                 attempt,
                 error,
@@ -413,7 +411,7 @@ fn first(
     bridge: &SamBridge,
     options: &HealingOptions,
 ) -> Result<StreamSession, Error> {
-    let mut back_off = options.back_off();
+    let mut backoff = options.backoff();
     let (began, mut attempt) = (Instant::now(), 0);
     loop {
         attempt += 1;
@@ -423,7 +421,7 @@ fn first(
             Err(error) if options.is_patient(away) && !is_final(&error) => Arc::new(error),
             outcome => return outcome,
         };
-        let pause = back_off.draw();
+        let pause = backoff.next_delay();
         let failed = HealingEvent::Failed {
             attempt,
             error,

@@ -1,11 +1,11 @@
 use crate::address::I2pAddr;
-use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::forward::ForwardListener;
 use crate::interrupts::Interrupts;
 use crate::listener::SamListener;
 use crate::session::StreamSession;
 use crate::stream::SamStream;
+use crate::sync::Deadline;
 
 /// How one of the sessions takes in what peers dial.
 pub(super) enum Intake {

@@ -1,9 +1,8 @@
 use std::sync::{Arc, Condvar, Mutex};
 
-use crate::cancel::Wake;
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::interrupts::{Interrupts, lock, wait};
+use crate::sync::{Deadline, Wake};
 
 /// Rings whenever a home may have come up or ended. Whoever waits then looks at all of them.
 #[derive(Default)]

@@ -1,8 +1,6 @@
 use std::sync::{Arc, Mutex, Weak};
 
 use crate::address::{Destination, I2pAddr, PrivateKey};
-use crate::cancel::{Cancel, Wake};
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::failover::{Failures, another_may_do};
 use crate::healing::{
@@ -14,8 +12,9 @@ use crate::multihomed::bell::Bell;
 use crate::multihomed::home::Home;
 use crate::multihomed::opening::Opening;
 use crate::multihomed::reception::Reception;
-use crate::session::{ConnectOptions, SessionBuilder, StreamSession, spawn_scoped};
+use crate::session::{ConnectOptions, SessionBuilder, StreamSession};
 use crate::stream::SamStream;
+use crate::sync::{Cancel, Deadline, Wake, spawn_scoped};
 
 /// The homes of one destination, the first choice first.
 pub(super) struct Homes {

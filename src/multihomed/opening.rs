@@ -1,11 +1,10 @@
 use std::sync::{Arc, Condvar, Mutex};
 
-use crate::cancel::{Cancel, Wake};
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::failover::Failures;
 use crate::healing::Judge;
 use crate::interrupts::{Interrupts, lock, wait};
+use crate::sync::{Cancel, Deadline, Wake};
 
 /// The first attempts of all homes: what came of them decides whether there is anything to be
 /// healed.

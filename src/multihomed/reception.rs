@@ -1,13 +1,11 @@
 use std::sync::{Arc, Condvar, Mutex};
 
 use crate::address::I2pAddr;
-use crate::cancel::{Cancel, Wake};
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::healing::HealingListener;
 use crate::interrupts::{Interrupts, lock, wait};
-use crate::session::spawn_for_program;
 use crate::stream::SamStream;
+use crate::sync::{Cancel, Deadline, Wake, spawn_for_program};
 
 const PHASE: Phase = Phase::Accept;
 

@@ -1,15 +1,14 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::cancel::Wake;
 use crate::connection::Connection;
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Refusal, ResultCode};
 use crate::interrupts::{Interrupts, lock, wait};
 use crate::session::arming::{Ready, arm};
 use crate::session::backlog::{Arrival, Backlog, BacklogLimits, FIRST_PAUSE, LONGEST_PAUSE};
-use crate::session::control::{Control, spawn};
+use crate::session::control::Control;
 use crate::session::guard::Core;
+use crate::sync::{Deadline, Wake, spawn};
 use crate::wire::StreamHeader;
 
 /// i2pd closes an armed accept for another one only if it is younger.

@@ -3,10 +3,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::connection::Connection;
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::interrupts::Interrupts;
 use crate::session::guard::Core;
+use crate::sync::Deadline;
 use crate::wire::Command;
 
 /// How many sockets stand ready: enough for 160 to 200 streams in a second.

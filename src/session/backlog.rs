@@ -5,13 +5,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::address::{Destination, I2pAddr};
-use crate::cancel::{Registration, Wake};
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Refusal};
 use crate::interrupts::{Interrupts, lock, wait};
 use crate::session::control::Control;
 use crate::session::guard::SessionGuard;
 use crate::stream::SamStream;
+use crate::sync::{Deadline, Registration, Wake};
 
 /// First pause after something could not be had; it doubles up to the longest.
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(50);

@@ -5,15 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use crate::cancel::Wake;
 use crate::connection::Connection;
-use crate::deadline::Deadline;
-use crate::doorbell::Doorbell;
 use crate::error::{Error, Phase};
 use crate::interrupts::{Interrupts, lock, wait};
 use crate::session::backlog::{Arrival, Backlog, FIRST_PAUSE, LONGEST_PAUSE};
-use crate::session::control::{Control, spawn};
+use crate::session::control::Control;
 use crate::session::guard::Core;
+use crate::sync::{AcceptWaker, Deadline, Wake, spawn};
 use crate::wire::{ParseError, ParseErrorKind, StreamHeader};
 
 /// Most callers that have not said who they are. One more, and the oldest is dropped: a router says
@@ -72,7 +70,7 @@ impl Callers {
         });
         // The handles share one place: with the last of them the forwarding ends.
         callers.backlog.join();
-        let doorbell = Doorbell::of(&listener)?;
+        let doorbell = AcceptWaker::of(&listener)?;
         let door = Arc::clone(&callers);
         spawn("i2p-sam-forward", move || door.serve(&listener, &doorbell))?;
         Ok(callers)
@@ -89,7 +87,7 @@ impl Callers {
     }
 
     /// Lets callers in until the router does not forward any more.
-    fn serve(self: &Arc<Self>, listener: &TcpListener, doorbell: &Arc<Doorbell>) {
+    fn serve(self: &Arc<Self>, listener: &TcpListener, doorbell: &Arc<AcceptWaker>) {
         let interrupts = Interrupts::by_session(&self.forwarding);
         let bell = interrupts.watch_waiter(doorbell, Phase::Accept);
         let unknown = interrupts.watch_waiter(self, Phase::Accept);

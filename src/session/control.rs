@@ -1,12 +1,9 @@
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
-use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use crate::bridge::{KeyUse, note_loss};
-use crate::cancel::{Fired, Registration, Registry, Target, Wake};
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Refusal, ResultCode, SessionLoss};
 use crate::interrupts::{Interrupts, lock, wait};
 use crate::session::guard::SessionGuard;
@@ -14,13 +11,11 @@ use crate::session::inbox::{Inbox, Taken};
 use crate::session::replies::Replies;
 use crate::session::subsession::{Beneath, Claim};
 use crate::session::voice::Voice;
+use crate::sync::{Deadline, Fired, Registration, Registry, Target, Wake, spawn};
 use crate::wire::{Command, Line, Message, read_line};
 
 /// Longest wait for a bridge to hang up after QUIT. Java I2P and emissary do so at once.
 const FAREWELL: Duration = Duration::from_secs(2);
-
-/// Stack of the session's own threads: they hold a line and little else.
-pub(crate) const SMALL_STACK: usize = 128 * 1024;
 
 /// A session's control socket. The session lives exactly as long as it does.
 ///
@@ -370,34 +365,4 @@ impl Wake for Control {
         }
         self.voice.wake();
     }
-}
-
-/// Starts a thread that may run the program's code, such as a callback, or drop what the program
-/// gave. It has the stack that `std` gives.
-pub(crate) fn spawn_for_program(
-    name: &str,
-    work: impl FnOnce() + Send + 'static,
-) -> io::Result<()> {
-    let thread = thread::Builder::new().name(name.to_owned());
-    thread.spawn(work).map(drop)
-}
-
-/// Starts a thread with a small stack, that runs the library's code alone.
-pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    small(name).spawn(work).map(drop)
-}
-
-/// A thread that ends before its scope does.
-pub(crate) fn spawn_scoped<'scope, T: Send + 'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    name: &str,
-    work: impl FnOnce() -> T + Send + 'scope,
-) -> io::Result<ScopedJoinHandle<'scope, T>> {
-    small(name).spawn_scoped(scope, work)
-}
-
-fn small(name: &str) -> thread::Builder {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .stack_size(SMALL_STACK)
 }

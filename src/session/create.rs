@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use crate::address::PrivateKey;
 use crate::bridge::{KEY_REST, KeyInUse, KeyUse};
 use crate::connection::{Connection, value};
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Refusal};
 use crate::interrupts::Interrupts;
 use crate::session::accepting::Accepting;
@@ -17,6 +16,7 @@ use crate::session::id::unguessable;
 use crate::session::inbox::Inbox;
 use crate::session::intake::Intake;
 use crate::session::udp::Pair;
+use crate::sync::Deadline;
 use crate::version::Version;
 use crate::wire::Command;
 

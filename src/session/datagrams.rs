@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::I2pAddr;
-use crate::cancel::Cancel;
 use crate::error::{Error, Phase};
 use crate::interrupts::Interrupts;
 use crate::session::datagram::DatagramOptions;
@@ -13,6 +12,7 @@ use crate::session::mailbox::{DroppedDatagrams, Mailbox};
 use crate::session::outgoing::Outgoing;
 use crate::session::path::Path;
 use crate::session::udp::UdpPort;
+use crate::sync::Cancel;
 use crate::wire::Message;
 
 /// How a style says where a datagram came from.

@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::cancel::{Cancel, Registration};
 use crate::connection::Connection;
-use crate::deadline::Deadline;
 use crate::dial::refuse_i2p;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::interrupts::Interrupts;
 use crate::session::control::Control;
 use crate::session::guard::{Core, SessionGuard};
 use crate::session::proof::prove_forwarding;
+use crate::sync::{Cancel, Deadline, Registration};
 use crate::wire::{Command, CommandError, CommandFault, needs_quotes};
 
 /// Time for a caller to say who it is.

@@ -6,13 +6,13 @@ use std::time::Duration;
 use crate::address::PrivateKey;
 use crate::bridge::{SamBridge, is_i2pd};
 use crate::connection::Connection;
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Refusal, SessionLoss};
 use crate::interrupts::Interrupts;
 use crate::session::accepting::Accepting;
 use crate::session::control::Control;
 use crate::session::intake::Intake;
 use crate::session::streams::Streams;
+use crate::sync::Deadline;
 use crate::version::Version;
 
 /// Time between the end of a session's streams and its own. On i2pd 2.56 a stream that ended less

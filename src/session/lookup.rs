@@ -1,9 +1,8 @@
 use crate::address::{Destination, I2pAddr};
-use crate::cancel::Cancel;
-use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::interrupts::Interrupts;
 use crate::session::guard::Core;
+use crate::sync::{Cancel, Deadline};
 
 impl Core {
     /// Looks up who an address belongs to, on the session's control socket: i2pd and emissary find a

@@ -3,12 +3,10 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use crate::cancel::Wake;
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::interrupts::{Interrupts, lock, wait};
-use crate::session::buffers::Buffers;
 use crate::session::proof::SelfDatagrams;
+use crate::sync::{BufferPool, Deadline, Wake};
 
 /// Most datagrams that wait to be received, and most bytes in them. What comes on top is dropped.
 const MOST_WAITING: usize = 512;
@@ -30,7 +28,7 @@ pub struct DroppedDatagrams {
 pub(crate) struct Mailbox<O> {
     state: Mutex<State<O>>,
     changed: Condvar,
-    buffers: Buffers,
+    buffers: BufferPool,
     self_datagrams: Arc<SelfDatagrams>,
 }
 
@@ -53,7 +51,7 @@ impl<O> Mailbox<O> {
                 nonblocking: false,
             }),
             changed: Condvar::new(),
-            buffers: Buffers::default(),
+            buffers: BufferPool::default(),
             self_datagrams: Arc::new(SelfDatagrams::new()),
         }
     }

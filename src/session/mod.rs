@@ -3,7 +3,6 @@
 mod accepting;
 mod arming;
 mod backlog;
-mod buffers;
 mod builder;
 mod callers;
 mod control;
@@ -36,7 +35,7 @@ pub use backlog::WhenFull;
 pub(crate) use backlog::{FIRST_PAUSE, LONGEST_PAUSE};
 pub use builder::SessionBuilder;
 pub(crate) use callers::Callers;
-pub(crate) use control::{Control, spawn, spawn_for_program, spawn_scoped};
+pub(crate) use control::Control;
 pub use datagram::{DatagramOptions, DatagramSession, DatagramStyle};
 pub use forwarding::{ForwardOptions, Forwarding};
 pub use guard::SessionGuard;

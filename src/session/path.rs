@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::error::{Error, Phase};
 use crate::interrupts::Interrupts;
-use crate::session::buffers::Buffers;
 use crate::session::guard::Core;
 use crate::session::outgoing::Outgoing;
 use crate::session::udp::UdpPort;
+use crate::sync::BufferPool;
 
 /// How datagrams come and go between the bridge and us.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -41,7 +41,7 @@ pub enum DatagramPath {
 pub(crate) enum Path {
     Udp {
         port: Arc<UdpPort>,
-        buffers: Arc<Buffers>,
+        buffers: Arc<BufferPool>,
     },
     /// Named by the topic under which a datagram is sent: `DATAGRAM` or `RAW`.
     ControlSocket(&'static str),

@@ -2,8 +2,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::cancel::Cancel;
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::interrupts::Interrupts;
 use crate::session::accepting::Accepting;
@@ -19,6 +17,7 @@ use crate::session::raw::{RAW_PROTOCOL, RawOptions, RawSession};
 use crate::session::stream::{DialPorts, StreamSession};
 use crate::session::subsession::Claims;
 use crate::session::udp::{Pair, UdpPort, UdpSettings};
+use crate::sync::{Cancel, Deadline};
 use crate::wire::Command;
 
 /// I2CP's protocol of streams.

@@ -2,12 +2,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Refusal, ResultCode};
 use crate::interrupts::{Handoff, Interrupts, lock};
 use crate::lookup::Lookup;
 use crate::session::control::Control;
 use crate::session::voice::BREATH;
+use crate::sync::Deadline;
 use crate::wire::{Command, Message, ParseError, ParseErrorKind};
 
 /// How long a question whose answer nobody wants holds up the next. Routers answer at once, or, as

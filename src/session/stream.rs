@@ -2,9 +2,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use crate::address::{Destination, I2pAddr, ToI2pAddr};
-use crate::cancel::Cancel;
 use crate::connection::Connection;
-use crate::deadline::Deadline;
 use crate::endpoint::dialler;
 use crate::error::{Error, Phase};
 use crate::forward::{self, ForwardListener};
@@ -15,6 +13,7 @@ use crate::session::forwarding::{ForwardOptions, Forwarding};
 use crate::session::guard::SessionGuard;
 use crate::session::handle::session_handle;
 use crate::stream::SamStream;
+use crate::sync::{Cancel, Deadline};
 use crate::wire::Command;
 
 /// A destination of our own that streams come to and go from.

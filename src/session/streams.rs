@@ -2,10 +2,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::cancel::Wake;
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::interrupts::{Interrupts, lock, wait};
+use crate::sync::{Deadline, Wake};
 
 /// The streams of a session that are open, for whoever waits for their end.
 #[derive(Default)]

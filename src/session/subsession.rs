@@ -2,13 +2,12 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::cancel::{Registration, Target, Wake};
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::interrupts::{Handoff, Interrupts, lock};
 use crate::session::control::Control;
 use crate::session::guard::SessionGuard;
 use crate::session::replies::Answer;
+use crate::sync::{Deadline, Registration, Target, Wake};
 use crate::wire::Command;
 
 /// What a subsession is to its primary session, whose control socket is its own as well.

@@ -5,14 +5,12 @@ use std::thread;
 use std::time::Duration;
 
 use crate::bridge::SamBridge;
-use crate::cancel::Wake;
-use crate::deadline::Deadline;
 use crate::dial::{is_timeout, refuse_i2p, resolve};
 use crate::error::{Error, Phase};
 use crate::interrupts::{Interrupts, lock, wait};
-use crate::session::control::spawn;
 use crate::session::datagrams::Reader;
 use crate::session::mailbox::Mailbox;
+use crate::sync::{Deadline, Wake, spawn};
 use crate::wire::{CommandError, CommandFault, needs_quotes};
 
 /// Largest UDP packet.

@@ -6,11 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::connection::write_all;
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::interrupts::{Interrupts, lock, wait};
-use crate::session::buffers::Buffers;
-use crate::session::control::{Control, spawn};
+use crate::session::control::Control;
+use crate::sync::{BufferPool, Deadline, spawn};
 use crate::wire::Command;
 
 /// Most commands that wait to be said. A bridge that makes us say more does not listen.
@@ -42,7 +41,7 @@ pub(crate) struct Voice {
     changed: Condvar,
     heartbeat: Option<Duration>,
     /// For datagrams that wait to be said.
-    buffers: Buffers,
+    buffers: BufferPool,
 }
 
 #[derive(Default)]
@@ -87,7 +86,7 @@ impl Voice {
             state: Mutex::default(),
             changed: Condvar::new(),
             heartbeat,
-            buffers: Buffers::default(),
+            buffers: BufferPool::default(),
         }
     }
 
@@ -95,7 +94,7 @@ impl Voice {
         self.heartbeat
     }
 
-    pub(crate) fn buffers(&self) -> &Buffers {
+    pub(crate) fn buffers(&self) -> &BufferPool {
         &self.buffers
     }
 

@@ -5,14 +5,11 @@ use std::thread;
 use std::time::Duration;
 
 use crate::address::{I2pAddr, ToI2pAddr};
-use crate::cancel::Cancel;
-use crate::deadline::Deadline;
-use crate::doorbell::Doorbell;
 use crate::endpoint::Connect;
 use crate::error::{Error, Phase};
 use crate::interrupts::{Handoff, Interrupts};
-use crate::session::spawn_scoped;
 use crate::stream::SamStream;
+use crate::sync::{AcceptWaker, Cancel, Deadline, spawn_scoped};
 use crate::tunnel::hung_up::has_hung_up;
 use crate::tunnel::running::Running;
 use crate::tunnel::{ToTcpAddr, TunnelEnd, TunnelFailure, TunnelOptions, tunnel_handle};
@@ -106,7 +103,7 @@ impl ClientTunnel {
         };
         let listener = TcpListener::bind(&*bind.resolve().map_err(io)?).map_err(io)?;
         let local_addr = listener.local_addr().map_err(io)?;
-        let doorbell = Doorbell::of(&listener).map_err(io)?;
+        let doorbell = AcceptWaker::of(&listener).map_err(io)?;
         let bell =
             Interrupts::by_cancel(running.accepting()).watch_waiter(&doorbell, Phase::Accept)?;
         let accept = move || {

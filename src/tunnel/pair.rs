@@ -4,13 +4,11 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::cancel::{Target, Wake};
-use crate::deadline::Deadline;
 use crate::dial::is_timeout;
 use crate::error::{Error, Phase};
 use crate::interrupts::{Interrupts, Watch, lock, wait};
-use crate::session::spawn_scoped;
 use crate::stream::SamStream;
+use crate::sync::{Deadline, Target, Wake, spawn_scoped};
 use crate::tunnel::TunnelFailure;
 use crate::tunnel::hung_up::has_hung_up;
 use crate::tunnel::running::Running;

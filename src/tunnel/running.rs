@@ -3,13 +3,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use crate::cancel::{Cancel, Wake};
-use crate::deadline::Deadline;
 use crate::endpoint::is_final;
 use crate::error::{Error, Phase};
 use crate::interrupts::{Interrupts, lock, wait};
-use crate::session::{FIRST_PAUSE, LONGEST_PAUSE, spawn_for_program};
+use crate::session::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::stream::SamStream;
+use crate::sync::{Cancel, Deadline, Wake, spawn_for_program};
 use crate::tunnel::pair::Pair;
 use crate::tunnel::{TunnelCounters, TunnelEnd, TunnelFailure, TunnelOptions};
 

@@ -3,11 +3,11 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use crate::address::I2pAddr;
-use crate::deadline::Deadline;
 use crate::dial::{BridgeAddr, dial};
 use crate::endpoint::Accept;
 use crate::error::Error;
 use crate::interrupts::Interrupts;
+use crate::sync::Deadline;
 use crate::tunnel::running::Running;
 use crate::tunnel::{ToTcpAddr, TunnelFailure, TunnelOptions, tunnel_handle};
 

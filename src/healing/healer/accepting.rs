@@ -3,13 +3,11 @@ use std::time::Duration;
 
 use super::{Current, Healer, State};
 use crate::address::I2pAddr;
-use crate::cancel::Cancel;
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::healing::intake::Intake;
 use crate::interrupts::{Interrupts, lock, wait};
-use crate::session::spawn_for_program;
 use crate::stream::SamStream;
+use crate::sync::{Cancel, Deadline, spawn_for_program};
 
 /// Time between two attempts to accept that failed while there is a session.
 const REST: Duration = Duration::from_secs(1);

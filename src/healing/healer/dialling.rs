@@ -4,11 +4,10 @@ use std::time::Duration;
 use super::Healer;
 use crate::address::{Destination, I2pAddr};
 use crate::bridge::SamBridge;
-use crate::cancel::Cancel;
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::session::{ConnectOptions, StreamSession};
 use crate::stream::SamStream;
+use crate::sync::{Cancel, Deadline};
 
 /// How long a session may stand that a bridge has just failed for: the end of its control socket is
 /// noticed by another thread.

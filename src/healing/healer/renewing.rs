@@ -1,10 +1,9 @@
 use std::sync::Arc;
 
 use super::Healer;
-use crate::cancel::Cancel;
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::interrupts::lock;
+use crate::sync::{Cancel, Deadline};
 
 impl Healer {
     /// Closes the session, if there is one, and waits for the next.
