@@ -32,7 +32,6 @@ mod udp;
 mod voice;
 
 pub use backlog::WhenFull;
-pub(crate) use backlog::{FIRST_PAUSE, LONGEST_PAUSE};
 pub use builder::SessionBuilder;
 pub(crate) use callers::Callers;
 pub(crate) use control::Control;
