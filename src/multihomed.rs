@@ -1,4 +1,3 @@
-mod bell;
 mod home;
 mod homes;
 mod listener;
