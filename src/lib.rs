@@ -116,7 +116,6 @@ mod error;
 mod failover;
 mod forward;
 mod healing;
-mod interrupts;
 mod listener;
 mod lookup;
 mod lookup_cache;
@@ -124,7 +123,6 @@ mod multihomed;
 mod service;
 mod session;
 mod stream;
-#[allow(dead_code, unused_imports)]
 mod sync;
 mod tunnel;
 mod version;

@@ -74,9 +74,10 @@ macro_rules! session_handle {
                 &self,
                 timeout: Option<std::time::Duration>,
             ) -> Result<$crate::SessionLoss, $crate::Error> {
-                let interrupts = $crate::interrupts::Interrupts::by_cancel(&self.$($cancel).+);
-                let deadline = $crate::sync::Deadline::after(timeout);
-                self.core().control.wait_lost(deadline, &interrupts)
+                let call = $crate::sync::Call::new($crate::Phase::WaitClosed)
+                    .or_cancel(&self.$($cancel).+)
+                    .within(timeout);
+                call.wait_ended(self.core().control.lifetime())
             }
 
             fn core(&self) -> &std::sync::Arc<$crate::session::guard::Core> {

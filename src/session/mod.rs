@@ -34,7 +34,6 @@ mod voice;
 pub use backlog::WhenFull;
 pub use builder::SessionBuilder;
 pub(crate) use callers::Callers;
-pub(crate) use control::Control;
 pub use datagram::{DatagramOptions, DatagramSession, DatagramStyle};
 pub use forwarding::{ForwardOptions, Forwarding};
 pub use guard::SessionGuard;

@@ -19,6 +19,13 @@ impl Deadline {
         Self { end }
     }
 
+    pub(crate) fn at(end: Instant) -> Self {
+        let span = end.saturating_duration_since(Instant::now());
+        Self {
+            end: Some((end, span)),
+        }
+    }
+
     /// Returns the sooner of two deadlines.
     pub(crate) fn sooner(self, other: Self) -> Self {
         match (self.end, other.end) {

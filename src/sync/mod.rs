@@ -60,7 +60,7 @@ pub(crate) use backoff::Backoff;
 pub(crate) use buffer_pool::BufferPool;
 pub(crate) use call::{Call, Registered};
 pub use cancel::Cancel;
-pub(crate) use cancel::{Fired, Registration, Registry, Target};
+pub(crate) use cancel::{Registration, Target};
 pub(crate) use deadline::Deadline;
 pub(crate) use lifetime::Lifetime;
 pub(crate) use lock::lock;

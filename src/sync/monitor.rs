@@ -48,6 +48,21 @@ impl<T> Monitor<T> {
         }
     }
 
+    /// Waits until `look` finds something. If it does not, it returns the time of the next look, unless
+    /// the value changes before.
+    pub(crate) fn wait_until_due<R>(
+        &self,
+        mut look: impl FnMut(&mut T) -> Result<R, Deadline>,
+    ) -> R {
+        let mut value = self.lock();
+        loop {
+            match look(&mut value) {
+                Ok(found) => return found,
+                Err(due) => value = self.wait(value, due).unwrap_or_else(|| self.lock()),
+            }
+        }
+    }
+
     /// Waits once, for a change or for no reason, and returns `None` if the deadline has passed.
     pub(super) fn wait<'a>(
         &self,
@@ -120,6 +135,19 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(receiver.recv_timeout(LONG).unwrap(), Some(()));
         }
+    }
+
+    #[test]
+    fn monitor_due_passed_looks_again() {
+        let monitor = Monitor::new(0);
+        let looks = monitor.wait_until_due(|looks| {
+            *looks += 1;
+            match *looks {
+                3 => Ok(*looks),
+                _ => Err(Deadline::after(Some(Duration::from_millis(1)))),
+            }
+        });
+        assert_eq!(looks, 3);
     }
 
     #[test]
