@@ -203,7 +203,7 @@ impl Homes {
         self.at_once(HealingSession::close);
     }
 
-    /// Does it with all homes at the same time.
+    /// Does it with all homes at the same time, on threads that end before this returns.
     fn at_once<T: Send>(&self, work: impl Fn(&HealingSession) -> T + Sync) -> Vec<T> {
         let Some((first, others)) = self.homes.split_first() else {
             return Vec::new();

@@ -103,7 +103,7 @@ impl Drop for Reception {
     }
 }
 
-/// The work of a home's thread.
+/// The work of a home's thread. `stop` ends it, which ends the `accept` and closes the places.
 fn fill(places: &Monitor<Places>, place: usize, listener: &HealingListener) {
     while wait_for_room(places, place) {
         let next = match listener.accept() {

@@ -160,7 +160,10 @@ fn spawn_holder(core: &Arc<Core>, first: Option<Connection>) -> Result<(), Error
     })
 }
 
-/// The work of one thread: hold an armed accept, hand over what comes, arm again.
+/// The work of one thread: holds a pending accept, queues the stream that comes, and arms again.
+///
+/// The end of the session ends it: its lifetime shuts the pending socket down, and ends the wait for room
+/// and the sleep. It also ends if the router keeps fewer accepts, or refuses them for good.
 fn hold(core: &Arc<Core>, mut armed: Option<Connection>) {
     let backlog = core.accepting.backlog();
     let mut ready = Ready::default();

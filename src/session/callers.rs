@@ -146,7 +146,8 @@ impl Callers {
         })
     }
 
-    /// The work of one thread: learn who calls, and queue the stream.
+    /// The work of one thread: reads who calls, and queues the stream. It ends with the header, its
+    /// deadline, or the shutdown of its socket.
     fn hear(&self, number: u64, socket: Arc<TcpStream>) {
         let outcome = self.receive(socket);
         let unknown = self.state.update(|state| state.unknown.remove(&number));

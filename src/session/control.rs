@@ -230,6 +230,8 @@ impl Control {
         let _ = self.socket.shutdown(Shutdown::Both);
     }
 
+    /// The work of the thread that reads. It ends when the bridge closes the socket, or
+    /// [`hang_up`](Control::hang_up) shuts it down.
     fn keep(self: &Arc<Self>, inbox: Option<Inbox>) {
         let loss = self.listen(inbox);
         let key_use = lock(&self.key_use).take();

@@ -164,7 +164,8 @@ impl UdpPort {
         self.sockets.lock().clone()
     }
 
-    /// The work of the receiving thread.
+    /// The work of the receiving thread. The end of the session ends it: its lifetime wakes this port,
+    /// which sends a packet to itself.
     fn fill<R: Reader>(
         self: &Arc<Self>,
         call: &Call,

@@ -244,6 +244,8 @@ fn from_now(time: Duration) -> Instant {
 }
 
 impl Control {
+    /// The work of the thread that writes. It ends 5 s after the last command if there is no heartbeat,
+    /// after QUIT, or when the session is lost.
     fn speak(self: &Arc<Self>) {
         loop {
             let outcome = match self.voice().next() {

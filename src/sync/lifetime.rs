@@ -1,6 +1,7 @@
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::cancel::{Fired, Registration, Registry, Target};
+use super::primitives::OnceLock;
 use crate::error::{Error, SessionLoss};
 
 /// Whether a session, or a forwarding, has ended, for which reason, and what ends with it.

@@ -15,13 +15,13 @@
 //!
 //! A thread that holds a lock takes another only in this order:
 //!
-//! 1. the value of one [`Monitor`]. The closures given to [`Monitor::update`] and [`Call::wait_on`] run
-//!    under it. They may read a monitor of a lower room, such as the accept pool that of its queue;
-//!    no closure reads a monitor of a higher one.
-//! 2. a plain mutex ([`lock`]): what it guards is read or changed at once, and nothing is called with
-//!    it held that waits.
-//! 3. the state of a registry, for [`Cancel::is_cancelled`](Cancel::is_cancelled). It is the last: a
-//!    registry takes out what it ends before it ends it, and holds no lock while it does.
+//! 1. the value of a [`Monitor`]. The closures given to [`Monitor::update`] and [`Call::wait_on`] run
+//!    under it. A closure may lock the monitor of something that it owns, never that of its owner: the
+//!    replicas lock a supervisor, the accept pool locks its queue, a table of requests locks the answer
+//!    of one.
+//! 2. a plain mutex ([`lock`]). What it guards is read or changed at once, and nothing waits under it.
+//! 3. the state of a registry, which [`Cancel::is_cancelled`] reads. It is the last: a registry takes
+//!    out what it ends, and ends it when it holds no lock any more.
 //!
 //! Whether a [`Lifetime`] has ended is read without a lock, so it can be read under any.
 //!

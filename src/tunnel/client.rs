@@ -163,7 +163,7 @@ fn dial_for(
     })
 }
 
-/// The work of a thread until the dial ends. Returns true if the local side has hung up.
+/// The work of a thread that the end of the dial ends. Returns true if the local side has hung up.
 fn cancel_if_hung_up(local: &TcpStream, dialled: &Monitor<bool>, cancel: &Cancel) -> bool {
     let mut looks = Backoff::new(FIRST_LOOK, LONGEST_LOOK);
     loop {

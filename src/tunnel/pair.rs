@@ -138,7 +138,7 @@ impl Pair {
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    /// The work of the other: from the peer to the local side.
+    /// The work of the other thread: from the peer to the local side.
     fn receive(&self) {
         let outcome = self.copy(&self.stream, &*self.local, Way::ToLocal);
         let lost = self.stream.session_error();

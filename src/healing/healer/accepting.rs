@@ -130,8 +130,8 @@ impl Healer {
         Ok(())
     }
 
-    /// The work of the thread: it arms whichever session there is, until that is done or nobody wants
-    /// it.
+    /// The work of the thread: it arms whichever session there is. It ends when that is done, when there
+    /// is no listener or no session any more, or when `stop` fires.
     fn arm_after(self: &Arc<Self>, mut pause: Duration) {
         while self.pause(pause).is_ok() {
             let Some(current) = self.unarmed() else {
