@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::address::{Destination, Host, I2pAddr, PrivateKey, SignatureType, ToI2pAddr};
-use crate::connection::{Connection, value};
+use crate::connection::Connection;
 use crate::error::{Error, Phase};
 use crate::failover::Failover;
 use crate::lookup::Lookup;
@@ -15,8 +15,7 @@ use crate::lookup_cache::LookupCache;
 use crate::session::SessionBuilder;
 use crate::stream::SamStream;
 use crate::sync::{Call, Cancel, Deadline};
-use crate::version::Version;
-use crate::wire::{Command, ParseError, ParseErrorKind};
+use crate::wire::{Command, ParseError, ParseErrorKind, Version};
 
 pub use builder::SamBridgeBuilder;
 pub(crate) use config::Config;
@@ -209,14 +208,17 @@ impl SamBridge {
         let mut connection = self.open()?;
         let deadline = Deadline::after(self.config.timeouts.command);
         let reply = connection.request(&command, phase, deadline)?;
+        let text = |key| {
+            let text = reply.require(key);
+            text.map_err(|error| Error::protocol(phase, error))
+        };
+        let key = PrivateKey::from_base64(&text("PRIV")?).ok();
+        let public = Destination::from_base64(&text("PUB")?);
+        let is_whole = |key: &PrivateKey| {
+            public.as_ref() == Ok(key.destination()) && key.signature_type() == signature_type
+        };
         let malformed = || Error::protocol(phase, ParseError::new(ParseErrorKind::Value, 0));
-        let key =
-            PrivateKey::from_base64(&value(&reply, "PRIV", phase)?).map_err(|_| malformed())?;
-        let public = Destination::from_base64(&value(&reply, "PUB", phase)?);
-        if public.as_ref() != Ok(key.destination()) || key.signature_type() != signature_type {
-            return Err(malformed());
-        }
-        Ok(key)
+        key.filter(is_whole).ok_or_else(malformed)
     }
 
     /// Looks up who an address belongs to. A port in it is ignored; a full destination is its own

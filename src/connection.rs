@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::bridge::{Config, is_i2pd, note_is_i2pd};
 use crate::dial::{dial, is_timeout};
-use crate::error::{Error, Phase, Refusal, ResultCode};
+use crate::error::{Error, Phase, Refusal};
 use crate::sync::{Call, Deadline, Lifetime, Registered, Registration};
-use crate::version::Version;
 use crate::wire::{
-    Command, Line, LineSource, Message, ParseError, ParseErrorKind, StreamHeader, read_line,
+    Command, Line, LineSource, Message, ParseError, ParseErrorKind, ResultCode, StreamHeader,
+    Version, read_line,
 };
 
 /// A name that is in no address book.
@@ -74,9 +74,8 @@ impl Connection {
         let deadline = Deadline::after(config.timeouts.hello).sooner(overall);
         let hello = config.hello()?;
         let reply = self.request(&hello, Phase::Hello, deadline)?;
-        let offered: Version = value(&reply, "VERSION", Phase::Hello)?
-            .parse()
-            .map_err(|error| Error::protocol(Phase::Hello, error))?;
+        let offered = reply.require("VERSION").and_then(|text| text.parse());
+        let offered: Version = offered.map_err(|error| Error::protocol(Phase::Hello, error))?;
         let (min, max) = config.versions;
         // emissary answers 3.2 whatever it is asked; what it says is what it speaks.
         if config.strict_versions && !(min..=max).contains(&offered) {
@@ -205,16 +204,6 @@ impl Connection {
         };
         outcome.map_err(|error| call.map_error(error))
     }
-}
-
-/// The value that a reply must have.
-pub(crate) fn value<'a>(
-    message: &Message<'a>,
-    key: &str,
-    phase: Phase,
-) -> Result<std::borrow::Cow<'a, str>, Error> {
-    let missing = || Error::protocol(phase, ParseError::new(ParseErrorKind::MissingPair, 0));
-    Ok(message.value(key).ok_or_else(missing)?.unescape())
 }
 
 /// Writes all of it before the deadline. A part may have been written when it fails.

@@ -251,7 +251,7 @@ impl<L: Accept + ?Sized> FusedIterator for Incoming<'_, L> {}
 
 /// Whether every later `accept` fails as well.
 pub(crate) fn is_final(error: &Error) -> bool {
-    use crate::error::ResultCode::AlreadyAccepting;
+    use crate::wire::ResultCode::AlreadyAccepting;
 
     match error {
         Error::SessionLost(_)

@@ -9,13 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::{AddressError, B32, Host, I2pAddr, KeyError, KeyFileError};
-use crate::version::Version;
-use crate::wire::{CommandError, ParseError};
+use crate::wire::{CommandError, ParseError, Version};
 
 pub(crate) use limit::Limit;
 use phase::Activity;
 pub use phase::Phase;
-pub use refusal::{Refusal, ResultCode};
+pub use refusal::Refusal;
 pub use setting::SettingError;
 pub(crate) use setting::shown;
 
@@ -340,6 +339,11 @@ impl Error {
             Self::KeyFile(error) => error.kind(),
             Self::Cancelled { .. } => io::ErrorKind::Other,
         }
+    }
+
+    /// Makes the system's error one of this phase.
+    pub(crate) fn io(phase: Phase) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { phase, source }
     }
 
     pub(crate) fn protocol(phase: Phase, source: ParseError) -> Self {

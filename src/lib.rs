@@ -125,7 +125,6 @@ mod session;
 mod stream;
 mod sync;
 mod tunnel;
-mod version;
 pub mod wire;
 
 pub use address::{
@@ -134,7 +133,7 @@ pub use address::{
 };
 pub use bridge::{SamBridge, SamBridgeBuilder};
 pub use endpoint::{Accept, Connect, Incoming};
-pub use error::{Error, Phase, Refusal, ResultCode, SessionLoss, SettingError};
+pub use error::{Error, Phase, Refusal, SessionLoss, SettingError};
 pub use forward::ForwardListener;
 pub use healing::{HealingEvent, HealingListener, HealingOptions, HealingSession};
 pub use listener::SamListener;
@@ -153,7 +152,7 @@ pub use sync::Cancel;
 pub use tunnel::{
     ClientTunnel, ServerTunnel, ToTcpAddr, TunnelCounters, TunnelEnd, TunnelFailure, TunnelOptions,
 };
-pub use version::Version;
+pub use wire::{ResultCode, Version};
 
 /// What threads share must be fit to be shared; this does not compile when it is not.
 const _: () = {

@@ -1,7 +1,6 @@
 use std::fmt;
 
 use crate::address::{Destination, Host};
-use crate::connection::value;
 use crate::error::{Error, Phase};
 use crate::service::{ServiceRecord, ServiceRecordError, service_name};
 use crate::wire::{Message, ParseError, ParseErrorKind, redact};
@@ -68,12 +67,13 @@ impl Lookup {
     /// Reads a `NAMING REPLY`.
     pub(crate) fn from_reply(reply: &Message<'_>) -> Result<Self, Error> {
         let phase = Phase::Lookup;
-        let malformed = |_| Error::protocol(phase, ParseError::new(ParseErrorKind::Value, 0));
-        let destination =
-            Destination::from_base64(&value(reply, "VALUE", phase)?).map_err(malformed)?;
+        let malformed = |error| Error::protocol(phase, error);
+        let value = reply.require("VALUE").map_err(malformed)?;
+        let destination = Destination::from_base64(&value)
+            .map_err(|_| malformed(ParseError::new(ParseErrorKind::Value, 0)))?;
         let mut options = Vec::new();
         for param in reply.params() {
-            let param = param.map_err(|error| Error::protocol(phase, error))?;
+            let param = param.map_err(malformed)?;
             if let Some(key) = param.key().strip_prefix(OPTION) {
                 let value = param.value().map(|value| value.unescape());
                 options.push((key.into(), value.unwrap_or_default().into()));

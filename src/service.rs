@@ -2,7 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::address::{AddressError, Host, I2pAddr};
+use crate::address::{AddressError, Host, I2pAddr, parse_number};
 use crate::wire::redact;
 
 /// Where a destination says that one of its services is found: I2P's counterpart of an SRV record.
@@ -169,11 +169,9 @@ impl<'a> Fields<'a> {
         word
     }
 
-    /// Digits only: `parse` alone would let a `+` pass.
+    /// The next word as a number of digits only.
     fn number<T: FromStr>(&mut self) -> Option<T> {
-        let word = self.next();
-        let digits = word.bytes().all(|byte| byte.is_ascii_digit());
-        digits.then(|| word.parse().ok()).flatten()
+        parse_number(self.next())
     }
 
     fn rest(self) -> &'a str {

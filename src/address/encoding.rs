@@ -1,6 +1,7 @@
 //! Bytes and text as I2P writes them: its base64 and base32, CRC-32, and a cursor over binary keys.
 
 use std::fmt;
+use std::str::FromStr;
 
 use base64::Engine;
 use base64::alphabet::Alphabet;
@@ -19,6 +20,17 @@ const ALPHABET: Alphabet =
 /// Padding is required and the unused bits are zero, so that one value has exactly one text.
 const BASE64: GeneralPurpose = GeneralPurpose::new(&ALPHABET, PAD);
 
+/// Reads a decimal number of digits only: `parse` alone also accepts a leading `+`.
+pub(crate) fn parse_number<T: FromStr>(text: &str) -> Option<T> {
+    let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    is_digits.then(|| text.parse().ok()).flatten()
+}
+
+/// Returns true for the 64 characters of I2P's base64, which are all but the padding.
+pub(crate) fn is_base64_digit(char: char) -> bool {
+    char.is_ascii_alphanumeric() || matches!(char, '-' | '~')
+}
+
 /// Why a text is not base64; without a byte of the text, which may be a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Base64Fault {
@@ -26,7 +38,7 @@ pub(super) enum Base64Fault {
     Length { length: usize },
 }
 
-pub(super) fn base64_encode(bytes: &[u8]) -> String {
+pub(crate) fn base64_encode(bytes: &[u8]) -> String {
     BASE64.encode(bytes)
 }
 
@@ -117,6 +129,14 @@ impl<'a> Cursor<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn number_has_only_digits() {
+        assert_eq!(parse_number::<u16>("007"), Some(7));
+        for text in ["", "+7", "-7", " 7", "7 ", "0x7", "65536", "\u{663}"] {
+            assert_eq!(parse_number::<u16>(text), None, "{text:?}");
+        }
+    }
 
     #[test]
     fn base64_uses_minus_and_tilde() {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::b32::{AnyB32, B32, B33, is_b32, is_b32_label, without_suffix};
 use super::destination::Destination;
+use super::encoding::parse_number;
 use super::error::AddressError;
 use super::link::surplus_part;
 
@@ -222,7 +223,7 @@ impl I2pAddr {
             return text.parse().map(|host| Self { host, port: None });
         };
         let offset = host.len() + 1;
-        let port = parse_port(port).ok_or(AddressError::InvalidPort { offset })?;
+        let port = parse_number(port).ok_or(AddressError::InvalidPort { offset })?;
         let host: Host = host.parse()?;
         Ok(Self::from(host).with_port(port))
     }
@@ -602,12 +603,6 @@ impl<T: ToI2pAddr> ToI2pAddr for (T, u16) {
             _ => Ok(address.with_port(*asked)),
         }
     }
-}
-
-/// Digits only: `parse` alone would let a `+` pass.
-fn parse_port(text: &str) -> Option<u16> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten()
 }
 
 fn check_characters(name: &str) -> Result<(), AddressError> {

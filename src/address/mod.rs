@@ -16,6 +16,7 @@ mod signature;
 
 pub use b32::{B32, B33};
 pub use destination::Destination;
+pub(crate) use encoding::{base64_encode, is_base64_digit, parse_number};
 pub use error::{AddressError, KeyError, KeyFileError, UrlPart};
 pub use host::{Host, HostName, I2pAddr, ToI2pAddr};
 pub use key::{OfflineSignature, PrivateKey};

@@ -11,7 +11,7 @@ use crate::error::{Error, shown};
 use crate::failover::{Failover, RETRY_AFTER};
 use crate::lookup_cache::LookupCache;
 use crate::sync::Cancel;
-use crate::version::Version;
+use crate::wire::Version;
 
 /// The environment variable that names the bridge where the program does not.
 const ADDRESS_VARIABLE: &str = "I2P_SAM_ADDRESS";

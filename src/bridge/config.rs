@@ -2,8 +2,7 @@ use std::time::Duration;
 
 use crate::dial::BridgeAddr;
 use crate::error::Error;
-use crate::version::Version;
-use crate::wire::Command;
+use crate::wire::{Command, Version};
 
 /// What a bridge needs to be spoken to.
 pub(crate) struct Config {

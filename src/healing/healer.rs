@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use crate::address::PrivateKey;
 use crate::bridge::SamBridge;
-use crate::error::{Error, Phase, ResultCode, SessionLoss};
+use crate::error::{Error, Phase, SessionLoss};
 use crate::healing::intake::Intake;
 use crate::healing::options::{HealingEvent, HealingOptions};
 use crate::session::{SessionBuilder, StreamSession};
 use crate::sync::{Backoff, Call, Cancel, Monitor, Wake, spawn_for_program};
+use crate::wire::ResultCode;
 
 pub(crate) use dialling::{dial_deadline, dial_over, look_up_over, lookup_deadline};
 

@@ -2,12 +2,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::connection::Connection;
-use crate::error::{Error, Phase, Refusal, ResultCode};
+use crate::error::{Error, Phase, Refusal};
 use crate::session::arming::{Ready, arm};
 use crate::session::backlog::{Arrival, Backlog, BacklogLimits};
 use crate::session::guard::Core;
 use crate::sync::{Backoff, Call, Deadline, Lifetime, Monitor, spawn};
-use crate::wire::StreamHeader;
+use crate::wire::{ResultCode, StreamHeader};
 
 /// i2pd closes an armed accept for another one only if it is younger.
 const LONGEST_CLOSED_BY_I2PD: Duration = Duration::from_secs(3);

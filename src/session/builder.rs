@@ -20,9 +20,8 @@ use crate::session::raw::{RawOptions, RawSession};
 use crate::session::stream::StreamSession;
 use crate::session::udp::{DatagramSource, Pair, UdpPort, UdpSettings};
 use crate::session::voice::BREATH;
-use crate::version::Version;
 use crate::wire::{
-    Command, CommandError, CommandFault, ParseError, ParseErrorKind, needs_quotes, redact,
+    Command, CommandError, CommandFault, ParseError, ParseErrorKind, Version, needs_quotes, redact,
 };
 
 /// Accepts that are armed at once where the router serves several.

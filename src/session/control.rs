@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::bridge::{KeyUse, note_loss};
-use crate::error::{Error, Phase, Refusal, ResultCode, SessionLoss};
+use crate::error::{Error, Phase, Refusal, SessionLoss};
 use crate::session::guard::SessionGuard;
 use crate::session::inbox::{Inbox, Taken};
 use crate::session::replies::Replies;
 use crate::session::subsession::{Beneath, Claim};
 use crate::session::voice::Voice;
 use crate::sync::{Deadline, Lifetime, Monitor, lock, spawn};
-use crate::wire::{Command, Line, Message, read_line};
+use crate::wire::{Command, Line, Message, ResultCode, read_line};
 
 /// Longest wait for a bridge to hang up after QUIT. Java I2P and emissary do so at once.
 const FAREWELL: Duration = Duration::from_secs(2);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::address::PrivateKey;
 use crate::bridge::{KEY_REST, KeyInUse, KeyUse};
-use crate::connection::{Connection, value};
+use crate::connection::Connection;
 use crate::error::{Error, Phase, Refusal};
 use crate::session::accepting::Accepting;
 use crate::session::builder::{Identity, SessionBuilder};
@@ -16,8 +16,7 @@ use crate::session::inbox::Inbox;
 use crate::session::intake::Intake;
 use crate::session::udp::Pair;
 use crate::sync::{Call, Deadline};
-use crate::version::Version;
-use crate::wire::Command;
+use crate::wire::{Command, Version};
 
 /// i2pd looks every 3 s whether a new session is ready (2.45: every 20 s). An answer that comes
 /// sooner is about a session that it had already.
@@ -41,7 +40,7 @@ impl SessionBuilder {
         self.check_limits()?;
         let made = Creation::new(self, style, pairs).run()?;
         let control = Control::start(made.socket, self.heartbeat, inbox, made.key_use)
-            .map_err(|source| Error::Io { phase, source })?;
+            .map_err(Error::io(phase))?;
         let armed = self.armed_on(made.version);
         Ok(SessionGuard::new(Core {
             bridge: self.bridge.clone(),
@@ -180,7 +179,9 @@ impl<'a> Creation<'a> {
     fn request(&self, connection: &mut Connection, command: &Command) -> Result<PrivateKey, Error> {
         let phase = Phase::SessionCreate;
         let reply = connection.request(command, phase, self.deadline)?;
-        self.builder.made_key(&value(&reply, "DESTINATION", phase)?)
+        let key = reply.require("DESTINATION");
+        self.builder
+            .made_key(&key.map_err(|error| Error::protocol(phase, error))?)
     }
 }
 

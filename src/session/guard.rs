@@ -12,7 +12,7 @@ use crate::session::control::Control;
 use crate::session::intake::Intake;
 use crate::session::streams::Streams;
 use crate::sync::{Call, Deadline};
-use crate::version::Version;
+use crate::wire::Version;
 
 /// Time between the end of a session's streams and its own. On i2pd 2.56 a stream that ended less
 /// than a tenth of a second before its session leaves the far side waiting.

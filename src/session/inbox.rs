@@ -2,6 +2,7 @@ use std::io::{self, Read};
 use std::net::TcpStream;
 use std::sync::Arc;
 
+use crate::address::parse_number;
 use crate::error::SessionLoss;
 use crate::session::datagrams::Reader;
 use crate::session::mailbox::Mailbox;
@@ -84,7 +85,7 @@ pub(crate) fn port(message: &Message<'_>, key: &str) -> Result<Option<u16>, Pars
 /// A line without a size that can be says nothing of where the next line begins.
 fn announced(line: &[u8]) -> Option<(Message<'_>, usize)> {
     let message = Message::parse(line).ok()?;
-    let size = message.value("SIZE")?.raw().parse().ok()?;
+    let size = parse_number(message.value("SIZE")?.raw())?;
     (size <= MAX_SIZE).then_some((message, size))
 }
 

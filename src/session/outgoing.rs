@@ -5,8 +5,7 @@ use crate::address::I2pAddr;
 use crate::error::Error;
 use crate::session::datagram::DatagramOptions;
 use crate::session::guard::Core;
-use crate::version::Version;
-use crate::wire::{CommandError, CommandFault, MAX_COMMAND, MAX_DATAGRAM_HEADER};
+use crate::wire::{CommandError, CommandFault, MAX_COMMAND, MAX_DATAGRAM_HEADER, Version};
 
 /// A datagram that is to be sent.
 pub(crate) struct Outgoing<'a> {

@@ -1,4 +1,4 @@
-use crate::address::ToI2pAddr;
+use crate::address::{ToI2pAddr, parse_number};
 use crate::error::Error;
 use crate::session::datagram::{DatagramOptions, is_free, protocol_taken};
 use crate::session::datagrams::{Datagrams, Reader, datagram_session};
@@ -198,7 +198,7 @@ impl Reader for RawReader {
             return Some(None);
         };
         Some(Some(RawHeader {
-            protocol: protocol.raw().parse().ok()?,
+            protocol: parse_number(protocol.raw())?,
             from_port: from_port.unwrap_or(0),
             to_port: to_port.unwrap_or(0),
         }))

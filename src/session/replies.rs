@@ -2,12 +2,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Phase, Refusal, ResultCode};
+use crate::error::{Error, Phase, Refusal};
 use crate::lookup::Lookup;
 use crate::session::control::Control;
 use crate::session::voice::BREATH;
 use crate::sync::{Call, Monitor, lock};
-use crate::wire::{Command, Message, ParseError, ParseErrorKind};
+use crate::wire::{Command, Message, ParseError, ParseErrorKind, ResultCode};
 
 /// How long a question whose answer nobody wants holds up the next. Routers answer at once, or, as
 /// emissary 0.4.0 does with SESSION REMOVE, never.

@@ -1,7 +1,6 @@
 use std::fmt;
 
-use crate::version::Version;
-use crate::wire::{Secret, redact};
+use crate::wire::{Secret, Version, redact};
 
 /// Longest command, with its line end: 8192 bytes.
 ///

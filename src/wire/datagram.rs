@@ -1,4 +1,4 @@
-use crate::wire::header::{port_from_wire, port_number};
+use crate::wire::header::{number, port_from_wire};
 use crate::wire::{ParseError, ParseErrorKind};
 
 /// Longest line in front of a datagram's payload, which is Java I2P's limit for one.
@@ -99,9 +99,9 @@ impl RawHeader {
         let (mut protocol, mut from_port, mut to_port) = (None, None, None);
         for word in words(line) {
             match word.split_once('=') {
-                Some(("PROTOCOL", number)) => protocol = Some(protocol_number(number)?),
-                Some(("FROM_PORT", port)) => from_port = Some(port_number(port)?),
-                Some(("TO_PORT", port)) => to_port = Some(port_number(port)?),
+                Some(("PROTOCOL", text)) => protocol = Some(number(text)?),
+                Some(("FROM_PORT", port)) => from_port = Some(number(port)?),
+                Some(("TO_PORT", port)) => to_port = Some(number(port)?),
                 _ => {}
             }
         }
@@ -134,11 +134,6 @@ fn split_line(packet: &[u8]) -> Result<(&str, &[u8]), ParseError> {
 fn words(line: &str) -> impl Iterator<Item = &str> {
     line.split([' ', '\t', '\r'])
         .filter(|word| !word.is_empty())
-}
-
-fn protocol_number(text: &str) -> Result<u8, ParseError> {
-    let malformed = ParseError::new(ParseErrorKind::Value, 0);
-    u8::try_from(port_number(text)?).map_err(|_| malformed)
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
-use crate::address::Destination;
+use std::str::FromStr;
+
+use crate::address::{Destination, parse_number};
 use crate::wire::{Message, ParseError, ParseErrorKind};
 
 /// The line a bridge puts in front of an accepted stream: who calls, or that nobody will.
@@ -68,23 +70,19 @@ fn port(message: &Message<'_>, key: &str) -> Result<Option<u16>, ParseError> {
 
 /// A port as a bridge sends it. Java I2P sends port 0 for a peer that named no port.
 pub(crate) fn port_from_wire(text: &str) -> Result<Option<u16>, ParseError> {
-    let port = port_number(text)?;
+    let port: u16 = number(text)?;
     Ok((port != 0).then_some(port))
 }
 
-/// Digits only: `parse` alone would let a `+` pass.
-pub(super) fn port_number(port: &str) -> Result<u16, ParseError> {
-    let malformed = ParseError::new(ParseErrorKind::Value, 0);
-    if !port.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(malformed);
-    }
-    port.parse().map_err(|_| malformed)
+/// Reads a decimal number such as a port, of digits only.
+pub(super) fn number<T: FromStr>(text: &str) -> Result<T, ParseError> {
+    parse_number(text).ok_or(ParseError::new(ParseErrorKind::Value, 0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ResultCode;
+    use crate::wire::ResultCode;
 
     /// A destination is 256 bytes of encryption key, 128 of signing key, and the certificate.
     fn destination() -> Destination {

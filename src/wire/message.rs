@@ -1,8 +1,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::error::ResultCode;
-use crate::wire::redact;
+use crate::wire::{ResultCode, redact};
 
 /// One message of a bridge, read where it lies: every part borrows from the line.
 ///
@@ -122,6 +121,12 @@ impl<'a> Message<'a> {
             .map_while(Result::ok)
             .find(|param| param.key == key)
             .and_then(|param| param.value)
+    }
+
+    /// Returns the value that a message with this key must have.
+    pub(crate) fn require(&self, key: &str) -> Result<Cow<'a, str>, ParseError> {
+        let missing = ParseError::new(ParseErrorKind::MissingPair, 0);
+        Ok(self.value(key).ok_or(missing)?.unescape())
     }
 
     /// What the bridge makes of the command: the value of `RESULT`.

@@ -13,7 +13,9 @@ mod datagram;
 mod header;
 mod line;
 mod message;
+mod result_code;
 mod secret;
+mod version;
 
 pub use command::{Command, CommandError, CommandFault, MAX_COMMAND};
 pub(crate) use command::{check_name, check_value, needs_quotes};
@@ -23,4 +25,6 @@ pub use header::StreamHeader;
 pub(crate) use header::port_from_wire;
 pub use line::{Line, LineSource, MAX_LINE, read_line};
 pub use message::{Message, Param, Params, ParseError, ParseErrorKind, Value};
+pub use result_code::ResultCode;
 pub(crate) use secret::{Secret, conceal, redact};
+pub use version::Version;

@@ -1,5 +1,7 @@
 //! What a bridge says may hold a key; what we show may not.
 
+use crate::address::is_base64_digit;
+
 /// Longest run of base64 characters that is shown. A session id has 26, a 32-byte key 43 or 44
 /// of them; the words of a sentence and the labels of a host name have fewer.
 const LONGEST_RUN: usize = 25;
@@ -132,7 +134,7 @@ fn is_word(text: &str, start: usize, end: usize) -> bool {
 }
 
 fn is_key_char(char: char) -> bool {
-    char.is_ascii_alphanumeric() || matches!(char, '-' | '~' | '+' | '/' | '=' | '_')
+    is_base64_digit(char) || matches!(char, '+' | '/' | '=' | '_')
 }
 
 fn is_b32(word: &str, behind: &str) -> bool {

@@ -242,7 +242,15 @@ fn unsupported_styles_are_refused_before_sending() {
 fn invalid_size_ends_session() {
     let destination = key(9).destination().to_base64();
     let begin = format!("DATAGRAM RECEIVED DESTINATION={destination}");
-    for behind in ["", " SIZE=", " SIZE=-1", " SIZE=65536", " SIZE=x", " SIZE"] {
+    for behind in [
+        "",
+        " SIZE=",
+        " SIZE=-1",
+        " SIZE=+1",
+        " SIZE=65536",
+        " SIZE=x",
+        " SIZE",
+    ] {
         let line = format!("{begin}{behind}\nx");
         let loss = loss_after(line.as_bytes(), false);
         assert_eq!(loss, SessionLoss::Garbled, "{behind}");
@@ -299,6 +307,22 @@ fn datagram_without_sender_is_dropped_and_counted() {
     assert_eq!(session.dropped().malformed, bad.len() as u64);
     say(&socket, b"PING 5\n");
     assert_eq!(read(&socket, 7), "PONG 5\n");
+}
+
+#[test]
+fn raw_datagram_with_signed_number_is_dropped_and_counted() {
+    let router = Router::start();
+    let (session, socket) = router.raw();
+    let bad = [
+        &b"RAW RECEIVED PROTOCOL=+18 FROM_PORT=0 TO_PORT=0 SIZE=1\nx"[..],
+        b"RAW RECEIVED PROTOCOL=18 FROM_PORT=+7 TO_PORT=0 SIZE=1\nx",
+    ];
+    say(&socket, &bad.concat());
+    say(&socket, b"RAW RECEIVED SIZE=7\ngenuine");
+    let mut buf = [0; 8];
+    let (len, _) = session.recv_with_header(&mut buf).unwrap();
+    assert_eq!(buf.get(..len), Some(&b"genuine"[..]));
+    assert_eq!(session.dropped().malformed, bad.len() as u64);
 }
 
 #[test]

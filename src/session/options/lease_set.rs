@@ -1,8 +1,5 @@
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE;
-
 use super::{SessionOptions, base64};
-use crate::address::SignatureType;
+use crate::address::{SignatureType, base64_encode};
 use crate::wire::{CommandFault, check_value};
 
 /// How messages to a session are encrypted from end to end.
@@ -263,7 +260,7 @@ impl SessionOptions {
 /// The name in base64, which holds neither the colon nor the blank that would end it.
 fn client_name(option: &str, name: &str) -> Result<String, CommandFault> {
     check_value(option, name).map_err(|error| error.fault())?;
-    Ok(URL_SAFE.encode(name).replace('_', "~"))
+    Ok(base64_encode(name.as_bytes()))
 }
 
 fn typed_key(code: impl Into<u16>, key: &str) -> Result<String, CommandFault> {

@@ -12,6 +12,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::address::is_base64_digit;
 use crate::wire::{CommandError, CommandFault, check_name, check_value, needs_quotes};
 
 pub use lease_set::{EncryptionType, LeaseSetAuth, LeaseSetType};
@@ -280,12 +281,11 @@ fn without_quotes(text: &str) -> Result<String, CommandFault> {
 
 /// Refuses what is no base64 of I2P's; whether it has the right length, the router knows.
 fn base64(text: &str) -> Result<String, CommandFault> {
-    let digit = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '~');
     if text.is_empty() {
         return Err(CommandFault::Empty);
     }
     let digits = text.trim_end_matches('=');
-    match digits.find(|char| !digit(char)) {
+    match digits.find(|char| !is_base64_digit(char)) {
         Some(offset) => Err(CommandFault::Character { offset }),
         None if digits.is_empty() || text.len() - digits.len() > 2 => {
             Err(CommandFault::Character {

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::address::parse_number;
 use crate::wire::{ParseError, ParseErrorKind};
 
 /// A version of the SAM protocol, such as 3.3.
@@ -61,11 +62,7 @@ impl FromStr for Version {
 }
 
 fn number(text: &str, offset: usize) -> Result<u8, ParseError> {
-    let malformed = ParseError::new(ParseErrorKind::Value, offset);
-    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(malformed);
-    }
-    text.parse().map_err(|_| malformed)
+    parse_number(text).ok_or(ParseError::new(ParseErrorKind::Value, offset))
 }
 
 #[cfg(test)]
