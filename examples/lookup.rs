@@ -42,7 +42,7 @@ fn run() -> Outcome {
 }
 
 fn show(place: &Place, session: &mut Option<StreamSession>, address: &I2pAddr) -> Outcome {
-    let found = place.bridge.lookup_with_options(address);
+    let found = place.bridge.lookup_record(address);
     match (found, address.destination()) {
         (Ok(found), _) => {
             println!("{address} {}", found.destination().b32());

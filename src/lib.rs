@@ -107,20 +107,13 @@
 )]
 
 mod address;
-mod auth;
 mod bridge;
-mod connection;
-mod dial;
 mod endpoint;
 mod error;
-mod failover;
 mod forward;
 mod healing;
 mod listener;
-mod lookup;
-mod lookup_cache;
 mod multihomed;
-mod service;
 mod session;
 mod stream;
 mod sync;
@@ -131,15 +124,13 @@ pub use address::{
     AddressError, B32, B33, Destination, Host, HostName, I2pAddr, KeyError, KeyFileError,
     OfflineSignature, PrivateKey, SignatureType, ToI2pAddr, UrlPart,
 };
-pub use bridge::{SamBridge, SamBridgeBuilder};
+pub use bridge::{Auth, Lookup, SamBridge, SamBridgeBuilder, ServiceRecord, ServiceRecordError};
 pub use endpoint::{Accept, Connect, Incoming};
 pub use error::{Error, Phase, Refusal, SessionLoss, SettingError};
 pub use forward::ForwardListener;
 pub use healing::{HealingEvent, HealingListener, HealingOptions, HealingSession};
 pub use listener::SamListener;
-pub use lookup::Lookup;
 pub use multihomed::{Home, MultihomedListener, MultihomedSession};
-pub use service::{ServiceRecord, ServiceRecordError};
 pub use session::{
     ConnectOptions, DatagramOptions, DatagramPath, DatagramSession, DatagramSource, DatagramStyle,
     DroppedDatagrams, EncryptionType, ForwardOptions, Forwarding, InactivityAction, LeaseSetAuth,
@@ -158,6 +149,7 @@ pub use wire::{ResultCode, Version};
 const _: () = {
     const fn shared<T: Send + Sync>() {}
     shared::<SamBridge>();
+    shared::<Auth>();
     shared::<StreamSession>();
     shared::<DatagramSession>();
     shared::<RawSession>();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::address::{B32, Destination, I2pAddr};
 use crate::bridge::SamBridge;
-use crate::dial::is_timeout;
+use crate::bridge::is_timeout;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::session::{OpenStream, SessionGuard};
 use crate::sync::{Call, Deadline, Registration, Target};

@@ -4,12 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::bridge::SamBridge;
-use crate::bridge::config::{Config, Timeouts};
-use crate::dial::BridgeAddr;
+use super::config::{Config, Endpoint, Timeouts};
+use super::failover::{Failover, RETRY_AFTER};
+use super::lookup_cache::LookupCache;
+use super::sam_bridge::SamBridge;
 use crate::error::{Error, shown};
-use crate::failover::{Failover, RETRY_AFTER};
-use crate::lookup_cache::LookupCache;
 use crate::sync::Cancel;
 use crate::wire::Version;
 
@@ -49,8 +48,53 @@ pub struct SamBridgeBuilder {
     retry_after: Duration,
 }
 
+impl SamBridge {
+    /// Creates the bridge at `host:port`, with every default of [`builder`](SamBridge::builder).
+    /// Nothing is connected yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if `address` is no `host:port`, or its host ends in `.i2p`.
+    ///
+    /// ```
+    /// let bridge = i2p_sam::SamBridge::new("[::1]:7656")?;
+    /// assert_eq!(bridge.address(), "[::1]:7656");
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn new(address: &str) -> Result<Self, Error> {
+        Self::builder().address(address).build()
+    }
+
+    /// Creates the bridge that the environment variable `I2P_SAM_ADDRESS` names, or the one at
+    /// 127.0.0.1:7656. Nothing is connected yet.
+    ///
+    /// The variable may name [several](SamBridge#several-bridges), separated by commas.
+    /// `I2P_SAM_UDP_ADDRESS` names their UDP addresses, as many and in the same order; without it, the
+    /// UDP port is 7655 on the same host.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if a variable is set and is not Unicode, is no list of `host:port`, or
+    /// names a host that ends in `.i2p`; if `I2P_SAM_UDP_ADDRESS` names another number of addresses
+    /// than `I2P_SAM_ADDRESS`.
+    ///
+    /// ```
+    /// let bridge = i2p_sam::SamBridge::from_env()?;
+    /// println!("{bridge:?}");
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn from_env() -> Result<Self, Error> {
+        Self::builder().build()
+    }
+
+    /// Returns a builder with the defaults.
+    pub fn builder() -> SamBridgeBuilder {
+        SamBridgeBuilder::new()
+    }
+}
+
 impl SamBridgeBuilder {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self {
             address: None,
             udp_address: None,
@@ -175,7 +219,7 @@ impl SamBridgeBuilder {
     ///
     /// let spare = SamBridge::builder().address("router.lan:7656").credentials("joe", "correct horse");
     /// let bridge = SamBridge::builder().address("127.0.0.1:7656").fallback(&spare.build()?).build()?;
-    /// assert_eq!(bridge.bridges().len(), 2);
+    /// assert_eq!(bridge.routers().len(), 2);
     /// # Ok::<(), i2p_sam::Error>(())
     /// ```
     pub fn fallback(mut self, bridge: &SamBridge) -> Self {
@@ -200,7 +244,7 @@ impl SamBridgeBuilder {
     /// address and `I2P_SAM_ADDRESS` names several bridges. [`Error::Command`] if the credentials cannot be
     /// sent.
     pub fn build(self) -> Result<SamBridge, Error> {
-        let mut bridges = match &self.address {
+        let mut configs = match &self.address {
             Some(address) => vec![self.config("address", address)?],
             None => {
                 let addresses = variable(ADDRESS_VARIABLE, env::var_os(ADDRESS_VARIABLE))?;
@@ -210,14 +254,15 @@ impl SamBridgeBuilder {
             }
         };
         for fallback in &self.fallbacks {
-            bridges.extend(fallback.bridges().into_iter().map(|one| one.config));
+            configs.extend(fallback.configs().cloned());
         }
         let (entries, ttl) = self.lookup_cache;
-        let first = bridges.first().map(Arc::clone);
+        let mut configs = configs.into_iter();
+        let first = configs.next();
         Ok(SamBridge {
             config: first.ok_or_else(|| Error::setting("address", "", "there is none"))?,
-            failover: (bridges.len() > 1)
-                .then(|| Arc::new(Failover::new(bridges, self.retry_after))),
+            fallbacks: configs.collect(),
+            failover: Arc::new(Failover::new(self.retry_after)),
             lookups: Arc::new(LookupCache::new(entries, ttl)),
             cancel: Cancel::new(),
         })
@@ -251,7 +296,7 @@ impl SamBridgeBuilder {
         }
         let both = bridges.zip(udp_addresses);
         both.map(|(text, udp)| {
-            let udp = BridgeAddr::of_setting(UDP_ADDRESS_VARIABLE, udp)?;
+            let udp = Endpoint::of_setting(UDP_ADDRESS_VARIABLE, udp)?;
             self.config_with(ADDRESS_VARIABLE, text, Some(udp))
         })
         .collect()
@@ -259,7 +304,7 @@ impl SamBridgeBuilder {
 
     fn config(&self, setting: &'static str, address: &str) -> Result<Arc<Config>, Error> {
         let udp_address = self.udp_address.as_deref();
-        let udp_address = udp_address.map(|text| BridgeAddr::of_setting("udp_address", text));
+        let udp_address = udp_address.map(|text| Endpoint::of_setting("udp_address", text));
         self.config_with(setting, address, udp_address.transpose()?)
     }
 
@@ -267,9 +312,9 @@ impl SamBridgeBuilder {
         &self,
         setting: &'static str,
         address: &str,
-        udp_address: Option<BridgeAddr>,
+        udp_address: Option<Endpoint>,
     ) -> Result<Arc<Config>, Error> {
-        let address = BridgeAddr::of_setting(setting, address)?;
+        let address = Endpoint::of_setting(setting, address)?;
         let udp_address = udp_address.unwrap_or_else(|| address.with_port(DEFAULT_UDP_PORT));
         if self.versions.0 > self.versions.1 {
             let (min, max) = self.versions;

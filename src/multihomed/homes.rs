@@ -1,8 +1,8 @@
 use std::sync::{Arc, Mutex, Weak};
 
 use crate::address::{Destination, I2pAddr, PrivateKey};
+use crate::bridge::{Failures, another_may_do};
 use crate::error::{Error, Phase};
-use crate::failover::{Failures, another_may_do};
 use crate::healing::{
     HealingListener, HealingOptions, HealingSession, dial_deadline, dial_over, look_up_over,
     lookup_deadline,
@@ -28,7 +28,7 @@ impl Homes {
     /// Begins to make all of them, and waits until one is there.
     pub(super) fn start(builder: SessionBuilder, options: &HealingOptions) -> Result<Self, Error> {
         let all = builder.bridge().clone();
-        let (key, bridges) = (builder.own_key()?, all.bridges());
+        let (key, bridges) = (builder.own_key()?, all.routers());
         let changed = Monitor::new(());
         // If it fails, the homes are let go of first: they are to tell nobody that they gave up.
         let opening = Opening::of(bridges.len());

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
+use crate::bridge::Failures;
 use crate::error::{Error, Phase};
-use crate::failover::Failures;
 use crate::healing::Judge;
 use crate::sync::{Call, Cancel, Deadline, Monitor};
 

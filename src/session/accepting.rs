@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::connection::Connection;
+use crate::bridge::Connection;
 use crate::error::{Error, Phase, Refusal};
 use crate::session::arming::{Ready, arm};
 use crate::session::backlog::{Arrival, Backlog, BacklogLimits};

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::connection::Connection;
+use crate::bridge::Connection;
 use crate::error::{Error, Phase};
 use crate::session::guard::Core;
 use crate::sync::{Call, Deadline};

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::address::{PrivateKey, SignatureType};
+use crate::address::{PrivateKey, SignatureType, ToI2pAddr};
 use crate::bridge::SamBridge;
 use crate::error::{Error, Phase};
 use crate::healing::{HealingOptions, HealingSession};
@@ -20,6 +20,7 @@ use crate::session::raw::{RawOptions, RawSession};
 use crate::session::stream::StreamSession;
 use crate::session::udp::{DatagramSource, Pair, UdpPort, UdpSettings};
 use crate::session::voice::BREATH;
+use crate::stream::SamStream;
 use crate::wire::{
     Command, CommandError, CommandFault, ParseError, ParseErrorKind, Version, needs_quotes, redact,
 };
@@ -73,8 +74,37 @@ pub(super) enum Identity {
     Key(PrivateKey),
 }
 
+impl SamBridge {
+    /// Returns a builder of a session: a destination of our own, to be dialled and to dial from.
+    ///
+    /// ```no_run
+    /// let session = i2p_sam::SamBridge::from_env()?.session().nickname("echo").stream()?;
+    /// println!("{}", session.destination().b32());
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn session(&self) -> SessionBuilder {
+        SessionBuilder::new(self.clone())
+    }
+
+    /// Connects to a peer from a new destination, which is made for this one connection and ends with
+    /// it.
+    ///
+    /// Nobody can tell that two such connections come from one program. Each builds a new set of
+    /// tunnels, which takes seconds: to connect more than once, keep a
+    /// [`session`](SamBridge::session).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SessionBuilder::stream`] and of [`StreamSession::connect`].
+    pub fn connect(&self, address: impl ToI2pAddr) -> Result<SamStream, Error> {
+        // An address that cannot be dialled should not cost the building of tunnels.
+        let address = address.to_i2p_addr()?;
+        self.try_routers(|router| router.session().stream()?.connect(&address))
+    }
+}
+
 impl SessionBuilder {
-    pub(crate) fn new(bridge: SamBridge) -> Self {
+    fn new(bridge: SamBridge) -> Self {
         Self {
             bridge,
             identity: Identity::Transient(SignatureType::default()),
@@ -289,7 +319,7 @@ impl SessionBuilder {
     /// [`Error::Command`] when an option cannot be said; [`Error::Timeout`] and
     /// [`Error::Unreachable`] as for any call.
     pub fn stream(self) -> Result<StreamSession, Error> {
-        self.first_to_answer(|at| {
+        self.try_routers(|at| {
             let guard = at.create("STREAM", &[], None)?;
             Ok(StreamSession::new(guard, at.bridge.cancel().clone()))
         })
@@ -379,7 +409,7 @@ impl SessionBuilder {
     /// # Ok::<(), i2p_sam::Error>(())
     /// ```
     pub fn datagram(self, style: DatagramStyle) -> Result<DatagramSession, Error> {
-        self.first_to_answer(|at| {
+        self.try_routers(|at| {
             let datagrams = at.datagrams(style.word(), &[], style.reader())?;
             Ok(DatagramSession::new(datagrams, style))
         })
@@ -401,16 +431,17 @@ impl SessionBuilder {
     /// Those of [`raw`](SessionBuilder::raw); [`Error::Setting`] for a protocol that is taken.
     pub fn raw_with(self, options: &RawOptions) -> Result<RawSession, Error> {
         let pairs = options.pairs()?;
-        self.first_to_answer(|at| {
+        self.try_routers(|at| {
             let datagrams = at.datagrams("RAW", &pairs, options.reader())?;
             Ok(RawSession::new(datagrams, options))
         })
     }
 
-    /// Makes it at the bridge; of several, at the first that answers. It stays there.
-    fn first_to_answer<T>(&self, make: impl Fn(&Self) -> Result<T, Error>) -> Result<T, Error> {
+    /// Calls `make` for one router's bridge after the other, until one answers. The session stays
+    /// there.
+    fn try_routers<T>(&self, make: impl Fn(&Self) -> Result<T, Error>) -> Result<T, Error> {
         self.bridge
-            .first_to_answer(|bridge| make(&self.clone().at(bridge)))
+            .try_routers(|router| make(&self.clone().at(router.clone())))
     }
 
     pub(crate) fn bridge(&self) -> &SamBridge {
@@ -455,10 +486,10 @@ impl SessionBuilder {
                 "the datagrams of subsessions come and go by UDP",
             ));
         }
-        self.first_to_answer(Self::primary_here)
+        self.try_routers(Self::create_primary)
     }
 
-    fn primary_here(&self) -> Result<PrimarySession, Error> {
+    fn create_primary(&self) -> Result<PrimarySession, Error> {
         let alone = Self {
             // The removal of its last subsession may just be said.
             linger: BREATH,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::connection::Connection;
+use crate::bridge::Connection;
 use crate::error::{Error, Phase};
 use crate::session::backlog::{Arrival, Backlog};
 use crate::session::control::Control;

@@ -4,8 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use crate::address::PrivateKey;
-use crate::bridge::{KEY_REST, KeyInUse, KeyUse};
-use crate::connection::Connection;
+use crate::bridge::{Connection, KEY_REST, KeyInUse, KeyUse};
 use crate::error::{Error, Phase, Refusal};
 use crate::session::accepting::Accepting;
 use crate::session::builder::{Identity, SessionBuilder};

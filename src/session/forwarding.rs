@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::connection::Connection;
-use crate::dial::refuse_i2p;
+use crate::bridge::Connection;
+use crate::bridge::refuse_i2p;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::session::control::Control;
 use crate::session::guard::{Core, SessionGuard};

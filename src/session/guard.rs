@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::address::PrivateKey;
+use crate::bridge::Connection;
 use crate::bridge::{SamBridge, is_i2pd};
-use crate::connection::Connection;
 use crate::error::{Error, Phase, Refusal, SessionLoss};
 use crate::session::accepting::Accepting;
 use crate::session::control::Control;

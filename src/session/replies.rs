@@ -2,8 +2,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::bridge::Lookup;
 use crate::error::{Error, Phase, Refusal};
-use crate::lookup::Lookup;
 use crate::session::control::Control;
 use crate::session::voice::BREATH;
 use crate::sync::{Call, Monitor, lock};

@@ -2,7 +2,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use crate::address::{Destination, I2pAddr, ToI2pAddr};
-use crate::connection::Connection;
+use crate::bridge::Connection;
 use crate::endpoint::dialler;
 use crate::error::{Error, Phase};
 use crate::forward::{self, ForwardListener};

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::bridge::SamBridge;
-use crate::dial::{is_timeout, refuse_i2p, resolve};
+use crate::bridge::{is_timeout, refuse_i2p, resolve};
 use crate::error::{Error, Phase};
 use crate::session::datagrams::Reader;
 use crate::session::mailbox::Mailbox;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::connection::write_all;
+use crate::bridge::write_all;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::session::control::Control;
 use crate::sync::{BufferPool, Call, Deadline, Monitor, Wake, spawn};

@@ -1,6 +1,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-use crate::dial::BridgeAddr;
+use crate::bridge::Endpoint;
 use crate::error::Error;
 
 /// Names the TCP address of a tunnel's local side, as
@@ -30,10 +30,10 @@ pub trait ToTcpAddr: sealed::Sealed {}
 impl<T: sealed::Sealed + ?Sized> ToTcpAddr for T {}
 
 pub(super) mod sealed {
-    use super::{BridgeAddr, Error};
+    use super::{Endpoint, Error};
 
     /// A name is kept as it is, to be resolved when it is dialled.
-    pub struct TcpAddr(pub(in crate::tunnel) BridgeAddr);
+    pub struct TcpAddr(pub(in crate::tunnel) Endpoint);
 
     pub trait Sealed {
         /// # Errors
@@ -47,7 +47,7 @@ use sealed::{Sealed, TcpAddr};
 
 impl Sealed for str {
     fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
-        BridgeAddr::of_setting("TCP address", self).map(TcpAddr)
+        Endpoint::of_setting("TCP address", self).map(TcpAddr)
     }
 }
 
@@ -59,37 +59,37 @@ impl Sealed for String {
 
 impl Sealed for SocketAddr {
     fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
-        Ok(TcpAddr(BridgeAddr::Literal(*self)))
+        Ok(TcpAddr(Endpoint::Literal(*self)))
     }
 }
 
 impl Sealed for SocketAddrV4 {
     fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
-        Ok(TcpAddr(BridgeAddr::Literal((*self).into())))
+        Ok(TcpAddr(Endpoint::Literal((*self).into())))
     }
 }
 
 impl Sealed for SocketAddrV6 {
     fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
-        Ok(TcpAddr(BridgeAddr::Literal((*self).into())))
+        Ok(TcpAddr(Endpoint::Literal((*self).into())))
     }
 }
 
 impl Sealed for (IpAddr, u16) {
     fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
-        Ok(TcpAddr(BridgeAddr::Literal((*self).into())))
+        Ok(TcpAddr(Endpoint::Literal((*self).into())))
     }
 }
 
 impl Sealed for (Ipv4Addr, u16) {
     fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
-        Ok(TcpAddr(BridgeAddr::Literal((*self).into())))
+        Ok(TcpAddr(Endpoint::Literal((*self).into())))
     }
 }
 
 impl Sealed for (Ipv6Addr, u16) {
     fn to_tcp_addr(&self) -> Result<TcpAddr, Error> {
-        Ok(TcpAddr(BridgeAddr::Literal((*self).into())))
+        Ok(TcpAddr(Endpoint::Literal((*self).into())))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::dial::is_timeout;
+use crate::bridge::is_timeout;
 use crate::error::{Error, Phase};
 use crate::stream::SamStream;
 use crate::sync::{Backoff, Call, Monitor, Target, spawn_scoped};

@@ -3,7 +3,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use crate::address::I2pAddr;
-use crate::dial::{BridgeAddr, dial};
+use crate::bridge::{Endpoint, dial};
 use crate::endpoint::Accept;
 use crate::error::{Error, Phase};
 use crate::sync::Call;
@@ -82,7 +82,7 @@ impl ServerTunnel {
 
 tunnel_handle!(ServerTunnel);
 
-fn reach(service: &BridgeAddr, running: &Running) -> io::Result<TcpStream> {
+fn reach(service: &Endpoint, running: &Running) -> io::Result<TcpStream> {
     let call = Call::new(Phase::Connect)
         .or_cancel(running.all())
         .within(Some(running.options().service_time()));

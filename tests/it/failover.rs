@@ -87,7 +87,7 @@ fn unreachable_first_bridge_is_replaced_for_every_call() {
     assert_eq!(generated, key(1));
     let found = bridge().lookup("a.i2p").unwrap();
     assert_eq!(found, *key(1).destination());
-    let found = bridge().lookup_with_options("a.i2p").unwrap();
+    let found = bridge().lookup_record("a.i2p").unwrap();
     assert_eq!(found.destination(), key(1).destination());
     let stream = bridge().connect("a.i2p").unwrap();
     assert_eq!(stream.bridge().address(), other.address().to_string());
@@ -353,7 +353,7 @@ fn session_stays_at_its_bridge() {
     session.bridge().lookup("a.i2p").unwrap();
     assert_eq!(one.connections(), before);
     assert_eq!(session.bridge().address(), other.address().to_string());
-    assert_eq!(session.bridge().bridges().len(), 1);
+    assert_eq!(session.bridge().routers().len(), 1);
 }
 
 #[test]
@@ -433,8 +433,8 @@ fn lookup_cache_covers_all_bridges() {
 fn user_commands_refuse_several_bridges() {
     let (one, other) = (good(), good());
     let bridge = both(one.address(), &other);
-    assert!(matches!(bridge.auth_enable(), Err(Error::Setting(_))));
-    let added = bridge.auth_add("joe", "secret");
+    assert!(matches!(bridge.auth().enable(), Err(Error::Setting(_))));
+    let added = bridge.auth().add("joe", "secret");
     assert!(matches!(added, Err(Error::Setting(_))));
     assert_eq!((one.connections(), other.connections()), (0, 0));
 }
@@ -444,7 +444,7 @@ fn nested_fallbacks_are_flattened() {
     let third = good();
     let second = both(closed(), &third);
     let bridge = first(closed()).fallback(&second).build().unwrap();
-    assert_eq!(bridge.bridges().len(), 3);
+    assert_eq!(bridge.routers().len(), 3);
     bridge.version().unwrap();
 }
 

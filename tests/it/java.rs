@@ -289,13 +289,13 @@ fn user_commands_match_recording() {
     };
     let said = |outcome: Result<(), Error>| refused(outcome.unwrap_err()).1;
 
-    open.auth_add("alice", "secret").unwrap();
+    open.auth().add("alice", "secret").unwrap();
     assert_eq!(
-        said(open.auth_add("alice", "secret")),
+        said(open.auth().add("alice", "secret")),
         "user alice already exists"
     );
-    assert_eq!(said(open.auth_remove("nobody")), "user nobody not found");
-    open.auth_enable().unwrap();
+    assert_eq!(said(open.auth().remove("nobody")), "user nobody not found");
+    open.auth().enable().unwrap();
 
     let version = |bridge: &SamBridge| bridge.version().map(drop);
     assert_eq!(said(version(&open)), "USER and PASSWORD required");
@@ -305,7 +305,7 @@ fn user_commands_match_recording() {
     }
     let alice = with("alice", "secret");
     assert_eq!(alice.version().unwrap(), Version::V3_3);
-    alice.auth_remove("alice").unwrap();
-    alice.auth_disable().unwrap();
+    alice.auth().remove("alice").unwrap();
+    alice.auth().disable().unwrap();
     assert_eq!(open.version().unwrap(), Version::V3_3);
 }

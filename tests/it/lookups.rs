@@ -40,7 +40,7 @@ fn last_command(scripted: &ScriptedBridge) -> String {
 fn lookup_options_are_requested_and_may_be_absent() {
     let scripted = naming("");
     let b32 = key(0).destination().b32();
-    let found = scripted.bridge().lookup_with_options((b32, 80));
+    let found = scripted.bridge().lookup_record((b32, 80));
     let found = found.unwrap();
     assert_eq!(found.destination(), key(0).destination());
     assert_eq!(found.options().count(), 0);
@@ -73,7 +73,7 @@ fn options_lookup_with_wrong_destination_is_refused() {
         Host::B32(key(9).destination().into()),
         Host::Destination(key(9).destination().clone()),
     ] {
-        check_refused(naming("").bridge().lookup_with_options(&asked), &asked);
+        check_refused(naming("").bridge().lookup_record(&asked), &asked);
     }
 }
 
@@ -158,7 +158,7 @@ fn unknown_b32_is_temporary_unknown_name_permanent() {
 #[test]
 fn unknown_name_with_options_is_peer_fault() {
     let scripted = ScriptedBridge::answering("NAMING REPLY RESULT=KEY_NOT_FOUND NAME=nosuch.i2p\n");
-    let error = scripted.bridge().lookup_with_options("nosuch.i2p");
+    let error = scripted.bridge().lookup_record("nosuch.i2p");
     let error = error.unwrap_err();
     assert!(error.is_peer_fault(), "{error}");
     assert_eq!(error.kind(), ErrorKind::NotFound);
@@ -168,7 +168,7 @@ fn unknown_name_with_options_is_peer_fault() {
 fn options_lookup_of_destination_asks_bridge() {
     let scripted = naming(" OPTION:a=b");
     let own = key(0);
-    let found = scripted.bridge().lookup_with_options(own.destination());
+    let found = scripted.bridge().lookup_record(own.destination());
     assert_eq!(found.unwrap().options().collect::<Vec<_>>(), [("a", "b")]);
     assert_eq!(scripted.connections(), 1);
 }
@@ -179,7 +179,7 @@ fn service_records_are_read_from_options() {
         " OPTION:_smtp._tcp=\"1 86400 0 5 25 \
          l7je557todvf27njrf5udjmwaeazbqjgv6vhzrcemfdw5qwknnoq.b32.i2p\" OPTION:_pop._tcp=\"?\"",
     );
-    let found = scripted.bridge().lookup_with_options("mail.i2p").unwrap();
+    let found = scripted.bridge().lookup_record("mail.i2p").unwrap();
     let records: Vec<_> = found.services_of("smtp", "tcp").collect();
     let [Ok(record)] = records.as_slice() else {
         panic!("{records:?}");
@@ -197,7 +197,7 @@ fn service_records_are_read_from_options() {
 #[test]
 fn option_with_unclosed_quote_is_protocol_error() {
     let scripted = naming(" OPTION:a=\"b");
-    let outcome = scripted.bridge().lookup_with_options("a.i2p");
+    let outcome = scripted.bridge().lookup_record("a.i2p");
     assert!(matches!(outcome, Err(Error::Protocol { .. })));
 }
 
@@ -244,7 +244,7 @@ fn options_lookup_bypasses_and_renews_cache() {
     let scripted = naming("");
     let bridge = remembering(&scripted, 8);
     bridge.lookup("a.i2p").unwrap();
-    let found = bridge.lookup_with_options("a.i2p").unwrap();
+    let found = bridge.lookup_record("a.i2p").unwrap();
     assert_eq!(found.destination(), key(1).destination());
     assert_eq!(&bridge.lookup("a.i2p").unwrap(), key(1).destination());
 }
@@ -278,16 +278,16 @@ fn cached_name_is_returned_during_other_lookup() {
 fn user_commands_have_java_syntax() {
     let scripted = ScriptedBridge::answering("AUTH STATUS RESULT=OK\n");
     let bridge = scripted.bridge();
-    bridge.auth_add("alice", "secret").unwrap();
+    bridge.auth().add("alice", "secret").unwrap();
     assert_eq!(
         last_command(&scripted),
         "AUTH ADD USER=alice PASSWORD=secret\n"
     );
-    bridge.auth_enable().unwrap();
+    bridge.auth().enable().unwrap();
     assert_eq!(last_command(&scripted), "AUTH ENABLE\n");
-    bridge.auth_remove("alice").unwrap();
+    bridge.auth().remove("alice").unwrap();
     assert_eq!(last_command(&scripted), "AUTH REMOVE USER=alice\n");
-    bridge.auth_disable().unwrap();
+    bridge.auth().disable().unwrap();
     assert_eq!(last_command(&scripted), "AUTH DISABLE\n");
 }
 
@@ -296,7 +296,7 @@ fn existing_user_is_refused() {
     let scripted = ScriptedBridge::answering(
         "AUTH STATUS RESULT=I2P_ERROR MESSAGE=\"user alice already exists\"\n",
     );
-    let error = scripted.bridge().auth_add("alice", "secret").unwrap_err();
+    let error = scripted.bridge().auth().add("alice", "secret").unwrap_err();
     let explanation = "user alice already exists".to_owned();
     assert_eq!(refused(error), (ResultCode::I2pError, explanation));
 }
@@ -306,7 +306,7 @@ fn removal_of_unknown_user_is_refused() {
     let scripted = ScriptedBridge::answering(
         "AUTH STATUS RESULT=I2P_ERROR MESSAGE=\"user nobody not found\"\n",
     );
-    let error = scripted.bridge().auth_remove("nobody").unwrap_err();
+    let error = scripted.bridge().auth().remove("nobody").unwrap_err();
     let explanation = "user nobody not found".to_owned();
     assert_eq!(refused(error), (ResultCode::I2pError, explanation));
 }
@@ -316,7 +316,7 @@ fn password_in_refusal_is_concealed() {
     let scripted = ScriptedBridge::answering(
         "AUTH STATUS RESULT=I2P_ERROR MESSAGE=\"hunter2 is too short\"\n",
     );
-    let error = scripted.bridge().auth_add("joe", "hunter2").unwrap_err();
+    let error = scripted.bridge().auth().add("joe", "hunter2").unwrap_err();
     assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
 }
 
@@ -331,10 +331,10 @@ fn invalid_users_are_refused_before_sending() {
         ("a", ""),
         ("\0", "a"),
     ] {
-        let outcome = bridge.auth_add(user, password);
+        let outcome = bridge.auth().add(user, password);
         assert!(matches!(outcome, Err(Error::Command(_))), "{user:?}");
     }
-    assert!(bridge.auth_remove("a\nQUIT").is_err());
+    assert!(bridge.auth().remove("a\nQUIT").is_err());
     assert_eq!(scripted.connections(), 0);
 }
 
@@ -345,6 +345,6 @@ fn router_without_users_closes_connection() {
         visit.greet();
         visit.line();
     });
-    let outcome = scripted.bridge().auth_enable();
+    let outcome = scripted.bridge().auth().enable();
     assert!(matches!(outcome, Err(Error::UnexpectedEof { .. })));
 }

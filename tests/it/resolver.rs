@@ -81,7 +81,7 @@ fn child_prints_bridges_of_environment() {
         None => bridge,
     };
     match bridge.build() {
-        Ok(bridge) => println!("bridges: {}", bridge.bridges().len()),
+        Ok(bridge) => println!("bridges: {}", bridge.routers().len()),
         Err(error) => println!("error: {error}"),
     }
 }

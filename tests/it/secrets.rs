@@ -475,6 +475,7 @@ fn what_a_program_holds(watcher: &mut Watcher) {
     watcher.debug(&builder);
     let bridge = bridge_with_credentials(&scripted);
     watcher.debug(&bridge);
+    watcher.debug(&bridge.auth());
     watcher.display(&bridge.version().unwrap());
 
     let secret = key(7).expose_base64();
@@ -569,7 +570,7 @@ fn what_a_lookup_finds(watcher: &mut Watcher) {
         .lookup_cache(8, LONG)
         .build()
         .unwrap();
-    let found = bridge.lookup_with_options("peer.i2p").unwrap();
+    let found = bridge.lookup_record("peer.i2p").unwrap();
     watcher.debug(&found);
     watcher.debug(&bridge);
     let mut records = 0;
@@ -602,8 +603,8 @@ fn failures_of_calls(watcher: &mut Watcher, line: &str) {
     let calls = [
         bridge.generate(SignatureType::Ed25519).err(),
         bridge.lookup("peer.i2p").err(),
-        bridge.lookup_with_options("peer.i2p").err(),
-        bridge.auth_add(USER, PASSWORD).err(),
+        bridge.lookup_record("peer.i2p").err(),
+        bridge.auth().add(USER, PASSWORD).err(),
         bridge.session().key(&key(8)).stream().err(),
         bridge.session().stream().err(),
         session.forward().err(),
@@ -1011,7 +1012,7 @@ fn reencoded_password_is_concealed() {
             bridge.version().unwrap_err()
         });
         check_repeated(password, "AUTH STATUS", |bridge| {
-            bridge.auth_add("joe", password).unwrap_err()
+            bridge.auth().add("joe", password).unwrap_err()
         });
         check_repeated(password, "SESSION STATUS", |bridge| {
             let options = SessionOptions::new().i2cp_password(password);

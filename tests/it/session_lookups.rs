@@ -93,7 +93,7 @@ fn wrong_destination_is_no_b32_reply() {
     });
     for outcome in [
         bridge.bridge().lookup(&*asked).map(drop),
-        bridge.bridge().lookup_with_options(&*asked).map(drop),
+        bridge.bridge().lookup_record(&*asked).map(drop),
     ] {
         assert!(
             matches!(outcome, Err(Error::WrongDestination { .. })),

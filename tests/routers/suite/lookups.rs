@@ -53,11 +53,11 @@ fn options_lookup_works_without_router_support(router: &Router) {
     let pair = router.pair();
     let own = pair.server.destination();
     for address in [I2pAddr::from(own), own.b32().into()] {
-        let found = router.bridge().lookup_with_options(&address).unwrap();
+        let found = router.bridge().lookup_record(&address).unwrap();
         assert_eq!(found.destination(), own);
         assert_eq!(found.options().count(), 0, "{found:?}");
     }
-    let found = router.bridge().lookup_with_options(KNOWN_NAME).unwrap();
+    let found = router.bridge().lookup_record(KNOWN_NAME).unwrap();
     assert_eq!(found.destination(), known_key().destination());
 }
 

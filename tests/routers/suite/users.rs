@@ -11,7 +11,7 @@ behaviours! {
 
 fn router_without_users_disconnects_and_continues(router: &Router) {
     let bridge = router.bridge();
-    for outcome in [bridge.auth_add("joe", "a b"), bridge.auth_enable()] {
+    for outcome in [bridge.auth().add("joe", "a b"), bridge.auth().enable()] {
         let error = outcome.unwrap_err();
         assert!(matches!(error, Error::UnexpectedEof { .. }), "{error}");
     }

@@ -1,48 +1,42 @@
-use std::sync::{Arc, Mutex};
+use std::collections::HashMap;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::bridge::{Config, SamBridge};
 use crate::error::{Error, Limit, Phase};
 use crate::sync::lock;
 
-/// How long a bridge that failed stands behind the others, unless the program says otherwise.
+/// Default of the time for which a bridge that failed is tried after the others.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// The bridges a program may use, the one it likes best first, and which of them have failed.
+/// Which of several bridges have failed, by their places in the order of preference.
+#[derive(Default)]
 pub(crate) struct Failover {
-    bridges: Vec<Arc<Config>>,
     retry_after: Duration,
-    failed: Mutex<Vec<Option<Instant>>>,
+    failed: Mutex<HashMap<usize, Instant>>,
 }
 
 impl Failover {
-    pub(crate) fn new(bridges: Vec<Arc<Config>>, retry_after: Duration) -> Self {
-        let failed = Mutex::new(vec![None; bridges.len()]);
+    pub(crate) fn new(retry_after: Duration) -> Self {
         Self {
-            bridges,
             retry_after,
-            failed,
+            failed: Mutex::default(),
         }
     }
 
-    pub(crate) fn bridges(&self) -> &[Arc<Config>] {
-        &self.bridges
-    }
-
-    /// Has one bridge after the other do it, until one answers.
-    pub(crate) fn run<T>(
+    /// Asks one bridge after the other until one answers.
+    pub(crate) fn run<B, T>(
         &self,
-        all: &SamBridge,
-        mut ask: impl FnMut(SamBridge) -> Result<T, Error>,
+        bridges: &[B],
+        mut ask: impl FnMut(&B) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut failures = Failures::default();
         let mut tried = Vec::new();
-        while let Some((place, before)) = self.next(&tried, Instant::now()) {
+        while let Some((place, before)) = self.next(bridges.len(), &tried, Instant::now()) {
             tried.push(place);
-            let Some(config) = self.bridges.get(place) else {
+            let Some(bridge) = bridges.get(place) else {
                 break;
             };
-            let outcome = ask(all.only(config));
+            let outcome = ask(bridge);
             let (error, mark) = match outcome {
                 Err(error) if is_fault(&error) => (error, Some(Instant::now())),
                 outcome => {
@@ -60,33 +54,39 @@ impl Failover {
         Err(failures.verdict())
     }
 
-    /// The next to be tried, and when it failed. Those that have not failed of late come first, in
-    /// the order of preference, then the others, of which the one that failed longest ago.
+    /// Returns the place of the next bridge to try, and when it failed. Bridges that have not failed
+    /// recently come first, in the order of preference, then the others, of which the one that failed
+    /// longest ago.
     ///
-    /// One that has failed counts as failing while it is tried again, so that a dead one costs one
+    /// A bridge that has failed counts as failing while it is tried again, so that a dead one costs one
     /// caller its time-outs and not all of them.
-    fn next(&self, tried: &[usize], now: Instant) -> Option<(usize, Option<Instant>)> {
+    fn next(
+        &self,
+        bridges: usize,
+        tried: &[usize],
+        now: Instant,
+    ) -> Option<(usize, Option<Instant>)> {
         let mut failed = lock(&self.failed);
-        let recently = |since: &Instant| now.saturating_duration_since(*since) < self.retry_after;
+        let recently = |since: &&Instant| now.saturating_duration_since(**since) < self.retry_after;
         // `None` is the least.
-        let (place, mark) = failed
-            .iter_mut()
-            .enumerate()
-            .filter(|(place, _)| !tried.contains(place))
-            .min_by_key(|(place, since)| (since.filter(recently), *place))?;
-        let before = *mark;
-        *mark = before.map(|_| now);
+        let place = (0..bridges)
+            .filter(|place| !tried.contains(place))
+            .min_by_key(|place| (failed.get(place).filter(recently), *place))?;
+        let mark = failed.get_mut(&place);
+        let before = mark.map(|since| std::mem::replace(since, now));
         Some((place, before))
     }
 
     fn mark(&self, place: usize, since: Option<Instant>) {
-        if let Some(mark) = lock(&self.failed).get_mut(place) {
-            *mark = since;
-        }
+        let mut failed = lock(&self.failed);
+        match since {
+            Some(since) => failed.insert(place, since),
+            None => failed.remove(&place),
+        };
     }
 }
 
-/// Whether the bridge is the reason, and not what it was asked, or who asked.
+/// Returns true if the bridge itself failed, rather than the request or the caller.
 fn is_fault(error: &Error) -> bool {
     match error {
         Error::Unreachable { .. }
@@ -104,17 +104,17 @@ fn is_fault(error: &Error) -> bool {
     }
 }
 
-/// Whether a bridge said this, and not we ourselves.
+/// Returns true if the bridge sent this error, rather than this library.
 fn is_answer(error: &Error) -> bool {
     matches!(error, Error::Refused(_) | Error::Timeout { .. })
 }
 
-/// Whether this failed because of the bridge, so that it may well be done at another.
+/// Returns true if the bridge failed, and another one may succeed.
 pub(crate) fn another_may_do(error: &Error) -> bool {
     is_fault(error) && is_worth_asking_elsewhere(error)
 }
 
-/// Once a bridge has been asked, its time was that of the whole call.
+/// Returns false once a command was sent: the bridge had the time of the whole call.
 fn is_worth_asking_elsewhere(fault: &Error) -> bool {
     match fault {
         Error::Timeout { phase, .. } => matches!(phase, Phase::Connect | Phase::Hello),
@@ -122,32 +122,32 @@ fn is_worth_asking_elsewhere(fault: &Error) -> bool {
     }
 }
 
-/// What came of asking each bridge, and what to make of it: the error that tells most.
+/// The most useful of the errors of several bridges.
 #[derive(Default)]
 pub(crate) struct Failures {
-    told: Option<Error>,
+    best: Option<Error>,
 }
 
 impl Failures {
     pub(crate) fn any(&self) -> bool {
-        self.told.is_some()
+        self.best.is_some()
     }
 
     pub(crate) fn add(&mut self, error: Error) {
-        self.told = Some(match self.told.take() {
+        self.best = Some(match self.best.take() {
             None => error,
-            Some(told) => telling(told, error),
+            Some(best) => more_useful(best, error),
         });
     }
 
     pub(crate) fn verdict(self) -> Error {
-        self.told
+        self.best
             .unwrap_or_else(|| Error::setting("bridges", "", "there is none"))
     }
 }
 
-/// The one of two that tells more of what to do; of two closed ports, one that names both.
-fn telling(first: Error, second: Error) -> Error {
+/// Returns the more useful of two errors; for two closed ports, one that names both.
+fn more_useful(first: Error, second: Error) -> Error {
     match (first, second) {
         (
             Error::Unreachable { address, .. },
@@ -164,8 +164,8 @@ fn telling(first: Error, second: Error) -> Error {
     }
 }
 
-/// A bridge that answers what can be mended tells more than one that does not answer, and that
-/// more than one that is not there.
+/// Returns how useful an error is. A reply that a program can act on is more useful than silence, and
+/// silence more than a closed port.
 fn weight(error: &Error) -> u8 {
     match error {
         Error::Unreachable { .. } => 0,
@@ -185,11 +185,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn three() -> Failover {
-        Failover {
-            bridges: Vec::new(),
-            retry_after: 10 * SECOND,
-            failed: Mutex::new(vec![None; 3]),
-        }
+        Failover::new(10 * SECOND)
     }
 
     fn closed(address: &str) -> Error {
@@ -201,19 +197,19 @@ mod tests {
 
     fn order(bridges: &Failover, now: Instant) -> Vec<usize> {
         let mut tried = Vec::new();
-        while let Some((place, _)) = bridges.next(&tried, now) {
+        while let Some((place, _)) = bridges.next(3, &tried, now) {
             tried.push(place);
         }
         tried
     }
 
     #[test]
-    fn bridges_that_have_not_failed_come_in_the_order_of_preference() {
+    fn healthy_bridges_keep_order_of_preference() {
         assert_eq!(order(&three(), Instant::now()), [0, 1, 2]);
     }
 
     #[test]
-    fn who_failed_stands_behind_the_others_and_who_failed_last_is_last() {
+    fn last_failed_bridge_is_tried_last() {
         let bridges = three();
         let now = Instant::now();
         bridges.mark(0, Some(now + SECOND));
@@ -222,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn who_failed_stays_behind_until_the_time_is_over() {
+    fn failed_bridge_stays_behind_until_retry_time() {
         let bridges = three();
         let now = Instant::now();
         bridges.mark(0, Some(now));
@@ -230,18 +226,18 @@ mod tests {
     }
 
     #[test]
-    fn who_failed_is_back_in_its_place_for_one_caller_when_the_time_is_over() {
+    fn failed_bridge_is_retried_by_one_caller() {
         let bridges = three();
         let now = Instant::now();
         bridges.mark(0, Some(now));
         let later = now + 10 * SECOND;
-        assert_eq!(bridges.next(&[], later), Some((0, Some(now))));
-        assert_eq!(bridges.next(&[], later), Some((1, None)));
+        assert_eq!(bridges.next(3, &[], later), Some((0, Some(now))));
+        assert_eq!(bridges.next(3, &[], later), Some((1, None)));
     }
 
     #[test]
     #[cfg(unix)]
-    fn a_limit_of_descriptors_is_no_fault_of_a_bridge() {
+    fn descriptor_limit_is_no_bridge_fault() {
         let io = |code| Error::Io {
             phase: Phase::Connect,
             source: io::Error::from_raw_os_error(code),
@@ -251,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn closed_ports_are_all_named() {
+    fn error_names_all_closed_ports() {
         let mut failures = Failures::default();
         for address in ["a:1", "b:2", "c:3"] {
             failures.add(closed(address));
@@ -263,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn who_answers_wrongly_is_told_of_rather_than_who_does_not_answer() {
+    fn wrong_reply_is_reported_before_no_reply() {
         let late = |phase| Error::Timeout {
             phase,
             after: SECOND,

@@ -1,8 +1,8 @@
 use std::fmt;
 
+use super::service_record::{ServiceRecord, ServiceRecordError, service_name};
 use crate::address::{Destination, Host};
 use crate::error::{Error, Phase};
-use crate::service::{ServiceRecord, ServiceRecordError, service_name};
 use crate::wire::{Message, ParseError, ParseErrorKind, redact};
 
 /// What stands in front of an option's name in a reply.
@@ -10,7 +10,7 @@ const OPTION: &str = "OPTION:";
 
 /// Who an address belongs to, and what its owner says about it.
 ///
-/// What [`SamBridge::lookup_with_options`](crate::SamBridge::lookup_with_options) found.
+/// What [`SamBridge::lookup_record`](crate::SamBridge::lookup_record) found.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Lookup {
     destination: Destination,

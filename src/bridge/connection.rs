@@ -3,8 +3,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::bridge::{Config, is_i2pd, note_is_i2pd};
-use crate::dial::{dial, is_timeout};
+use super::config::Config;
+use super::dial::{dial, is_timeout};
+use super::key_use::{is_i2pd, note_is_i2pd};
 use crate::error::{Error, Phase, Refusal};
 use crate::sync::{Call, Deadline, Lifetime, Registered, Registration};
 use crate::wire::{

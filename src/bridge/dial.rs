@@ -1,10 +1,9 @@
-use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
-use std::str::FromStr;
 use std::time::Duration;
 
-use crate::bridge::note_refusal;
+use super::config::Endpoint;
+use super::key_use::note_refusal;
 use crate::error::{Error, Limit, Phase};
 use crate::sync::{Call, Deadline, run_abandonable};
 
@@ -14,47 +13,7 @@ const SLICE: Duration = Duration::from_millis(50);
 /// Name of the threads that run what `std` cannot interrupt.
 const HELPER: &str = "i2p-sam-dial";
 
-/// Where a bridge, or a service of one's own, listens: an IP address or a host name, and a port.
-///
-/// A name never ends in `.i2p`: it is resolved by the system, which asks the name servers of the network.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum BridgeAddr {
-    Literal(SocketAddr),
-    Name(Box<str>, u16),
-}
-
-impl BridgeAddr {
-    /// Reads the value of a setting, which its error names.
-    pub(crate) fn of_setting(setting: &'static str, text: &str) -> Result<Self, Error> {
-        const FORM: &str = "its form is host:port, such as 127.0.0.1:7656 or [::1]:7656";
-
-        if let Ok(addr) = text.parse() {
-            return Ok(Self::Literal(addr));
-        }
-        let malformed = || Error::setting(setting, text, FORM);
-        let (name, port) = text.rsplit_once(':').ok_or_else(malformed)?;
-        let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-        if name.is_empty() || name.len() > 253 || !name.bytes().all(is_name_byte) {
-            return Err(malformed());
-        }
-        if !port.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(malformed());
-        }
-        refuse_i2p(setting, text)?;
-        Ok(Self::Name(
-            name.into(),
-            port.parse().map_err(|_| malformed())?,
-        ))
-    }
-
-    /// The same host, another port.
-    pub(crate) fn with_port(&self, port: u16) -> Self {
-        match self {
-            Self::Literal(addr) => Self::Literal(SocketAddr::new(addr.ip(), port)),
-            Self::Name(name, _) => Self::Name(name.clone(), port),
-        }
-    }
-
+impl Endpoint {
     /// All its addresses. A name is resolved by the system, which cannot be interrupted.
     pub(crate) fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         match self {
@@ -69,31 +28,11 @@ impl BridgeAddr {
     /// The system's error as what it is: a limit of this machine, or a bridge that does not answer.
     fn not_reached(&self, source: io::Error) -> Error {
         match Limit::of(&source) {
-            Some(_) => Error::Io {
-                phase: Phase::Connect,
-                source,
-            },
+            Some(_) => Error::io(Phase::Connect)(source),
             None => Error::Unreachable {
                 address: self.to_string().into(),
                 source,
             },
-        }
-    }
-}
-
-impl FromStr for BridgeAddr {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        Self::of_setting("address", text)
-    }
-}
-
-impl fmt::Display for BridgeAddr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Literal(addr) => addr.fmt(f),
-            Self::Name(name, port) => write!(f, "{name}:{port}"),
         }
     }
 }
@@ -105,30 +44,15 @@ fn limit_of_sockets() -> Option<io::Error> {
     probe.err().filter(|error| Limit::of(error).is_some())
 }
 
-/// Refuses a host whose name ends in `.i2p`, in any case and with dots or a port behind it: name
-/// servers must not learn of it. A host that is called `i2p` alone is one of the local network.
-pub(crate) fn refuse_i2p(setting: &'static str, host: &str) -> Result<(), Error> {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.trim_end_matches('.').to_ascii_lowercase();
-    if name.ends_with(".i2p") {
-        let reason = "a name that ends in .i2p is never given to the system's resolver";
-        return Err(Error::setting(setting, host, reason));
-    }
-    Ok(())
-}
-
 /// Opens a TCP connection to a bridge.
 ///
 /// `std` can interrupt neither the resolution of a name nor a TCP connect. Loopback, where nearly
 /// every bridge is, is dialled here in short stretches; anything else on a thread of its own, which
 /// ends by itself when the system has answered, after the call if that is cancelled.
-pub(crate) fn dial(address: &BridgeAddr, call: &Call) -> Result<TcpStream, Error> {
+pub(crate) fn dial(address: &Endpoint, call: &Call) -> Result<TcpStream, Error> {
     call.check()?;
     match address {
-        BridgeAddr::Literal(addr) if addr.ip().is_loopback() => dial_loopback(address, addr, call),
+        Endpoint::Literal(addr) if addr.ip().is_loopback() => dial_loopback(address, addr, call),
         _ => {
             let target = address.clone();
             dial_elsewhere(address, call, move || target.resolve())
@@ -137,8 +61,8 @@ pub(crate) fn dial(address: &BridgeAddr, call: &Call) -> Result<TcpStream, Error
 }
 
 /// Where a bridge's UDP port is. Bridges listen on IPv4 unless told otherwise.
-pub(crate) fn resolve(address: &BridgeAddr, call: &Call) -> Result<SocketAddr, Error> {
-    if let BridgeAddr::Literal(addr) = address {
+pub(crate) fn resolve(address: &Endpoint, call: &Call) -> Result<SocketAddr, Error> {
+    if let Endpoint::Literal(addr) = address {
         return Ok(*addr);
     }
     let target = address.clone();
@@ -146,7 +70,7 @@ pub(crate) fn resolve(address: &BridgeAddr, call: &Call) -> Result<SocketAddr, E
     first_of(address, found)
 }
 
-fn first_of(address: &BridgeAddr, found: io::Result<Vec<SocketAddr>>) -> Result<SocketAddr, Error> {
+fn first_of(address: &Endpoint, found: io::Result<Vec<SocketAddr>>) -> Result<SocketAddr, Error> {
     let found = found.map_err(|source| address.not_reached(source))?;
     let nothing = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let first = found.iter().find(|addr| addr.is_ipv4());
@@ -154,7 +78,7 @@ fn first_of(address: &BridgeAddr, found: io::Result<Vec<SocketAddr>>) -> Result<
     first.ok_or_else(|| address.not_reached(nothing()))
 }
 
-fn dial_loopback(address: &BridgeAddr, addr: &SocketAddr, call: &Call) -> Result<TcpStream, Error> {
+fn dial_loopback(address: &Endpoint, addr: &SocketAddr, call: &Call) -> Result<TcpStream, Error> {
     loop {
         let left = call.left()?;
         let stretch = left.unwrap_or(SLICE).min(SLICE);
@@ -170,7 +94,7 @@ fn dial_loopback(address: &BridgeAddr, addr: &SocketAddr, call: &Call) -> Result
 }
 
 fn dial_elsewhere(
-    address: &BridgeAddr,
+    address: &Endpoint,
     call: &Call,
     resolve: impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static,
 ) -> Result<TcpStream, Error> {
@@ -227,64 +151,12 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(30);
 
-    fn name() -> BridgeAddr {
-        "bridge.invalid:7656".parse().unwrap()
+    fn name() -> Endpoint {
+        Endpoint::Name("bridge.invalid".into(), 7656)
     }
 
     fn call() -> Call {
         Call::new(Phase::Connect)
-    }
-
-    #[test]
-    fn addresses_and_names_are_read_with_their_ports() {
-        for text in [
-            "127.0.0.1:7656",
-            "[::1]:1",
-            "localhost:7656",
-            "my-host.lan:0",
-            "i2p:7656",
-            "my-i2p:7656",
-            "stats.i2p.example:80",
-        ] {
-            assert_eq!(text.parse::<BridgeAddr>().unwrap().to_string(), text);
-        }
-    }
-
-    #[test]
-    fn what_has_no_port_or_is_no_name_is_refused() {
-        for text in [
-            "",
-            "localhost",
-            ":1",
-            "h:",
-            "h:70000",
-            "h:+1",
-            "a b:1",
-            "a\n:1",
-            "::1",
-        ] {
-            let outcome = text.parse::<BridgeAddr>();
-            assert!(matches!(outcome, Err(Error::Setting(_))), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn names_of_i2p_are_refused_before_they_are_resolved() {
-        for host in [
-            "stats.i2p",
-            "stats.i2p.",
-            "stats.i2p..",
-            "Stats.I2P",
-            "a.b32.i2p",
-            ".i2p",
-        ] {
-            let Err(Error::Setting(error)) = format!("{host}:80").parse::<BridgeAddr>() else {
-                panic!("{host} is no bridge");
-            };
-            assert!(error.value().contains(host) && error.to_string().contains("resolver"));
-            assert!(refuse_i2p("host", host).is_err());
-            assert!(refuse_i2p("host", &format!("{host}:80")).is_err());
-        }
     }
 
     #[test]
@@ -301,7 +173,7 @@ mod tests {
     fn a_bridge_is_found_by_name() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let address = format!("localhost:{port}").parse().unwrap();
+        let address = Endpoint::Name("localhost".into(), port);
         assert!(dial(&address, &call().within(Some(LONG))).is_ok());
     }
 
