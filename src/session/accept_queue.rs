@@ -236,3 +236,105 @@ impl AcceptQueue {
         Call::new(Phase::Accept).or_lifetime(&self.source)
     }
 }
+
+#[cfg(all(test, shuttle))]
+mod model {
+    use std::net::TcpListener;
+    use std::sync::OnceLock;
+
+    use shuttle::thread;
+
+    use super::*;
+    use crate::error::SessionLoss;
+    use crate::sync::model::explore;
+
+    fn inbound() -> Inbound {
+        static SOCKET: OnceLock<Arc<TcpStream>> = OnceLock::new();
+        let connect = || {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            Arc::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap())
+        };
+        Inbound {
+            socket: SOCKET.get_or_init(connect).clone(),
+            registration: None,
+            destination: Destination::from_bytes(&[0; 387]).unwrap(),
+            from_port: None,
+            to_port: None,
+        }
+    }
+
+    /// A queue of one place with one listener.
+    fn queue() -> (Arc<AcceptQueue>, Arc<Lifetime>) {
+        let lifetime = Lifetime::new(None);
+        let limits = BacklogLimits {
+            size: 1,
+            when_full: WhenFull::Wait,
+        };
+        let queue = AcceptQueue::new(&lifetime, limits);
+        queue.add_listener();
+        (queue, lifetime)
+    }
+
+    fn push_two(queue: &Arc<AcceptQueue>) -> thread::JoinHandle<()> {
+        let queue = queue.clone();
+        thread::spawn(move || {
+            queue.push_when_room(inbound());
+            queue.push_when_room(inbound());
+        })
+    }
+
+    #[test]
+    fn stream_that_waits_for_room_comes_after_an_accept() {
+        explore(|| {
+            let (queue, _lifetime) = queue();
+            let pusher = push_two(&queue);
+            for _ in 0..2 {
+                assert!(queue.accept(&Call::new(Phase::Accept), false).is_ok());
+            }
+            pusher.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn last_listener_removed_during_push_leaves_no_stream() {
+        explore(|| {
+            let (queue, _lifetime) = queue();
+            let pusher = push_two(&queue);
+            queue.remove_listener();
+            pusher.join().unwrap();
+            assert!(queue.left_over().is_none());
+        });
+    }
+
+    #[test]
+    fn two_threads_that_push_do_not_exceed_the_size() {
+        explore(|| {
+            let (queue, lifetime) = queue();
+            let pushers = [push_two(&queue), push_two(&queue)];
+            queue.accept(&Call::new(Phase::Accept), false).unwrap();
+            lifetime.end(SessionLoss::BridgeGone);
+            for pusher in pushers {
+                pusher.join().unwrap();
+            }
+            while queue.left_over().is_some() {
+                assert!(queue.left_over().is_none(), "more streams than places");
+            }
+        });
+    }
+
+    #[test]
+    fn end_ends_every_accept() {
+        explore(|| {
+            let (queue, lifetime) = queue();
+            let call = Call::new(Phase::Accept).or_lifetime(&lifetime);
+            let acceptors = [call.clone(), call].map(|call| {
+                let queue = queue.clone();
+                thread::spawn(move || queue.accept(&call, false).is_ok())
+            });
+            queue.push(inbound());
+            lifetime.end(SessionLoss::BridgeGone);
+            let accepted = acceptors.map(|acceptor| acceptor.join().unwrap());
+            assert!(accepted != [true, true]);
+        });
+    }
+}

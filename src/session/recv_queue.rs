@@ -158,3 +158,52 @@ impl<O: Clone> State<O> {
 fn is_loss_by_bridge(error: &Error) -> bool {
     matches!(error, Error::SessionLost(loss) if *loss != SessionLoss::Closed)
 }
+
+#[cfg(all(test, shuttle))]
+mod model {
+    use shuttle::thread;
+
+    use super::*;
+    use crate::error::Phase;
+    use crate::sync::Lifetime;
+    use crate::sync::model::explore;
+
+    #[test]
+    fn datagram_before_the_loss_is_received_before_it() {
+        explore(|| {
+            let (queue, lifetime) = (Arc::new(RecvQueue::new()), Lifetime::new(None));
+            let call = Call::new(Phase::Receive).or_lifetime(&lifetime);
+            let (pushed, ended) = (queue.clone(), lifetime.clone());
+            let reader = thread::spawn(move || {
+                pushed.put((), b"one");
+                ended.end(SessionLoss::BridgeGone);
+            });
+            let mut buf = [0; 8];
+            assert_eq!(queue.next(&mut buf, true, &call).unwrap(), (3, ()));
+            let outcome = queue.next(&mut buf, true, &call);
+            assert!(matches!(outcome, Err(Error::SessionLost(_))));
+            reader.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn datagram_is_peeked_and_received_by_two_waiters() {
+        explore(|| {
+            let queue = Arc::new(RecvQueue::new());
+            let waiters = [false, true].map(|take| {
+                let queue = queue.clone();
+                thread::spawn(move || {
+                    let call = Call::new(Phase::Receive);
+                    let received = queue.next(&mut [0; 8], take, &call);
+                    assert_eq!(received.unwrap(), (3, ()));
+                })
+            });
+            // The one that peeks may come after the first is taken.
+            queue.put((), b"one");
+            queue.put((), b"two");
+            for waiter in waiters {
+                waiter.join().unwrap();
+            }
+        });
+    }
+}

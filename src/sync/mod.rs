@@ -53,7 +53,7 @@ mod primitives;
 mod thread;
 
 #[cfg(all(test, shuttle))]
-mod model;
+pub(crate) mod model;
 
 pub(crate) use accept_waker::AcceptWaker;
 pub(crate) use backoff::Backoff;
