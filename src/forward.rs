@@ -29,7 +29,7 @@ use crate::sync::{Call, Cancel, Deadline};
 /// nobody waiting. Of more than 64 who say nothing the oldest is dropped, after a second.
 ///
 /// As many streams wait for an `accept` as the session's
-/// [backlog](crate::SessionBuilder::queue) holds, and up to 64 that were on their way; what
+/// [backlog](crate::SessionBuilder::backlog) holds, and up to 64 that were on their way; what
 /// becomes of others, [`WhenFull`](crate::WhenFull) says.
 ///
 /// A session accepts or forwards, never both: Java I2P and emissary refuse it, and i2pd gives

@@ -108,7 +108,7 @@ impl Supervisor {
 
     fn launch(self: Arc<Self>, judge: Option<Judge>) -> Result<Arc<Self>, Error> {
         let thread = Arc::clone(&self);
-        spawn_for_program("i2p-sam-supervisor", move || thread.run(judge)).map_err(|source| {
+        spawn_for_program("i2p-sam-healing", move || thread.run(judge)).map_err(|source| {
             Error::Io {
                 phase: Phase::SessionCreate,
                 source,

@@ -237,7 +237,8 @@ impl AcceptQueue {
     }
 }
 
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
+#[cfg(shuttle)]
 mod model {
     use std::net::TcpListener;
     use std::sync::OnceLock;

@@ -242,7 +242,7 @@ impl PrimarySession {
         for (name, value) in pairs.iter().chain(&options.pairs()) {
             command = command.pair(name, value)?;
         }
-        // What is said last on the socket needs a moment of its own: `COMMAND_GAP`.
+        // The last command on the socket needs some time after the others: `COMMAND_GAP`.
         core.streamed.store(true, Ordering::Relaxed);
         let call = call.within(core.bridge.config().timeouts.command);
         core.control.add_subsession(&id, command, &call)?;

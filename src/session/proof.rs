@@ -65,7 +65,7 @@ impl SelfDatagrams {
     }
 }
 
-/// Kind the bridge whether a session that forwards lives, and ends it if it does not.
+/// Asks the bridge if a session that forwards lives, and ends it if it does not.
 ///
 /// Java I2P leaves the FORWARD socket open if its router is gone, but refuses an ACCEPT with "Session
 /// is closed". While the session lives it refuses the ACCEPT because of the forwarding, so that no

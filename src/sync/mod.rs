@@ -52,7 +52,8 @@ mod monitor;
 mod primitives;
 mod thread;
 
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
+#[cfg(shuttle)]
 pub(crate) mod model;
 
 pub(crate) use accept_waker::AcceptWaker;

@@ -122,7 +122,7 @@ impl Supervisor {
         }
         let thread = Arc::clone(self);
         let work = move || thread.arm_after(pause);
-        spawn_for_program("i2p-sam-supervisor", work).map_err(|source| Error::Io {
+        spawn_for_program("i2p-sam-healing", work).map_err(|source| Error::Io {
             phase: PHASE,
             source,
         })?;
