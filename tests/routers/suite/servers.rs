@@ -35,7 +35,7 @@ fn thousand_open_streams_carry_data(router: &Router) {
     assert_eq!(dialler.hear("echoed: "), count);
     dialler.tell("hang up");
     for _ in 0..STREAMS {
-        server.hear(": 3000 bytes said back");
+        server.hear(": 3000 bytes echoed");
     }
     dialler.finish();
     let counters = server.finish();
