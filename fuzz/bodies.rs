@@ -1,6 +1,6 @@
 //! What has to hold for every input: the bodies of the fuzz targets, without a fuzzer.
 //!
-//! libFuzzer reaches them through `fuzz/fuzz_targets/`; `tests/corpus.rs` includes this file and
+//! libFuzzer reaches them through `fuzz/fuzz_targets/`; `tests/it/corpus.rs` includes this file and
 //! replays `fuzz/corpus/` through it under plain `cargo test`.
 
 #![allow(
@@ -12,7 +12,7 @@
 )]
 #![allow(
     unreachable_pub,
-    reason = "the root of a library in fuzz/, a private module in tests/corpus.rs"
+    reason = "the root of a library in fuzz/, a private module in tests/it/corpus.rs"
 )]
 
 mod control_script;

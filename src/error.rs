@@ -548,7 +548,7 @@ mod tests {
     const LAST: usize = 22;
 
     #[test]
-    fn no_variant_is_forgotten() {
+    fn every_variant_is_covered() {
         let places: BTreeSet<_> = one_of_each().iter().map(place).collect();
         assert!(places.into_iter().eq(0..=LAST));
     }
@@ -588,7 +588,7 @@ mod tests {
     }
 
     #[test]
-    fn the_chain_ends_in_the_systems_error() {
+    fn source_chain_ends_in_system_error() {
         let deepest = |error: Error| {
             let error: io::Error = error.into();
             let mut last = error.to_string();
@@ -614,7 +614,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_comes_back_out_of_an_io_error_as_it_went_in() {
+    fn error_round_trips_through_io_error() {
         let wrapped = io::Error::from(Error::SessionLost(SessionLoss::Closed));
         assert_eq!(wrapped.kind(), io::ErrorKind::NotConnected);
         let error = wrapped.downcast::<Error>().unwrap();
@@ -622,7 +622,7 @@ mod tests {
     }
 
     #[test]
-    fn an_io_error_has_the_kind_of_the_table() {
+    fn io_error_kind_matches_table() {
         for error in one_of_each() {
             let kind = error.kind();
             assert_eq!(io::Error::from(error).kind(), kind);
@@ -630,7 +630,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cancelled_call_is_not_interrupted() {
+    fn cancelled_call_is_not_interrupted() {
         let error = Error::Cancelled {
             phase: Phase::Accept,
         };
@@ -639,7 +639,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn a_limit_of_descriptors_is_named_with_its_remedy_and_may_pass() {
+    fn descriptor_limit_names_remedy_and_is_temporary() {
         for (code, remedy) in [(24, "ulimit -n"), (23, "fs.file-max")] {
             let error = Error::Io {
                 phase: Phase::Connect,
@@ -652,7 +652,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_cannot_start_is_not_a_non_blocking_call_that_found_nothing() {
+    fn failed_thread_start_is_not_would_block() {
         let error = Error::Io {
             phase: Phase::Connect,
             source: io::ErrorKind::WouldBlock.into(),
@@ -662,7 +662,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dial_that_took_too_long_names_the_peer() {
+    fn timed_out_dial_names_peer() {
         let late = |phase| Error::Timeout {
             phase,
             after: Duration::from_secs(180),
@@ -679,12 +679,12 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_small_enough_to_be_returned() {
+    fn error_size_is_bounded() {
         assert!(size_of::<Error>() <= 80, "{}", size_of::<Error>());
     }
 
     #[test]
-    fn a_closed_port_tells_how_to_switch_sam_on() {
+    fn closed_port_error_explains_enabling_sam() {
         let error = Error::Unreachable {
             address: "127.0.0.1:7656".into(),
             source: io::ErrorKind::ConnectionRefused.into(),

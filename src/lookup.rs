@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn options_are_kept_as_they_were_sent() {
+    fn options_are_kept_as_sent() {
         let lookup =
             lookup(r#"OPTION:b="x \"y\"" OTHER=1 OPTION:a=2 OPTION:b=3 OPTION:c"#).unwrap();
         let options: Vec<_> = lookup.options().collect();
@@ -140,14 +140,14 @@ mod tests {
     }
 
     #[test]
-    fn several_records_stand_with_commas_between_them() {
+    fn several_records_are_separated_by_commas() {
         let lookup = lookup(r#"OPTION:_smtp._tcp="1 9 0 0 25 a.i2p,1 9 1 0 26 b.i2p, 0 9 27""#);
         let lookup = lookup.unwrap();
         assert_eq!(ports(lookup.services()), [Some(25), Some(26), Some(27)]);
     }
 
     #[test]
-    fn a_malformed_record_does_not_cost_the_others() {
+    fn malformed_record_keeps_others() {
         let lookup =
             lookup(r#"OPTION:_a._tcp="1 9 0 0 1 a.i2p,,1 9 0 0 2 b.i2p" OPTION:_b._udp=?"#);
         let lookup = lookup.unwrap();
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn one_service_is_told_from_another() {
+    fn services_are_distinguished_by_name() {
         let lookup = lookup(r#"OPTION:_a._tcp="0 9 1" OPTION:_a._udp="0 9 2" OPTION:x="0 9 3""#);
         let lookup = lookup.unwrap();
         assert_eq!(ports(lookup.services_of("a", "udp")), [Some(2)]);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_without_a_target_is_at_the_destination_itself() {
+    fn service_without_target_uses_own_destination() {
         let lookup = lookup(r#"OPTION:_a._tcp="0 9 80""#).unwrap();
         let record = lookup.services().next().unwrap().unwrap();
         assert_eq!(record.target().destination(), Some(lookup.destination()));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_whose_quote_never_closes_is_an_error() {
+    fn option_with_unclosed_quote_is_refused() {
         let outcome = lookup(r#"OPTION:a="x"#);
         assert!(matches!(outcome, Err(Error::Protocol { .. })));
     }

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_is_known_until_its_time_is_over() {
+    fn entry_is_known_until_expiry() {
         let cache = LookupCache::new(8, TTL);
         let start = Instant::now();
         cache.keep(&host("a.i2p"), &destination(), start);
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_makes_room() {
+    fn full_cache_evicts_oldest() {
         let cache = LookupCache::new(2, TTL);
         let now = Instant::now();
         for name in ["a.i2p", "b.i2p", "a.i2p", "c.i2p"] {
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_without_entries_or_without_time_keeps_nothing() {
+    fn zero_capacity_or_lifetime_keeps_nothing() {
         for cache in [
             LookupCache::new(0, TTL),
             LookupCache::new(8, Duration::ZERO),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_beyond_what_the_clock_holds_is_for_ever() {
+    fn lifetime_beyond_clock_never_expires() {
         let cache = LookupCache::new(usize::MAX, Duration::MAX);
         let now = Instant::now();
         cache.keep(&host("a.i2p"), &destination(), now);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn only_names_and_hashes_are_kept() {
+    fn only_names_and_hashes_are_cached() {
         let cache = LookupCache::new(8, TTL);
         let b33 = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p";
         let b32 = destination().b32().to_string();

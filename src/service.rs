@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_read_field_by_field() {
+    fn record_parses_every_field() {
         let target = format!("{}.b32.i2p", "a".repeat(52));
         let text = format!("1 86400 3 7 25 {target}");
         let record = parse(&text).unwrap();
@@ -204,13 +204,13 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_the_target_is_the_applications() {
+    fn text_after_target_is_application_data() {
         let record = parse("1 1 0 0 25 a.i2p  starttls=1 é ").unwrap();
         assert_eq!(record.options(), "starttls=1 é");
     }
 
     #[test]
-    fn a_service_of_the_destination_itself_names_no_target() {
+    fn service_of_own_destination_has_no_target() {
         let record = parse("0 60 443 x=y").unwrap();
         assert_eq!(record.target(), &"own.i2p:443".parse().unwrap());
         assert_eq!((record.priority(), record.weight()), (0, 0));
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_field_that_is_wrong_is_named() {
+    fn error_names_first_wrong_field() {
         use ServiceRecordError::{Port, Priority, Ttl, Version, Weight};
 
         for (text, error) in [
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_must_be_an_address_without_a_port() {
+    fn target_with_port_is_refused() {
         for target in ["", "example.com", "a.i2p:25", "ME", "é.i2p", "..i2p"] {
             let text = format!("1 1 0 0 25 {target}");
             let outcome = parse(&text);
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_is_told_from_other_options() {
+    fn service_is_distinguished_from_other_options() {
         assert_eq!(service_name("_smtp._tcp"), Some(("smtp", "tcp")));
         for key in ["smtp", "_smtp", "_._tcp", "_smtp._", "smtp._tcp", "", "_._"] {
             assert_eq!(service_name(key), None, "{key}");
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_nothing_that_could_be_a_key() {
+    fn debug_conceals_possible_keys() {
         let secret = "Ab3~".repeat(20);
         let text = format!("1 1 0 0 25 a.i2p {secret}");
         let shown = format!("{:?}", parse(&text).unwrap());

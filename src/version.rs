@@ -73,19 +73,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_reads_back_as_it_is_shown() {
+    fn displayed_version_parses_back() {
         for version in [Version::V3_1, Version::V3_2, Version::V3_3] {
             assert_eq!(version.to_string().parse(), Ok(version));
         }
     }
 
     #[test]
-    fn a_lone_number_is_its_zeroth_minor_version() {
+    fn lone_number_has_minor_version_zero() {
         assert_eq!("3".parse(), Ok(Version::new(3, 0)));
     }
 
     #[test]
-    fn what_is_no_version_is_refused() {
+    fn invalid_version_is_refused() {
         for text in ["", ".", "3.", ".3", "3.3.3", "+3.1", "3.256", "x", "3. 1"] {
             assert!(text.parse::<Version>().is_err(), "{text:?}");
         }

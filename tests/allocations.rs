@@ -1,5 +1,7 @@
-//! What a datagram costs once a session is warm: no allocation on any thread of the process.
+//! The cost of a datagram in a warm session: no allocation on any thread of the process.
 
+#[allow(dead_code, reason = "this program uses a part of it")]
+#[path = "it/support/mod.rs"]
 mod support;
 
 use std::alloc::System;
@@ -15,14 +17,14 @@ use support::{LONG, ScriptedBridge, key};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// What is counted is counted for the whole process, so one test at a time.
+/// Allocations are counted for the whole process, so one test runs at a time.
 fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Allocations of the cheapest of many rounds: the first ones warm up, and what threads of earlier
-/// tests still do can only add.
+/// Returns the allocations of the cheapest of many rounds: the first rounds warm up, and the
+/// threads of earlier tests can only add some.
 fn allocations(mut round: impl FnMut()) -> usize {
     let cost = |_| {
         let region = Region::new(ALLOCATOR);
@@ -44,7 +46,7 @@ fn options() -> DatagramOptions {
 }
 
 #[test]
-fn an_allocation_is_counted() {
+fn allocation_is_counted() {
     let _alone = alone();
     assert_eq!(allocations(|| drop(std::hint::black_box(vec![1]))), 1);
 }
@@ -93,7 +95,7 @@ fn sending_a_raw_datagram_allocates_nothing() {
 }
 
 #[test]
-fn receiving_from_one_who_has_sent_before_allocates_nothing() {
+fn receiving_from_known_sender_allocates_nothing() {
     let _alone = alone();
     let router = Router::start();
     let (session, raw) = (router.session(), router.raw(&RawOptions::new()));
@@ -115,7 +117,7 @@ fn receiving_from_one_who_has_sent_before_allocates_nothing() {
 }
 
 #[test]
-fn a_datagram_over_the_control_socket_allocates_nothing_in_either_direction() {
+fn control_socket_datagram_allocates_nothing() {
     let _alone = alone();
     let (sender, sockets) = mpsc::channel();
     let sender = Mutex::new(sender);

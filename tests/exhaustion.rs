@@ -1,8 +1,11 @@
-//! What is left when the system gives no more descriptors or threads. Each test runs in a process of
-//! its own, which has a low limit.
+//! What remains if the system refuses further descriptors or threads. Each test runs this program
+//! again as a child process with a low limit. The program holds these few tests only, since what a
+//! larger one has allocated decides how many threads still start.
 
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 
+#[allow(dead_code, reason = "this program uses a part of it")]
+#[path = "it/support/mod.rs"]
 mod support;
 
 use std::fs::File;
@@ -21,13 +24,13 @@ use support::{LONG, ScriptedBridge, Stage, eventually, key};
 /// Set in the process that has the limit.
 const LIMITED: &str = "I2P_SAM_TEST_LIMITED";
 
-/// Enough for a test, and few enough to be used up.
+/// Enough for a test, and few enough to exhaust.
 const DESCRIPTORS: &str = "-n 64";
 
 /// Address space in KiB. A thread needs some for its stack.
 const MEMORY: &str = "-v 300000";
 
-/// Runs the test of this name again with a limit, as `ulimit` has it; there it does the work.
+/// Runs the test of this name again with a limit of `ulimit`; the child process does the work.
 fn limited(test: &str, limit: &str, work: impl FnOnce()) {
     if std::env::var_os(LIMITED).is_some() {
         return work();
@@ -38,7 +41,7 @@ fn limited(test: &str, limit: &str, work: impl FnOnce()) {
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(LIMITED, "1")
-        // Memory that was freed stays with the process, so that only stacks are refused.
+        // Freed memory stays with the process, so that only stacks are refused.
         .env("MALLOC_ARENA_MAX", "1")
         .env("MALLOC_TRIM_THRESHOLD_", "1000000000")
         .env("MALLOC_MMAP_THRESHOLD_", "65536")
@@ -57,13 +60,13 @@ fn use_up_descriptors() -> Vec<File> {
     files
 }
 
-/// Uses up the address space but for the stacks of so many of the library's small threads.
+/// Uses up the address space except for the stacks of this many of the library's small threads.
 fn use_up_memory(threads: usize) -> Vec<Vec<u8>> {
     const PIECE: usize = 64 * 1024;
     /// A stack of 128 KiB, its guard, and the stack that `std` adds for signals.
     const THREAD: usize = 160 * 1024;
 
-    // What is allocated from now on is taken from this.
+    // Later allocations are served from this.
     drop(vec![vec![1_u8; 1024]; 20_000]);
     let mut pieces = Vec::with_capacity(10_000);
     let piece = || {
@@ -76,8 +79,8 @@ fn use_up_memory(threads: usize) -> Vec<Vec<u8>> {
     pieces
 }
 
-/// A bridge that leaves room for so many threads before it answers SESSION CREATE. Whatever comes on
-/// the control socket after that comes over the channel, an empty line for its end.
+/// A bridge that leaves room for this many threads before it answers SESSION CREATE. Later lines of
+/// the control socket arrive over the channel, and an empty line for its end.
 fn bridge_that_leaves(left: usize) -> (ScriptedBridge, mpsc::Receiver<String>) {
     let (sender, lines) = mpsc::channel();
     let sender = Mutex::new(sender);
@@ -95,7 +98,7 @@ fn bridge_that_leaves(left: usize) -> (ScriptedBridge, mpsc::Receiver<String>) {
     (scripted, lines)
 }
 
-/// Shows that a session of which only the first threads could start fails, and ends at the bridge.
+/// Checks that a session fails and ends at the bridge if only its first threads can start.
 fn show_that_it_ends<T>(left: usize, make: impl FnOnce(&SamBridge) -> Result<T, Error>) {
     let (scripted, lines) = bridge_that_leaves(left);
     let outcome = make(&scripted.bridge()).map(drop);
@@ -104,8 +107,8 @@ fn show_that_it_ends<T>(left: usize, make: impl FnOnce(&SamBridge) -> Result<T, 
 }
 
 #[test]
-fn a_client_tunnel_ends_and_frees_its_port_without_descriptors() {
-    let name = "a_client_tunnel_ends_and_frees_its_port_without_descriptors";
+fn client_tunnel_without_descriptors_frees_its_port() {
+    let name = "client_tunnel_without_descriptors_frees_its_port";
     limited(name, DESCRIPTORS, || {
         let scripted = ScriptedBridge::router(|visit, _| drop(visit.rest()));
         let session = scripted.bridge().session().stream().unwrap();
@@ -122,8 +125,8 @@ fn a_client_tunnel_ends_and_frees_its_port_without_descriptors() {
 }
 
 #[test]
-fn a_forward_listener_frees_its_port_without_descriptors() {
-    let name = "a_forward_listener_frees_its_port_without_descriptors";
+fn forward_listener_without_descriptors_frees_its_port() {
+    let name = "forward_listener_without_descriptors_frees_its_port";
     limited(name, DESCRIPTORS, || {
         let scripted = ScriptedBridge::router(|visit, stage| match stage {
             Stage::Session => visit.until_quit(),
@@ -134,7 +137,7 @@ fn a_forward_listener_frees_its_port_without_descriptors() {
         });
         let session = scripted.bridge().session().stream().unwrap();
         let listener = session.forward().unwrap();
-        // The thread that lets callers in has let one in, and waits for the next.
+        // The thread that accepts callers has accepted one, and waits for the next.
         let mut caller = TcpStream::connect(listener.tcp_addr()).unwrap();
         writeln!(caller, "{}", key(9).destination()).unwrap();
         drop(listener.accept_timeout(LONG).unwrap());
@@ -150,8 +153,8 @@ fn a_forward_listener_frees_its_port_without_descriptors() {
 }
 
 #[test]
-fn a_session_whose_heartbeat_gets_no_thread_ends() {
-    let name = "a_session_whose_heartbeat_gets_no_thread_ends";
+fn session_without_heartbeat_thread_ends() {
+    let name = "session_without_heartbeat_thread_ends";
     limited(name, MEMORY, || {
         let minute = Some(Duration::from_secs(60));
         show_that_it_ends(1, |bridge| bridge.session().heartbeat(minute).stream());
@@ -159,15 +162,15 @@ fn a_session_whose_heartbeat_gets_no_thread_ends() {
 }
 
 #[test]
-fn a_session_whose_keeper_gets_no_thread_ends() {
-    limited("a_session_whose_keeper_gets_no_thread_ends", MEMORY, || {
+fn session_without_control_thread_ends() {
+    limited("session_without_control_thread_ends", MEMORY, || {
         show_that_it_ends(0, |bridge| bridge.session().stream());
     });
 }
 
 #[test]
-fn a_datagram_session_that_gets_no_thread_for_its_port_ends() {
-    let name = "a_datagram_session_that_gets_no_thread_for_its_port_ends";
+fn datagram_session_without_udp_thread_ends() {
+    let name = "datagram_session_without_udp_thread_ends";
     limited(name, MEMORY, || {
         show_that_it_ends(1, |bridge| {
             bridge.session().datagram(DatagramStyle::Datagram)
@@ -176,8 +179,8 @@ fn a_datagram_session_that_gets_no_thread_for_its_port_ends() {
 }
 
 #[test]
-fn a_healing_session_that_gets_no_thread_to_heal_ends() {
-    let name = "a_healing_session_that_gets_no_thread_to_heal_ends";
+fn healing_session_without_supervisor_thread_ends() {
+    let name = "healing_session_without_supervisor_thread_ends";
     limited(name, MEMORY, || {
         let options = HealingOptions::new();
         show_that_it_ends(1, |bridge| bridge.session().healing_with(&options));

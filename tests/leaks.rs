@@ -1,7 +1,9 @@
-//! What sessions leave behind: nothing. The only test of its process, so that it can count.
+//! Ended sessions leave nothing behind. This is the only test of its process, so that it can count.
 
 #![cfg(target_os = "linux")]
 
+#[allow(dead_code, reason = "this program uses a part of it")]
+#[path = "it/support/mod.rs"]
 mod support;
 
 use std::fs;
@@ -18,7 +20,7 @@ fn count(what: &str) -> usize {
 }
 
 #[test]
-fn sessions_that_were_closed_dropped_or_lost_leave_no_thread_and_no_descriptor() {
+fn ended_sessions_leave_no_thread_or_descriptor() {
     let scripted = ScriptedBridge::router(|visit, stage| match stage {
         // Every third session is lost.
         Stage::Session if visit.number % 3 == 0 => {}
@@ -38,7 +40,7 @@ fn sessions_that_were_closed_dropped_or_lost_leave_no_thread_and_no_descriptor()
     for round in 0..30 {
         let builder = scripted.bridge().session().armed_accepts(3);
         let session = builder.linger(Duration::from_millis(1)).stream().unwrap();
-        // Some of these fail, as the session is lost under them.
+        // Some of these fail, as their session is lost.
         let listener = session.listener();
         let accepted = listener
             .as_ref()
@@ -66,7 +68,7 @@ fn sessions_that_were_closed_dropped_or_lost_leave_no_thread_and_no_descriptor()
         several_homes(round);
     }
     for round in 0..20 {
-        // The peers of the scripted bridge answer whatever they are told with OK, and say no more.
+        // The peers of the scripted bridge reply OK to anything, and send nothing more.
         let builder = scripted.bridge().session();
         let session = builder.linger(Duration::from_millis(1)).stream().unwrap();
         let options = TunnelOptions::new().idle_timeout(Some(Duration::from_millis(50)));
@@ -84,8 +86,8 @@ fn sessions_that_were_closed_dropped_or_lost_leave_no_thread_and_no_descriptor()
     eventually("all descriptors are closed", || count("fd") <= descriptors);
 }
 
-/// A session at two bridges, of which one may be away, that is closed, or dropped, with a stream that
-/// waits or without; and one that cannot be made.
+/// Starts a session at two bridges, of which one may be absent, and closes or drops it, with or
+/// without a waiting stream; and tries one that cannot be created.
 fn several_homes(round: usize) {
     let (first, second) = (restless::Router::start(), restless::Router::start());
     if round % 3 == 0 {

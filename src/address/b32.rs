@@ -409,7 +409,7 @@ mod tests {
         "m3elmy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qgmfrggzdf.b32.i2p";
 
     #[test]
-    fn a_hash_comes_back_from_its_text() {
+    fn hash_round_trips_through_text() {
         let hash = pattern(32, 1).try_into().unwrap();
         let address = B32::from_hash(hash);
         assert_eq!(address.hash(), hash);
@@ -418,14 +418,14 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_with_stray_bits_is_refused() {
+    fn hash_with_stray_bits_is_refused() {
         let text = format!("{}b.b32.i2p", "a".repeat(51));
         let error = AddressError::InvalidBase32 { offset: 51 };
         assert_eq!(text.parse::<B32>(), Err(error));
     }
 
     #[test]
-    fn other_lengths_than_52_and_56_up_are_refused() {
+    fn other_lengths_are_refused() {
         for length in (0..52).chain(53..56) {
             let text = format!("{}.b32.i2p", "a".repeat(length));
             let error = AddressError::B32Length { length };
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_in_base64_has_44_characters() {
+    fn base64_hash_has_44_characters() {
         let hash = [0xff; 32];
         let text = super::super::encoding::base64_encode(&hash);
         assert_eq!(text.len(), 44);
@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn an_encrypted_leasesets_address_tells_key_and_types() {
+    fn b33_has_key_and_types() {
         let address: B33 = B33_PLAIN.parse().unwrap();
         assert_eq!(address.public_key(), pattern(32, 7));
         assert_eq!(address.signature_type(), SignatureType::Ed25519);
@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn its_flags_tell_what_else_is_needed() {
+    fn b33_flags_name_required_secrets() {
         let secret: B33 = B33_SECRET.parse().unwrap();
         assert!(secret.secret_required() && !secret.client_key_required());
         let client: B33 = B33_CLIENT.parse().unwrap();
@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn the_address_of_a_key_is_the_one_that_tells_it() {
+    fn b33_is_derived_from_key() {
         let address = B33::blinding(SignatureType::Ed25519, &pattern(32, 7)).unwrap();
         assert_eq!(address.to_string(), B33_PLAIN);
         assert_eq!(address.clone().with_secret().to_string(), B33_SECRET);
@@ -474,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn address_is_of_a_destination_if_key_and_type_are() {
+    fn b33_matches_destination_by_key_and_type() {
         let destination = |seed, signature_type| {
             let certificate = [5, 0, 4, 0, signature_type, 0, 0];
             let bytes = [&pattern(384, seed), &certificate[..]].concat();
@@ -493,14 +493,14 @@ mod tests {
     }
 
     #[test]
-    fn two_byte_types_are_read() {
+    fn two_byte_types_parse() {
         let address: B33 = B33_TWO_BYTE.parse().unwrap();
         assert_eq!(address.signature_type(), SignatureType::RedDsa);
         assert_eq!(address.public_key(), pattern(32, 7));
     }
 
     #[test]
-    fn every_encrypted_leasesets_address_comes_back_as_it_was() {
+    fn every_b33_round_trips() {
         for text in [B33_PLAIN, B33_SECRET, B33_CLIENT, B33_TWO_BYTE] {
             assert_eq!(text.parse::<B33>().unwrap().to_string(), text);
             let shouted = text.to_uppercase();
@@ -509,14 +509,14 @@ mod tests {
     }
 
     #[test]
-    fn unknown_flags_and_types_and_wrong_key_lengths_are_refused() {
+    fn b33_with_unknown_fields_is_refused() {
         for text in [B33_UNKNOWN_FLAG, B33_UNKNOWN_TYPE, B33_WRONG_KEY_LENGTH] {
             assert_eq!(text.parse::<B33>(), Err(AddressError::B33Checksum));
         }
     }
 
     #[test]
-    fn every_single_typing_error_is_noticed() {
+    fn every_single_typo_is_detected() {
         for at in 0..56 {
             for other in "abcdefghijklmnopqrstuvwxyz234567".chars() {
                 let typed: String = (B33_PLAIN.chars().enumerate())
@@ -531,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn any_label_ends_in_an_error_or_an_address_and_never_in_a_panic() {
+    fn arbitrary_label_never_panics() {
         for len in 0..200 {
             let text = base32_encode(&pattern(len, len as u32)) + SUFFIX;
             let _ = text.parse::<B32>();

@@ -334,7 +334,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ed25519_destination_has_391_bytes_and_524_characters() {
+    fn ed25519_destination_has_391_bytes_524_characters() {
         let destination = Destination::from_bytes(&ed25519()).unwrap();
         assert_eq!(destination.as_bytes().len(), 391);
         assert_eq!(destination.to_base64().len(), 524);
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_null_certificate_means_dsa() {
+    fn null_certificate_means_dsa() {
         let destination = Destination::from_bytes(&destination_bytes(&[0, 0, 0])).unwrap();
         assert_eq!(destination.as_bytes().len(), 387);
         assert_eq!(destination.to_base64().len(), 516);
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn a_p521_destination_has_four_excess_bytes() {
+    fn p521_destination_has_four_excess_bytes() {
         let bytes = destination_bytes(&[5, 0, 8, 0, 3, 0, 0, 1, 2, 3, 4]);
         let destination = Destination::from_bytes(&bytes).unwrap();
         assert_eq!(
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn b32_and_hash_are_those_of_another_implementation() {
+    fn b32_and_hash_match_another_implementation() {
         // Python: hashlib.sha256, base64.b32encode.
         for (certificate, hash, b32) in [
             (
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn base64_is_that_of_another_implementation() {
+    fn base64_matches_another_implementation() {
         // Python: base64.b64encode(…, altchars=b"-~").
         let text = Destination::from_bytes(&ed25519()).unwrap().to_base64();
         assert!(text.starts_with("PF6BtAxexo4Eo0Bsl9Y8-9xTrog3GhJRIbWVYUPA7i1V-2OMd~7gtvX5J1-v"));
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn every_truncated_length_is_an_error() {
+    fn every_truncated_length_is_refused() {
         for bytes in [
             ed25519(),
             destination_bytes(&[0, 0, 0]),
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn every_truncated_text_is_an_error() {
+    fn every_truncated_text_is_refused() {
         let text = Destination::from_bytes(&ed25519()).unwrap().to_base64();
         for len in 0..text.len() {
             assert!(Destination::from_base64(&text[..len]).is_err(), "{len}");
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_behind_the_certificate_is_refused() {
+    fn byte_after_certificate_is_refused() {
         let mut bytes = ed25519();
         bytes.push(0);
         assert_eq!(
@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_with_an_unknown_signature_type_is_accepted() {
+    fn unknown_signature_type_is_accepted() {
         let bytes = destination_bytes(&[5, 0, 6, 0, 99, 0, 4, 1, 2]);
         let destination = Destination::from_bytes(&bytes).unwrap();
         assert_eq!(destination.signature_type(), None);
@@ -460,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_with_an_unknown_signature_type_still_has_an_exact_length() {
+    fn unknown_signature_type_keeps_exact_length() {
         let mut bytes = destination_bytes(&[5, 0, 6, 0, 99, 0, 4, 1, 2]);
         bytes.push(3);
         assert!(Destination::from_bytes(&bytes).is_err());
@@ -469,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn display_and_from_str_are_base64() {
+    fn display_and_from_str_use_base64() {
         let destination = Destination::from_bytes(&ed25519()).unwrap();
         assert_eq!(destination.to_string(), destination.to_base64());
         assert_eq!(destination.to_string().parse(), Ok(destination));
@@ -485,7 +485,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clone_shares_its_bytes() {
+    fn clone_shares_its_bytes() {
         let destination = Destination::from_bytes(&ed25519()).unwrap();
         assert!(std::ptr::eq(
             destination.as_bytes(),
@@ -494,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn any_bytes_end_in_an_error_and_never_in_a_panic() {
+    fn arbitrary_bytes_never_panic() {
         for len in 0..1000 {
             let bytes = pattern(len, len as u32);
             let _ = Destination::from_bytes(&bytes);

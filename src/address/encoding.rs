@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn standard_base64_is_refused_where_it_differs() {
+    fn standard_base64_alphabet_is_refused() {
         for (text, offset) in [
             ("aa+a", 2),
             ("a/aa", 1),
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn base64_with_other_padding_is_refused() {
+    fn base64_with_wrong_padding_is_refused() {
         for text in ["aTI", "aQ", "aQ=", "a"] {
             assert!(base64_decode(text).is_err(), "{text:?}");
         }
@@ -165,24 +165,24 @@ mod tests {
     }
 
     #[test]
-    fn base32_is_read_in_either_case() {
+    fn base32_parses_in_either_case() {
         assert_eq!(base32_decode("mZxW6YtBoI"), Ok(b"foobar".to_vec()));
     }
 
     #[test]
-    fn base32_faults_tell_their_offset() {
+    fn base32_errors_name_the_offset() {
         assert_eq!(base32_decode("mzxw1ytboi"), Err(4));
         assert_eq!(base32_decode("mzxw6ytboj"), Err(9), "stray bits");
     }
 
     #[test]
-    fn crc32_is_that_of_zip() {
+    fn crc32_matches_zip() {
         assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
         assert_eq!(crc32(b""), 0);
     }
 
     #[test]
-    fn a_cursor_stops_at_the_end_and_keeps_what_it_could_not_give() {
+    fn cursor_at_end_keeps_remaining_bytes() {
         let mut cursor = Cursor::new(&[1, 2, 3]);
         assert_eq!(cursor.u16(), Some(0x0102));
         assert_eq!(cursor.u32(), None);

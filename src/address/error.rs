@@ -515,7 +515,7 @@ mod tests {
     }
 
     #[test]
-    fn surplus_part_is_named_with_what_to_leave_out() {
+    fn error_names_surplus_part() {
         for (part, name, sign) in [
             (UrlPart::Scheme, "no scheme:", "`://`"),
             (UrlPart::UserInfo, "no user info:", "`@`"),
@@ -531,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn advice_on_permissions_can_be_pasted_into_a_shell() {
+    fn permission_advice_is_shell_safe() {
         for (path, pasted) in [
             ("/etc/service.key", "chmod 600 /etc/service.key"),
             ("my key", "chmod 600 'my key'"),
@@ -550,7 +550,7 @@ mod tests {
     }
 
     #[test]
-    fn advice_on_the_owner_can_be_pasted_into_a_shell() {
+    fn owner_advice_is_shell_safe() {
         let error = KeyFileError::Owner {
             path: "my key".into(),
             owner: 1000,
@@ -562,7 +562,7 @@ mod tests {
     }
 
     #[test]
-    fn key_file_error_has_the_kind_of_its_variant() {
+    fn key_file_error_kind_matches_variant() {
         use io::ErrorKind::{AlreadyExists, InvalidData, InvalidInput, PermissionDenied};
 
         let path = PathBuf::from("service.key");
@@ -596,7 +596,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_missing_file_is_not_found() {
+    fn only_missing_file_is_not_found() {
         let io = |kind: io::ErrorKind| KeyFileError::Io {
             action: "open",
             path: "a".into(),

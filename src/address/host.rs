@@ -656,7 +656,7 @@ mod tests {
     const B33_TEXT: &str = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p";
 
     #[test]
-    fn each_kind_is_told_apart() {
+    fn every_kind_is_distinguished() {
         let base64 = destination().to_base64();
         let b32 = destination().b32().to_string();
         assert!(matches!(parse(&base64).unwrap().host, Host::Destination(_)));
@@ -666,7 +666,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_may_have_a_port() {
+    fn every_kind_may_have_a_port() {
         for host in [
             destination().to_base64().as_str(),
             &destination().b32().to_string(),
@@ -684,7 +684,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_are_plain_numbers() {
+    fn port_must_be_a_plain_number() {
         for port in [
             "",
             "65536",
@@ -710,12 +710,12 @@ mod tests {
     }
 
     #[test]
-    fn a_name_becomes_lower_case() {
+    fn name_becomes_lower_case() {
         assert_eq!(parse("WwW.Stats.I2P").unwrap().to_sam(), "www.stats.i2p");
     }
 
     #[test]
-    fn names_have_only_letters_digits_minus_and_underscore() {
+    fn name_characters_are_restricted() {
         for name in ["a-b.i2p", "a_b.i2p", "3.i2p", "xn--bcher-kva.i2p"] {
             assert_eq!(parse(name).unwrap().to_string(), name);
         }
@@ -727,20 +727,20 @@ mod tests {
     }
 
     #[test]
-    fn character_that_no_name_has_is_refused_with_its_offset() {
+    fn invalid_character_is_refused_with_offset() {
         let error = AddressError::InvalidCharacter { offset: 3 };
         assert_eq!(parse("two words.i2p"), Err(error));
     }
 
     #[test]
-    fn letters_outside_ascii_are_refused_with_a_hint() {
+    fn non_ascii_letters_are_refused_with_hint() {
         let error = parse("bücher.i2p").unwrap_err();
         assert_eq!(error, AddressError::NonAscii { offset: 1 });
         assert!(error.to_string().contains("punycode"));
     }
 
     #[test]
-    fn labels_are_not_empty() {
+    fn empty_label_is_refused() {
         for (name, offset) in [(".i2p", 0), ("a..i2p", 2), (".a.i2p", 0), ("a.b..c.i2p", 4)] {
             let error = AddressError::EmptyLabel { offset };
             assert_eq!(parse(name), Err(error), "{name}");
@@ -748,7 +748,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_have_63_bytes_at_most() {
+    fn label_beyond_63_bytes_is_refused() {
         assert!(parse(&format!("{}.i2p", "a".repeat(63))).is_ok());
         assert_eq!(
             parse(&format!("b.{}.i2p", "a".repeat(64))),
@@ -760,7 +760,7 @@ mod tests {
     }
 
     #[test]
-    fn names_have_255_bytes_at_most() {
+    fn name_beyond_255_bytes_is_refused() {
         let name = |length: usize| "a.".repeat(length)[..length - 5].to_owned() + "b.i2p";
         assert_eq!(name(255).len(), 255);
         assert!(parse(&name(255)).is_ok());
@@ -771,7 +771,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn invalid_address_is_refused() {
         for text in [
             "",
             "ME",
@@ -793,7 +793,7 @@ mod tests {
     }
 
     #[test]
-    fn base32_without_its_suffix_is_refused_with_a_hint() {
+    fn base32_without_suffix_is_refused_with_hint() {
         for address in [destination().b32().to_string(), B33_TEXT.to_owned()] {
             let label = address.strip_suffix(".b32.i2p").unwrap();
             for text in [label, &label.to_uppercase(), &format!("{label}:80")] {
@@ -809,7 +809,7 @@ mod tests {
     }
 
     #[test]
-    fn destination_with_i2p_behind_it_is_read() {
+    fn destination_with_i2p_suffix_parses() {
         let text = destination().to_base64();
         for suffix in [".i2p", ".I2P"] {
             let addr = parse(&format!("{text}{suffix}")).unwrap();
@@ -824,7 +824,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_b32_is_not_taken_for_a_name() {
+    fn malformed_b32_is_no_name() {
         for (text, error) in [
             ("abc.b32.i2p", AddressError::B32Length { length: 3 }),
             (".b32.i2p", AddressError::B32Length { length: 0 }),
@@ -839,7 +839,7 @@ mod tests {
     }
 
     #[test]
-    fn a_private_key_is_not_an_address_and_the_error_does_not_repeat_it() {
+    fn private_key_is_refused_and_concealed() {
         let key = PrivateKey::from_bytes(&ed25519_key(1)).unwrap();
         let text = key.expose_base64();
         for pasted in [
@@ -857,7 +857,7 @@ mod tests {
     }
 
     #[test]
-    fn display_is_short_and_names_the_same_service() {
+    fn display_is_short_and_parses_back() {
         let full = I2pAddr::from(destination()).with_port(7);
         let shown = full.to_string();
         assert_eq!(shown, format!("{}:7", destination().b32()));
@@ -868,7 +868,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_of_a_destination_is_short() {
+    fn debug_of_destination_is_short() {
         let shown = format!("{:?}", I2pAddr::from(&destination()));
         assert!(
             shown.contains(&destination().b32().to_string()) && shown.len() < 150,
@@ -877,14 +877,14 @@ mod tests {
     }
 
     #[test]
-    fn a_port_can_be_set_and_taken_away() {
+    fn port_can_be_set_and_removed() {
         let addr = parse("a.i2p").unwrap().with_port(1).with_port(2);
         assert_eq!(addr.port(), Some(2));
         assert_eq!(addr.without_port().port(), None);
     }
 
     #[test]
-    fn port_zero_is_no_port() {
+    fn port_zero_means_no_port() {
         let without = parse("a.i2p").unwrap();
         assert_eq!(parse("a.i2p:0").unwrap(), without);
         assert_eq!(parse("a.i2p:80").unwrap().with_port(0), without);
@@ -918,7 +918,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_equal_if_they_provably_name_one_service() {
+    fn hosts_naming_one_service_are_equal() {
         let hosts = hosts();
         for (i, own) in hosts.iter().enumerate() {
             for (j, other) in hosts.iter().enumerate() {
@@ -934,14 +934,14 @@ mod tests {
     }
 
     #[test]
-    fn peer_is_found_in_a_map_by_its_b32() {
+    fn map_finds_peer_by_b32() {
         let map = HashMap::from([(I2pAddr::from(destination().b32()), 1)]);
         assert_eq!(map.get(&destination().into()), Some(&1));
         assert_eq!(map.get(&I2pAddr::from(destination()).with_port(7)), None);
     }
 
     #[test]
-    fn b32_is_that_of_a_destination_or_a_hash_at_any_port() {
+    fn b32_comes_from_destination_or_hash() {
         let b32 = destination().b32();
         for addr in [I2pAddr::from(destination()), b32.into()] {
             assert_eq!(addr.b32(), Some(b32));
@@ -953,7 +953,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_proves_another_destination_contradicts_it() {
+    fn only_proven_difference_is_contradiction() {
         let other = Destination::from_bytes(&[0; 387]).unwrap();
         for own in &hosts()[0] {
             assert!(!own.contradicts(&destination()), "{own:?}");
@@ -967,7 +967,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_names_a_service_can_be_dialled() {
+    fn every_address_type_can_be_dialled() {
         fn text(address: impl ToI2pAddr) -> String {
             address.to_i2p_addr().unwrap().to_string()
         }
@@ -983,7 +983,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_beside_an_address_must_not_contradict_it() {
+    fn separate_port_must_not_contradict_address() {
         assert_eq!(("a.i2p:9", 9).to_i2p_addr(), parse("a.i2p:9"));
         assert_eq!(
             ("a.i2p:9", 8).to_i2p_addr(),
@@ -995,7 +995,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cut_of_an_address_is_read_or_refused_without_a_panic() {
+    fn truncated_address_never_panics() {
         for text in [
             format!("{}:80", destination()),
             "bücher.i2p:80".into(),

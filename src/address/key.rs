@@ -356,7 +356,7 @@ mod tests {
     const X25519: [u8; 7] = [5, 0, 4, 0, 7, 0, 4];
 
     #[test]
-    fn an_ed25519_key_has_679_bytes_and_908_characters() {
+    fn ed25519_key_has_679_bytes_908_characters() {
         let key = PrivateKey::from_bytes(&ed25519_key(1)).unwrap();
         assert_eq!(key.expose_bytes().len(), 679);
         assert_eq!(key.expose_base64().len(), 908);
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_every_known_type_are_read() {
+    fn keys_of_known_types_parse() {
         for (certificate, private_len) in [
             (&[0, 0, 0][..], 20),
             (&[5, 0, 4, 0, 0, 0, 0], 20),
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn crypto_type_4_has_a_short_or_a_long_encryption_key() {
+    fn crypto_type_4_allows_both_key_lengths() {
         for encryption_len in [32, 256] {
             let bytes = key_bytes(&X25519, encryption_len, 32, 1);
             assert!(PrivateKey::from_bytes(&bytes).is_ok(), "{encryption_len}");
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn other_crypto_types_have_a_long_encryption_key_only() {
+    fn other_crypto_types_need_long_key() {
         let bytes = key_bytes(&[5, 0, 4, 0, 7, 0, 0], 32, 32, 1);
         assert_eq!(
             PrivateKey::from_bytes(&bytes),
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn every_truncated_length_is_an_error() {
+    fn every_truncated_length_is_refused() {
         for bytes in [
             ed25519_key(1),
             key_bytes(&[0, 0, 0], 256, 20, 1),
@@ -419,7 +419,7 @@ mod tests {
 
     /// With crypto type 4 the long form, cut after 64 bytes, has the shape of the short one.
     #[test]
-    fn with_crypto_type_4_one_truncated_length_alone_cannot_be_told() {
+    fn crypto_type_4_has_one_ambiguous_truncation() {
         for bytes in [key_bytes(&X25519, 256, 32, 1), offline_key(&X25519, 256)] {
             let accepted: Vec<_> = (0..bytes.len())
                 .filter(|len| PrivateKey::from_bytes(&bytes[..*len]).is_ok())
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blank_encryption_key_cut_short_is_not_taken_for_an_offline_signature() {
+    fn truncated_blank_key_is_no_offline_signature() {
         let mut bytes = key_bytes(&X25519, 256, 32, 1);
         bytes[391..391 + 256].fill(0);
         for len in 0..bytes.len() {
@@ -438,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn an_excess_byte_is_refused() {
+    fn surplus_byte_is_refused() {
         for mut bytes in [
             ed25519_key(1),
             key_bytes(&X25519, 32, 32, 1),
@@ -451,13 +451,13 @@ mod tests {
     }
 
     #[test]
-    fn a_destination_alone_is_told_apart() {
+    fn destination_alone_is_public_only() {
         let bytes = destination_bytes(&[5, 0, 4, 0, 7, 0, 0]);
         assert_eq!(PrivateKey::from_bytes(&bytes), Err(KeyError::PublicOnly));
     }
 
     #[test]
-    fn an_own_key_of_an_unknown_type_is_refused() {
+    fn key_of_unknown_type_is_refused() {
         let bytes = key_bytes(&[5, 0, 4, 0, 99, 0, 0], 256, 32, 1);
         assert_eq!(
             PrivateKey::from_bytes(&bytes),
@@ -466,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offline_signature_tells_its_time_and_type() {
+    fn offline_signature_has_expiry_and_type() {
         let key = PrivateKey::from_bytes(&offline_key(&P521, 256)).unwrap();
         let offline = key.offline_signature().unwrap();
         assert_eq!(offline.transient_type(), SignatureType::Ed25519);
@@ -479,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn offline_signature_names_the_type_of_the_transient_key() {
+    fn offline_signature_names_transient_key_type() {
         let signing_key_and_signature = [
             &[0; 32][..],
             &[0x70, 0, 0, 1, 0, 1],
@@ -495,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offline_signature_of_the_past_is_expired() {
+    fn past_offline_signature_is_expired() {
         let mut bytes = offline_key(&[5, 0, 4, 0, 7, 0, 0], 256);
         bytes[679..683].copy_from_slice(&1_000_000_000_u32.to_be_bytes());
         let offline = PrivateKey::from_bytes(&bytes).unwrap().offline_signature();
@@ -503,7 +503,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transient_key_of_an_unknown_type_is_refused() {
+    fn transient_key_of_unknown_type_is_refused() {
         let mut bytes = offline_key(&[5, 0, 4, 0, 7, 0, 0], 256);
         bytes[684] = 99;
         assert_eq!(
@@ -513,20 +513,20 @@ mod tests {
     }
 
     #[test]
-    fn zeros_of_any_length_are_not_a_key() {
+    fn zeros_of_any_length_are_refused() {
         for len in 0..1200 {
             assert!(PrivateKey::from_bytes(&vec![0; len]).is_err(), "{len}");
         }
     }
 
     #[test]
-    fn base64_comes_back() {
+    fn base64_round_trips() {
         let key = PrivateKey::from_bytes(&ed25519_key(1)).unwrap();
         assert_eq!(key.expose_base64().parse(), Ok(key));
     }
 
     #[test]
-    fn base64_with_a_newline_is_refused() {
+    fn base64_with_newline_is_refused() {
         let mut text = PrivateKey::from_bytes(&ed25519_key(1))
             .unwrap()
             .expose_base64();
@@ -535,7 +535,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_differ_anywhere_are_not_equal() {
+    fn keys_differing_anywhere_are_unequal() {
         let bytes = ed25519_key(1);
         let key = PrivateKey::from_bytes(&bytes).unwrap();
         for at in [0, 383, 400, 678] {
@@ -547,7 +547,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_the_address_and_nothing_else() {
+    fn debug_shows_only_the_address() {
         let key = PrivateKey::from_bytes(&ed25519_key(1)).unwrap();
         let expected = format!("PrivateKey({})", key.destination().b32());
         assert_eq!(format!("{key:?}"), expected);
@@ -555,7 +555,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_hold_nothing_of_the_key() {
+    fn errors_contain_no_key_bytes() {
         let text = PrivateKey::from_bytes(&ed25519_key(1))
             .unwrap()
             .expose_base64();
@@ -571,7 +571,7 @@ mod tests {
     }
 
     #[test]
-    fn any_bytes_behind_a_destination_end_in_an_error_or_a_key_and_never_in_a_panic() {
+    fn arbitrary_bytes_after_destination_never_panic() {
         for len in 0..700 {
             let mut bytes = destination_bytes(&X25519);
             bytes.extend(pattern(len, 9));

@@ -419,14 +419,14 @@ mod tests {
     }
 
     #[test]
-    fn a_saved_key_is_loaded_again() {
+    fn saved_key_loads_again() {
         let folder = Folder::new();
         key(1).save(folder.key_path()).unwrap();
         assert_eq!(PrivateKey::load(folder.key_path()).unwrap(), key(1));
     }
 
     #[test]
-    fn the_file_holds_the_binary_key_and_nothing_stands_beside_it() {
+    fn save_writes_binary_key_and_nothing_else() {
         let folder = Folder::new();
         key(1).save(folder.key_path()).unwrap();
         assert_eq!(fs::read(folder.key_path()).unwrap(), ed25519_key(1));
@@ -434,18 +434,18 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_saved_into_the_current_folder_by_its_bare_name() {
+    fn bare_name_saves_in_current_folder() {
         assert_eq!(folder_of(Path::new("service.key")).unwrap(), Path::new("."));
     }
 
     #[test]
-    fn key_is_saved_by_way_of_the_folder_it_goes_to() {
+    fn temporary_file_is_in_target_folder() {
         let folder = folder_of(Path::new("keys/service.key")).unwrap();
         assert_eq!(folder, Path::new("keys"));
     }
 
     #[test]
-    fn base64_text_is_read_with_or_without_white_space_behind_it() {
+    fn base64_key_with_trailing_whitespace_loads() {
         for end in ["", "\n", "\r\n", " \n\n\t"] {
             let folder = Folder::with_file((key(1).expose_base64() + end).as_bytes());
             let loaded = PrivateKey::load(folder.key_path()).unwrap();
@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn key_behind_its_destination_on_a_second_line_is_read() {
+    fn key_after_its_destination_loads() {
         let (public, private) = (key(1).destination().to_base64(), key(1).expose_base64());
         for between in ["\n", "\r\n"] {
             for end in ["", "\n", "\r\n"] {
@@ -476,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn key_behind_another_destination_is_refused() {
+    fn key_after_other_destination_is_refused() {
         let other = PrivateKey::from_bytes(&key_bytes(&[0, 0, 0], 256, 20, 1)).unwrap();
         let (public, private) = (other.destination(), key(1).expose_base64());
         assert_eq!(
@@ -489,14 +489,14 @@ mod tests {
     }
 
     #[test]
-    fn destination_on_both_lines_is_public_only() {
+    fn two_destination_lines_are_public_only() {
         let public = key(1).destination().to_base64();
         let outcome = load_text(&format!("{public}\n{public}\n"));
         assert_eq!(reason(outcome), KeyError::PublicOnly);
     }
 
     #[test]
-    fn key_that_is_broken_into_lines_is_refused_where_the_first_line_ends() {
+    fn key_wrapped_into_lines_is_refused() {
         let text = key(1).expose_base64();
         let (head, tail) = text.split_at(76);
         let outcome = load_text(&format!("{head}\n{tail}\n"));
@@ -504,7 +504,7 @@ mod tests {
     }
 
     #[test]
-    fn a_binary_key_that_ends_in_white_space_is_read_whole() {
+    fn binary_key_ending_in_whitespace_loads() {
         let mut bytes = ed25519_key(1);
         *bytes.last_mut().unwrap() = b'\n';
         let folder = Folder::with_file(&bytes);
@@ -513,7 +513,7 @@ mod tests {
     }
 
     #[test]
-    fn binary_key_that_is_ascii_is_not_taken_for_text() {
+    fn ascii_binary_key_is_no_text() {
         let bytes: Vec<_> = ed25519_key(1).iter().map(|byte| byte & 0x7f).collect();
         let folder = Folder::with_file(&bytes);
         let loaded = PrivateKey::load(folder.key_path()).unwrap();
@@ -521,7 +521,7 @@ mod tests {
     }
 
     #[test]
-    fn saving_the_same_key_again_leaves_the_file_as_it_is() {
+    fn saving_same_key_keeps_file() {
         let text = key(1).expose_base64();
         let folder = Folder::with_file(text.as_bytes());
         key(1).save(folder.key_path()).unwrap();
@@ -529,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn another_key_is_never_overwritten() {
+    fn other_key_is_never_overwritten() {
         let folder = Folder::new();
         key(1).save(folder.key_path()).unwrap();
         let error = key(2).save(folder.key_path()).unwrap_err();
@@ -539,14 +539,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_key_is_not_overwritten_either() {
+    fn non_key_file_is_never_overwritten() {
         let folder = Folder::with_file(b"my diary");
         assert!(key(1).save(folder.key_path()).is_err());
         assert_eq!(fs::read(folder.key_path()).unwrap(), b"my diary");
     }
 
     #[test]
-    fn a_missing_file_or_folder_is_not_found() {
+    fn missing_file_or_folder_is_not_found() {
         let folder = Folder::new();
         let missing = folder.0.join("no/service.key");
         assert!(PrivateKey::load(&missing).unwrap_err().is_not_found());
@@ -554,7 +554,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_says_so() {
+    fn empty_file_is_refused() {
         for content in ["", "\n", "  \r\n"] {
             let folder = Folder::with_file(content.as_bytes());
             let error = parse(&read(&folder.key_path()).unwrap()).unwrap_err();
@@ -565,7 +565,7 @@ mod tests {
     }
 
     #[test]
-    fn a_destination_in_a_key_file_says_so() {
+    fn destination_in_key_file_is_refused() {
         let folder = Folder::with_file(&destination_bytes(&[5, 0, 4, 0, 7, 0, 0]));
         let error = PrivateKey::load(folder.key_path()).unwrap_err();
         let reason = KeyError::PublicOnly;
@@ -573,7 +573,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_an_error_that_holds_none_of_it() {
+    fn garbage_is_refused_and_concealed() {
         let text = key(1).expose_base64();
         let cut = &text[..text.len() - 5];
         let quoted = format!("\"{text}\"");
@@ -594,14 +594,14 @@ mod tests {
     }
 
     #[test]
-    fn every_cut_key_file_is_an_error() {
+    fn truncated_key_file_is_refused() {
         for len in 0..679 {
             assert!(parse(&ed25519_key(1)[..len]).is_err(), "{len}");
         }
     }
 
     #[test]
-    fn a_file_of_more_than_64_kib_is_refused() {
+    fn file_beyond_64_kib_is_refused() {
         let folder = Folder::with_file(&vec![b'A'; 65537]);
         let error = PrivateKey::load(folder.key_path()).unwrap_err();
         assert!(matches!(error, KeyFileError::TooLarge(_)), "{error}");
@@ -611,7 +611,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_not_a_key_file() {
+    fn folder_is_no_key_file() {
         let folder = Folder::new();
         for path in [folder.0.as_path(), Path::new(".."), Path::new("/")] {
             let error = PrivateKey::load(path).unwrap_err();
@@ -622,7 +622,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_generated_once_and_then_loaded() {
+    fn key_is_generated_once_then_loaded() {
         let folder = Folder::new();
         let first = PrivateKey::load_or_generate(folder.key_path(), || Ok::<_, TestError>(key(1)));
         assert_eq!(first.unwrap(), key(1));
@@ -633,7 +633,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_generation_is_passed_on_and_leaves_nothing() {
+    fn failed_generation_leaves_no_file() {
         let folder = Folder::new();
         let result = PrivateKey::load_or_generate(folder.key_path(), || Err(TestError::NoRouter));
         assert!(matches!(result, Err(TestError::NoRouter)));
@@ -641,7 +641,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_no_reason_for_a_new_identity() {
+    fn damaged_file_generates_no_key() {
         let folder = Folder::with_file(b"damaged");
         let result = PrivateKey::load_or_generate(folder.key_path(), || Err(TestError::NoRouter));
         let error = result.unwrap_err();
@@ -653,7 +653,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_appears_while_another_is_generated_wins() {
+    fn key_appearing_during_generation_wins() {
         let folder = Folder::new();
         let result = PrivateKey::load_or_generate(folder.key_path(), || {
             key(1).save(folder.key_path()).map_err(TestError::File)?;
@@ -681,7 +681,7 @@ mod tests {
     }
 
     #[test]
-    fn all_who_race_to_generate_end_with_one_key() {
+    fn concurrent_generation_yields_one_key() {
         for _ in 0..10 {
             let folder = Folder::new();
             let keys = race(|seed| {
@@ -695,7 +695,7 @@ mod tests {
     }
 
     #[test]
-    fn of_all_who_race_to_save_different_keys_one_succeeds() {
+    fn concurrent_saves_of_different_keys_have_one_winner() {
         for _ in 0..10 {
             let folder = Folder::new();
             let saved = race(|seed| key(seed).save(folder.key_path()));
@@ -711,14 +711,14 @@ mod tests {
     }
 
     #[test]
-    fn all_who_race_to_save_the_same_key_succeed() {
+    fn concurrent_saves_of_same_key_succeed() {
         let folder = Folder::new();
         let saved = race(|_| key(1).save(folder.key_path()));
         assert!(saved.iter().all(Result::is_ok));
     }
 
     #[test]
-    fn without_hard_links_a_race_still_has_one_winner_whom_all_load() {
+    fn race_without_hard_links_has_one_winner() {
         for _ in 0..10 {
             let folder = Folder::new();
             let path = folder.key_path();
@@ -735,7 +735,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_on_the_way_leaves_nothing_behind() {
+    fn failed_save_leaves_nothing() {
         let folder = Folder::new();
         let fails: Place = |_, _| Err(io::ErrorKind::StorageFull.into());
         let error = publish(&key(1), &folder.key_path(), fails).unwrap_err();
@@ -744,7 +744,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_that_cannot_be_filled_is_given_up() {
+    fn unfilled_claim_is_removed() {
         let folder = Folder::new();
         let gone = folder.0.join("gone");
         assert!(claim_and_rename(&gone, &folder.key_path()).is_err());
@@ -752,7 +752,7 @@ mod tests {
     }
 
     #[test]
-    fn failure_to_place_a_file_is_not_taken_for_a_name_in_use() {
+    fn placement_failure_is_not_already_exists() {
         let folder = Folder::new();
         let missing = folder.0.join("missing");
         for place in [link_or_claim, claim_and_rename] {
@@ -765,7 +765,7 @@ mod tests {
     }
 
     #[test]
-    fn any_error_with_a_conversion_will_do() -> Result<(), Box<dyn std::error::Error>> {
+    fn generator_may_return_any_convertible_error() -> Result<(), Box<dyn std::error::Error>> {
         let folder = Folder::new();
         PrivateKey::load_or_generate(folder.key_path(), || {
             let generated: Result<_, Infallible> = Ok(key(1));
@@ -791,14 +791,14 @@ mod tests {
         }
 
         #[test]
-        fn a_saved_file_is_the_owners_alone() {
+        fn saved_file_is_private_to_owner() {
             let folder = Folder::new();
             key(1).save(folder.key_path()).unwrap();
             assert_eq!(mode(&folder.key_path()), 0o600);
         }
 
         #[test]
-        fn the_file_is_the_owners_alone_before_it_has_its_name() {
+        fn temporary_file_is_private_to_owner() {
             let folder = Folder::new();
             let path = folder.key_path();
             let temp = TempFile::create(&path, b"key").unwrap();
@@ -809,7 +809,7 @@ mod tests {
         }
 
         #[test]
-        fn file_that_is_open_to_others_is_not_written() {
+        fn file_open_to_others_is_not_written() {
             let folder = Folder::with_file(b"");
             let path = folder.key_path();
             set_mode(&path, 0o644);
@@ -820,7 +820,7 @@ mod tests {
         }
 
         #[test]
-        fn a_file_open_to_others_is_refused_with_the_command_that_mends_it() {
+        fn file_open_to_others_is_refused_with_remedy() {
             let folder = Folder::with_file(&ed25519_key(1));
             let path = folder.key_path();
             for open in [0o640, 0o604, 0o620, 0o610, 0o601, 0o666, 0o644] {
@@ -850,7 +850,7 @@ mod tests {
         }
 
         #[test]
-        fn file_of_another_user_is_refused() {
+        fn file_of_other_user_is_refused() {
             let folder = Folder::with_file(&ed25519_key(1));
             let path = foreign_file(&folder);
             let id = fs::metadata(&path).unwrap().uid();
@@ -868,7 +868,7 @@ mod tests {
         }
 
         #[test]
-        fn link_to_a_file_of_another_user_is_refused() {
+        fn link_to_file_of_other_user_is_refused() {
             let folder = Folder::with_file(&ed25519_key(1));
             let link = folder.0.join("link");
             symlink(foreign_file(&folder), &link).unwrap();
@@ -877,7 +877,7 @@ mod tests {
         }
 
         #[test]
-        fn an_open_file_is_no_reason_for_a_new_identity() {
+        fn file_open_to_others_generates_no_key() {
             let folder = Folder::with_file(&ed25519_key(1));
             set_mode(&folder.key_path(), 0o644);
             let result =
@@ -890,7 +890,7 @@ mod tests {
         }
 
         #[test]
-        fn a_fifo_a_socket_and_a_device_are_refused_at_once() {
+        fn special_files_are_refused_at_once() {
             let folder = Folder::new();
             let fifo = folder.0.join("fifo");
             assert!(
@@ -910,7 +910,7 @@ mod tests {
         }
 
         #[test]
-        fn a_link_to_a_key_file_is_followed() {
+        fn link_to_key_file_is_followed() {
             let folder = Folder::with_file(&ed25519_key(1));
             let link = folder.0.join("link");
             symlink(folder.key_path(), &link).unwrap();
@@ -919,7 +919,7 @@ mod tests {
         }
 
         #[test]
-        fn a_link_that_leads_nowhere_is_neither_followed_nor_replaced() {
+        fn dangling_link_is_neither_followed_nor_replaced() {
             let folder = Folder::new();
             symlink(folder.0.join("elsewhere"), folder.key_path()).unwrap();
             assert!(key(1).save(folder.key_path()).is_err());

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn link_is_read_as_the_address_in_it() {
+    fn link_parses_as_its_address() {
         for address in addresses() {
             let expected = parse(&address);
             assert!(expected.is_ok(), "{address}");
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn address_with_a_surplus_part_is_refused_with_its_name() {
+    fn address_with_surplus_part_is_refused_with_name() {
         for address in addresses() {
             for (text, part) in [
                 (format!("http://{address}"), UrlPart::Scheme),
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn surplus_part_of_what_is_no_address_is_not_named() {
+    fn surplus_part_of_invalid_address_is_unnamed() {
         for text in ["example.com/a", "a/b", "joe@example.com", "?", "#"] {
             let error = AddressError::NotAnAddress { length: text.len() };
             assert_eq!(parse(text), Err(error), "{text}");
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn link_without_an_address_is_refused_for_its_host() {
+    fn link_without_address_is_refused() {
         let not_an_address = |length| AddressError::NotAnAddress { length };
         // Without a scheme, what stands in front of the first `/` has an empty port.
         let no_port = |offset| AddressError::InvalidPort { offset };
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn helper_is_read_in_place_of_the_name() {
+    fn helper_replaces_name() {
         let full = I2pAddr::from(destination());
         for helper in [
             destination().to_base64(),
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn helper_adds_its_destination_to_an_address_it_belongs_to() {
+    fn helper_adds_destination_to_matching_address() {
         let full = destination();
         for host in [
             full.b32().to_string(),
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn helper_that_belongs_to_another_address_is_refused() {
+    fn helper_of_other_address_is_refused() {
         let (own, other) = (destination(), other());
         for (host, helper) in [
             (own.b32().to_string(), other.to_base64()),
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn helper_that_holds_no_destination_is_refused() {
+    fn helper_without_destination_is_refused() {
         let base64 = destination().to_base64();
         for (helper, reason) in [
             ("", AddressError::NotAnAddress { length: 0 }),
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn private_key_in_a_link_is_refused_and_not_shown() {
+    fn private_key_in_link_is_refused_and_concealed() {
         let key = PrivateKey::from_bytes(&ed25519_key(1)).unwrap();
         let text = key.expose_base64();
         for link in [
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cut_of_a_link_is_read_or_refused_without_a_panic() {
+    fn truncated_link_never_panics() {
         let b32 = B32::from_hash([7; 32]);
         let link = format!("http://jö@bücher.i2p:80/ä?i2paddresshelper=%3D{b32}%ü#é");
         for (at, _) in link.char_indices() {

@@ -154,14 +154,14 @@ mod tests {
     ];
 
     #[test]
-    fn every_type_comes_back_from_its_code() {
+    fn every_type_round_trips_through_code() {
         for kind in ALL {
             assert_eq!(SignatureType::from_code(kind.code()), Some(kind));
         }
     }
 
     #[test]
-    fn type_is_shown_by_its_name_in_the_specification() {
+    fn type_displays_specification_name() {
         let names = [
             "DSA_SHA1",
             "ECDSA_SHA256_P256",
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn no_other_code_is_a_type() {
+    fn other_codes_are_refused() {
         let known = (0..=u16::MAX)
             .filter(|code| SignatureType::from_code(*code).is_some())
             .count();
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_those_of_the_specification() {
+    fn lengths_match_specification() {
         let lengths = ALL.map(|t| (t.public_key_len(), t.private_key_len(), t.signature_len()));
         assert_eq!(
             lengths,

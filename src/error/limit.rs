@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn the_systems_errors_for_too_many_descriptors_are_known() {
+    fn descriptor_limit_errors_are_recognised() {
         let of = |code| Limit::of(&io::Error::from_raw_os_error(code));
         assert_eq!(of(24), Some(Limit::ProcessDescriptors));
         assert_eq!(of(23), Some(Limit::SystemDescriptors));
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_cannot_start_is_a_limit() {
+    fn failed_thread_start_is_limit() {
         let error = io::Error::from(io::ErrorKind::WouldBlock);
         assert_eq!(Limit::of(&error), Some(Limit::Threads));
     }

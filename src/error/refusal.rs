@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_of_a_peer_are_classified_by_code_and_by_how_the_peer_is_named() {
+    fn peer_refusals_are_classified_by_code_and_name() {
         use ErrorKind::{ConnectionRefused, HostUnreachable, InvalidInput, NotFound, TimedOut};
 
         let all = "name hash destination none";
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_that_concern_no_peer_are_classified_by_code_in_every_phase() {
+    fn other_refusals_are_classified_by_code() {
         use ErrorKind::{AddrInUse, InvalidInput, NotFound, Other, PermissionDenied, Unsupported};
 
         for (reply, may_pass, kind) in [
@@ -464,21 +464,21 @@ mod tests {
     }
 
     #[test]
-    fn unreachable_peers_are_no_fault_of_a_peer_where_none_was_asked_for() {
+    fn unreachable_without_peer_is_no_peer_fault() {
         for phase in PHASES.iter().filter(|phase| !phase.has_peer()) {
             assert!(!refusal(*phase, "RESULT=CANT_REACH_PEER").is_peer_fault());
         }
     }
 
     #[test]
-    fn our_own_destination_stays_unreachable_on_i2pd() {
+    fn own_destination_is_permanently_unreachable_on_i2pd() {
         let reply = "RESULT=CANT_REACH_PEER MESSAGE=\"Can't connect to myself\"";
         let refusal = refusal(Phase::StreamConnect, reply).about(&destination());
         assert!(refusal.is_peer_fault() && !refusal.is_retryable());
     }
 
     #[test]
-    fn a_refused_dial_names_the_peer_in_its_short_form() {
+    fn refused_dial_names_peer_briefly() {
         let b32 = destination().b32().unwrap();
         for (peer, shown) in [
             ("peer.i2p:80".parse().unwrap(), "peer.i2p:80"),
@@ -494,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn both_spellings_of_a_duplicate_are_known() {
+    fn both_spellings_of_duplicate_are_known() {
         assert_eq!(
             ResultCode::from_wire("DUPLICATE_ID"),
             ResultCode::DuplicatedId
@@ -506,14 +506,14 @@ mod tests {
     }
 
     #[test]
-    fn a_result_is_shown_as_the_word_it_came_as() {
+    fn result_code_displays_received_word() {
         for word in ["OK", "CANT_REACH_PEER", "I2P_ERROR", "SOMETHING_NEW"] {
             assert_eq!(ResultCode::from_wire(word).to_string(), word);
         }
     }
 
     #[test]
-    fn the_ways_a_bridge_says_that_the_session_is_gone_are_known() {
+    fn lost_session_refusals_are_recognised() {
         for (reply, lost) in [
             ("RESULT=INVALID_ID", true),
             ("RESULT=I2P_ERROR MESSAGE=\"Session is closed\"", true),
@@ -530,7 +530,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_is_repeated_as_the_result_is_left_out() {
+    fn secret_echoed_as_result_is_omitted() {
         let secrets = [Secret::password("hunter2")];
         let message = Message::parse(b"HELLO REPLY RESULT=no-hunter2 MESSAGE=hunter2").unwrap();
         let code = message.result().unwrap();

@@ -67,19 +67,19 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_error_names_setting_value_and_reason() {
+    fn error_names_setting_value_and_reason() {
         let error = SettingError::new("backlog", 0, "it is 1 to 4096");
         assert_eq!(error.to_string(), "backlog `0` is refused: it is 1 to 4096");
     }
 
     #[test]
-    fn a_value_with_a_user_in_front_of_the_host_shows_the_host_only() {
+    fn value_with_user_info_shows_host_only() {
         assert_eq!(value("joe:hunter2@router.lan:7656"), "…@router.lan:7656");
         assert_eq!(value("joe:hunt@er2@router.lan:1"), "…@router.lan:1");
     }
 
     #[test]
-    fn a_value_that_could_be_a_key_shows_its_length_only() {
+    fn value_resembling_key_shows_length_only() {
         assert_eq!(value(&"Ab3~".repeat(20)), "[80 characters]");
     }
 }

@@ -406,21 +406,21 @@ mod tests {
     }
 
     #[test]
-    fn plain_values_stand_without_quotes() {
+    fn plain_values_are_unquoted() {
         for value in ["x", "4,0", "ab~-==", "é", "a'b", "k=v"] {
             assert_eq!(pair("K", value), Ok(format!("A B K={value}\n")));
         }
     }
 
     #[test]
-    fn blanks_quotes_and_backslashes_are_quoted_and_escaped() {
+    fn special_characters_are_quoted_and_escaped() {
         assert_eq!(pair("K", "a b"), Ok("A B K=\"a b\"\n".to_owned()));
         assert_eq!(pair("K", "a\"b"), Ok("A B K=\"a\\\"b\"\n".to_owned()));
         assert_eq!(pair("K", "a\\"), Ok("A B K=\"a\\\\\"\n".to_owned()));
     }
 
     #[test]
-    fn what_is_quoted_reads_back_as_it_was() {
+    fn quoted_value_parses_back_unchanged() {
         for value in ["a b", "\"", "\\", "\\\"", " ", "a\\ b", "=\" \""] {
             let line = pair("K", value).unwrap();
             let message = Message::parse(line.as_bytes()).unwrap();
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn line_ends_and_nul_are_refused_wherever_they_stand() {
+    fn newlines_and_nul_are_refused_everywhere() {
         for bad in ['\n', '\r', '\0'] {
             for offset in 0..3 {
                 let mut value = "abc".to_owned();
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_would_read_otherwise_are_refused() {
+    fn ambiguous_keys_are_refused() {
         for key in ["a b", "a=b", "a\"b", "a\\b", "a\tb"] {
             assert_eq!(pair(key, "v"), Err(CommandFault::Character { offset: 1 }));
         }
@@ -450,12 +450,12 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_value_is_refused_because_java_reads_true() {
+    fn empty_value_is_refused_for_java() {
         assert_eq!(pair("K", ""), Err(CommandFault::Empty));
     }
 
     #[test]
-    fn the_longest_line_passes_and_one_byte_more_is_refused() {
+    fn line_beyond_maximum_is_refused() {
         let longest = "x".repeat(MAX_COMMAND - "A B K=\n".len());
         assert_eq!(pair("K", &longest).unwrap().len(), MAX_COMMAND);
         let longer = format!("{longest}x");
@@ -463,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pong_repeats_the_text_of_its_ping() {
+    fn pong_repeats_ping_text() {
         let ping = Message::parse(b"PING 1795375816695 a  \"b\n").unwrap();
         let pong = Command::pong(ping.text().unwrap()).unwrap();
         assert_eq!(pong.as_str(), "PONG 1795375816695 a  \"b\n");
@@ -471,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn hello_carries_the_credentials_when_there_are_some() {
+    fn hello_includes_credentials_if_set() {
         let hello = |credentials| {
             let command = Command::hello(Version::V3_1, Version::V3_3, credentials).unwrap();
             command.as_str().to_owned()
@@ -484,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_are_said_when_they_are_given() {
+    fn ports_are_included_if_set() {
         let line = Command::stream_connect("id", "x.i2p", Some(1), Some(80)).unwrap();
         assert_eq!(
             line.as_str(),
@@ -493,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_to_forward_to_is_said_when_it_is_given() {
+    fn forward_host_is_included_if_set() {
         let line = |host| {
             let command = Command::stream_forward("id", 80, host, true).unwrap();
             command.as_str().to_owned()
@@ -506,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_and_errors_show_no_value() {
+    fn debug_and_errors_conceal_values() {
         let command = Command::new("A", "B").pair("PASSWORD", "hunter2").unwrap();
         assert!(!format!("{command:?}").contains("hunter2"));
         let error = Command::new("A", "B").pair("P", "hunter2\n").unwrap_err();

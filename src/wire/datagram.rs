@@ -151,14 +151,14 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_right_behind_the_destination_is_never_read_for_ports() {
+    fn payload_after_destination_yields_no_ports() {
         let (header, payload) = DatagramHeader::split(b"abc\n FROM_PORT=1 TO_PORT=2\n").unwrap();
         assert_eq!((header.from_port, header.to_port), (None, None));
         assert_eq!(payload, b" FROM_PORT=1 TO_PORT=2\n");
     }
 
     #[test]
-    fn ports_are_read_in_either_order_and_unknown_pairs_passed_over() {
+    fn ports_parse_in_any_order_ignoring_unknown_pairs() {
         let packet = b"abc== X TO_PORT=2 Y=3 FROM_PORT=65535\n";
         let (header, payload) = DatagramHeader::split(packet).unwrap();
         assert_eq!(header.sender, "abc==");
@@ -167,13 +167,13 @@ mod tests {
     }
 
     #[test]
-    fn port_zero_is_no_port() {
+    fn port_zero_means_no_port() {
         let (header, _) = DatagramHeader::split(b"abc FROM_PORT=0 TO_PORT=0\nx").unwrap();
         assert_eq!((header.from_port, header.to_port), (None, None));
     }
 
     #[test]
-    fn what_has_no_line_no_sender_or_no_port_is_refused() {
+    fn malformed_header_is_refused() {
         assert_eq!(kind(b""), Some(ParseErrorKind::TooLong));
         assert_eq!(kind(b"abc"), Some(ParseErrorKind::TooLong));
         assert_eq!(kind(b"\nabc"), Some(ParseErrorKind::Empty));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_may_have_2048_bytes() {
+    fn header_line_may_have_2048_bytes() {
         let longest = [vec![b'a'; MAX_DATAGRAM_HEADER - 1], b"\n".to_vec()].concat();
         assert_eq!(kind(&longest), None);
         let longer = [b"a".to_vec(), longest].concat();
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_raw_header_has_all_three() {
+    fn raw_header_needs_all_three_fields() {
         for cut in ["PROTOCOL=18\n", "PROTOCOL=18 FROM_PORT=1\n", "hello\n"] {
             let error = RawHeader::split(cut.as_bytes()).unwrap_err();
             assert_eq!(error.kind(), ParseErrorKind::MissingPair, "{cut}");

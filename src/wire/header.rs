@@ -110,12 +110,12 @@ mod tests {
     }
 
     #[test]
-    fn a_destination_alone_is_a_peer_without_ports() {
+    fn destination_alone_is_peer_without_ports() {
         assert_eq!(ports(""), Ok((None, None)));
     }
 
     #[test]
-    fn ports_are_read_in_either_order() {
+    fn ports_parse_in_any_order() {
         assert_eq!(
             ports(" FROM_PORT=1111 TO_PORT=2222"),
             Ok((Some(1111), Some(2222)))
@@ -127,13 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn port_zero_is_no_port() {
+    fn port_zero_means_no_port() {
         assert_eq!(ports(" FROM_PORT=0 TO_PORT=0"), Ok((None, None)));
         assert_eq!(ports(" FROM_PORT=00 TO_PORT=80"), Ok((None, Some(80))));
     }
 
     #[test]
-    fn ports_that_are_none_are_refused() {
+    fn invalid_ports_are_refused() {
         for bad in [" FROM_PORT=70000", " TO_PORT=x", " TO_PORT=-1", " TO_PORT="] {
             assert_eq!(ports(bad), Err(ParseErrorKind::Value), "{bad}");
         }
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_error_is_told_apart_from_a_peer() {
+    fn late_error_is_no_peer() {
         let line = b"STREAM STATUS RESULT=ALREADY_ACCEPTING MESSAGE=\"x\"\n";
         let Ok(StreamHeader::Status(status)) = StreamHeader::parse(line) else {
             panic!("no status");
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_destination_is_no_peer() {
+    fn truncated_destination_is_no_peer() {
         let whole = destination().to_base64();
         for len in 0..whole.len() {
             assert!(StreamHeader::parse(&whole.as_bytes()[..len]).is_err());

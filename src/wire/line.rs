@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_behind_the_line_end_is_taken() {
+    fn nothing_after_newline_is_consumed() {
         let mut source = Portions::new(&[b"OK\npayload\n"]);
         let (end, line) = read(&mut source);
         assert_eq!((end.unwrap(), line), (Line::Complete, b"OK".to_vec()));
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_cut_a_line_in_two_gives_the_same_line() {
+    fn line_cut_anywhere_reads_the_same() {
         let bytes = b"STREAM STATUS RESULT=OK\nrest";
         for cut in 1..bytes.len() {
             let (first, second) = bytes.split_at(cut);
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_longer_than_the_window_is_whole() {
+    fn line_longer_than_window_is_complete() {
         let long = vec![b'x'; 5000];
         let mut source = Portions::new(&[&long, b"\n!"]);
         let (end, line) = read(&mut source);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_in_the_middle_of_a_line_is_told_apart_from_none_at_all() {
+    fn eof_within_line_differs_from_clean_eof() {
         let (end, line) = read(&mut Portions::new(&[b"half"]));
         assert_eq!((end.unwrap(), line), (Line::Unterminated, b"half".to_vec()));
         let (end, line) = read(&mut Portions::new(&[]));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_line_passes_and_one_byte_more_is_refused() {
+    fn line_beyond_maximum_is_refused() {
         let mut longest = vec![b'x'; MAX_LINE - 1];
         longest.push(b'\n');
         let (end, line) = read(&mut Portions::new(&[&longest]));
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_call_is_tried_again() {
+    fn interrupted_read_is_retried() {
         struct Interrupted(Portions, bool);
         impl LineSource for Interrupted {
             fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize> {

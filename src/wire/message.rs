@@ -458,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn topic_action_and_pairs_are_told_apart() {
+    fn topic_action_and_pairs_are_separated() {
         let message = Message::parse(b"HELLO REPLY RESULT=OK VERSION=3.3\n").unwrap();
         assert!(message.is("HELLO", "REPLY"));
         assert_eq!(
@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn blanks_between_pairs_and_at_both_ends_do_not_matter() {
+    fn surplus_blanks_are_ignored() {
         assert_eq!(
             pairs("  A   B  X=1\t Y=2  "),
             [pair("X", "1"), pair("Y", "2")]
@@ -476,21 +476,21 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_command_has_neither_action_nor_pairs() {
+    fn bare_topic_has_no_action_or_pairs() {
         let message = Message::parse(b"QUIT").unwrap();
         assert_eq!((message.topic(), message.action()), ("QUIT", None));
         assert_eq!(message.params().count(), 0);
     }
 
     #[test]
-    fn a_pair_right_behind_the_topic_is_no_action() {
+    fn pair_after_topic_is_no_action() {
         let message = Message::parse(b"HELLO RESULT=OK").unwrap();
         assert_eq!(message.action(), None);
         assert_eq!(message.result(), Some(ResultCode::Ok));
     }
 
     #[test]
-    fn the_forms_of_a_key_are_kept_apart() {
+    fn key_forms_are_distinguished() {
         assert_eq!(
             pairs(r#"A B KEY EMPTY= QUOTED="" =x"#),
             [
@@ -503,19 +503,19 @@ mod tests {
     }
 
     #[test]
-    fn of_doubled_keys_the_first_counts_and_both_are_kept() {
+    fn repeated_key_keeps_both_first_wins() {
         let message = Message::parse(b"A B X=1 X=2").unwrap();
         assert_eq!(message.value("X").unwrap().raw(), "1");
         assert_eq!(message.params().count(), 2);
     }
 
     #[test]
-    fn base64_padding_belongs_to_the_value() {
+    fn base64_padding_belongs_to_value() {
         assert_eq!(pairs("DEST REPLY PUB=ab=="), [pair("PUB", "ab==")]);
     }
 
     #[test]
-    fn escapes_are_resolved_inside_quotes_only() {
+    fn escapes_apply_inside_quotes_only() {
         assert_eq!(
             pairs(r#"A B Q="a \"b\" \\ c" R=a\b"#),
             [pair("Q", r#"a "b" \ c"#), pair("R", r"a\b")]
@@ -523,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn an_echoed_name_with_a_blank_does_not_cost_the_result() {
+    fn echoed_name_with_blank_keeps_result() {
         // Java I2P does not quote the name it repeats.
         let line = "NAMING REPLY RESULT=KEY_NOT_FOUND NAME=a b.i2p";
         assert_eq!(
@@ -537,7 +537,7 @@ mod tests {
     }
 
     #[test]
-    fn an_echoed_name_with_a_quote_is_a_bare_value() {
+    fn echoed_name_with_quote_is_bare_value() {
         assert_eq!(
             pairs(r#"NAMING REPLY NAME=a"b X=1"#),
             [pair("NAME", "a\"b"), pair("X", "1")]
@@ -545,7 +545,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_of_a_ping_is_everything_behind_one_blank() {
+    fn ping_text_follows_one_blank() {
         for (line, text) in [
             ("PING", ""),
             ("PING ", ""),
@@ -559,12 +559,12 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_begins_like_ping_is_not_one() {
+    fn word_starting_with_ping_is_no_ping() {
         assert_eq!(Message::parse(b"PINGS x").unwrap().text(), None);
     }
 
     #[test]
-    fn a_quote_without_end_is_an_error_at_its_byte_and_ends_the_pairs() {
+    fn unclosed_quote_is_refused_at_its_offset() {
         let message = Message::parse(br#"A B X=1 Y="z"#).unwrap();
         let mut params = message.params();
         assert!(params.next().unwrap().is_ok());
@@ -576,19 +576,19 @@ mod tests {
     }
 
     #[test]
-    fn a_backslash_does_not_hide_the_end_of_the_line() {
+    fn backslash_does_not_escape_line_end() {
         let message = Message::parse(br#"A B X="\"#).unwrap();
         assert!(message.params().next().unwrap().is_err());
     }
 
     #[test]
-    fn text_that_is_not_utf8_is_an_error_at_its_byte() {
+    fn non_utf8_text_is_refused_at_its_offset() {
         let error = Message::parse(b"A B X=\xff").unwrap_err();
         assert_eq!((error.kind(), error.offset()), (ParseErrorKind::Utf8, 6));
     }
 
     #[test]
-    fn an_empty_line_is_an_error() {
+    fn empty_line_is_refused() {
         for line in [&b""[..], b"\n", b"\r\n", b"   "] {
             let error = Message::parse(line).unwrap_err();
             assert_eq!(error.kind(), ParseErrorKind::Empty);
@@ -596,12 +596,12 @@ mod tests {
     }
 
     #[test]
-    fn names_beyond_ascii_are_kept() {
+    fn non_ascii_names_are_kept() {
         assert_eq!(pairs("NAMING REPLY NAME=é.i2p"), [pair("NAME", "é.i2p")]);
     }
 
     #[test]
-    fn what_is_read_points_into_the_line() {
+    fn parsed_values_borrow_from_line() {
         let line = br#"SESSION STATUS RESULT=OK MESSAGE="plain text""#;
         let range = line.as_ptr_range();
         let inside = |text: &str| range.contains(&text.as_ptr());
@@ -616,7 +616,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_value() {
+    fn debug_conceals_values() {
         let message = Message::parse(b"DEST REPLY PUB=pubpubpub PRIV=privpriv").unwrap();
         let shown = format!("{message:?} {:?}", message.value("PRIV"));
         assert!(shown.contains("PRIV"));

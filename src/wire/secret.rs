@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_concealed_in_every_form_in_which_a_bridge_may_repeat_it() {
+    fn password_is_concealed_in_every_encoding() {
         let run = "Zq7wX2kP9vN4bT6yR1mL8cJ3hF5d";
         for (password, repeated) in [
             ("hunter2", "bad password hunter2"),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_stays() {
+    fn harmless_text_stays() {
         let text = "Authorization failed";
         assert_eq!(concealed(text, "hunter2"), text);
         assert_eq!(conceal(text, &[Secret::name("a")]), text);
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_replaced_by_its_length() {
+    fn key_is_replaced_by_its_length() {
         let key = "Ab~-".repeat(227);
         assert_eq!(
             redact(&format!("bad key: {key}!")),
@@ -219,30 +219,30 @@ mod tests {
     }
 
     #[test]
-    fn a_b32_address_stays() {
+    fn b32_address_stays() {
         let text = format!("no lease set for {}.b32.i2p", "a".repeat(52));
         assert_eq!(redact(&text), text);
     }
 
     #[test]
-    fn a_word_that_only_looks_like_base32_goes() {
+    fn base32_lookalike_is_concealed() {
         assert_eq!(redact(&"a".repeat(52)), "[52 characters]");
     }
 
     #[test]
-    fn a_b32_address_that_goes_on_or_has_no_end_goes() {
+    fn malformed_b32_address_is_concealed() {
         let label = "a".repeat(52);
         assert!(!redact(&format!("{label}.b32.i2paaa")).contains(&label));
         assert!(!redact(&format!("{}.b32.i2p", "a".repeat(300))).contains(&label));
     }
 
     #[test]
-    fn line_ends_and_escapes_cannot_reach_a_log() {
+    fn newlines_and_escapes_are_neutralised() {
         assert_eq!(redact("a\nb\x1b[31mc"), "a b [31mc");
     }
 
     #[test]
-    fn what_is_too_long_for_a_message_is_cut() {
+    fn overlong_text_is_truncated() {
         let shown = redact(&"word ".repeat(1000));
         assert!(shown.len() < 600 && shown.ends_with('…'));
     }

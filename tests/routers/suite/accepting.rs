@@ -1,4 +1,4 @@
-//! Accepting, by many threads, in time and out of it.
+//! Accepting: from many threads, with and without a timeout.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -14,21 +14,21 @@ use crate::suite::behaviours;
 use crate::suite::data::{bytes, checksum, greet, persist, put, rest, take};
 
 behaviours! {
-    the_callers_destination_is_the_diallers [Streams];
-    two_callers_are_told_apart [Streams];
-    an_accept_that_timed_out_loses_no_peer [Streams];
-    a_thousand_impatient_accepts_lose_no_peer [Streams];
-    a_non_blocking_accept_finds_a_peer [Streams];
-    a_cancelled_accept_loses_no_peer [Streams];
-    a_listener_made_again_accepts [Streams];
-    a_stream_that_nobody_listens_for_is_closed [Streams];
-    eight_threads_accept_four_hundred_streams [Streams];
-    incoming_yields_stream_after_stream [Streams];
-    two_thousand_dials_without_a_pause_find_the_listener [Streams];
-    #[slow] a_listener_armed_for_a_minute_accepts [Streams];
+    accepted_peer_is_the_dialler [Streams];
+    two_callers_are_distinguished [Streams];
+    timed_out_accept_loses_no_peer [Streams];
+    thousand_timed_out_accepts_lose_no_peer [Streams];
+    non_blocking_accept_finds_peer [Streams];
+    cancelled_accept_loses_no_peer [Streams];
+    second_listener_accepts [Streams];
+    stream_without_listener_is_closed [Streams];
+    eight_threads_accept_400_streams [Streams];
+    incoming_yields_every_stream [Streams];
+    two_thousand_consecutive_dials_find_listener [Streams];
+    #[slow] accept_pending_for_a_minute_succeeds [Streams];
 }
 
-fn the_callers_destination_is_the_diallers(router: &Router) {
+fn accepted_peer_is_the_dialler(router: &Router) {
     let pair = router.pair();
     let (near, far) = pair.dial();
     assert_eq!(far.peer_destination(), Some(pair.client.destination()));
@@ -42,7 +42,7 @@ fn the_callers_destination_is_the_diallers(router: &Router) {
     );
 }
 
-fn two_callers_are_told_apart(router: &Router) {
+fn two_callers_are_distinguished(router: &Router) {
     let other = router.session();
     let pair = router.pair();
     let _first = pair.client.connect(pair.server.destination()).unwrap();
@@ -53,7 +53,7 @@ fn two_callers_are_told_apart(router: &Router) {
     assert_eq!(came, HashSet::from(dialled.map(|peer| Some(peer.b32()))));
 }
 
-fn an_accept_that_timed_out_loses_no_peer(router: &Router) {
+fn timed_out_accept_loses_no_peer(router: &Router) {
     accept_in_vain(router, Duration::from_millis(50));
 }
 
@@ -65,7 +65,7 @@ fn accept_in_vain(router: &Router, timeout: Duration) {
     greet(&near, &far);
 }
 
-fn a_thousand_impatient_accepts_lose_no_peer(router: &Router) {
+fn thousand_timed_out_accepts_lose_no_peer(router: &Router) {
     let pair = router.pair();
     for _ in 0..1000 {
         let outcome = pair.listener.accept_timeout(Duration::from_millis(1));
@@ -75,7 +75,7 @@ fn a_thousand_impatient_accepts_lose_no_peer(router: &Router) {
     greet(&near, &far);
 }
 
-fn a_non_blocking_accept_finds_a_peer(router: &Router) {
+fn non_blocking_accept_finds_peer(router: &Router) {
     let pair = router.pair();
     let listener = pair.listener.try_clone().unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -94,7 +94,7 @@ fn a_non_blocking_accept_finds_a_peer(router: &Router) {
     greet(&near, &far);
 }
 
-fn a_cancelled_accept_loses_no_peer(router: &Router) {
+fn cancelled_accept_loses_no_peer(router: &Router) {
     let pair = router.pair();
     let cancel = Cancel::new();
     let listener = pair.listener.with_cancel(&cancel);
@@ -108,7 +108,7 @@ fn a_cancelled_accept_loses_no_peer(router: &Router) {
     greet(&near, &far);
 }
 
-fn a_listener_made_again_accepts(router: &Router) {
+fn second_listener_accepts(router: &Router) {
     let (server, pair) = (router.session(), router.pair());
     for _ in 0..2 {
         let listener = server.listener().unwrap();
@@ -118,15 +118,15 @@ fn a_listener_made_again_accepts(router: &Router) {
     }
 }
 
-fn a_stream_that_nobody_listens_for_is_closed(router: &Router) {
+fn stream_without_listener_is_closed(router: &Router) {
     let (server, pair) = (router.session(), router.pair());
     drop(server.listener().unwrap());
     let near = pair.client.connect(server.destination()).unwrap();
     assert!(rest(&near).is_empty());
 }
 
-/// The acceptance test of the armed accepts: many threads on both sides, nothing lost.
-fn eight_threads_accept_four_hundred_streams(router: &Router) {
+/// The acceptance test of pending accepts: many threads on both sides, and no stream is lost.
+fn eight_threads_accept_400_streams(router: &Router) {
     const THREADS: usize = 8;
     const STREAMS: usize = 400;
     const SIZE: usize = 4096;
@@ -181,7 +181,7 @@ fn eight_threads_accept_four_hundred_streams(router: &Router) {
     assert_eq!(seen.into_inner().unwrap().len(), STREAMS);
 }
 
-fn incoming_yields_stream_after_stream(router: &Router) {
+fn incoming_yields_every_stream(router: &Router) {
     let pair = router.pair();
     let near: Vec<_> = (0..5)
         .map(|_| pair.client.connect(pair.server.destination()).unwrap())
@@ -194,11 +194,11 @@ fn incoming_yields_stream_after_stream(router: &Router) {
     }
 }
 
-fn a_listener_armed_for_a_minute_accepts(router: &Router) {
+fn accept_pending_for_a_minute_succeeds(router: &Router) {
     accept_in_vain(router, Duration::from_secs(61));
 }
 
-fn two_thousand_dials_without_a_pause_find_the_listener(router: &Router) {
+fn two_thousand_consecutive_dials_find_listener(router: &Router) {
     const DIALS: u64 = 2000;
     const DIALLERS: u64 = 4;
     let (server, client) = (router.session(), router.session());
@@ -209,7 +209,7 @@ fn two_thousand_dials_without_a_pause_find_the_listener(router: &Router) {
             thread::spawn(move || {
                 let mut word = [0; 8];
                 let answered = { &stream }.read_exact(&mut word);
-                // One of those who found the listener says nothing.
+                // One of the diallers that reached the listener sends nothing.
                 if answered.is_ok() {
                     put(&stream, &word);
                     rest(&stream);

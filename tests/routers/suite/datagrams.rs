@@ -1,4 +1,4 @@
-//! Datagrams, with a sender and without.
+//! Datagrams with and without a sender.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use crate::suite::behaviours;
 
 behaviours! {
     datagrams_are_answered;
-    datagrams_that_withstand_replay_are_answered [NewDatagrams];
-    a_datagram_without_a_signature_names_its_sender_unproven [NewDatagrams];
-    a_datagram_of_eleven_thousand_bytes_arrives_whole [LargeDatagrams];
-    raw_datagrams_go_both_ways;
-    datagrams_go_both_ways_over_the_control_socket [ControlSocketDatagrams];
-    raw_datagrams_go_both_ways_over_the_control_socket [ControlSocketDatagrams];
-    a_burst_over_the_control_socket_arrives [ControlSocketDatagrams];
+    datagram2_is_answered [NewDatagrams];
+    datagram3_sender_is_unauthenticated [NewDatagrams];
+    datagram_of_11_kb_arrives_whole [LargeDatagrams];
+    raw_datagrams_arrive_both_ways;
+    control_socket_datagrams_arrive_both_ways [ControlSocketDatagrams];
+    control_socket_raw_datagrams_arrive_both_ways [ControlSocketDatagrams];
+    control_socket_burst_arrives [ControlSocketDatagrams];
 }
 
-/// How long one datagram is waited for before it is sent again.
+/// The time after which a datagram is sent again.
 pub(super) const AGAIN: Duration = Duration::from_secs(2);
 const TIMES: usize = 30;
 
@@ -27,7 +27,7 @@ pub(super) fn pair(router: &Router, style: DatagramStyle) -> (DatagramSession, D
     pair_over(router, style, DatagramPath::Udp)
 }
 
-/// Two sessions, the second with its datagrams on this path.
+/// Returns two sessions, the second with its datagrams on this path.
 fn pair_over(
     router: &Router,
     style: DatagramStyle,
@@ -44,13 +44,13 @@ fn pair_over(
     })
 }
 
-/// Sends until it arrives: on i2pd the first datagram to a peer only makes the router look it up.
+/// Sends until it arrives: on i2pd the first datagram to a peer only starts a lookup.
 pub(super) fn deliver(from: &DatagramSession, to: &DatagramSession, payload: &[u8]) -> Sender {
     let mut buf = [0; 40_000];
     for _ in 0..TIMES {
         from.send_to(payload, to.destination()).unwrap();
         match to.recv_from(&mut buf) {
-            // One that was sent before may come late.
+            // An earlier datagram may arrive late.
             Ok((len, sender)) if buf[..len] == *payload => return sender,
             Ok(_) => {}
             Err(error) => assert!(error.is_timeout(), "{error}"),
@@ -73,18 +73,18 @@ fn datagrams_are_answered(router: &Router) {
     are_answered(router, DatagramStyle::Datagram);
 }
 
-fn datagrams_that_withstand_replay_are_answered(router: &Router) {
+fn datagram2_is_answered(router: &Router) {
     are_answered(router, DatagramStyle::Datagram2);
 }
 
-fn a_datagram_without_a_signature_names_its_sender_unproven(router: &Router) {
+fn datagram3_sender_is_unauthenticated(router: &Router) {
     let (server, client) = pair(router, DatagramStyle::Datagram3);
     let sender = deliver(&client, &server, b"believe me");
     assert!(!sender.is_authenticated());
     assert_eq!(sender.addr().b32(), Some(client.destination().b32()));
 }
 
-fn a_datagram_of_eleven_thousand_bytes_arrives_whole(router: &Router) {
+fn datagram_of_11_kb_arrives_whole(router: &Router) {
     let (server, client) = pair(router, DatagramStyle::Datagram);
     deliver(&client, &server, &data::bytes(11_000, 4));
 }
@@ -102,7 +102,7 @@ pub(super) fn deliver_raw(from: &RawSession, to: &RawSession, payload: &[u8]) {
     panic!("it never arrives; dropped: {:?}", to.dropped());
 }
 
-fn raw_datagrams_go_both_ways(router: &Router) {
+fn raw_datagrams_arrive_both_ways(router: &Router) {
     let (near, far) = std::thread::scope(|scope| {
         let near = scope.spawn(|| router.builder().raw().unwrap());
         let far = router.builder().raw().unwrap();
@@ -115,7 +115,7 @@ fn raw_datagrams_go_both_ways(router: &Router) {
     deliver_raw(&far, &near, &data::bytes(5000, 5));
 }
 
-fn datagrams_go_both_ways_over_the_control_socket(router: &Router) {
+fn control_socket_datagrams_arrive_both_ways(router: &Router) {
     let (server, client) = pair_over(router, DatagramStyle::Datagram, DatagramPath::ControlSocket);
     let sender = deliver(&client, &server, b"hello\nPING 1\n");
     assert_eq!(sender.destination(), Some(client.destination()));
@@ -127,7 +127,7 @@ fn datagrams_go_both_ways_over_the_control_socket(router: &Router) {
     assert_eq!(client.dropped(), Default::default());
 }
 
-fn raw_datagrams_go_both_ways_over_the_control_socket(router: &Router) {
+fn control_socket_raw_datagrams_arrive_both_ways(router: &Router) {
     let (near, far) = std::thread::scope(|scope| {
         let builder = router.builder().datagram_path(DatagramPath::ControlSocket);
         let near = scope.spawn(|| builder.raw().unwrap());
@@ -141,7 +141,7 @@ fn raw_datagrams_go_both_ways_over_the_control_socket(router: &Router) {
     deliver_raw(&far, &near, &data::bytes(5000, 5));
 }
 
-fn a_burst_over_the_control_socket_arrives(router: &Router) {
+fn control_socket_burst_arrives(router: &Router) {
     const BURST: u64 = 200;
     let (server, client) = pair_over(router, DatagramStyle::Datagram, DatagramPath::ControlSocket);
     deliver(&client, &server, b"warm");

@@ -1,4 +1,4 @@
-//! Dialling: by what, and what when it fails.
+//! Dialling: the forms of address, and the errors.
 
 use std::sync::mpsc;
 use std::thread;
@@ -11,32 +11,32 @@ use crate::suite::behaviours;
 use crate::suite::data::{bytes, greet, persist, put, take};
 
 behaviours! {
-    a_peer_is_dialled_by_destination [Streams];
-    a_peer_is_dialled_by_b32 [Streams];
-    a_peer_is_dialled_by_name [Streams, KnownName];
-    a_dial_with_ports_arrives [Streams];
-    the_ports_of_a_dial_are_told [Streams, Ports];
-    the_own_destination_can_be_dialled [Streams, OwnDial];
-    a_peer_that_is_not_there_is_the_peers_fault;
-    a_name_that_nobody_has_is_refused;
-    a_dial_has_a_deadline_of_its_own;
-    a_cancelled_dial_ends_within_a_tenth_of_a_second;
-    a_cancelled_session_creation_ends_within_a_tenth_of_a_second;
-    one_connection_can_have_a_destination_of_its_own [Streams];
-    two_peers_dial_each_other_at_once [Streams];
-    sixteen_dials_at_once_all_arrive [Streams];
-    fifty_dials_one_after_the_other_all_arrive [Streams];
-    #[slow] a_renewed_client_reaches_a_server_that_was_restarted [Streams];
+    dial_by_destination_reaches_peer [Streams];
+    dial_by_b32_reaches_peer [Streams];
+    dial_by_name_reaches_peer [Streams, KnownName];
+    dial_with_ports_arrives [Streams];
+    dial_ports_are_reported_to_listener [Streams, Ports];
+    own_destination_can_be_dialled [Streams, OwnDial];
+    absent_peer_is_peer_fault;
+    unknown_name_is_refused;
+    dial_keeps_its_own_deadline;
+    cancelled_dial_ends_within_100_ms;
+    cancelled_session_creation_ends_within_100_ms;
+    single_connection_has_its_own_destination [Streams];
+    two_peers_dial_each_other_simultaneously [Streams];
+    sixteen_simultaneous_dials_arrive [Streams];
+    fifty_consecutive_dials_arrive [Streams];
+    #[slow] renewed_client_reaches_restarted_server [Streams];
 }
 
-fn a_peer_is_dialled_by_destination(router: &Router) {
+fn dial_by_destination_reaches_peer(router: &Router) {
     let pair = router.pair();
     let (near, far) = pair.dial();
     assert_eq!(near.peer_destination(), Some(pair.server.destination()));
     greet(&near, &far);
 }
 
-fn a_peer_is_dialled_by_b32(router: &Router) {
+fn dial_by_b32_reaches_peer(router: &Router) {
     let pair = router.pair();
     let near = pair
         .client
@@ -47,7 +47,7 @@ fn a_peer_is_dialled_by_b32(router: &Router) {
     greet(&near, &far);
 }
 
-fn a_peer_is_dialled_by_name(router: &Router) {
+fn dial_by_name_reaches_peer(router: &Router) {
     let server = router.builder().key(&known_key()).stream().unwrap();
     let listener = server.listener().unwrap();
     let pair = router.pair();
@@ -57,7 +57,7 @@ fn a_peer_is_dialled_by_name(router: &Router) {
     assert_eq!(near.peer_addr().to_string(), KNOWN_NAME);
 }
 
-fn a_dial_with_ports_arrives(router: &Router) {
+fn dial_with_ports_arrives(router: &Router) {
     let pair = router.pair();
     let options = ConnectOptions::new().from_port(1111);
     let address = (pair.server.destination(), 2222);
@@ -69,7 +69,7 @@ fn a_dial_with_ports_arrives(router: &Router) {
     greet(&near, &pair.accept());
 }
 
-fn the_ports_of_a_dial_are_told(router: &Router) {
+fn dial_ports_are_reported_to_listener(router: &Router) {
     let pair = router.pair();
     let options = ConnectOptions::new().from_port(1111);
     let address = (pair.server.destination(), 2222);
@@ -81,14 +81,14 @@ fn the_ports_of_a_dial_are_told(router: &Router) {
     );
 }
 
-fn the_own_destination_can_be_dialled(router: &Router) {
+fn own_destination_can_be_dialled(router: &Router) {
     let pair = router.pair();
     let near = pair.server.connect(pair.server.destination()).unwrap();
     let (far, _) = pair.listener.accept_timeout(LONG).unwrap();
     greet(&near, &far);
 }
 
-fn a_peer_that_is_not_there_is_the_peers_fault(router: &Router) {
+fn absent_peer_is_peer_fault(router: &Router) {
     let nobody = router
         .bridge()
         .generate(i2p_sam::SignatureType::Ed25519)
@@ -102,31 +102,31 @@ fn a_peer_that_is_not_there_is_the_peers_fault(router: &Router) {
     assert_eq!(pair.client.closed(), None);
 }
 
-fn a_name_that_nobody_has_is_refused(router: &Router) {
+fn unknown_name_is_refused(router: &Router) {
     let pair = router.pair();
     let error = pair.client.connect("nobody-has-this-name.i2p").unwrap_err();
     assert!(matches!(error, Error::Refused(_)), "{error}");
     assert_eq!(pair.client.closed(), None);
 }
 
-/// A destination that no router has, so that dialling it takes as long as the router lets it.
+/// A destination that no router has, so that dialling it takes as long as the router allows.
 fn nobody() -> I2pAddr {
     let mut nobody = bytes(384, 99);
     nobody.extend([5, 0, 4, 0, 7, 0, 0]);
     i2p_sam::Destination::from_bytes(&nobody).unwrap().into()
 }
 
-fn a_dial_has_a_deadline_of_its_own(router: &Router) {
+fn dial_keeps_its_own_deadline(router: &Router) {
     let pair = router.pair();
     let given = Duration::from_millis(20);
     let start = Instant::now();
     let error = pair.client.connect_timeout(nobody(), given).unwrap_err();
-    // i2pd knows at once that nobody has it.
+    // i2pd knows at once that this peer does not exist.
     assert!(error.is_peer_fault(), "{error}");
     assert!(start.elapsed() < given + Duration::from_millis(500));
 }
 
-fn a_cancelled_dial_ends_within_a_tenth_of_a_second(router: &Router) {
+fn cancelled_dial_ends_within_100_ms(router: &Router) {
     let pair = router.pair();
     let cancel = Cancel::new();
     let client = pair.client.with_cancel(&cancel);
@@ -136,13 +136,13 @@ fn a_cancelled_dial_ends_within_a_tenth_of_a_second(router: &Router) {
     let (outcome, ended) = dialling.join().unwrap();
     match outcome {
         Err(Error::Cancelled { .. }) => assert!(ended < fired + Duration::from_millis(100)),
-        // i2pd knows at once that nobody has it, and may be faster than the handle.
+        // i2pd knows at once that this peer does not exist, and may be faster than the cancel.
         Err(error) => assert!(error.is_peer_fault(), "{error}"),
         Ok(()) => panic!("nobody answered"),
     }
 }
 
-fn a_cancelled_session_creation_ends_within_a_tenth_of_a_second(router: &Router) {
+fn cancelled_session_creation_ends_within_100_ms(router: &Router) {
     let cancel = Cancel::new();
     let bridge = router.bridge().with_cancel(&cancel);
     // More hops than there are routers: no tunnel can be built.
@@ -161,7 +161,7 @@ fn a_cancelled_session_creation_ends_within_a_tenth_of_a_second(router: &Router)
     assert!(ended < fired + Duration::from_millis(100));
 }
 
-fn one_connection_can_have_a_destination_of_its_own(router: &Router) {
+fn single_connection_has_its_own_destination(router: &Router) {
     let session = router.session();
     let pair = router.pair();
     let near = session.connect(pair.server.destination()).unwrap();
@@ -172,7 +172,7 @@ fn one_connection_can_have_a_destination_of_its_own(router: &Router) {
     greet(&near, &far);
 }
 
-fn two_peers_dial_each_other_at_once(router: &Router) {
+fn two_peers_dial_each_other_simultaneously(router: &Router) {
     let pair = router.pair();
     let back = pair.client.listener().unwrap();
     thread::scope(|scope| {
@@ -190,14 +190,14 @@ fn two_peers_dial_each_other_at_once(router: &Router) {
                 assert_eq!(peer.destination(), Some(other.destination()));
                 assert_eq!(take(&stream, 7), b"dialled");
                 put(&stream, b"accepted");
-                // The other side reads before this one hangs up.
+                // The other side reads before this one closes.
                 assert!(crate::suite::data::rest(&stream).is_empty());
             });
         }
     });
 }
 
-fn sixteen_dials_at_once_all_arrive(router: &Router) {
+fn sixteen_simultaneous_dials_arrive(router: &Router) {
     let pair = router.pair();
     thread::scope(|scope| {
         for number in 0..16 {
@@ -217,7 +217,7 @@ fn sixteen_dials_at_once_all_arrive(router: &Router) {
     });
 }
 
-fn fifty_dials_one_after_the_other_all_arrive(router: &Router) {
+fn fifty_consecutive_dials_arrive(router: &Router) {
     let pair = router.pair();
     for _ in 0..50 {
         let (near, far) = pair.dial();
@@ -225,10 +225,10 @@ fn fifty_dials_one_after_the_other_all_arrive(router: &Router) {
     }
 }
 
-/// i2pd 2.59 and emissary 0.4.0: a session that dialled a server before does not reach it when it is
-/// back, and a new one does.
-fn a_renewed_client_reaches_a_server_that_was_restarted(router: &Router) {
-    /// i2pd 2.59 does not take a key that was there less than 6 s ago.
+/// i2pd 2.59 and emissary 0.4.0: a session that has dialled a server does not reach it after its
+/// restart, but a new session does.
+fn renewed_client_reaches_restarted_server(router: &Router) {
+    /// i2pd 2.59 refuses a key that was in use less than 6 s ago.
     const AWAY: Duration = Duration::from_secs(8);
 
     let network = router.start_process();

@@ -1,4 +1,4 @@
-//! Lease sets that only who knows the b33 address, or has a key, can read.
+//! Lease sets that can be read only with the b33 address, or with a key.
 
 use i2p_sam::{
     LeaseSetAuth, LeaseSetType, SamStream, SessionOptions, SignatureType, StreamSession,
@@ -9,10 +9,10 @@ use crate::suite::behaviours;
 use crate::suite::data::{greet, persist, rest};
 
 behaviours! {
-    an_encrypted_service_is_dialled_by_its_b33 [Streams, EncryptedLeaseSets];
-    an_encrypted_service_may_have_a_reddsa_key [Streams, EncryptedLeaseSets];
-    an_encrypted_service_lets_in_who_has_the_private_key [Streams, EncryptedLeaseSets];
-    an_encrypted_service_lets_in_who_has_the_shared_key [Streams, EncryptedLeaseSets];
+    encrypted_service_is_reached_by_b33 [Streams, EncryptedLeaseSets];
+    encrypted_service_with_reddsa_key_is_reached [Streams, EncryptedLeaseSets];
+    encrypted_service_accepts_private_client_key [Streams, EncryptedLeaseSets];
+    encrypted_service_accepts_shared_client_key [Streams, EncryptedLeaseSets];
 }
 
 // The pairs of RFC 7748, section 6.1, in I2P's base64.
@@ -20,11 +20,11 @@ const PRIVATE_OF_ALICE: &str = "dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCo=";
 const PUBLIC_OF_ALICE: &str = "hSDwCYkwp1R0i33ctD73Wg2~Og0mOBr066SpjqqbTmo=";
 const OF_MALLORY: &str = "XasIfmJKikt54X-Lg4AO5m87sSkmGLb9HC-LJ~-I4Os=";
 
-fn an_encrypted_service_is_dialled_by_its_b33(router: &Router) {
+fn encrypted_service_is_reached_by_b33(router: &Router) {
     dial_encrypted(router, SignatureType::Ed25519);
 }
 
-fn an_encrypted_service_may_have_a_reddsa_key(router: &Router) {
+fn encrypted_service_with_reddsa_key_is_reached(router: &Router) {
     dial_encrypted(router, SignatureType::RedDsa);
 }
 
@@ -41,14 +41,14 @@ fn dial_encrypted(router: &Router, signature_type: SignatureType) {
     greet(&near, &far);
 }
 
-fn an_encrypted_service_lets_in_who_has_the_private_key(router: &Router) {
+fn encrypted_service_accepts_private_client_key(router: &Router) {
     let service = encrypted(router)
         .lease_set_auth(LeaseSetAuth::Dh)
         .lease_set_client_dh("alice", PUBLIC_OF_ALICE);
     let_in_one(router, service, PRIVATE_OF_ALICE);
 }
 
-fn an_encrypted_service_lets_in_who_has_the_shared_key(router: &Router) {
+fn encrypted_service_accepts_shared_client_key(router: &Router) {
     let service = encrypted(router)
         .lease_set_auth(LeaseSetAuth::Psk)
         .lease_set_client_psk("alice", PRIVATE_OF_ALICE);
@@ -65,7 +65,7 @@ fn let_in_one(router: &Router, service: SessionOptions, key: &str) {
         router.builder().options(options).stream().unwrap()
     };
 
-    // i2pd says that a dial has succeeded before it has looked; its stream ends then.
+    // i2pd reports a successful dial before it has looked the peer up; the stream ends then.
     let mallory = with(OF_MALLORY);
     match mallory.connect(address.as_str()) {
         Ok(stream) => assert_eq!(rest(&stream), b""),
@@ -79,7 +79,7 @@ fn let_in_one(router: &Router, service: SessionOptions, key: &str) {
     greet(&near, &far);
 }
 
-/// A lease set is found some seconds after the session was made.
+/// A lease set is found some seconds after the session was created.
 fn eventually_connect(client: &StreamSession, address: &str) -> SamStream {
     persist(|| match client.connect(address) {
         Ok(stream) => Some(stream),

@@ -15,45 +15,45 @@ use crate::suite::behaviours;
 use crate::suite::data::{bytes, greet, put, rest, take};
 
 behaviours! {
-    the_dialler_hangs_up_and_the_other_side_reads_the_end [Streams];
-    who_accepted_hangs_up_and_the_other_side_reads_the_end [Streams];
-    what_is_written_just_before_the_end_arrives [Streams];
-    bulk_that_is_written_just_before_the_end_arrives [Streams, BulkBeforeEnd];
-    bulk_arrives_when_who_reads_hangs_up_first [Streams];
-    what_a_passing_session_says_last_arrives [Streams];
-    a_shutdown_ends_the_read_of_a_clone [Streams];
-    the_end_of_a_stream_is_no_loss_of_the_session [Streams];
-    a_program_that_finishes_its_stream_and_exits_delivers_all [Streams];
-    a_program_that_finishes_its_session_and_exits_delivers_all [Streams];
-    a_stream_lives_on_when_its_session_was_dropped [Streams];
-    a_listener_lives_on_when_its_session_was_dropped [Streams];
-    closing_a_session_ends_its_streams_on_both_sides [Streams];
-    closing_a_session_ends_what_waits_on_it;
-    a_closed_session_says_so;
-    a_session_can_be_closed_twice;
-    a_killed_router_is_told_to_every_blocked_thread_within_a_second [Streams, Restart];
-    the_same_key_serves_again_after_a_restart_of_the_router [Streams, Restart];
+    dialler_close_ends_peer_read [Streams];
+    acceptor_close_ends_peer_read [Streams];
+    data_written_before_close_arrives [Streams];
+    bulk_written_before_close_arrives [Streams, BulkBeforeEnd];
+    bulk_arrives_if_reader_closes_first [Streams];
+    last_data_of_ended_session_arrives [Streams];
+    shutdown_ends_read_of_clone [Streams];
+    stream_end_keeps_session [Streams];
+    exit_after_stream_finish_delivers_all [Streams];
+    exit_after_session_finish_delivers_all [Streams];
+    stream_outlives_dropped_session [Streams];
+    listener_outlives_dropped_session [Streams];
+    session_close_ends_streams_on_both_sides [Streams];
+    session_close_ends_waiting_calls;
+    closed_session_reports_its_end;
+    session_can_be_closed_twice;
+    killed_router_ends_blocked_calls_within_1_s [Streams, Restart];
+    same_key_serves_after_router_restart [Streams, Restart];
 }
 
-fn the_dialler_hangs_up_and_the_other_side_reads_the_end(router: &Router) {
+fn dialler_close_ends_peer_read(router: &Router) {
     let (near, far) = router.pair().dial();
     greet(&near, &far);
     drop(near);
     assert!(rest(&far).is_empty());
 }
 
-fn who_accepted_hangs_up_and_the_other_side_reads_the_end(router: &Router) {
+fn acceptor_close_ends_peer_read(router: &Router) {
     let (near, far) = router.pair().dial();
     greet(&near, &far);
     drop(far);
     assert!(rest(&near).is_empty());
 }
 
-fn what_is_written_just_before_the_end_arrives(router: &Router) {
+fn data_written_before_close_arrives(router: &Router) {
     write_and_hang_up(router, 20_000);
 }
 
-fn bulk_that_is_written_just_before_the_end_arrives(router: &Router) {
+fn bulk_written_before_close_arrives(router: &Router) {
     write_and_hang_up(router, 200_000);
 }
 
@@ -66,7 +66,7 @@ fn write_and_hang_up(router: &Router, len: usize) {
     assert_eq!(rest(&near), last);
 }
 
-fn bulk_arrives_when_who_reads_hangs_up_first(router: &Router) {
+fn bulk_arrives_if_reader_closes_first(router: &Router) {
     let (near, far) = router.pair().dial();
     let last = bytes(500_000, 6);
     thread::scope(|scope| {
@@ -79,7 +79,7 @@ fn bulk_arrives_when_who_reads_hangs_up_first(router: &Router) {
     });
 }
 
-fn what_a_passing_session_says_last_arrives(router: &Router) {
+fn last_data_of_ended_session_arrives(router: &Router) {
     let session = router.session();
     let pair = router.pair();
     let last = bytes(20_000, 4);
@@ -90,17 +90,17 @@ fn what_a_passing_session_says_last_arrives(router: &Router) {
     assert_eq!(rest(&far), last);
 }
 
-fn a_program_that_finishes_its_stream_and_exits_delivers_all(router: &Router) {
+fn exit_after_stream_finish_delivers_all(router: &Router) {
     let pair = router.pair();
     let child = passer_by(router, &pair, "stream");
     let (far, _) = pair.listener.accept_timeout(LONG).unwrap();
     assert_eq!(take(&far, passer_by::BYTES), bytes(passer_by::BYTES, 7));
-    // It waits for this.
+    // The child waits for this.
     drop(far);
     child.finish();
 }
 
-fn a_program_that_finishes_its_session_and_exits_delivers_all(router: &Router) {
+fn exit_after_session_finish_delivers_all(router: &Router) {
     let pair = router.pair();
     let child = passer_by(router, &pair, "session");
     let (far, _) = pair.listener.accept_timeout(LONG).unwrap();
@@ -121,7 +121,7 @@ fn passer_by(router: &Router, pair: &Pair, end: &str) -> Child {
     Child::start(&mut command)
 }
 
-fn a_shutdown_ends_the_read_of_a_clone(router: &Router) {
+fn shutdown_ends_read_of_clone(router: &Router) {
     let (near, _far) = router.pair().dial();
     let reader = near.try_clone().unwrap();
     let reading = thread::spawn(move || rest(&reader));
@@ -129,7 +129,7 @@ fn a_shutdown_ends_the_read_of_a_clone(router: &Router) {
     assert!(reading.join().unwrap().is_empty());
 }
 
-fn the_end_of_a_stream_is_no_loss_of_the_session(router: &Router) {
+fn stream_end_keeps_session(router: &Router) {
     let pair = router.pair();
     let (near, far) = pair.dial();
     greet(&near, &far);
@@ -139,7 +139,7 @@ fn the_end_of_a_stream_is_no_loss_of_the_session(router: &Router) {
     assert_eq!(pair.client.closed(), None);
 }
 
-fn a_stream_lives_on_when_its_session_was_dropped(router: &Router) {
+fn stream_outlives_dropped_session(router: &Router) {
     let session = router.session();
     let pair = router.pair();
     let near = session.connect(pair.server.destination()).unwrap();
@@ -148,7 +148,7 @@ fn a_stream_lives_on_when_its_session_was_dropped(router: &Router) {
     greet(&near, &far);
 }
 
-fn a_listener_lives_on_when_its_session_was_dropped(router: &Router) {
+fn listener_outlives_dropped_session(router: &Router) {
     let listener = router.session().listener().unwrap();
     let pair = router.pair();
     let near = pair.client.connect(listener.local_addr()).unwrap();
@@ -156,7 +156,7 @@ fn a_listener_lives_on_when_its_session_was_dropped(router: &Router) {
     greet(&near, &far);
 }
 
-fn closing_a_session_ends_its_streams_on_both_sides(router: &Router) {
+fn session_close_ends_streams_on_both_sides(router: &Router) {
     let network = router.start();
     let pair = Pair::new(&network);
     let (near, far) = pair.dial();
@@ -168,7 +168,7 @@ fn closing_a_session_ends_its_streams_on_both_sides(router: &Router) {
     assert_eq!(near.session_error(), None);
 }
 
-fn closing_a_session_ends_what_waits_on_it(router: &Router) {
+fn session_close_ends_waiting_calls(router: &Router) {
     let session = router.session();
     let listener = session.listener().unwrap();
     let waiting = session.clone();
@@ -181,7 +181,7 @@ fn closing_a_session_ends_what_waits_on_it(router: &Router) {
     assert_eq!(closing.join().unwrap().unwrap(), closed);
 }
 
-fn a_closed_session_says_so(router: &Router) {
+fn closed_session_reports_its_end(router: &Router) {
     let session = router.session();
     session.close();
     assert_eq!(session.closed(), Some(SessionLoss::Closed));
@@ -194,15 +194,15 @@ fn a_closed_session_says_so(router: &Router) {
     assert!(session.listener().unwrap_err().is_session_lost());
 }
 
-fn a_session_can_be_closed_twice(router: &Router) {
+fn session_can_be_closed_twice(router: &Router) {
     let session = router.session();
     session.close();
     session.clone().close();
     assert_eq!(session.closed(), Some(SessionLoss::Closed));
 }
 
-/// What hangs, or not, when a router is gone in an instant.
-fn a_killed_router_is_told_to_every_blocked_thread_within_a_second(router: &Router) {
+/// The calls that may block when a router is killed.
+fn killed_router_ends_blocked_calls_within_1_s(router: &Router) {
     let network = router.start_process();
     let pair = Pair::new(&network);
     let (near, far) = pair.dial();
@@ -231,13 +231,13 @@ fn a_killed_router_is_told_to_every_blocked_thread_within_a_second(router: &Rout
             tell("read", loss.ok());
         });
         scope.spawn(|| {
-            // A write blocks when nobody reads on the other side.
+            // A write blocks if nobody reads on the other side.
             let piece = [0; 64 * 1024];
             while (&far).write_all(&piece).is_ok() {}
             tell("write", pair.server.wait_closed(Some(LONG)).ok());
         });
         scope.spawn(move || {
-            // It takes seconds at the least, and the router has fewer than that to live.
+            // It takes some seconds, and the router is killed before that.
             let outcome = builder.stream().map(drop);
             making.send((outcome, Instant::now())).unwrap();
         });
@@ -276,7 +276,7 @@ fn loss(error: Error) -> Option<SessionLoss> {
     }
 }
 
-fn the_same_key_serves_again_after_a_restart_of_the_router(router: &Router) {
+fn same_key_serves_after_router_restart(router: &Router) {
     let network = router.start_process();
     let before = network.builder().stream().unwrap();
     let builder = network.builder().key(before.private_key());

@@ -10,14 +10,14 @@ use crate::suite::behaviours;
 use crate::suite::data::{greet, rest};
 
 behaviours! {
-    a_forwarded_stream_arrives_with_its_caller [Streams];
-    a_forward_takes_twenty_dials_in_a_row [Streams];
-    a_forward_made_again_takes_streams [Streams, ForwardAgain];
-    a_silent_forward_begins_with_the_peers_first_byte [Streams];
-    closing_a_session_ends_its_forward;
+    forwarded_stream_arrives_with_its_peer [Streams];
+    forwarding_accepts_twenty_consecutive_dials [Streams];
+    second_forwarding_accepts_streams [Streams, ForwardAgain];
+    silent_forwarding_starts_at_first_byte [Streams];
+    session_close_ends_forwarding;
 }
 
-fn a_forwarded_stream_arrives_with_its_caller(router: &Router) {
+fn forwarded_stream_arrives_with_its_peer(router: &Router) {
     let server = router.session();
     let listener = server.forward().unwrap();
     let pair = router.pair();
@@ -30,7 +30,7 @@ fn a_forwarded_stream_arrives_with_its_caller(router: &Router) {
     assert!(rest(&far).is_empty());
 }
 
-fn a_forward_takes_twenty_dials_in_a_row(router: &Router) {
+fn forwarding_accepts_twenty_consecutive_dials(router: &Router) {
     let server = router.session();
     let listener = server.forward().unwrap();
     let pair = router.pair();
@@ -42,7 +42,7 @@ fn a_forward_takes_twenty_dials_in_a_row(router: &Router) {
     assert_eq!(listener.dropped_callers(), 0);
 }
 
-fn a_forward_made_again_takes_streams(router: &Router) {
+fn second_forwarding_accepts_streams(router: &Router) {
     let server = router.session();
     let pair = router.pair();
     for _ in 0..2 {
@@ -53,7 +53,7 @@ fn a_forward_made_again_takes_streams(router: &Router) {
     }
 }
 
-fn a_silent_forward_begins_with_the_peers_first_byte(router: &Router) {
+fn silent_forwarding_starts_at_first_byte(router: &Router) {
     use std::io::{Read, Write};
 
     let server = router.session();
@@ -70,7 +70,7 @@ fn a_silent_forward_begins_with_the_peers_first_byte(router: &Router) {
     assert_eq!(&first, b"hello");
 }
 
-fn closing_a_session_ends_its_forward(router: &Router) {
+fn session_close_ends_forwarding(router: &Router) {
     let session = router.session();
     let listener = session.forward().unwrap();
     let waiting = thread::spawn(move || listener.accept().map(drop));

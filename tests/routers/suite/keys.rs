@@ -10,25 +10,25 @@ use crate::suite::behaviours;
 use crate::suite::data::greet;
 
 behaviours! {
-    the_bridge_agrees_to_a_version;
-    a_range_of_one_version_is_agreed_to;
-    a_bridge_makes_a_key_whose_halves_belong_together;
-    a_bridge_makes_a_new_key_each_time;
-    a_bridge_makes_keys_of_other_types [OtherSignatures];
-    a_transient_session_tells_its_key;
-    a_session_has_the_destination_of_its_key;
-    a_session_has_the_destination_of_a_saved_key;
-    a_key_of_another_type_serves_a_session [OtherSignatures, Streams];
-    a_nickname_and_further_options_are_taken;
-    the_key_is_free_again_after_close [Streams, KeyAgain];
-    the_key_is_free_again_after_the_last_handle_is_gone [Streams, KeyAgain];
-    an_id_in_use_is_refused;
-    a_key_in_use_is_refused_and_may_be_tried_again;
-    what_is_no_key_is_refused [Refusals];
-    a_heartbeat_keeps_a_healthy_session;
+    version_is_negotiated;
+    single_version_range_is_negotiated;
+    generated_key_matches_its_destination;
+    generated_keys_differ;
+    generated_keys_may_have_other_types [OtherSignatures];
+    transient_session_exposes_its_key;
+    session_has_destination_of_its_key;
+    session_has_destination_of_saved_key;
+    key_of_other_type_serves_session [OtherSignatures, Streams];
+    nickname_and_options_are_accepted;
+    close_frees_key [Streams, KeyAgain];
+    dropping_last_handle_frees_key [Streams, KeyAgain];
+    id_in_use_is_refused;
+    key_in_use_is_refused_as_retryable;
+    invalid_key_is_refused [Refusals];
+    heartbeat_keeps_healthy_session;
 }
 
-fn the_bridge_agrees_to_a_version(router: &Router) {
+fn version_is_negotiated(router: &Router) {
     let version = router.bridge().version().unwrap();
     assert!(
         (Version::V3_1..=Version::V3_3).contains(&version),
@@ -39,7 +39,7 @@ fn the_bridge_agrees_to_a_version(router: &Router) {
     }
 }
 
-fn a_range_of_one_version_is_agreed_to(router: &Router) {
+fn single_version_range_is_negotiated(router: &Router) {
     let bridge = SamBridge::builder().address(router.bridge().address());
     let bridge = bridge
         .versions(Version::V3_1, Version::V3_1)
@@ -47,19 +47,19 @@ fn a_range_of_one_version_is_agreed_to(router: &Router) {
     assert_eq!(bridge.build().unwrap().version().unwrap(), Version::V3_1);
 }
 
-fn a_bridge_makes_a_key_whose_halves_belong_together(router: &Router) {
+fn generated_key_matches_its_destination(router: &Router) {
     let key = router.bridge().generate(SignatureType::Ed25519).unwrap();
     assert_eq!(key.signature_type(), SignatureType::Ed25519);
     assert_eq!(key.expose_bytes().len(), 679);
     assert!(key.expose_bytes().starts_with(key.destination().as_bytes()));
 }
 
-fn a_bridge_makes_a_new_key_each_time(router: &Router) {
+fn generated_keys_differ(router: &Router) {
     let make = || router.bridge().generate(SignatureType::Ed25519).unwrap();
     assert_ne!(make().destination(), make().destination());
 }
 
-fn a_bridge_makes_keys_of_other_types(router: &Router) {
+fn generated_keys_may_have_other_types(router: &Router) {
     for kind in [
         SignatureType::DsaSha1,
         SignatureType::EcdsaSha256P256,
@@ -72,7 +72,7 @@ fn a_bridge_makes_keys_of_other_types(router: &Router) {
     }
 }
 
-fn a_transient_session_tells_its_key(router: &Router) {
+fn transient_session_exposes_its_key(router: &Router) {
     let session = router.session();
     assert_eq!(session.private_key().destination(), session.destination());
     assert_eq!(
@@ -82,13 +82,13 @@ fn a_transient_session_tells_its_key(router: &Router) {
     assert_eq!(session.closed(), None);
 }
 
-fn a_session_has_the_destination_of_its_key(router: &Router) {
+fn session_has_destination_of_its_key(router: &Router) {
     let key = router.bridge().generate(SignatureType::Ed25519).unwrap();
     let session = router.builder().key(&key).stream().unwrap();
     assert_eq!(session.destination(), key.destination());
 }
 
-fn a_session_has_the_destination_of_a_saved_key(router: &Router) {
+fn session_has_destination_of_saved_key(router: &Router) {
     let folder =
         std::env::temp_dir().join(format!("i2p-sam-{}-{}", std::process::id(), router.name()));
     fs::create_dir_all(&folder).unwrap();
@@ -104,7 +104,7 @@ fn a_session_has_the_destination_of_a_saved_key(router: &Router) {
     fs::remove_dir_all(&folder).unwrap();
 }
 
-fn a_key_of_another_type_serves_a_session(router: &Router) {
+fn key_of_other_type_serves_session(router: &Router) {
     let builder = router.builder().transient(SignatureType::EcdsaSha256P256);
     let session = builder.stream().unwrap();
     let kind = session.destination().signature_type();
@@ -116,13 +116,13 @@ fn a_key_of_another_type_serves_a_session(router: &Router) {
     greet(&near, &far);
 }
 
-fn a_nickname_and_further_options_are_taken(router: &Router) {
+fn nickname_and_options_are_accepted(router: &Router) {
     let builder = router.builder().nickname("suite");
     let builder = builder.option("i2p.streaming.maxConcurrentStreams", "5");
     assert!(builder.stream().is_ok());
 }
 
-fn the_key_is_free_again_after_close(router: &Router) {
+fn close_frees_key(router: &Router) {
     let session = router.session();
     let builder = router.builder().key(session.private_key());
     session.close();
@@ -131,7 +131,7 @@ fn the_key_is_free_again_after_close(router: &Router) {
     dial(router, &again);
 }
 
-/// A session that was created may still serve nobody.
+/// A session that was just created may not serve yet.
 fn dial(router: &Router, server: &StreamSession) {
     let listener = server.listener().unwrap();
     let pair = router.pair();
@@ -140,7 +140,7 @@ fn dial(router: &Router, server: &StreamSession) {
     greet(&near, &far);
 }
 
-fn the_key_is_free_again_after_the_last_handle_is_gone(router: &Router) {
+fn dropping_last_handle_frees_key(router: &Router) {
     let session = router.session();
     let destination = session.destination().clone();
     let builder = router.builder().key(session.private_key());
@@ -150,7 +150,7 @@ fn the_key_is_free_again_after_the_last_handle_is_gone(router: &Router) {
     dial(router, &again);
 }
 
-fn an_id_in_use_is_refused(router: &Router) {
+fn id_in_use_is_refused(router: &Router) {
     let session = router.session();
     let reply = say_raw(router, |command| {
         let command = command.pair("ID", session.id()).unwrap();
@@ -160,7 +160,7 @@ fn an_id_in_use_is_refused(router: &Router) {
     assert_eq!(message.result(), Some(ResultCode::DuplicatedId));
 }
 
-fn a_key_in_use_is_refused_and_may_be_tried_again(router: &Router) {
+fn key_in_use_is_refused_as_retryable(router: &Router) {
     let session = router.session();
     let error = router
         .builder()
@@ -176,7 +176,7 @@ fn a_key_in_use_is_refused_and_may_be_tried_again(router: &Router) {
     assert_eq!(session.closed(), None);
 }
 
-fn what_is_no_key_is_refused(router: &Router) {
+fn invalid_key_is_refused(router: &Router) {
     let reply = say_raw(router, |command| {
         let command = command.pair("ID", "no-key-at-all").unwrap();
         command.pair("DESTINATION", "AAAA").unwrap()
@@ -185,7 +185,7 @@ fn what_is_no_key_is_refused(router: &Router) {
     assert_eq!(message.result(), Some(ResultCode::InvalidKey));
 }
 
-/// Asks for a session in a way that the library itself never would, and gives the reply.
+/// Sends a SESSION CREATE that the library itself never sends, and returns the reply.
 fn say_raw(router: &Router, complete: impl FnOnce(Command) -> Command) -> Vec<u8> {
     use std::io::Write;
 
@@ -203,12 +203,12 @@ fn say_raw(router: &Router, complete: impl FnOnce(Command) -> Command) -> Vec<u8
         create = create.pair(name, value).unwrap();
     }
     socket.write_all(create.as_bytes()).unwrap();
-    // emissary leaves the line end out of its last words.
+    // emissary omits the newline of its final line.
     assert_ne!(read_line(&mut &socket, &mut line).unwrap(), Line::End);
     line
 }
 
-fn a_heartbeat_keeps_a_healthy_session(router: &Router) {
+fn heartbeat_keeps_healthy_session(router: &Router) {
     let beat = std::time::Duration::from_secs(1);
     let session = router.builder().heartbeat(Some(beat)).stream().unwrap();
     let outcome = session.wait_closed(Some(beat * 4));

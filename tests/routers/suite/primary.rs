@@ -1,4 +1,4 @@
-//! Sessions beneath a primary session: several of one destination, added and removed while it runs.
+//! Subsessions of a primary session: several with one destination, added and removed while it runs.
 
 use std::io::ErrorKind;
 use std::thread;
@@ -14,26 +14,26 @@ use crate::suite::data::{greet, rest};
 use crate::suite::datagrams::{AGAIN, deliver, deliver_raw};
 
 behaviours! {
-    streams_come_to_and_go_from_a_primary_session [Streams];
-    subsessions_come_and_go_while_another_serves [Streams];
-    subsessions_can_be_added_by_many_threads_at_once;
-    a_removed_subsession_ends_alone [Streams];
-    closing_a_primary_session_ends_all_that_is_beneath [Streams];
-    a_primary_session_lives_while_a_stream_of_it_lives [Streams];
-    a_subsession_forwards [Streams];
-    two_subsessions_do_not_listen_to_the_same;
-    streams_go_to_who_listens_to_their_port [Streams, Ports];
-    datagrams_come_to_a_subsession [DatagramSubsessions];
-    raw_datagrams_come_to_a_subsession [DatagramSubsessions];
-    streams_and_datagrams_come_to_one_destination [Streams, DatagramSubsessions];
-    what_the_router_does_not_add_costs_no_session [Streams, StreamSubsessionsOnly];
+    primary_session_dials_and_accepts_streams [Streams];
+    subsessions_are_added_and_removed_while_serving [Streams];
+    many_threads_add_subsessions_at_once;
+    removed_subsession_ends_alone [Streams];
+    primary_close_ends_all_subsessions [Streams];
+    primary_session_lives_while_stream_lives [Streams];
+    subsession_can_forward [Streams];
+    conflicting_subsession_is_refused;
+    streams_reach_subsession_of_their_port [Streams, Ports];
+    datagrams_reach_subsession [DatagramSubsessions];
+    raw_datagrams_reach_subsession [DatagramSubsessions];
+    one_destination_serves_streams_and_datagrams [Streams, DatagramSubsessions];
+    refused_subsession_keeps_session [Streams, StreamSubsessionsOnly];
 }
 
 fn primary(router: &Router) -> PrimarySession {
     router.builder().primary().unwrap()
 }
 
-/// A stream to the subsession, seen from both sides.
+/// Returns both ends of a stream to the subsession.
 fn dial_in(router: &Router, session: &StreamSession) -> (SamStream, SamStream) {
     let listener = session.listener().unwrap();
     let pair = router.pair();
@@ -43,7 +43,7 @@ fn dial_in(router: &Router, session: &StreamSession) -> (SamStream, SamStream) {
     (near, far)
 }
 
-fn streams_come_to_and_go_from_a_primary_session(router: &Router) {
+fn primary_session_dials_and_accepts_streams(router: &Router) {
     let primary = primary(router);
     let session = primary.stream().unwrap();
     assert_eq!(session.destination(), primary.destination());
@@ -56,7 +56,7 @@ fn streams_come_to_and_go_from_a_primary_session(router: &Router) {
     greet(&near, &far);
 }
 
-fn subsessions_come_and_go_while_another_serves(router: &Router) {
+fn subsessions_are_added_and_removed_while_serving(router: &Router) {
     let primary = primary(router);
     let stays = primary.stream().unwrap();
     let (near, far) = dial_in(router, &stays);
@@ -79,7 +79,7 @@ fn subsessions_come_and_go_while_another_serves(router: &Router) {
     assert_eq!(primary.closed(), None);
 }
 
-fn subsessions_can_be_added_by_many_threads_at_once(router: &Router) {
+fn many_threads_add_subsessions_at_once(router: &Router) {
     let primary = primary(router);
     let sessions: Vec<_> = thread::scope(|scope| {
         let adding = (1..=8).map(|port| {
@@ -96,7 +96,7 @@ fn subsessions_can_be_added_by_many_threads_at_once(router: &Router) {
     assert!(sessions.iter().all(|session| session.closed() == closed));
 }
 
-fn a_removed_subsession_ends_alone(router: &Router) {
+fn removed_subsession_ends_alone(router: &Router) {
     let primary = primary(router);
     let other = SubsessionOptions::new().from_port(7).listen_port(7);
     let other = primary.stream_with(&other).unwrap();
@@ -114,7 +114,7 @@ fn a_removed_subsession_ends_alone(router: &Router) {
     greet(&near, &far);
 }
 
-fn closing_a_primary_session_ends_all_that_is_beneath(router: &Router) {
+fn primary_close_ends_all_subsessions(router: &Router) {
     let primary = primary(router);
     let session = primary.stream().unwrap();
     let (near, far) = dial_in(router, &session);
@@ -130,7 +130,7 @@ fn closing_a_primary_session_ends_all_that_is_beneath(router: &Router) {
     assert!(primary.stream().unwrap_err().is_session_lost());
 }
 
-fn a_primary_session_lives_while_a_stream_of_it_lives(router: &Router) {
+fn primary_session_lives_while_stream_lives(router: &Router) {
     let primary = primary(router);
     let session = primary.stream().unwrap();
     let (near, far) = dial_in(router, &session);
@@ -138,7 +138,7 @@ fn a_primary_session_lives_while_a_stream_of_it_lives(router: &Router) {
     greet(&near, &far);
 }
 
-fn a_subsession_forwards(router: &Router) {
+fn subsession_can_forward(router: &Router) {
     let session = primary(router).stream().unwrap();
     let listener = session.forward().unwrap();
     let pair = router.pair();
@@ -150,7 +150,7 @@ fn a_subsession_forwards(router: &Router) {
     assert!(listener.accept().unwrap_err().is_session_lost());
 }
 
-fn two_subsessions_do_not_listen_to_the_same(router: &Router) {
+fn conflicting_subsession_is_refused(router: &Router) {
     let primary = primary(router);
     let first = primary.stream().unwrap();
     assert!(matches!(primary.stream().unwrap_err(), Error::Occupied(_)));
@@ -158,7 +158,7 @@ fn two_subsessions_do_not_listen_to_the_same(router: &Router) {
     primary.stream().unwrap();
 }
 
-fn streams_go_to_who_listens_to_their_port(router: &Router) {
+fn streams_reach_subsession_of_their_port(router: &Router) {
     let primary = primary(router);
     let options = |port| SubsessionOptions::new().listen_port(port);
     let web = primary.stream_with(&options(80)).unwrap();
@@ -174,7 +174,7 @@ fn streams_go_to_who_listens_to_their_port(router: &Router) {
     }
 }
 
-fn datagrams_come_to_a_subsession(router: &Router) {
+fn datagrams_reach_subsession(router: &Router) {
     let session = primary(router).datagram(DatagramStyle::Datagram).unwrap();
     let peer = router.builder().datagram(DatagramStyle::Datagram).unwrap();
     for session in [&session, &peer] {
@@ -186,7 +186,7 @@ fn datagrams_come_to_a_subsession(router: &Router) {
     assert_eq!(sender.destination(), Some(session.destination()));
 }
 
-fn raw_datagrams_come_to_a_subsession(router: &Router) {
+fn raw_datagrams_reach_subsession(router: &Router) {
     let session = primary(router).raw().unwrap();
     let peer = router.builder().raw().unwrap();
     for session in [&session, &peer] {
@@ -196,7 +196,7 @@ fn raw_datagrams_come_to_a_subsession(router: &Router) {
     deliver_raw(&session, &peer, b"from a subsession");
 }
 
-fn streams_and_datagrams_come_to_one_destination(router: &Router) {
+fn one_destination_serves_streams_and_datagrams(router: &Router) {
     let primary = primary(router);
     let streams = primary.stream().unwrap();
     let datagrams = primary.datagram(DatagramStyle::Datagram).unwrap();
@@ -214,7 +214,7 @@ fn streams_and_datagrams_come_to_one_destination(router: &Router) {
     assert_eq!(datagrams.destination(), streams.destination());
 }
 
-fn what_the_router_does_not_add_costs_no_session(router: &Router) {
+fn refused_subsession_keeps_session(router: &Router) {
     let primary = primary(router);
     let error = primary.datagram(DatagramStyle::Datagram).unwrap_err();
     assert!(matches!(error, Error::Unsupported(_)), "{error}");

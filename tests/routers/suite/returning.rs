@@ -25,13 +25,13 @@ use crate::suite::behaviours;
 use crate::suite::data::persist;
 
 behaviours! {
-    a_listener_heals_when_its_connections_are_cut [Streams, Restart, KeyAgain];
-    a_key_that_is_closed_and_used_again_at_once_serves [Streams, Restart, KeyAgain];
-    a_server_that_is_killed_and_started_at_once_serves [Streams, Restart, KeyAgain];
-    #[slow] a_listener_heals_twenty_times_when_its_connections_are_cut [Streams, Restart, KeyAgain];
-    #[slow] a_key_that_is_closed_and_used_again_ten_times_serves [Streams, Restart, KeyAgain];
-    #[slow] a_server_that_is_killed_and_started_ten_times_serves [Streams, Restart, KeyAgain];
-    #[slow] a_listener_serves_each_time_its_router_was_stopped_for_forty_seconds [Streams, Restart, KeyAgain];
+    listener_with_cut_connections_heals [Streams, Restart, KeyAgain];
+    key_reused_after_close_serves [Streams, Restart, KeyAgain];
+    killed_and_restarted_server_serves [Streams, Restart, KeyAgain];
+    #[slow] listener_with_cut_connections_heals_twenty_times [Streams, Restart, KeyAgain];
+    #[slow] key_reused_ten_times_serves [Streams, Restart, KeyAgain];
+    #[slow] server_restarted_ten_times_serves [Streams, Restart, KeyAgain];
+    #[slow] listener_serves_after_each_router_pause [Streams, Restart, KeyAgain];
 }
 
 /// How long a server that was cut off may be away, from the cut to the answer: the key rests for 6 s, and
@@ -147,11 +147,11 @@ impl Healing {
     }
 }
 
-fn a_listener_heals_when_its_connections_are_cut(router: &Router) {
+fn listener_with_cut_connections_heals(router: &Router) {
     cut(router, 2);
 }
 
-fn a_listener_heals_twenty_times_when_its_connections_are_cut(router: &Router) {
+fn listener_with_cut_connections_heals_twenty_times(router: &Router) {
     cut(router, 20);
 }
 
@@ -238,11 +238,11 @@ impl Drop for SetOnDrop<'_> {
     }
 }
 
-fn a_key_that_is_closed_and_used_again_at_once_serves(router: &Router) {
+fn key_reused_after_close_serves(router: &Router) {
     use_again(router, 2);
 }
 
-fn a_key_that_is_closed_and_used_again_ten_times_serves(router: &Router) {
+fn key_reused_ten_times_serves(router: &Router) {
     use_again(router, 10);
 }
 
@@ -295,11 +295,11 @@ fn serve(listener: &SamListener, client: &StreamSession, server: &Destination, t
     });
 }
 
-fn a_server_that_is_killed_and_started_at_once_serves(router: &Router) {
+fn killed_and_restarted_server_serves(router: &Router) {
     kill_server(router, 2);
 }
 
-fn a_server_that_is_killed_and_started_ten_times_serves(router: &Router) {
+fn server_restarted_ten_times_serves(router: &Router) {
     kill_server(router, 10);
 }
 
@@ -349,7 +349,7 @@ fn page_of(client: &StreamSession, address: &str) -> Option<String> {
     String::from_utf8(page.get(..len)?.to_vec()).ok()
 }
 
-fn a_listener_serves_each_time_its_router_was_stopped_for_forty_seconds(router: &Router) {
+fn listener_serves_after_each_router_pause(router: &Router) {
     const TIMES: usize = 3;
     const STOPPED: Duration = Duration::from_secs(40);
     let network = router.start_process();

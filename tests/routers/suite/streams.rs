@@ -9,62 +9,62 @@ use crate::suite::behaviours;
 use crate::suite::data::{bytes, exchange, greet, put, rest, take};
 
 behaviours! {
-    one_byte_goes_both_ways [Streams];
-    sixty_four_kibibytes_go_both_ways [Streams];
-    a_mebibyte_goes_both_ways [Streams];
-    eight_mebibytes_go_both_ways [Streams];
-    the_first_byte_read_is_the_peers_first [Streams];
-    who_accepts_may_speak_first [Streams];
-    a_look_takes_nothing [Streams];
-    a_read_that_runs_out_of_time_loses_nothing [Streams];
-    a_non_blocking_read_says_so [Streams];
-    a_clone_reads_while_the_other_writes [Streams];
-    a_vectored_write_arrives_in_order [Streams];
-    what_both_sides_write_in_many_pieces_arrives_whole [Streams];
-    streams_of_one_pair_do_not_mix [Streams];
-    the_bare_socket_goes_on [Streams];
+    one_byte_arrives_both_ways [Streams];
+    sixty_four_kib_arrive_both_ways [Streams];
+    one_mib_arrives_both_ways [Streams];
+    eight_mib_arrive_both_ways [Streams];
+    stream_starts_at_first_byte [Streams];
+    acceptor_may_send_first [Streams];
+    peek_consumes_nothing [Streams];
+    timed_out_read_loses_nothing [Streams];
+    non_blocking_read_would_block [Streams];
+    clone_reads_while_other_writes [Streams];
+    vectored_write_arrives_in_order [Streams];
+    simultaneous_small_writes_arrive_whole [Streams];
+    streams_of_one_pair_stay_separate [Streams];
+    tcp_socket_of_stream_continues [Streams];
 }
 
-fn one_byte_goes_both_ways(router: &Router) {
+fn one_byte_arrives_both_ways(router: &Router) {
     let (near, far) = router.pair().dial();
     exchange(&near, &far, 1);
 }
 
-fn sixty_four_kibibytes_go_both_ways(router: &Router) {
+fn sixty_four_kib_arrive_both_ways(router: &Router) {
     let (near, far) = router.pair().dial();
     exchange(&near, &far, 64 * 1024);
 }
 
-fn a_mebibyte_goes_both_ways(router: &Router) {
+fn one_mib_arrives_both_ways(router: &Router) {
     let pair = router.pair();
     let (near, far) = pair.dial();
     exchange(&near, &far, 1024 * 1024);
 }
 
-fn eight_mebibytes_go_both_ways(router: &Router) {
-    // The pair is kept for itself: it is a question of bulk, not of sharing.
+fn eight_mib_arrive_both_ways(router: &Router) {
+    // The pair is not shared, since this behaviour transfers in bulk.
     let pair = router.pair();
     let (near, far) = pair.dial();
     exchange(&near, &far, 8 * 1024 * 1024);
 }
 
-fn the_first_byte_read_is_the_peers_first(router: &Router) {
+fn stream_starts_at_first_byte(router: &Router) {
     let pair = router.pair();
     for _ in 0..10 {
-        // Written before the accept is even asked for: it may ride with the destination line.
+        // Written before the accept is requested: it may arrive with the destination line.
         let near = pair.client.connect(pair.server.destination()).unwrap();
         put(&near, b"first bytes");
         assert_eq!(take(&pair.accept(), 11), b"first bytes");
     }
 }
 
-fn who_accepts_may_speak_first(router: &Router) {
+fn acceptor_may_send_first(router: &Router) {
     let (near, far) = router.pair().dial();
     put(&far, b"220 ready");
     assert_eq!(take(&near, 9), b"220 ready");
 }
 
-fn a_look_takes_nothing(router: &Router) {
+fn peek_consumes_nothing(router: &Router) {
     let (near, far) = router.pair().dial();
     put(&near, b"look");
     let mut view = [0; 4];
@@ -73,7 +73,7 @@ fn a_look_takes_nothing(router: &Router) {
     assert_eq!(take(&far, 4), b"look");
 }
 
-fn a_read_that_runs_out_of_time_loses_nothing(router: &Router) {
+fn timed_out_read_loses_nothing(router: &Router) {
     let (near, far) = router.pair().dial();
     far.set_read_timeout(Some(Duration::from_millis(50)))
         .unwrap();
@@ -86,7 +86,7 @@ fn a_read_that_runs_out_of_time_loses_nothing(router: &Router) {
     greet(&near, &far);
 }
 
-fn a_non_blocking_read_says_so(router: &Router) {
+fn non_blocking_read_would_block(router: &Router) {
     let (near, far) = router.pair().dial();
     far.set_nonblocking(true).unwrap();
     let error = (&far).read(&mut [0; 1]).unwrap_err();
@@ -95,7 +95,7 @@ fn a_non_blocking_read_says_so(router: &Router) {
     greet(&near, &far);
 }
 
-fn a_clone_reads_while_the_other_writes(router: &Router) {
+fn clone_reads_while_other_writes(router: &Router) {
     let (near, far) = router.pair().dial();
     let reader = near.try_clone().unwrap();
     let reading = thread::spawn(move || take(&reader, 5));
@@ -105,7 +105,7 @@ fn a_clone_reads_while_the_other_writes(router: &Router) {
     assert_eq!(reading.join().unwrap(), b"reply");
 }
 
-fn a_vectored_write_arrives_in_order(router: &Router) {
+fn vectored_write_arrives_in_order(router: &Router) {
     let (near, far) = router.pair().dial();
     let parts = [
         IoSlice::new(b"one "),
@@ -116,7 +116,7 @@ fn a_vectored_write_arrives_in_order(router: &Router) {
     assert_eq!(take(&far, 13), b"one two three");
 }
 
-fn what_both_sides_write_in_many_pieces_arrives_whole(router: &Router) {
+fn simultaneous_small_writes_arrive_whole(router: &Router) {
     let (near, far) = router.pair().dial();
     let sent = bytes(20_000, 5);
     thread::scope(|scope| {
@@ -128,7 +128,7 @@ fn what_both_sides_write_in_many_pieces_arrives_whole(router: &Router) {
     });
 }
 
-fn streams_of_one_pair_do_not_mix(router: &Router) {
+fn streams_of_one_pair_stay_separate(router: &Router) {
     let pair = router.pair();
     let streams: Vec<_> = (0..5).map(|_| pair.dial()).collect();
     for (number, (near, _)) in streams.iter().enumerate() {
@@ -139,7 +139,7 @@ fn streams_of_one_pair_do_not_mix(router: &Router) {
     }
 }
 
-fn the_bare_socket_goes_on(router: &Router) {
+fn tcp_socket_of_stream_continues(router: &Router) {
     let session = router.session();
     let pair = router.pair();
     let stream = session.connect(pair.server.destination()).unwrap();

@@ -1,4 +1,4 @@
-//! Programs that know nothing of I2P, through a tunnel on either side of it.
+//! Programs without knowledge of I2P, with a tunnel on either side.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -15,20 +15,20 @@ use crate::suite::data::{bytes, checksum, persist};
 use crate::suite::healing::heal;
 
 behaviours! {
-    #[slow] a_hundred_requests_of_curl_are_answered_whole [Streams, Bulk];
-    #[slow] a_hundred_half_closed_requests_are_answered_whole [Streams, Bulk];
-    some_requests_of_curl_are_answered_whole [Streams];
-    some_half_closed_requests_are_answered_whole [Streams];
-    what_is_uploaded_before_a_half_close_arrives_whole [Streams];
-    a_service_that_hangs_up_is_read_to_the_end [Streams];
-    a_killed_router_ends_a_server_tunnel [Streams, Restart];
-    tunnels_over_sessions_that_heal_outlive_their_router [Streams, Restart];
-    a_server_tunnel_serves_what_is_forwarded [Streams];
+    #[slow] hundred_curl_requests_get_whole_replies [Streams, Bulk];
+    #[slow] hundred_half_closed_requests_get_whole_replies [Streams, Bulk];
+    curl_requests_get_whole_replies [Streams];
+    half_closed_requests_get_whole_replies [Streams];
+    upload_before_half_close_arrives_whole [Streams];
+    closing_service_is_read_to_end [Streams];
+    killed_router_ends_server_tunnel [Streams, Restart];
+    tunnels_over_healing_sessions_survive_restart [Streams, Restart];
+    server_tunnel_serves_forwarded_streams [Streams];
 }
 
 const LARGEST: usize = 10 * 1024 * 1024;
 
-/// Shorter than usual, for the largest answers are read to this end.
+/// Shorter than the default, since the largest replies are read until this timeout.
 const HALF_CLOSE: Duration = Duration::from_secs(10);
 
 /// A local program, a client tunnel, I2P, a server tunnel, and a local service.
@@ -59,7 +59,7 @@ impl Line {
         socket
     }
 
-    /// What real `curl` gets.
+    /// Returns the output of a real `curl`.
     fn curl(&self, size: usize) -> Vec<u8> {
         let url = format!("http://{}/{size}", self.client.local_addr());
         let mut curl = Command::new("curl");
@@ -71,7 +71,7 @@ impl Line {
         output.stdout
     }
 
-    /// What comes to who ends his writing behind the request, as `nc -N` does.
+    /// Returns the reply to a client that half-closes after its request, as `nc -N` does.
     fn half_closed(&self, size: usize) -> Vec<u8> {
         self.try_half_closed(size).unwrap()
     }
@@ -85,7 +85,7 @@ impl Line {
         Ok(answer)
     }
 
-    /// Asks for each size once, some at a time.
+    /// Requests each size once, several at a time.
     fn ask(&self, sizes: &[usize], at_once: usize, ask: fn(&Self, usize) -> Vec<u8>) {
         let start = Instant::now();
         let next = AtomicUsize::new(0);
@@ -102,7 +102,7 @@ impl Line {
             }
         });
         let took = start.elapsed();
-        // None of them leaves anything open for long.
+        // No connection stays open for long.
         persist(|| (self.client.counters().open + self.server.counters().open == 0).then_some(()));
         let counters = self.client.counters();
         println!("{} requests in {took:?}: {counters:?}", sizes.len());
@@ -113,13 +113,13 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        // The pair's listener is another behaviour's next.
+        // The pair's listener is used by other behaviours.
         self.client.close();
         self.server.close();
     }
 }
 
-/// So many sizes from 1 byte to the largest, each larger than the one before by the same factor.
+/// Returns this many sizes from 1 byte to the largest, in a geometric sequence.
 fn sizes(count: usize, largest: usize) -> Vec<usize> {
     let exponent = |n: usize| n as f64 / (count - 1) as f64;
     let size = |n| (largest as f64).powf(exponent(n)).round() as usize;
@@ -130,14 +130,14 @@ fn body(size: usize) -> Vec<u8> {
     bytes(size, size as u64)
 }
 
-/// A service that answers one request and hangs up. It ends with the tests.
+/// A service that answers one request and closes. It ends with the tests.
 fn serve() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         for socket in listener.incoming() {
             let socket = socket.unwrap();
-            // A client that hangs up half way is for its own side to report.
+            // A client that closes early is reported by its own side.
             thread::spawn(move || answer(socket));
         }
     });
@@ -169,23 +169,23 @@ fn answer(mut socket: TcpStream) -> io::Result<()> {
     socket.write_all(&body(size))
 }
 
-fn a_hundred_requests_of_curl_are_answered_whole(router: &Router) {
+fn hundred_curl_requests_get_whole_replies(router: &Router) {
     Line::over(&router.pair()).ask(&sizes(100, LARGEST), 4, Line::curl);
 }
 
-fn a_hundred_half_closed_requests_are_answered_whole(router: &Router) {
+fn hundred_half_closed_requests_get_whole_replies(router: &Router) {
     Line::over(&router.pair()).ask(&sizes(100, LARGEST), 16, Line::half_closed);
 }
 
-fn some_requests_of_curl_are_answered_whole(router: &Router) {
+fn curl_requests_get_whole_replies(router: &Router) {
     Line::over(&router.pair()).ask(&sizes(12, 400_000), 4, Line::curl);
 }
 
-fn some_half_closed_requests_are_answered_whole(router: &Router) {
+fn half_closed_requests_get_whole_replies(router: &Router) {
     Line::over(&router.pair()).ask(&sizes(12, 400_000), 4, Line::half_closed);
 }
 
-fn what_is_uploaded_before_a_half_close_arrives_whole(router: &Router) {
+fn upload_before_half_close_arrives_whole(router: &Router) {
     let pair = router.pair();
     let line = Line::over(&pair);
     let upload = body(300_000);
@@ -198,18 +198,18 @@ fn what_is_uploaded_before_a_half_close_arrives_whole(router: &Router) {
     assert_eq!(answer, checksum(&upload));
 }
 
-fn a_service_that_hangs_up_is_read_to_the_end(router: &Router) {
+fn closing_service_is_read_to_end(router: &Router) {
     let pair = router.pair();
     let line = Line::over(&pair);
     let mut socket = line.dial();
-    // Neither side says where the answer ends, and this one says nothing more.
+    // Neither side marks the end of the reply, and this side sends nothing more.
     write!(socket, "GET /150000 plain\r\n\r\n").unwrap();
     let mut answer = Vec::new();
     socket.read_to_end(&mut answer).unwrap();
     assert_eq!(checksum(&answer), checksum(&body(150_000)));
 }
 
-fn a_killed_router_ends_a_server_tunnel(router: &Router) {
+fn killed_router_ends_server_tunnel(router: &Router) {
     let network = router.start_process();
     let pair = Pair::new(&network);
     let listener = pair.listener.try_clone().unwrap();
@@ -223,7 +223,7 @@ fn a_killed_router_ends_a_server_tunnel(router: &Router) {
     assert!(error.is_session_lost(), "{error}");
 }
 
-fn tunnels_over_sessions_that_heal_outlive_their_router(router: &Router) {
+fn tunnels_over_healing_sessions_survive_restart(router: &Router) {
     let network = router.start_process();
     let (server, client) = thread::scope(|scope| {
         let server = scope.spawn(|| heal(&network, false));
@@ -244,7 +244,7 @@ fn tunnels_over_sessions_that_heal_outlive_their_router(router: &Router) {
     assert!(line.client.ended().is_none() && line.server.ended().is_none());
 }
 
-fn a_server_tunnel_serves_what_is_forwarded(router: &Router) {
+fn server_tunnel_serves_forwarded_streams(router: &Router) {
     let server = router.session();
     let pair = router.pair();
     let line = Line::between(pair.client.clone(), server.forward().unwrap());

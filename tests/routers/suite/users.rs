@@ -1,4 +1,4 @@
-//! The users of a bridge, which Java I2P alone has.
+//! The users of a bridge, which only Java I2P supports.
 
 use i2p_sam::Error;
 
@@ -6,10 +6,10 @@ use crate::router::Router;
 use crate::suite::behaviours;
 
 behaviours! {
-    a_router_without_users_hangs_up_and_works_on [NoUsers];
+    router_without_users_disconnects_and_continues [NoUsers];
 }
 
-fn a_router_without_users_hangs_up_and_works_on(router: &Router) {
+fn router_without_users_disconnects_and_continues(router: &Router) {
     let bridge = router.bridge();
     for outcome in [bridge.auth_add("joe", "a b"), bridge.auth_enable()] {
         let error = outcome.unwrap_err();

@@ -1,0 +1,417 @@
+//! Datagrams: what is sent by UDP, which packets are trusted, which are dropped, and what ends a
+//! wait.
+
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+use i2p_sam::{
+    Cancel, DatagramOptions, DatagramSession, DatagramSource, DatagramStyle, Error, RawOptions,
+    SamBridge, SessionLoss, Version,
+};
+
+use crate::support::datagrams::{Router, packet, receive};
+use crate::support::{LONG, ScriptedBridge, eventually, field, in_background, key, outcome};
+
+#[test]
+fn session_create_has_host_and_port() {
+    for (style, word) in [
+        (DatagramStyle::Datagram, "DATAGRAM"),
+        (DatagramStyle::Datagram2, "DATAGRAM2"),
+        (DatagramStyle::Datagram3, "DATAGRAM3"),
+    ] {
+        let router = Router::start();
+        let session = router.builder().datagram(style).unwrap();
+        let line = router.create_line();
+        let port = session.udp_addr().unwrap().port().to_string();
+        assert_eq!(field(&line, "STYLE"), Some(word));
+        assert_eq!(field(&line, "HOST"), Some("127.0.0.1"));
+        assert_eq!(field(&line, "PORT"), Some(&*port));
+    }
+}
+
+#[test]
+fn session_create_has_configured_host_and_port() {
+    let router = Router::start();
+    let builder = router.builder().datagram_host("host.containers.internal");
+    let session = builder.datagram_port(4444).raw().unwrap();
+    let line = router.create_line();
+    assert_eq!(field(&line, "HOST"), Some("host.containers.internal"));
+    assert_eq!(field(&line, "PORT"), Some("4444"));
+    assert_ne!(session.udp_addr().unwrap().port(), 4444);
+}
+
+#[test]
+fn invalid_host_or_port_is_refused_before_sending() {
+    let router = Router::start();
+    let error = router.builder().datagram_host("a b").raw().unwrap_err();
+    assert!(matches!(error, Error::Command(_)), "{error}");
+    let error = router.builder().datagram_port(0).raw().unwrap_err();
+    assert!(matches!(error, Error::Setting(_)), "{error}");
+    assert!(router.scripted.received().is_empty());
+}
+
+#[test]
+fn datagram_follows_one_header_line() {
+    let router = Router::start();
+    let session = router.session();
+    let peer = key(3);
+    let peer = peer.destination();
+    assert_eq!(session.send_to(b"a\nb", peer).unwrap(), 3);
+    let line = format!("3.3 {} {peer}\na\nb", session.id());
+    assert_eq!(router.sent(), line.as_bytes());
+    session.send_to(b"x", "name.i2p:7").unwrap();
+    let line = format!("3.3 {} name.i2p TO_PORT=7\nx", session.id());
+    assert_eq!(router.sent(), line.as_bytes());
+    let options = DatagramOptions::new()
+        .from_port(1)
+        .to_port(2)
+        .send_tags(3)
+        .tag_threshold(4)
+        .expires(Duration::from_secs(5))
+        .send_lease_set(false);
+    session.send_to_with(b"x", peer, &options).unwrap();
+    let line = format!(
+        "3.3 {} {peer} FROM_PORT=1 TO_PORT=2 SEND_TAGS=3 TAG_THRESHOLD=4 EXPIRES=5 \
+         SEND_LEASESET=false\nx",
+        session.id()
+    );
+    assert_eq!(router.sent(), line.as_bytes());
+}
+
+#[test]
+fn raw_datagram_carries_protocol() {
+    let router = Router::start();
+    let session = router.raw(&RawOptions::new().protocol(99));
+    assert_eq!(field(&router.create_line(), "PROTOCOL"), Some("99"));
+    assert_eq!(field(&router.create_line(), "HEADER"), None);
+    let options = DatagramOptions::new().protocol(77);
+    session.send_to_with(b"x", "name.i2p", &options).unwrap();
+    let line = format!("3.3 {} name.i2p PROTOCOL=77\nx", session.id());
+    assert_eq!(router.sent(), line.as_bytes());
+}
+
+#[test]
+fn reserved_protocols_are_refused() {
+    let router = Router::start();
+    let session = router.raw(&RawOptions::new());
+    for taken in [6, 17, 19, 20] {
+        let options = DatagramOptions::new().protocol(taken);
+        let error = session.send_to_with(b"x", "a.i2p", &options).unwrap_err();
+        assert!(matches!(error, Error::Setting(_)), "{error}");
+        let outcome = router
+            .builder()
+            .raw_with(&RawOptions::new().protocol(taken));
+        assert!(matches!(outcome, Err(Error::Setting(_))));
+    }
+    let options = DatagramOptions::new().protocol(18);
+    let outcome = router.session().send_to_with(b"x", "a.i2p", &options);
+    assert!(matches!(outcome, Err(Error::Setting(_))));
+}
+
+#[test]
+fn invalid_sizes_are_refused_largest_is_sent() {
+    let router = Router::start();
+    let (session, raw) = (router.session(), router.raw(&RawOptions::new()));
+    let bytes = vec![7; 40_000];
+    for wrong in [0, 31_745, 40_000] {
+        match session.send_to(&bytes[..wrong], "a.i2p") {
+            Err(Error::DatagramSize { size, max: 31_744 }) => assert_eq!(size, wrong),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(raw.send_to(&[], "a.i2p").is_err());
+    assert!(raw.send_to(&bytes[..32_769], "a.i2p").is_err());
+    assert_eq!(session.send_to(&bytes[..31_744], "a.i2p").unwrap(), 31_744);
+    assert!(router.sent().ends_with(&bytes[..31_744]));
+    assert_eq!(raw.send_to(&bytes[..32_768], "a.i2p").unwrap(), 32_768);
+    assert!(router.sent().ends_with(&bytes[..32_768]));
+}
+
+#[test]
+fn bridge_before_3_2_gets_no_ports() {
+    let scripted = ScriptedBridge::start(|visit| {
+        visit.line();
+        visit.say("HELLO REPLY RESULT=OK VERSION=3.1\n");
+        let Some(line) = visit.line() else { return };
+        visit.make_session(&line);
+        visit.until_quit();
+    });
+    let session = scripted.bridge().session();
+    let session = session.datagram(DatagramStyle::Datagram).unwrap();
+    assert_eq!(session.version(), Version::V3_1);
+    let outcome = session.send_to(b"x", ("a.i2p", 7));
+    assert!(matches!(outcome, Err(Error::Setting(_))));
+    assert!(session.send_to(b"x", "a.i2p").is_ok());
+}
+
+#[test]
+fn sender_ports_and_payload_are_separated() {
+    let router = Router::start();
+    let session = router.session();
+    router.forward(&session, &packet(" FROM_PORT=7 TO_PORT=8", b"hello\n"));
+    let (payload, sender) = receive(&session);
+    assert_eq!(payload, b"hello\n");
+    assert_eq!(sender.destination(), Some(key(9).destination()));
+    assert_eq!((sender.from_port(), sender.to_port()), (Some(7), Some(8)));
+    assert_eq!(sender.addr().port(), Some(7));
+    // As i2pd forwards it.
+    router.forward(&session, &packet("", b"FROM_PORT=1 TO_PORT=2\n"));
+    let (payload, sender) = receive(&session);
+    assert_eq!(payload, b"FROM_PORT=1 TO_PORT=2\n");
+    assert_eq!((sender.from_port(), sender.to_port()), (None, None));
+}
+
+#[test]
+fn datagram3_sender_is_unauthenticated() {
+    let router = Router::start();
+    let session = router.builder().datagram(DatagramStyle::Datagram3).unwrap();
+    session.set_read_timeout(Some(LONG)).unwrap();
+    let hash = "u0NuPdUgTdTYs8tjErvDpbeevW2dAO4r1b4Ccy6Kojc=";
+    router.forward(&session, format!("{hash}\nhello").as_bytes());
+    let (payload, sender) = receive(&session);
+    assert_eq!(payload, b"hello");
+    assert!(!sender.is_authenticated());
+    let said = i2p_sam::B32::from_base64(hash).unwrap();
+    assert_eq!(sender.addr().b32(), Some(said));
+    router.forward(&session, &packet("", b"x"));
+    assert!(!receive(&session).1.is_authenticated());
+}
+
+#[test]
+fn packet_from_stranger_is_dropped_and_counted() {
+    let router = Router::start();
+    let session = router.session();
+    let forger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = session.udp_addr().unwrap();
+    forger.send_to(&packet("", b"forged"), to).unwrap();
+    router.forward(&session, &packet("", b"genuine"));
+    assert_eq!(receive(&session).0, b"genuine");
+    assert_eq!(session.dropped().foreign, 1);
+    let builder = router.builder().datagram_source(DatagramSource::Host);
+    let session = builder.datagram(DatagramStyle::Datagram).unwrap();
+    session.set_read_timeout(Some(LONG)).unwrap();
+    let to = session.udp_addr().unwrap();
+    forger.send_to(&packet("", b"asked for"), to).unwrap();
+    assert_eq!(receive(&session).0, b"asked for");
+}
+
+#[test]
+fn datagram_without_sender_is_dropped_and_counted() {
+    let router = Router::start();
+    let session = router.session();
+    let hash = b"u0NuPdUgTdTYs8tjErvDpbeevW2dAO4r1b4Ccy6Kojc=\nx".to_vec();
+    let cut = packet("", b"x").split_off(40);
+    let bad = [
+        Vec::new(),
+        b"no line at all".to_vec(),
+        b"\xff\xfe\nx".to_vec(),
+        vec![b'A'; 65_507],
+        packet(" FROM_PORT=70000", b"x"),
+        hash,
+        cut,
+    ];
+    for packet in &bad {
+        router.forward(&session, packet);
+    }
+    let largest = vec![7; 60_000];
+    router.forward(&session, &packet("", &largest));
+    assert_eq!(receive(&session).0, largest);
+    assert_eq!(session.dropped().malformed, bad.len() as u64);
+}
+
+#[test]
+fn short_buffer_loses_datagram_peek_keeps_it() {
+    let router = Router::start();
+    let session = router.session();
+    router.forward(&session, &packet("", b"hello"));
+    router.forward(&session, &packet("", b"next"));
+    let mut buf = [0; 5];
+    assert_eq!(session.peek_from(&mut buf).unwrap().0, 5);
+    for take in [false, true] {
+        let short = &mut buf[..4];
+        let error = match take {
+            false => session.peek_from(short).unwrap_err(),
+            true => session.recv_from(short).unwrap_err(),
+        };
+        let Error::BufferTooSmall { needed, given } = error else {
+            panic!("{error}");
+        };
+        assert_eq!((needed, given), (5, 4));
+    }
+    assert_eq!(receive(&session).0, b"next");
+}
+
+#[test]
+fn datagram_beyond_queue_is_dropped_and_counted() {
+    let router = Router::start();
+    let session = router.session();
+    let total = |session: &DatagramSession| session.dropped().overflow;
+    let mut sent = 0_u64;
+    eventually("the queue is full", || {
+        router.forward(&session, &packet("", &sent.to_be_bytes()));
+        sent += 1;
+        total(&session) > 0
+    });
+    assert_eq!(receive(&session).0, 0_u64.to_be_bytes());
+}
+
+#[test]
+fn raw_datagram_header_exists_only_if_requested() {
+    let router = Router::start();
+    let headed = b"PROTOCOL=18 FROM_PORT=3 TO_PORT=4\nhello";
+    let mut buf = [0; 100];
+    let plain = router.raw(&RawOptions::new());
+    router
+        .udp
+        .send_to(headed, plain.udp_addr().unwrap())
+        .unwrap();
+    let (len, header) = plain.recv_with_header(&mut buf).unwrap();
+    assert_eq!((&buf[..len], header), (&headed[..], None));
+    router.udp.send_to(b"", plain.udp_addr().unwrap()).unwrap();
+    assert_eq!(plain.recv(&mut buf).unwrap(), 0);
+    let asked = router.raw(&RawOptions::new().header(true));
+    router
+        .udp
+        .send_to(headed, asked.udp_addr().unwrap())
+        .unwrap();
+    let (len, header) = asked.recv_with_header(&mut buf).unwrap();
+    let header = header.unwrap();
+    assert_eq!(&buf[..len], b"hello");
+    assert_eq!(
+        (header.protocol, header.from_port, header.to_port),
+        (18, 3, 4)
+    );
+}
+
+#[test]
+fn receive_honours_timeout_and_non_blocking() {
+    let router = Router::start();
+    let session = router.session();
+    assert!(session.set_read_timeout(Some(Duration::ZERO)).is_err());
+    session
+        .set_read_timeout(Some(Duration::from_millis(20)))
+        .unwrap();
+    assert!(session.recv_from(&mut [0]).unwrap_err().is_timeout());
+    let clone = session.try_clone().unwrap();
+    clone.set_nonblocking(true).unwrap();
+    let error = session.recv_from(&mut [0]).unwrap_err();
+    assert!(matches!(error, Error::WouldBlock), "{error}");
+}
+
+#[test]
+fn cancel_ends_receive_and_spares_session() {
+    let router = Router::start();
+    let session = router.session();
+    let cancel = Cancel::new();
+    let waiting = session.with_cancel(&cancel);
+    let wait = in_background(move || waiting.recv_from(&mut [0]).map(|_| Instant::now()));
+    assert!(wait.recv_timeout(Duration::from_millis(100)).is_err());
+    let fired = Instant::now();
+    cancel.cancel();
+    let error = outcome(&wait).unwrap_err();
+    assert!(fired.elapsed() < Duration::from_millis(100));
+    assert!(matches!(error, Error::Cancelled { .. }), "{error}");
+    let sent = session.with_cancel(&cancel).send_to(b"x", "a.i2p");
+    assert!(matches!(sent, Err(Error::Cancelled { .. })));
+    router.forward(&session, &packet("", b"still here"));
+    assert_eq!(receive(&session).0, b"still here");
+}
+
+#[test]
+fn session_loss_ends_receive() {
+    let mut router = Router::start();
+    let session = router.session();
+    let waiting = session.clone();
+    let wait = in_background(move || waiting.recv_from(&mut [0]).map(|(len, _)| len));
+    drop(router.end.take());
+    let error = outcome(&wait).unwrap_err();
+    assert!(
+        matches!(error, Error::SessionLost(SessionLoss::BridgeGone)),
+        "{error}"
+    );
+    assert!(
+        session
+            .send_to(b"x", "a.i2p")
+            .unwrap_err()
+            .is_session_lost()
+    );
+}
+
+#[test]
+fn close_frees_port_while_session_is_held() {
+    let router = Router::start();
+    for bind in ["127.0.0.1:0", "0.0.0.0:0"] {
+        let builder = router.builder().datagram_bind(bind.parse().unwrap());
+        let session = builder.datagram(DatagramStyle::Datagram).unwrap();
+        let address = session.udp_addr().unwrap();
+        session.set_read_timeout(Some(LONG)).unwrap();
+        router.forward(&session, &packet("", b"there"));
+        assert_eq!(receive(&session).0, b"there");
+        session.close();
+        UdpSocket::bind(address).unwrap();
+        let error = session.send_to(b"x", "a.i2p").unwrap_err();
+        assert!(error.is_session_lost(), "{error}");
+    }
+}
+
+#[test]
+fn dropping_last_handle_frees_port() {
+    let router = Router::start();
+    let session = router.session();
+    let address = session.udp_addr().unwrap();
+    let dropped = Instant::now();
+    drop(session);
+    eventually("the port is free", || UdpSocket::bind(address).is_ok());
+    assert!(dropped.elapsed() < Duration::from_secs(2));
+}
+
+/// Sends to and receives from a bridge that listens here; returns the number of foreign packets.
+fn foreign_packets_at(bind: &str, bridge: &str) -> u64 {
+    let router = Router::start();
+    let port = router.udp.local_addr().unwrap().port();
+    let builder = SamBridge::builder().address(router.scripted.address().to_string());
+    let builder = builder.udp_address(bridge.replace("PORT", &port.to_string()));
+    let builder = builder.build().unwrap().session();
+    let builder = builder.datagram_bind(bind.parse().unwrap());
+    let session = builder.datagram(DatagramStyle::Datagram).unwrap();
+    session.set_read_timeout(Some(LONG)).unwrap();
+    assert_eq!(field(&router.create_line(), "HOST"), Some("127.0.0.1"));
+    session.send_to(b"out", key(3).destination()).unwrap();
+    assert!(router.sent().ends_with(b"out"));
+    router.forward(&session, &packet("", b"in"));
+    assert_eq!(receive(&session).0, b"in");
+    session.dropped().foreign
+}
+
+#[test]
+fn ipv4_mapped_bridge_address_is_recognised() {
+    for (bind, bridge) in [
+        ("[::]:0", "127.0.0.1:PORT"),
+        ("[::]:0", "[::ffff:127.0.0.1]:PORT"),
+        ("[::ffff:127.0.0.1]:0", "127.0.0.1:PORT"),
+        ("0.0.0.0:0", "[::ffff:127.0.0.1]:PORT"),
+    ] {
+        assert_eq!(foreign_packets_at(bind, bridge), 0, "{bind} {bridge}");
+    }
+}
+
+#[test]
+fn closed_udp_port_fails_next_send_with_remedy() {
+    let router = Router::start();
+    let session = router.session();
+    let address = router.udp.local_addr().unwrap();
+    drop(router.udp);
+    let peer = key(3);
+    // The system reports a closed port after a packet was sent to it.
+    session.send_to(b"first", peer.destination()).unwrap();
+    let error = session.send_to(b"second", peer.destination()).unwrap_err();
+    let Error::UdpClosed { address: named, .. } = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(**named, *address.to_string());
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+    assert_eq!(error.phase(), Some(i2p_sam::Phase::Send));
+    let text = error.to_string();
+    assert!(text.contains("I2P_SAM_UDP_ADDRESS"), "{text}");
+    assert_eq!(session.closed(), None);
+}

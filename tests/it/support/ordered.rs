@@ -1,0 +1,54 @@
+//! A bridge that takes orders, one for each pending accept.
+
+use std::sync::{Mutex, mpsc};
+
+use i2p_sam::{SessionBuilder, StreamSession};
+
+use super::{ScriptedBridge, Stage, Visit, key};
+
+/// A bridge whose pending accepts follow the test, one order for each accept.
+pub struct Ordered {
+    pub bridge: ScriptedBridge,
+    orders: mpsc::Sender<Order>,
+}
+
+pub type Order = Box<dyn FnOnce(&mut Visit) + Send>;
+
+impl Ordered {
+    pub fn start() -> Self {
+        let (orders, order) = mpsc::channel::<Order>();
+        let order = Mutex::new(order);
+        let bridge = ScriptedBridge::router(move |visit, stage| match stage {
+            Stage::Session => visit.until_quit(),
+            Stage::Accept => {
+                let next = order.lock().unwrap().recv();
+                if let Ok(next) = next {
+                    next(visit);
+                }
+            }
+            Stage::Command(_) => {}
+        });
+        Self { bridge, orders }
+    }
+
+    pub fn order(&self, order: impl FnOnce(&mut Visit) + Send + 'static) {
+        self.orders.send(Box::new(order)).unwrap();
+    }
+
+    pub fn builder(&self, armed: usize) -> SessionBuilder {
+        self.bridge.bridge().session().armed_accepts(armed)
+    }
+
+    pub fn session(&self, armed: usize) -> StreamSession {
+        self.builder(armed).stream().unwrap()
+    }
+}
+
+/// A peer that sends hello.
+pub fn calls(seed: u8) -> impl FnOnce(&mut Visit) + Send + 'static {
+    move |visit| {
+        let line = format!("{} FROM_PORT=7 TO_PORT=80\nhello", key(seed).destination());
+        visit.say(&line);
+        visit.rest();
+    }
+}
