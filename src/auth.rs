@@ -1,6 +1,6 @@
 use crate::bridge::SamBridge;
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
+use crate::sync::Deadline;
 use crate::wire::{Command, CommandError};
 
 /// Users of the bridge. Only Java I2P has users; i2pd and emissary close the connection if they

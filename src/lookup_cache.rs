@@ -1,8 +1,9 @@
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::address::{Destination, Host};
+use crate::sync::lock;
 
 /// The destinations of recent lookups: a limited number of addresses, each for a limited time. The
 /// caller supplies the clock.
@@ -63,7 +64,7 @@ impl LookupCache {
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 }
 
