@@ -151,7 +151,7 @@ pub enum Error {
     #[error("nothing is waiting")]
     WouldBlock,
     /// A datagram is empty, or larger than its kind allows. Nothing was sent.
-    #[error("a datagram of {size} bytes cannot be sent: it holds 1 to {max}")]
+    #[error("a datagram of {size} bytes cannot be sent: the limits are 1 and {max} bytes")]
     DatagramSize {
         /// The number of bytes given.
         size: usize,

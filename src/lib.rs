@@ -60,9 +60,9 @@
 //! # Time-outs
 //!
 //! Every call has one deadline for all its waits, so that a bridge which sends single bytes cannot
-//! extend it; an error names the [`Phase`] in which it expired. [`SamBridgeBuilder`] sets them: 30
-//! s to connect to the bridge, 30 s for the greeting, 30 s for a command, 60 s for a lookup, 300 s
-//! for a session, 180 s to dial a peer. `accept` and streams wait without limit unless a time-out
+//! extend it; an error names the [`Phase`] in which it expired. [`SamBridgeBuilder`] sets them:
+//! 30 s to connect to the bridge, 30 s for the greeting, 30 s for a command, 60 s for a lookup,
+//! 300 s for a session, 180 s to dial a peer. `accept` and streams wait without limit unless a time-out
 //! is set.
 //!
 //! # Servers

@@ -43,8 +43,8 @@ const DISCARDED: usize = 4096;
 ///   read: a writer sent 100 MB to a peer that did not read, and the router grew from 18 to 334 MB.
 ///   emissary 0.4.0 blocks the writer after 8.9 MB. Agree on how much may be sent before the peer
 ///   confirms it.
-/// - **A side that accepts and writes first may wait.** On emissary 0.4.0 its bytes arrive after 9
-///   s if it writes before the dialler has sent anything. Let the dialler write first.
+/// - **A side that accepts and writes first may wait.** On emissary 0.4.0 its bytes arrive after
+///   9 s if it writes before the dialler has sent anything. Let the dialler write first.
 ///
 /// The end of the stream and the loss of the session both read as `Ok(0)`;
 /// [`session_error`](SamStream::session_error) distinguishes them.
@@ -201,7 +201,7 @@ impl SamStream {
     /// use std::time::Duration;
     ///
     /// let mut stream = i2p_sam::SamBridge::from_env()?.connect("log.i2p")?;
-    /// stream.write_all(b"one line, after which the server hangs up\n")?;
+    /// stream.write_all(b"one line, after which the server closes\n")?;
     /// stream.finish(Duration::from_secs(60))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -312,7 +312,8 @@ impl SamStream {
         self.shared.socket.write_timeout()
     }
 
-    /// Sets if reads and writes fail with `WouldBlock` instead of waiting. By default they wait.
+    /// Moves the stream into or out of non-blocking mode, in which reads and writes fail with
+    /// `WouldBlock` instead of waiting. By default they wait.
     ///
     /// # Errors
     ///
@@ -321,8 +322,8 @@ impl SamStream {
         self.shared.socket.set_nonblocking(nonblocking)
     }
 
-    /// Sets if small writes go to the bridge at once (`TCP_NODELAY`). By default they do. It does
-    /// not change how the router handles them.
+    /// Sets `TCP_NODELAY`: if true, the default, small writes go to the bridge at once. It does not
+    /// change how the router handles them.
     ///
     /// # Errors
     ///

@@ -97,7 +97,7 @@ pub enum AddressError {
     /// Bytes follow the end of the destination; a private key looks like this.
     #[error(
         "{found} bytes where the destination ends after {expected}; if this is a private key, \
-         give it to `PrivateKey`, and never to anybody as an address"
+         give it to `PrivateKey`, and never publish it as an address"
     )]
     TrailingBytes {
         /// The number of bytes in the destination.

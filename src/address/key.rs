@@ -57,8 +57,8 @@ pub struct PrivateKey {
 impl PrivateKey {
     /// Reads the binary form: exactly one key with nothing after it.
     ///
-    /// Types and lengths are checked. Only the router finds out if the private and the public part
-    /// belong together, and if an offline signature is genuine. (With crypto type 4 the encryption
+    /// Types and lengths are checked. Only the router finds out whether the private and the public part
+    /// belong together, and whether an offline signature is genuine. (With crypto type 4 the encryption
     /// key may have 256 bytes or 32, so one truncation is not detected: a long key cut after
     /// exactly 64 private bytes has the length of the short form.)
     ///

@@ -310,7 +310,7 @@ impl Peer {
     }
 }
 
-/// The form in which a peer was named. It decides if "not found" may pass.
+/// The form in which a peer was named. It decides whether "not found" may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     /// A name. An address book contains it, or does not until somebody adds it.

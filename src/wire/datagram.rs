@@ -9,7 +9,7 @@ pub(crate) const MAX_DATAGRAM_HEADER: usize = 2048;
 ///
 /// ```text
 /// <destination or hash> FROM_PORT=1 TO_PORT=2     Java I2P, emissary
-/// <destination or hash>                           i2pd, which tells no ports even at SAM 3.3
+/// <destination or hash>                           i2pd, which sends no ports even at SAM 3.3
 /// ```
 ///
 /// Everything after the line end is the payload and is never parsed: a peer may begin it with

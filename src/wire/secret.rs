@@ -74,7 +74,7 @@ impl Secret {
         }
     }
 
-    /// Returns the texts in which a bridge may repeat it, and if they count inside words.
+    /// Returns the texts in which a bridge may repeat it, and whether they count inside words.
     ///
     /// A bridge that reads it as several words repeats one of them: words end at blanks and control
     /// characters, at quotes and `=`. Escaping quotes leaves the same words.

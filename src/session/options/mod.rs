@@ -279,7 +279,7 @@ fn without_quotes(text: &str) -> Result<String, CommandFault> {
     Ok(text.to_owned())
 }
 
-/// Refuses text that is not I2P's base64. Only the router checks if the length is right.
+/// Refuses text that is not I2P's base64. Only the router checks whether the length is right.
 fn base64(text: &str) -> Result<String, CommandFault> {
     let digit = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '~');
     if text.is_empty() {

@@ -83,7 +83,7 @@ impl SessionOptions {
         self.flag("i2cp.fastReceive", fast)
     }
 
-    /// Sets `i2cp.messageReliability`: selects if the router reports the delivery of each message
+    /// Sets `i2cp.messageReliability`: selects whether the router reports the delivery of each message
     /// to its SAM bridge.
     ///
     /// Default: [`None`](MessageReliability::None). Read by Java I2P only.

@@ -35,7 +35,7 @@ pub enum InactivityAction {
     Nothing,
     /// 1: ends it.
     Disconnect,
-    /// 2: sends an acknowledgement once more, to find out if the peer is there.
+    /// 2: sends an acknowledgement once more, to find out whether the peer is there.
     SendAck,
 }
 
