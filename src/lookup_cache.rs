@@ -39,7 +39,7 @@ impl LookupCache {
     }
 
     /// Stores the destination of a name or a hash. Destinations of encrypted lease sets are not
-    /// stored: a lookup may need a secret or not.
+    /// stored: a lookup may carry a secret or not.
     pub(crate) fn keep(&self, host: &Host, destination: &Destination, now: Instant) {
         if self.is_off() || !matches!(host, Host::Name(_) | Host::B32(_)) {
             return;

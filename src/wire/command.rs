@@ -17,7 +17,7 @@ const MAX_OPTION: usize = 255;
 /// Values are quoted only if necessary, since i2pd does not know quotes: with it, a value that
 /// contains a blank arrives in pieces.
 ///
-/// `Debug` shows the two words of the command and nothing else: the rest may be a private key.
+/// `Debug` shows only the two words and the length of the command: the rest may be a private key.
 ///
 /// ```
 /// use i2p_sam::wire::Command;
@@ -269,7 +269,7 @@ impl PartialEq for Command {
 
 impl Eq for Command {}
 
-/// Shows only the words of the command.
+/// Shows only the words and the length of the command.
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Command({} …, {} bytes)", self.words, self.line.len())
