@@ -20,7 +20,7 @@ pub enum Phase {
     StreamConnect,
     /// Arming an accept, or waiting for a peer to dial.
     Accept,
-    /// Requesting the router to forward.
+    /// Setting up forwarding at the router.
     Forward,
     /// Sending a datagram.
     Send,
@@ -50,7 +50,7 @@ impl fmt::Display for Phase {
             Self::SessionAdd => "adding a subsession",
             Self::StreamConnect => "dialling a peer",
             Self::Accept => "accepting a connection",
-            Self::Forward => "requesting the router to forward",
+            Self::Forward => "setting up forwarding at the router",
             Self::Send => "sending a datagram",
             Self::Receive => "waiting for a datagram",
             Self::Finish => "waiting for streams to end",
