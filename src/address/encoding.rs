@@ -1,4 +1,4 @@
-//! Bytes and text as I2P writes them: its base64 and base32, CRC-32, and a cursor over binary keys.
+//! I2P's base64 and base32, CRC-32, and a cursor over binary keys.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,12 +12,12 @@ use data_encoding::BASE32_NOPAD;
 const ALPHABET: Alphabet =
     match Alphabet::new("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-~") {
         Ok(alphabet) => alphabet,
-        // Evaluated by the compiler, so this can only ever stop a build.
+        // The compiler evaluates this, so the panic can only stop a build.
         #[allow(clippy::panic)]
         Err(_) => panic!("the alphabet has 64 different characters"),
     };
 
-/// Padding is required and the unused bits are zero, so that one value has exactly one text.
+/// Padding is required and unused bits are zero, so that one value has exactly one text.
 const BASE64: GeneralPurpose = GeneralPurpose::new(&ALPHABET, PAD);
 
 /// Reads a decimal number of digits only: `parse` alone also accepts a leading `+`.
@@ -31,7 +31,7 @@ pub(crate) fn is_base64_digit(char: char) -> bool {
     char.is_ascii_alphanumeric() || matches!(char, '-' | '~')
 }
 
-/// Why a text is not base64; without a byte of the text, which may be a secret.
+/// The reason why a text is not base64; it contains no byte of the text, which may be a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Base64Fault {
     Character { offset: usize },
@@ -42,7 +42,7 @@ pub(crate) fn base64_encode(bytes: &[u8]) -> String {
     BASE64.encode(bytes)
 }
 
-/// The same text, written piece by piece: no allocation.
+/// Returns a value that displays the base64 text piece by piece, without an allocation.
 pub(super) fn base64_shown(bytes: &[u8]) -> impl fmt::Display {
     Base64Display::new(bytes, &BASE64)
 }
@@ -65,20 +65,21 @@ pub(super) fn base32_encode(bytes: &[u8]) -> String {
     text
 }
 
-/// `text` has exactly the length that these bytes need.
+/// Writes base32 into `text`, which must have exactly the length that these bytes need.
 pub(super) fn base32_encode_into(bytes: &[u8], text: &mut [u8]) {
     BASE32_NOPAD.encode_mut(bytes, text);
     text.make_ascii_lowercase();
 }
 
-/// Takes either case; the error is the offset of the first wrong character.
+/// Decodes base32 in either case; the error is the offset of the first invalid character.
 pub(super) fn base32_decode(text: &str) -> Result<Vec<u8>, usize> {
     BASE32_NOPAD
         .decode(text.to_ascii_uppercase().as_bytes())
         .map_err(|error| error.position)
 }
 
-/// CRC-32 as in zip and gzip. Bit by bit: it only ever sees the few bytes of a b33 address.
+/// Returns the CRC-32 as in zip and gzip. It goes bit by bit, since its input is only a b33
+/// address.
 pub(super) fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
@@ -88,7 +89,7 @@ pub(super) fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
-/// Takes a binary key apart from the front, and never reads past its end.
+/// Reads a binary key from the start and never reads past its end.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cursor<'a> {
     rest: &'a [u8],

@@ -4,23 +4,23 @@ use crate::wire::secret::{Secret, conceal, redact};
 
 /// The value of `RESULT` in a bridge's reply.
 ///
-/// Results that are not known here are kept as they came.
+/// Unknown results are kept as they arrived.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ResultCode {
     /// `OK`
     Ok,
-    /// `ALREADY_ACCEPTING`: another way to accept is active on the session.
+    /// `ALREADY_ACCEPTING`: the session already accepts in another way.
     AlreadyAccepting,
     /// `CANT_REACH_PEER`: the peer exists, or may, but could not be reached.
     CantReachPeer,
-    /// `CONNECTION_REFUSED`: the peer does not take the connection.
+    /// `CONNECTION_REFUSED`: the peer refuses the connection.
     ConnectionRefused,
     /// `DUPLICATED_DEST`, or `DUPLICATE_DEST` (emissary): the key is in use.
     DuplicatedDest,
     /// `DUPLICATED_ID`, or `DUPLICATE_ID` (emissary): the session id is in use.
     DuplicatedId,
-    /// `I2P_ERROR`: anything, explained by the message, if at all.
+    /// `I2P_ERROR`: any error; the message may explain it.
     I2pError,
     /// `INVALID_ID`: the bridge has no such session.
     InvalidId,
@@ -36,7 +36,7 @@ pub enum ResultCode {
     PeerNotFound,
     /// `TIMEOUT`: the router gave up.
     Timeout,
-    /// Any other word, with whatever could be a key cut out.
+    /// Any other word. Parts that could be a key are cut out.
     Other(Box<str>),
 }
 
@@ -45,7 +45,7 @@ impl ResultCode {
         Self::concealing(word, &[])
     }
 
-    /// Reads the word, and leaves these secrets out of one that is not known.
+    /// Reads the word, and removes these secrets from an unknown one.
     pub(crate) fn concealing(word: &str, secrets: &[Secret]) -> Self {
         match word {
             "OK" => Self::Ok,
@@ -67,7 +67,7 @@ impl ResultCode {
     }
 }
 
-/// The word of the protocol.
+/// Writes the word of the protocol.
 impl fmt::Display for ResultCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
