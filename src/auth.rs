@@ -1,6 +1,6 @@
 use crate::bridge::SamBridge;
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
+use crate::sync::Deadline;
 use crate::wire::{Command, CommandError};
 
 /// Who may use the bridge. Java I2P alone knows users; i2pd and emissary hang up when they are told

@@ -7,16 +7,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::address::{Destination, Host, I2pAddr, PrivateKey, SignatureType, ToI2pAddr};
-use crate::cancel::Cancel;
 use crate::connection::{Connection, value};
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::failover::Failover;
-use crate::interrupts::Interrupts;
 use crate::lookup::Lookup;
 use crate::lookup_cache::LookupCache;
 use crate::session::SessionBuilder;
 use crate::stream::SamStream;
+use crate::sync::{Call, Cancel, Deadline};
 use crate::version::Version;
 use crate::wire::{Command, ParseError, ParseErrorKind};
 
@@ -372,8 +370,8 @@ impl SamBridge {
     }
 
     pub(crate) fn open(&self) -> Result<Connection, Error> {
-        let interrupts = Interrupts::by_cancel(&self.cancel);
-        Connection::open(&self.config, interrupts, Deadline::NEVER)
+        let call = Call::new(Phase::Connect).or_cancel(&self.cancel);
+        Connection::open(&self.config, &call)
     }
 }
 

@@ -4,12 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bridge::{Config, is_i2pd, note_is_i2pd};
-use crate::cancel::Registration;
-use crate::deadline::Deadline;
 use crate::dial::{dial, is_timeout};
 use crate::error::{Error, Phase, Refusal, ResultCode};
-use crate::interrupts::{Interrupts, Watch};
-use crate::session::Control;
+use crate::sync::{Call, Deadline, Lifetime, Registered, Registration};
 use crate::version::Version;
 use crate::wire::{
     Command, Line, LineSource, Message, ParseError, ParseErrorKind, StreamHeader, read_line,
@@ -26,35 +23,32 @@ const UNKNOWN_NAME_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Connection {
     socket: Arc<TcpStream>,
     version: Version,
-    interrupts: Interrupts,
-    watch: Watch,
+    /// What ends every exchange on it. Each has a phase and a deadline of its own.
+    call: Call,
+    registered: Registered,
     line: Vec<u8>,
 }
 
 impl Connection {
-    /// Dials the bridge and agrees on a version. `overall` is the deadline of the call all this is
-    /// for, where it has one.
-    pub(crate) fn open(
-        config: &Config,
-        interrupts: Interrupts,
-        overall: Deadline,
-    ) -> Result<Self, Error> {
-        let deadline = Deadline::after(config.timeouts.connect).sooner(overall);
-        let socket = Arc::new(dial(&config.address, deadline, &interrupts)?);
+    /// Dials the bridge and agrees on a version. The deadline of the call is for both; what ends the
+    /// call ends later exchanges too.
+    pub(crate) fn open(config: &Config, call: &Call) -> Result<Self, Error> {
+        let connect = call
+            .in_phase(Phase::Connect)
+            .within(config.timeouts.connect);
+        let socket = Arc::new(dial(&config.address, &connect)?);
         // A command is one small write, and its reply is waited for.
-        socket.set_nodelay(true).map_err(|source| Error::Io {
-            phase: Phase::Connect,
-            source,
-        })?;
-        let watch = interrupts.watch_socket(&socket, Phase::Connect)?;
+        let outcome = socket.set_nodelay(true);
+        outcome.map_err(|source| connect.io_error(source))?;
+        let registered = connect.watch_socket(&socket)?;
         let mut connection = Self {
             socket,
             version: config.versions.1,
-            interrupts,
-            watch,
+            call: call.without_deadline(),
+            registered,
             line: Vec::new(),
         };
-        connection.hello(config, overall)?;
+        connection.hello(config, call.deadline())?;
         Ok(connection)
     }
 
@@ -62,18 +56,16 @@ impl Connection {
     pub(crate) fn of_caller(
         socket: Arc<TcpStream>,
         version: Version,
-        interrupts: Interrupts,
+        call: Call,
     ) -> Result<Self, Error> {
-        let phase = Phase::Accept;
-        socket
-            .set_nodelay(true)
-            .map_err(|source| Error::Io { phase, source })?;
-        let watch = interrupts.watch_socket(&socket, phase)?;
+        let outcome = socket.set_nodelay(true);
+        outcome.map_err(|source| call.io_error(source))?;
+        let registered = call.watch_socket(&socket)?;
         Ok(Self {
             socket,
             version,
-            interrupts,
-            watch,
+            call,
+            registered,
             line: Vec::new(),
         })
     }
@@ -96,9 +88,10 @@ impl Connection {
 
     /// Returns the address of the bridge that the socket is connected to.
     pub(crate) fn bridge_addr(&self, phase: Phase) -> Result<SocketAddr, Error> {
-        self.socket
-            .peer_addr()
-            .map_err(|source| self.interrupts.explain(phase, socket_error(source, phase)))
+        self.socket.peer_addr().map_err(|source| {
+            let call = self.call.in_phase(phase);
+            call.map_error(socket_error(source, phase))
+        })
     }
 
     /// The version the bridge agreed to.
@@ -118,11 +111,12 @@ impl Connection {
         phase: Phase,
         deadline: Deadline,
     ) -> Result<Message<'_>, Error> {
-        self.send(command, phase, deadline)?;
+        let call = self.call.in_phase(phase).until(deadline);
+        self.send(command, &call)?;
         let end = loop {
-            let end = self.read_line(phase, deadline)?;
+            let end = self.read_line(&call)?;
             match pong(&self.line) {
-                Heard::Ping(Some(pong)) => self.send(&pong, phase, deadline)?,
+                Heard::Ping(Some(pong)) => self.send(&pong, &call)?,
                 Heard::Ping(None) => {}
                 Heard::Other => break end,
             }
@@ -159,7 +153,7 @@ impl Connection {
     /// Waits for the line in front of an accepted stream.
     pub(crate) fn read_header(&mut self, deadline: Deadline) -> Result<StreamHeader<'_>, Error> {
         let phase = Phase::Accept;
-        let end = self.read_line(phase, deadline)?;
+        let end = self.read_line(&self.call.in_phase(phase).until(deadline))?;
         let header =
             StreamHeader::parse(&self.line).map_err(|error| Error::protocol(phase, error))?;
         match (&header, end) {
@@ -172,11 +166,11 @@ impl Connection {
     /// Takes the connection out of its caller's reach: from now on it ends with the session alone.
     pub(crate) fn leave_caller(
         mut self,
-        session: &Arc<Control>,
+        session: &Arc<Lifetime>,
         phase: Phase,
     ) -> Result<Self, Error> {
-        self.watch = Watch::of_session(self.watch.release(phase)?);
-        self.interrupts = Interrupts::by_session(session);
+        self.registered = Registered::with_lifetime(self.registered.release(phase)?);
+        self.call = Call::new(phase).or_lifetime(session);
         Ok(self)
     }
 
@@ -190,32 +184,26 @@ impl Connection {
             .socket
             .set_read_timeout(None)
             .and_then(|()| self.socket.set_write_timeout(None));
-        cleared.map_err(|source| self.interrupts.explain(phase, Error::Io { phase, source }))?;
-        Ok((self.socket, self.watch.release(phase)?))
+        let call = self.call.in_phase(phase);
+        cleared.map_err(|source| call.map_error(call.io_error(source)))?;
+        Ok((self.socket, self.registered.release(phase)?))
     }
 
-    pub(crate) fn send(
-        &self,
-        command: &Command,
-        phase: Phase,
-        deadline: Deadline,
-    ) -> Result<(), Error> {
-        write_all(&self.socket, command.as_bytes(), phase, deadline)
-            .map_err(|error| self.interrupts.explain(phase, error))
+    fn send(&self, command: &Command, call: &Call) -> Result<(), Error> {
+        write_all(&self.socket, command.as_bytes(), call).map_err(|error| call.map_error(error))
     }
 
-    fn read_line(&mut self, phase: Phase, deadline: Deadline) -> Result<Line, Error> {
-        let mut source = TimedSource {
-            socket: &self.socket,
-            phase,
-            deadline,
-        };
+    fn read_line(&mut self, call: &Call) -> Result<Line, Error> {
+        let socket = &self.socket;
+        let mut source = TimedSource { socket, call };
         let outcome = match read_line(&mut source, &mut self.line) {
-            Ok(Line::End) => Err(Error::UnexpectedEof { phase }),
+            Ok(Line::End) => Err(Error::UnexpectedEof {
+                phase: call.phase(),
+            }),
             Ok(end) => Ok(end),
-            Err(error) => Err(read_error(error, phase, deadline)),
+            Err(error) => Err(read_error(error, call)),
         };
-        outcome.map_err(|error| self.interrupts.explain(phase, error))
+        outcome.map_err(|error| call.map_error(error))
     }
 }
 
@@ -233,11 +221,11 @@ pub(crate) fn value<'a>(
 pub(crate) fn write_all(
     mut socket: &TcpStream,
     mut bytes: &[u8],
-    phase: Phase,
-    deadline: Deadline,
+    call: &Call,
 ) -> Result<(), Error> {
+    let phase = call.phase();
     while !bytes.is_empty() {
-        let left = deadline.left(phase)?;
+        let left = call.left()?;
         let written = socket
             .set_write_timeout(left)
             .and_then(|()| socket.write(bytes));
@@ -296,14 +284,13 @@ fn check_reply<'a>(
 /// A socket of which every read draws on one deadline.
 struct TimedSource<'a> {
     socket: &'a TcpStream,
-    phase: Phase,
-    deadline: Deadline,
+    call: &'a Call,
 }
 
 impl LineSource for TimedSource<'_> {
     fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
-            let left = self.deadline.left(self.phase)?;
+            let left = self.call.left()?;
             self.socket.set_read_timeout(left)?;
             match self.socket.peek(buf) {
                 Err(error) if is_timeout(&error) => {}
@@ -318,9 +305,10 @@ impl LineSource for TimedSource<'_> {
     }
 }
 
-fn read_error(error: io::Error, phase: Phase, deadline: Deadline) -> Error {
+fn read_error(error: io::Error, call: &Call) -> Error {
+    let phase = call.phase();
     match error.kind() {
-        io::ErrorKind::TimedOut => deadline.expired(phase),
+        io::ErrorKind::TimedOut => call.expired(),
         io::ErrorKind::InvalidData => {
             let offset = crate::wire::MAX_LINE;
             Error::protocol(phase, ParseError::new(ParseErrorKind::TooLong, offset))

@@ -2,16 +2,17 @@ use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::str::FromStr;
-use std::thread;
 use std::time::Duration;
 
 use crate::bridge::note_refusal;
-use crate::deadline::Deadline;
 use crate::error::{Error, Limit, Phase};
-use crate::interrupts::{Handoff, Interrupts};
+use crate::sync::{Call, Deadline, run_abandonable};
 
 /// Longest stretch a TCP connect to loopback runs before it is looked whether it still should.
 const SLICE: Duration = Duration::from_millis(50);
+
+/// Name of the threads that run what `std` cannot interrupt.
+const HELPER: &str = "i2p-sam-dial";
 
 /// Where a bridge, or a service of one's own, listens: an IP address or a host name, and a port.
 ///
@@ -122,42 +123,27 @@ pub(crate) fn refuse_i2p(setting: &'static str, host: &str) -> Result<(), Error>
 /// Opens a TCP connection to a bridge.
 ///
 /// `std` can interrupt neither the resolution of a name nor a TCP connect. Loopback, where nearly
-/// every bridge is, is dialled here in short stretches; anything else on a thread of its own,
-/// which is left to its fate when the caller is cancelled.
-pub(crate) fn dial(
-    address: &BridgeAddr,
-    deadline: Deadline,
-    interrupts: &Interrupts,
-) -> Result<TcpStream, Error> {
-    interrupts.check(Phase::Connect)?;
+/// every bridge is, is dialled here in short stretches; anything else on a thread of its own, which
+/// ends by itself when the system has answered, after the call if that is cancelled.
+pub(crate) fn dial(address: &BridgeAddr, call: &Call) -> Result<TcpStream, Error> {
+    call.check()?;
     match address {
-        BridgeAddr::Literal(addr) if addr.ip().is_loopback() => {
-            dial_loopback(address, addr, deadline, interrupts)
-        }
+        BridgeAddr::Literal(addr) if addr.ip().is_loopback() => dial_loopback(address, addr, call),
         _ => {
             let target = address.clone();
-            dial_elsewhere(address, deadline, interrupts, move || target.resolve())
+            dial_elsewhere(address, call, move || target.resolve())
         }
     }
 }
 
 /// Where a bridge's UDP port is. Bridges listen on IPv4 unless told otherwise.
-pub(crate) fn resolve(
-    address: &BridgeAddr,
-    deadline: Deadline,
-    interrupts: &Interrupts,
-) -> Result<SocketAddr, Error> {
-    let phase = Phase::Connect;
+pub(crate) fn resolve(address: &BridgeAddr, call: &Call) -> Result<SocketAddr, Error> {
     if let BridgeAddr::Literal(addr) = address {
         return Ok(*addr);
     }
-    let handoff = Handoff::new();
-    let (bringer, target) = (handoff.clone(), address.clone());
-    thread::Builder::new()
-        .name("i2p-sam-resolve".to_owned())
-        .spawn(move || bringer.bring(target.resolve()))
-        .map_err(|source| Error::Io { phase, source })?;
-    first_of(address, handoff.wait(phase, deadline, interrupts)?)
+    let target = address.clone();
+    let found = run_abandonable(HELPER, call, move || target.resolve())?;
+    first_of(address, found)
 }
 
 fn first_of(address: &BridgeAddr, found: io::Result<Vec<SocketAddr>>) -> Result<SocketAddr, Error> {
@@ -168,18 +154,13 @@ fn first_of(address: &BridgeAddr, found: io::Result<Vec<SocketAddr>>) -> Result<
     first.ok_or_else(|| address.not_reached(nothing()))
 }
 
-fn dial_loopback(
-    address: &BridgeAddr,
-    addr: &SocketAddr,
-    deadline: Deadline,
-    interrupts: &Interrupts,
-) -> Result<TcpStream, Error> {
+fn dial_loopback(address: &BridgeAddr, addr: &SocketAddr, call: &Call) -> Result<TcpStream, Error> {
     loop {
-        let left = deadline.left(Phase::Connect)?;
+        let left = call.left()?;
         let stretch = left.unwrap_or(SLICE).min(SLICE);
         match TcpStream::connect_timeout(addr, stretch) {
             Ok(socket) => return Ok(socket),
-            Err(error) if is_timeout(&error) => interrupts.check(Phase::Connect)?,
+            Err(error) if is_timeout(&error) => call.check()?,
             Err(error) => {
                 note_failure(*addr, &error);
                 return Err(address.not_reached(error));
@@ -190,22 +171,14 @@ fn dial_loopback(
 
 fn dial_elsewhere(
     address: &BridgeAddr,
-    deadline: Deadline,
-    interrupts: &Interrupts,
+    call: &Call,
     resolve: impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static,
 ) -> Result<TcpStream, Error> {
-    let handoff = Handoff::new();
-    let bringer = handoff.clone();
-    thread::Builder::new()
-        .name("i2p-sam-dial".to_owned())
-        .spawn(move || bringer.bring(resolve().and_then(|addrs| dial_any(&addrs, deadline))))
-        .map_err(|source| Error::Io {
-            phase: Phase::Connect,
-            source,
-        })?;
-    let outcome = handoff.wait(Phase::Connect, deadline, interrupts)?;
+    let deadline = call.deadline();
+    let work = move || resolve().and_then(|addrs| dial_any(&addrs, deadline));
+    let outcome = run_abandonable(HELPER, call, work)?;
     outcome.map_err(|error| match is_timeout(&error) {
-        true => deadline.expired(Phase::Connect),
+        true => call.expired(),
         false => address.not_reached(error),
     })
 }
@@ -246,15 +219,20 @@ pub(crate) fn is_timeout(error: &io::Error) -> bool {
 mod tests {
     use std::net::TcpListener;
     use std::sync::mpsc;
+    use std::thread;
     use std::time::Instant;
 
     use super::*;
-    use crate::cancel::Cancel;
+    use crate::sync::Cancel;
 
     const LONG: Duration = Duration::from_secs(30);
 
     fn name() -> BridgeAddr {
         "bridge.invalid:7656".parse().unwrap()
+    }
+
+    fn call() -> Call {
+        Call::new(Phase::Connect)
     }
 
     #[test]
@@ -313,12 +291,7 @@ mod tests {
     #[cfg(unix)]
     fn a_limit_of_descriptors_is_no_bridge_that_does_not_answer() {
         let refused = || io::Error::from_raw_os_error(24);
-        let outcome = dial_elsewhere(
-            &name(),
-            Deadline::NEVER,
-            &Interrupts::default(),
-            move || Err(refused()),
-        );
+        let outcome = dial_elsewhere(&name(), &call(), move || Err(refused()));
         assert!(matches!(outcome, Err(Error::Io { .. })));
         let outcome = first_of(&name(), Err(refused()));
         assert!(matches!(outcome, Err(Error::Io { .. })));
@@ -329,8 +302,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let address = format!("localhost:{port}").parse().unwrap();
-        let deadline = Deadline::after(Some(LONG));
-        assert!(dial(&address, deadline, &Interrupts::default()).is_ok());
+        assert!(dial(&address, &call().within(Some(LONG))).is_ok());
     }
 
     #[test]
@@ -339,9 +311,9 @@ mod tests {
         let (began, begun) = mpsc::channel();
         let (told, tells) = mpsc::channel();
         let cancel = Cancel::new();
-        let interrupts = Interrupts::by_cancel(&cancel);
+        let call = call().or_cancel(&cancel);
         thread::spawn(move || {
-            let outcome = dial_elsewhere(&name(), Deadline::NEVER, &interrupts, move || {
+            let outcome = dial_elsewhere(&name(), &call, move || {
                 began.send(()).unwrap();
                 let _ = held.recv();
                 Ok(Vec::new())
@@ -361,8 +333,8 @@ mod tests {
     #[test]
     fn a_name_resolution_that_hangs_ends_with_the_deadline() {
         let (_hold, held) = mpsc::channel::<()>();
-        let deadline = Deadline::after(Some(Duration::from_millis(20)));
-        let outcome = dial_elsewhere(&name(), deadline, &Interrupts::default(), move || {
+        let call = call().within(Some(Duration::from_millis(20)));
+        let outcome = dial_elsewhere(&name(), &call, move || {
             let _ = held.recv();
             Ok(Vec::new())
         });
@@ -372,7 +344,7 @@ mod tests {
     #[test]
     fn a_name_without_an_address_is_an_unreachable_bridge() {
         let none = || Ok(Vec::new());
-        let outcome = dial_elsewhere(&name(), Deadline::NEVER, &Interrupts::default(), none);
+        let outcome = dial_elsewhere(&name(), &call(), none);
         let Err(Error::Unreachable { address, .. }) = outcome else {
             panic!("reached");
         };

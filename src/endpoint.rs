@@ -4,11 +4,11 @@ use std::iter::FusedIterator;
 use std::time::Duration;
 
 use crate::address::I2pAddr;
-use crate::cancel::Cancel;
 use crate::error::Error;
 use crate::listener::SamListener;
 use crate::session::ConnectOptions;
 use crate::stream::SamStream;
+use crate::sync::Cancel;
 
 /// Gives the streams that peers dial: what a server is written against, whichever listener it is
 /// run on.
@@ -91,7 +91,7 @@ macro_rules! listener {
             ///
             /// As in the table above.
             pub fn accept(&self) -> Result<($crate::SamStream, $crate::I2pAddr), $crate::Error> {
-                self.accept_until($crate::deadline::Deadline::NEVER)
+                self.accept_until($crate::sync::Deadline::NEVER)
             }
 
             /// Waits for a peer, not longer than `timeout`. A peer that comes later is not lost.
@@ -103,7 +103,7 @@ macro_rules! listener {
                 &self,
                 timeout: std::time::Duration,
             ) -> Result<($crate::SamStream, $crate::I2pAddr), $crate::Error> {
-                self.accept_until($crate::deadline::Deadline::after(Some(timeout)))
+                self.accept_until($crate::sync::Deadline::after(Some(timeout)))
             }
 
             /// The streams that come in, for ever. It ends after it has said why nothing more can

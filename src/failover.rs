@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use crate::bridge::{Config, SamBridge};
 use crate::error::{Error, Limit, Phase};
-use crate::interrupts::lock;
+use crate::sync::lock;
 
 /// How long a bridge that failed stands behind the others, unless the program says otherwise.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(60);

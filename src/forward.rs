@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::address::I2pAddr;
-use crate::cancel::Cancel;
-use crate::deadline::Deadline;
 use crate::endpoint::listener;
 use crate::error::{Error, Phase, SessionLoss};
-use crate::interrupts::Interrupts;
 use crate::session::{Callers, ForwardOptions, Forwarding, SessionGuard};
 use crate::stream::SamStream;
+use crate::sync::{Call, Cancel, Deadline};
 
 /// Accepts the streams that peers dial, where the router connects to a TCP port of ours for each.
 ///
@@ -153,20 +151,20 @@ impl ForwardListener {
 
     fn accept_until(&self, deadline: Deadline) -> Result<(SamStream, I2pAddr), Error> {
         let nonblocking = self.shared.nonblocking.load(Ordering::Relaxed);
-        self.accept_for(Interrupts::by_cancel(&self.cancel), deadline, nonblocking)
+        let call = Call::new(Phase::Accept).or_cancel(&self.cancel);
+        self.accept_for(call.until(deadline), nonblocking)
     }
 
-    /// Accepts for another handle.
+    /// Accepts within another call.
     pub(crate) fn accept_for(
         &self,
-        handles: Interrupts,
-        deadline: Deadline,
+        call: Call,
         nonblocking: bool,
     ) -> Result<(SamStream, I2pAddr), Error> {
         let forwarding = &self.shared.forwarding;
-        let interrupts = handles.or_session(forwarding.control());
+        let call = call.or_lifetime(forwarding.control().lifetime());
         let backlog = self.shared.callers.backlog();
-        let outcome = backlog.accept(&interrupts, deadline, nonblocking);
+        let outcome = backlog.accept(&call, nonblocking);
         let arrival = match outcome.map_err(|error| forwarding.explain(error)) {
             // The streams that came in before live on.
             Err(Error::ForwardLost(loss)) => backlog.left_over().ok_or(Error::ForwardLost(loss))?,

@@ -1,4 +1,3 @@
-mod back_off;
 mod healer;
 mod intake;
 mod listener;
@@ -9,11 +8,11 @@ use std::sync::Arc;
 
 use crate::address::{Destination, PrivateKey, ToI2pAddr};
 use crate::bridge::SamBridge;
-use crate::cancel::{Cancel, Wake};
 use crate::endpoint::dialler;
 use crate::error::Error;
 use crate::session::{ConnectOptions, SessionBuilder, StreamSession, known_without_asking};
 use crate::stream::SamStream;
+use crate::sync::{Cancel, Wake};
 use healer::Healer;
 
 pub(crate) use healer::{Judge, dial_deadline, dial_over, look_up_over, lookup_deadline};

@@ -109,17 +109,13 @@
 mod address;
 mod auth;
 mod bridge;
-mod cancel;
 mod connection;
-mod deadline;
 mod dial;
-mod doorbell;
 mod endpoint;
 mod error;
 mod failover;
 mod forward;
 mod healing;
-mod interrupts;
 mod listener;
 mod lookup;
 mod lookup_cache;
@@ -127,6 +123,7 @@ mod multihomed;
 mod service;
 mod session;
 mod stream;
+mod sync;
 mod tunnel;
 mod version;
 pub mod wire;
@@ -136,7 +133,6 @@ pub use address::{
     OfflineSignature, PrivateKey, SignatureType, ToI2pAddr, UrlPart,
 };
 pub use bridge::{SamBridge, SamBridgeBuilder};
-pub use cancel::Cancel;
 pub use endpoint::{Accept, Connect, Incoming};
 pub use error::{Error, Phase, Refusal, ResultCode, SessionLoss, SettingError};
 pub use forward::ForwardListener;
@@ -153,6 +149,7 @@ pub use session::{
     SubsessionOptions, WhenFull,
 };
 pub use stream::SamStream;
+pub use sync::Cancel;
 pub use tunnel::{
     ClientTunnel, ServerTunnel, ToTcpAddr, TunnelCounters, TunnelEnd, TunnelFailure, TunnelOptions,
 };

@@ -3,13 +3,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::address::I2pAddr;
-use crate::cancel::Cancel;
-use crate::deadline::Deadline;
 use crate::endpoint::listener;
-use crate::error::{Error, SessionLoss};
-use crate::interrupts::Interrupts;
+use crate::error::{Error, Phase, SessionLoss};
 use crate::session::SessionGuard;
 use crate::stream::SamStream;
+use crate::sync::{Call, Cancel, Deadline};
 
 /// Accepts the streams that peers dial, used as a [`TcpListener`](std::net::TcpListener) is.
 ///
@@ -101,20 +99,19 @@ impl SamListener {
 
     fn accept_until(&self, deadline: Deadline) -> Result<(SamStream, I2pAddr), Error> {
         let nonblocking = self.nonblocking.load(Ordering::Relaxed);
-        self.accept_for(Interrupts::by_cancel(&self.cancel), deadline, nonblocking)
+        let call = Call::new(Phase::Accept).or_cancel(&self.cancel);
+        self.accept_for(call.until(deadline), nonblocking)
     }
 
-    /// Accepts for another handle.
+    /// Accepts within another call.
     pub(crate) fn accept_for(
         &self,
-        handles: Interrupts,
-        deadline: Deadline,
+        call: Call,
         nonblocking: bool,
     ) -> Result<(SamStream, I2pAddr), Error> {
         let core = self.guard.core();
-        let interrupts = handles.or_session(&core.control);
-        let backlog = core.accepting.backlog();
-        let arrival = backlog.accept(&interrupts, deadline, nonblocking)?;
+        let call = call.or_lifetime(core.control.lifetime());
+        let arrival = core.accepting.backlog().accept(&call, nonblocking)?;
         let stream = arrival.into_stream(&self.guard);
         let peer = stream.peer_addr().clone();
         Ok((stream, peer))

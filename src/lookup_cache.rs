@@ -1,8 +1,9 @@
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::address::{Destination, Host};
+use crate::sync::lock;
 
 /// Who an address belonged to when it was last looked up: so many addresses, for so long. The clock
 /// is the caller's.
@@ -63,7 +64,7 @@ impl LookupCache {
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 }
 

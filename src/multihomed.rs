@@ -1,4 +1,3 @@
-mod bell;
 mod home;
 mod homes;
 mod listener;
@@ -9,12 +8,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::address::{Destination, PrivateKey, ToI2pAddr};
-use crate::cancel::Cancel;
 use crate::endpoint::dialler;
 use crate::error::Error;
 use crate::healing::HealingOptions;
 use crate::session::{ConnectOptions, SessionBuilder, known_without_asking};
 use crate::stream::SamStream;
+use crate::sync::Cancel;
 use homes::Homes;
 
 pub use home::Home;

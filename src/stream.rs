@@ -7,12 +7,10 @@ use std::time::Duration;
 
 use crate::address::{B32, Destination, I2pAddr};
 use crate::bridge::SamBridge;
-use crate::cancel::{Registration, Target};
-use crate::deadline::Deadline;
 use crate::dial::is_timeout;
 use crate::error::{Error, Phase, SessionLoss};
-use crate::interrupts::Interrupts;
 use crate::session::{OpenStream, SessionGuard};
+use crate::sync::{Call, Deadline, Registration, Target};
 
 /// How long after a stream the session may end that took it along.
 const GRACE: Duration = Duration::from_millis(50);
@@ -221,9 +219,9 @@ impl SamStream {
                 Err(error) => return Err(error),
             }
         }
-        let grace = Deadline::after(Some(GRACE));
-        let control = &self.shared.guard.core().control;
-        match control.wait_lost(grace, &Interrupts::default()) {
+        let lifetime = self.shared.guard.core().control.lifetime();
+        let call = Call::new(Phase::WaitClosed).within(Some(GRACE));
+        match call.wait_ended(lifetime) {
             Ok(loss) => Err(Error::SessionLost(loss).into()),
             Err(_) => Ok(()),
         }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::bridge::SamBridge;
 use crate::bridge::config::{Config, Timeouts};
-use crate::cancel::Cancel;
 use crate::dial::BridgeAddr;
 use crate::error::{Error, shown};
 use crate::failover::{Failover, RETRY_AFTER};
 use crate::lookup_cache::LookupCache;
+use crate::sync::Cancel;
 use crate::version::Version;
 
 /// The environment variable that names the bridge where the program does not.

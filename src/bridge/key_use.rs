@@ -4,7 +4,7 @@ use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::address::Destination;
-use crate::interrupts::lock;
+use crate::sync::lock;
 
 /// How long a key rests at a bridge after a session with it has ended.
 ///

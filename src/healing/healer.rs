@@ -2,19 +2,16 @@ mod accepting;
 mod dialling;
 mod renewing;
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::address::PrivateKey;
 use crate::bridge::SamBridge;
-use crate::cancel::{Cancel, Wake};
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase, ResultCode, SessionLoss};
-use crate::healing::back_off::BackOff;
 use crate::healing::intake::Intake;
 use crate::healing::options::{HealingEvent, HealingOptions};
-use crate::interrupts::{Interrupts, lock, wait};
-use crate::session::{SessionBuilder, StreamSession, spawn_for_program};
+use crate::session::{SessionBuilder, StreamSession};
+use crate::sync::{Backoff, Call, Cancel, Monitor, Wake, spawn_for_program};
 
 pub(crate) use dialling::{dial_deadline, dial_over, look_up_over, lookup_deadline};
 
@@ -23,7 +20,8 @@ pub(crate) type Judge = Box<dyn FnOnce(Result<(), Error>) -> Result<(), Error> +
 
 /// A session that is made again when it is lost, by a thread of its own.
 ///
-/// What the program holds keeps the thread; the thread holds nothing of the program's.
+/// The program's handles keep the thread: when the last is dropped they fire `stop`, which ends it. The
+/// thread holds none of them.
 pub(super) struct Healer {
     builder: SessionBuilder,
     /// Where the sessions are, as the program knows it.
@@ -34,8 +32,7 @@ pub(super) struct Healer {
     watcher: Option<Arc<dyn Wake>>,
     /// Ends the healing. It fires with the handle of the bridge.
     stop: Cancel,
-    state: Mutex<State>,
-    changed: Condvar,
+    state: Arc<Monitor<State>>,
 }
 
 #[derive(Default)]
@@ -83,8 +80,7 @@ impl Healer {
             options,
             watcher: None,
             stop,
-            state: Mutex::new(State::with(session)),
-            changed: Condvar::new(),
+            state: Monitor::new(State::with(session)),
         });
         healer.launch(None)
     }
@@ -105,8 +101,7 @@ impl Healer {
             options,
             watcher: Some(watcher),
             stop,
-            state: Mutex::default(),
-            changed: Condvar::new(),
+            state: Monitor::new(State::default()),
         });
         healer.launch(Some(judge))
     }
@@ -141,7 +136,7 @@ impl Healer {
 
     /// The session that was made after this one, if there is one.
     pub(super) fn newer_session(&self, seen: u64) -> Result<Option<(u64, StreamSession)>, Error> {
-        let newer = lock(&self.state).newer_than(seen)?;
+        let newer = self.state.lock().newer_than(seen)?;
         Ok(newer.map(|(generation, current)| (generation, current.session)))
     }
 
@@ -151,13 +146,13 @@ impl Healer {
     }
 
     fn current(&self) -> Option<Current> {
-        lock(&self.state).current.clone()
+        self.state.lock().current.clone()
     }
 
     /// Ends it all. The session, if there is one, is closed as any other is.
     pub(super) fn close(&self) {
         let current = {
-            let mut state = lock(&self.state);
+            let mut state = self.state.lock();
             state.ended.get_or_insert(Ended::Closed);
             state.current.take()
         };
@@ -169,30 +164,15 @@ impl Healer {
     }
 
     /// Waits for a session that was made after this one.
-    fn newer_than(
-        self: &Arc<Self>,
-        seen: u64,
-        phase: Phase,
-        deadline: Deadline,
-        cancel: &Cancel,
-    ) -> Result<(u64, Current), Error> {
-        let interrupts = Interrupts::by_cancel(cancel);
-        let _watch = interrupts.watch_waiter(self, phase)?;
-        let mut state = lock(&self.state);
-        loop {
-            interrupts.check(phase)?;
-            if let Some(newer) = state.newer_than(seen)? {
-                return Ok(newer);
-            }
-            state = wait(&self.changed, state, phase, deadline)?;
-        }
+    fn newer_than(&self, seen: u64, call: &Call) -> Result<(u64, Current), Error> {
+        call.wait_on(&self.state, |state| state.newer_than(seen))
     }
 
     /// The work of the thread.
     fn heal(self: &Arc<Self>, mut judge: Option<Judge>) {
-        let mut back_off = self.options.back_off();
-        while let Some((lost, pause)) = self.await_loss(&mut back_off) {
-            if let Err(error) = self.make_again(&mut back_off, lost, pause, judge.take()) {
+        let mut backoff = self.options.backoff();
+        while let Some((lost, pause)) = self.await_loss(&mut backoff) {
+            if let Err(error) = self.make_again(&mut backoff, lost, pause, judge.take()) {
                 self.give_up(error, lost);
                 break;
             }
@@ -206,7 +186,7 @@ impl Healer {
 
     /// Waits until there is no session, though there is to be one. Says since when, and how long
     /// to pause before the first attempt.
-    fn await_loss(&self, back_off: &mut BackOff) -> Option<(Instant, Duration)> {
+    fn await_loss(&self, backoff: &mut Backoff) -> Option<(Instant, Duration)> {
         let Some((session, since)) = self.session_and_birth() else {
             // There has been none, unless it was closed.
             return self.forget().then(|| (Instant::now(), Duration::ZERO));
@@ -217,8 +197,8 @@ impl Healer {
         if !self.forget() {
             return None;
         }
-        back_off.after_life_of(lived);
-        let pause = back_off.draw();
+        backoff.reset_after_life(lived);
+        let pause = backoff.next_delay();
         self.tell(&HealingEvent::Lost {
             reason,
             lived,
@@ -229,7 +209,7 @@ impl Healer {
 
     fn make_again(
         self: &Arc<Self>,
-        back_off: &mut BackOff,
+        backoff: &mut Backoff,
         lost: Instant,
         mut pause: Duration,
         mut judge: Option<Judge>,
@@ -254,7 +234,7 @@ impl Healer {
                 Err(error) if is_final(&error) || self.options.is_over(away) => return Err(error),
                 Err(error) => Arc::new(error),
             };
-            pause = back_off.draw();
+            pause = backoff.next_delay();
             self.tell(&HealingEvent::Failed {
                 attempt,
                 error,
@@ -267,11 +247,11 @@ impl Healer {
     /// Makes a session, and has it listen if it should.
     fn make(self: &Arc<Self>) -> Result<(), Error> {
         let mut current = Current::new(self.builder.clone().stream()?);
-        if lock(&self.state).listeners > 0 {
+        if self.state.lock().listeners > 0 {
             let intake = Intake::open(&current.session, self.options.forwards())?;
             current.intake = Some(Arc::new(intake));
         }
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if state.ended.is_some() {
             drop(state);
             current.session.close();
@@ -296,36 +276,16 @@ impl Healer {
     }
 
     fn pause(self: &Arc<Self>, time: Duration) -> Result<(), Error> {
-        let handles = Interrupts::by_cancel(&self.stop);
-        let until = Deadline::after(Some(time));
-        self.rest(Phase::SessionCreate, &handles, until)
-    }
-
-    /// Waits, unless it is interrupted.
-    fn rest(
-        self: &Arc<Self>,
-        phase: Phase,
-        handles: &Interrupts,
-        until: Deadline,
-    ) -> Result<(), Error> {
-        let _watch = handles.watch_waiter(self, phase)?;
-        let mut state = lock(&self.state);
-        loop {
-            handles.check(phase)?;
-            state = match wait(&self.changed, state, phase, until) {
-                Ok(state) => state,
-                Err(_) => return Ok(()),
-            };
-        }
+        let call = Call::new(Phase::SessionCreate).or_cancel(&self.stop);
+        call.sleep(time)
     }
 
     /// Lets go of the session. Says whether there is to be another.
     fn forget(&self) -> bool {
-        let mut state = lock(&self.state);
-        let current = state.current.take();
-        let goes_on = state.ended.is_none() && !self.stop.is_cancelled();
-        drop(state);
-        self.changed.notify_all();
+        let (current, goes_on) = self.state.update(|state| {
+            let goes_on = state.ended.is_none() && !self.stop.is_cancelled();
+            (state.current.take(), goes_on)
+        });
         drop(current);
         goes_on
     }
@@ -340,13 +300,13 @@ impl Healer {
     }
 
     fn end(&self, ended: Ended) {
-        lock(&self.state).ended.get_or_insert(ended);
+        self.state.lock().ended.get_or_insert(ended);
         self.announce();
     }
 
     /// Has all look again who wait for a session.
     fn announce(&self) {
-        self.changed.notify_all();
+        self.state.wake();
         if let Some(watcher) = &self.watcher {
             watcher.wake();
         }
@@ -354,13 +314,6 @@ impl Healer {
 
     fn tell(&self, event: &HealingEvent) {
         self.options.tell(&self.bridge, event);
-    }
-}
-
-impl Wake for Healer {
-    fn wake(&self) {
-        let _state = lock(&self.state);
-        self.changed.notify_all();
     }
 }
 
@@ -413,7 +366,7 @@ fn first(
     bridge: &SamBridge,
     options: &HealingOptions,
 ) -> Result<StreamSession, Error> {
-    let mut back_off = options.back_off();
+    let mut backoff = options.backoff();
     let (began, mut attempt) = (Instant::now(), 0);
     loop {
         attempt += 1;
@@ -423,7 +376,7 @@ fn first(
             Err(error) if options.is_patient(away) && !is_final(&error) => Arc::new(error),
             outcome => return outcome,
         };
-        let pause = back_off.draw();
+        let pause = backoff.next_delay();
         let failed = HealingEvent::Failed {
             attempt,
             error,
@@ -431,8 +384,8 @@ fn first(
             away,
         };
         options.tell(bridge, &failed);
-        let interrupts = Interrupts::by_cancel(builder.bridge().cancel());
-        interrupts.sleep(Phase::SessionCreate, Deadline::after(Some(pause)))?;
+        let call = Call::new(Phase::SessionCreate).or_cancel(builder.bridge().cancel());
+        call.sleep(pause)?;
     }
 }
 

@@ -1,11 +1,10 @@
 use crate::address::I2pAddr;
-use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::forward::ForwardListener;
-use crate::interrupts::Interrupts;
 use crate::listener::SamListener;
 use crate::session::StreamSession;
 use crate::stream::SamStream;
+use crate::sync::Call;
 
 /// How one of the sessions takes in what peers dial.
 pub(super) enum Intake {
@@ -23,13 +22,12 @@ impl Intake {
 
     pub(super) fn accept(
         &self,
-        handles: Interrupts,
-        deadline: Deadline,
+        call: Call,
         nonblocking: bool,
     ) -> Result<(SamStream, I2pAddr), Error> {
         match self {
-            Self::Accepts(listener) => listener.accept_for(handles, deadline, nonblocking),
-            Self::Forward(listener) => listener.accept_for(handles, deadline, nonblocking),
+            Self::Accepts(listener) => listener.accept_for(call, nonblocking),
+            Self::Forward(listener) => listener.accept_for(call, nonblocking),
         }
     }
 }

@@ -3,12 +3,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::address::I2pAddr;
-use crate::cancel::Cancel;
-use crate::deadline::Deadline;
 use crate::endpoint::listener;
 use crate::error::Error;
 use crate::healing::Holder;
 use crate::stream::SamStream;
+use crate::sync::{Cancel, Deadline};
 
 /// Accepts the streams that peers dial, over whichever session its
 /// [`HealingSession`](crate::HealingSession) has, and used as a

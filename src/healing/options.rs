@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::bridge::SamBridge;
 use crate::error::{Error, SessionLoss};
-use crate::healing::back_off::BackOff;
+use crate::sync::Backoff;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -141,8 +141,8 @@ impl HealingOptions {
         self.forward
     }
 
-    pub(super) fn back_off(&self) -> BackOff {
-        BackOff::new(self.first_pause, self.longest_pause)
+    pub(super) fn backoff(&self) -> Backoff {
+        Backoff::new(self.first_pause, self.longest_pause).with_jitter()
     }
 
     pub(super) fn is_over(&self, away: Duration) -> bool {

@@ -1,27 +1,25 @@
 use std::sync::{Arc, Mutex, Weak};
 
 use crate::address::{Destination, I2pAddr, PrivateKey};
-use crate::cancel::{Cancel, Wake};
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::failover::{Failures, another_may_do};
 use crate::healing::{
     HealingListener, HealingOptions, HealingSession, dial_deadline, dial_over, look_up_over,
     lookup_deadline,
 };
-use crate::interrupts::{Interrupts, lock};
-use crate::multihomed::bell::Bell;
 use crate::multihomed::home::Home;
 use crate::multihomed::opening::Opening;
 use crate::multihomed::reception::Reception;
-use crate::session::{ConnectOptions, SessionBuilder, StreamSession, spawn_scoped};
+use crate::session::{ConnectOptions, SessionBuilder, StreamSession};
 use crate::stream::SamStream;
+use crate::sync::{Call, Cancel, Deadline, Monitor, Wake, lock, spawn_scoped};
 
 /// The homes of one destination, the first choice first.
 pub(super) struct Homes {
     key: PrivateKey,
     homes: Vec<HealingSession>,
-    bell: Arc<Bell>,
+    /// Woken whenever a home may have come up or ended. Whoever waits then looks at all of them.
+    changed: Arc<Monitor<()>>,
     /// What the listeners share, while there is one.
     reception: Mutex<Weak<Reception>>,
 }
@@ -31,12 +29,12 @@ impl Homes {
     pub(super) fn start(builder: SessionBuilder, options: &HealingOptions) -> Result<Self, Error> {
         let all = builder.bridge().clone();
         let (key, bridges) = (builder.own_key()?, all.bridges());
-        let bell: Arc<Bell> = Arc::default();
+        let changed = Monitor::new(());
         // If it fails, the homes are let go of first: they are to tell nobody that they gave up.
         let opening = Opening::of(bridges.len());
         let mut homes = Vec::with_capacity(bridges.len());
         for (place, bridge) in bridges.into_iter().enumerate() {
-            let (watcher, judge): (Arc<dyn Wake>, _) = (bell.clone(), opening.judge(place));
+            let (watcher, judge): (Arc<dyn Wake>, _) = (changed.clone(), opening.judge(place));
             let builder = builder.clone().at(bridge);
             homes.push(HealingSession::pending(
                 builder, &key, options, watcher, judge,
@@ -46,7 +44,7 @@ impl Homes {
         Ok(Self {
             key,
             homes,
-            bell,
+            changed,
             reception: Mutex::default(),
         })
     }
@@ -132,7 +130,7 @@ impl Homes {
         cancel: &Cancel,
         ask: impl Fn(&StreamSession) -> Result<Option<T>, Error>,
     ) -> Result<T, Error> {
-        let interrupts = Interrupts::by_cancel(cancel);
+        let call = Call::new(phase).or_cancel(cancel).until(deadline);
         let mut tried = vec![0; self.homes.len()];
         let mut failures = Failures::default();
         loop {
@@ -141,7 +139,7 @@ impl Homes {
                 None if failures.any() => Ok(Some(None)),
                 next => Ok(next.map(Some)),
             };
-            let next = self.bell.wait_for(phase, deadline, &interrupts, next)?;
+            let next = call.wait_on(&self.changed, |()| next())?;
             let Some((place, generation, session)) = next else {
                 return Err(failures.verdict());
             };
@@ -205,7 +203,7 @@ impl Homes {
         self.at_once(HealingSession::close);
     }
 
-    /// Does it with all homes at the same time.
+    /// Does it with all homes at the same time, on threads that end before this returns.
     fn at_once<T: Send>(&self, work: impl Fn(&HealingSession) -> T + Sync) -> Vec<T> {
         let Some((first, others)) = self.homes.split_first() else {
             return Vec::new();

@@ -3,13 +3,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::address::I2pAddr;
-use crate::cancel::Cancel;
-use crate::deadline::Deadline;
 use crate::endpoint::listener;
 use crate::error::Error;
 use crate::multihomed::homes::Homes;
 use crate::multihomed::reception::Reception;
 use crate::stream::SamStream;
+use crate::sync::{Cancel, Deadline};
 
 /// Accepts the streams that peers dial, over whichever home of its
 /// [`MultihomedSession`](crate::MultihomedSession) they come, and used as a

@@ -1,11 +1,9 @@
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 
-use crate::cancel::{Cancel, Wake};
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::failover::Failures;
 use crate::healing::Judge;
-use crate::interrupts::{Interrupts, lock, wait};
+use crate::sync::{Call, Cancel, Deadline, Monitor};
 
 /// The first attempts of all homes: what came of them decides whether there is anything to be
 /// healed.
@@ -13,12 +11,7 @@ use crate::interrupts::{Interrupts, lock, wait};
 /// A home that fails waits for the decision. If another home comes up, it is tried again; when this
 /// is dropped and none has, that is the end of all.
 pub(super) struct Opening {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
+    state: Arc<Monitor<State>>,
 }
 
 struct State {
@@ -42,22 +35,19 @@ impl Opening {
             verdict: None,
         };
         Self {
-            shared: Arc::new(Shared {
-                state: Mutex::new(state),
-                changed: Condvar::new(),
-            }),
+            state: Monitor::new(state),
         }
     }
 
     /// Who is to be told of this home's first attempt.
     pub(super) fn judge(&self, place: usize) -> Judge {
-        let shared = Arc::clone(&self.shared);
+        let state = Arc::clone(&self.state);
         Box::new(move |outcome| match outcome {
             Ok(()) => {
-                shared.decide(Verdict::GoOn);
+                state.update(|state| state.decide(Verdict::GoOn));
                 Ok(())
             }
-            Err(error) => Err(shared.judge(place, error)),
+            Err(error) => Err(await_verdict(&state, place, error)),
         })
     }
 
@@ -67,65 +57,47 @@ impl Opening {
     ///
     /// The failure that tells most, when all have failed; [`Error::Cancelled`].
     pub(super) fn outcome(&self, cancel: &Cancel) -> Result<(), Error> {
-        let interrupts = Interrupts::by_cancel(cancel);
-        let _watch = interrupts.watch_waiter(&self.shared, PHASE)?;
-        let mut state = lock(&self.shared.state);
-        loop {
-            interrupts.check(PHASE)?;
+        let call = Call::new(PHASE).or_cancel(cancel);
+        call.wait_on(&self.state, |state| {
             if state.verdict == Some(Verdict::GoOn) {
-                return Ok(());
+                return Ok(Some(()));
             }
-            if state.failures.iter().all(Option::is_some) {
-                let mut failures = Failures::default();
-                let told = state.failures.iter_mut().filter_map(Option::take);
-                told.for_each(|error| failures.add(error));
-                return Err(failures.verdict());
+            if !state.failures.iter().all(Option::is_some) {
+                return Ok(None);
             }
-            state = wait(&self.shared.changed, state, PHASE, Deadline::NEVER)?;
-        }
+            let mut failures = Failures::default();
+            let all = state.failures.iter_mut().filter_map(Option::take);
+            all.for_each(|error| failures.add(error));
+            Err(failures.verdict())
+        })
     }
 }
 
 /// A home that waits for a decision is not to wait for one that nobody will make.
 impl Drop for Opening {
     fn drop(&mut self) {
-        self.shared.decide(Verdict::GiveUp);
+        self.state.update(|state| state.decide(Verdict::GiveUp));
     }
 }
 
-impl Shared {
-    /// The first decision is the one.
-    fn decide(&self, verdict: Verdict) {
-        lock(&self.state).verdict.get_or_insert(verdict);
-        self.changed.notify_all();
+impl State {
+    /// The first decision counts.
+    fn decide(&mut self, verdict: Verdict) {
+        self.verdict.get_or_insert(verdict);
     }
+}
 
-    /// What the home is to take its failure for.
-    fn judge(&self, place: usize, error: Error) -> Error {
-        let mut state = lock(&self.state);
+/// Notes the failure of a home, and waits for the decision. Returns the error that the home reports.
+fn await_verdict(state: &Monitor<State>, place: usize, error: Error) -> Error {
+    state.update(|state| {
         if let Some(failure) = state.failures.get_mut(place) {
             *failure = Some(error);
         }
-        self.changed.notify_all();
-        loop {
-            state = match state.verdict {
-                None => match wait(&self.changed, state, PHASE, Deadline::NEVER) {
-                    Ok(state) => state,
-                    Err(error) => return error,
-                },
-                Some(Verdict::GoOn) => {
-                    let own = state.failures.get_mut(place).and_then(Option::take);
-                    return own.unwrap_or(Error::Cancelled { phase: PHASE });
-                }
-                Some(Verdict::GiveUp) => return Error::Cancelled { phase: PHASE },
-            }
-        }
-    }
-}
-
-impl Wake for Shared {
-    fn wake(&self) {
-        let _state = lock(&self.state);
-        self.changed.notify_all();
-    }
+    });
+    // Without a deadline it always finds one.
+    let own = state.wait_until(Deadline::NEVER, |state| match state.verdict? {
+        Verdict::GoOn => Some(state.failures.get_mut(place).and_then(Option::take)),
+        Verdict::GiveUp => Some(None),
+    });
+    own.flatten().unwrap_or(Error::Cancelled { phase: PHASE })
 }

@@ -1,13 +1,10 @@
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 
 use crate::address::I2pAddr;
-use crate::cancel::{Cancel, Wake};
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::healing::HealingListener;
-use crate::interrupts::{Interrupts, lock, wait};
-use crate::session::spawn_for_program;
 use crate::stream::SamStream;
+use crate::sync::{Call, Cancel, Deadline, Monitor, Wake, spawn_for_program};
 
 const PHASE: Phase = Phase::Accept;
 
@@ -18,17 +15,12 @@ type Outcome = Result<(SamStream, I2pAddr), Error>;
 /// Each home has a thread and one place here: the thread accepts when its place is free. So a home
 /// with many callers keeps those of another from nothing, and what waits, waits at its own home.
 pub(super) struct Reception {
-    places: Arc<Places>,
-    /// Ends the threads.
+    places: Arc<Monitor<Places>>,
+    /// Ends the threads, when the last listener is dropped or the session is closed.
     stop: Cancel,
 }
 
 struct Places {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-struct State {
     places: Vec<Place>,
     /// Whose turn it is.
     next: usize,
@@ -45,15 +37,12 @@ enum Place {
 
 impl Reception {
     pub(super) fn of(homes: usize) -> Arc<Self> {
-        let state = State {
+        let places = Places {
             places: (0..homes).map(|_| Place::Free).collect(),
             next: 0,
         };
         Arc::new(Self {
-            places: Arc::new(Places {
-                state: Mutex::new(state),
-                changed: Condvar::new(),
-            }),
+            places: Monitor::new(places),
             stop: Cancel::new(),
         })
     }
@@ -62,7 +51,7 @@ impl Reception {
     pub(super) fn open(&self, listeners: Vec<HealingListener>) -> Result<(), Error> {
         for (place, listener) in listeners.into_iter().enumerate() {
             let (listener, places) = (listener.with_cancel(&self.stop), self.places.clone());
-            let work = move || places.fill(place, &listener);
+            let work = move || fill(&places, place, &listener);
             if let Err(source) = spawn_for_program("i2p-sam-home", work) {
                 self.close();
                 return Err(Error::Io {
@@ -76,42 +65,34 @@ impl Reception {
 
     /// The next stream, of each home in turn.
     pub(super) fn accept(&self, cancel: &Cancel, deadline: Deadline, nonblocking: bool) -> Outcome {
-        let interrupts = Interrupts::by_cancel(cancel);
-        let _watch = interrupts.watch_waiter(&self.places, PHASE)?;
-        let mut state = lock(&self.places.state);
-        loop {
-            interrupts.check(PHASE)?;
-            if let Some(outcome) = state.take() {
-                // Its thread may go on.
-                self.places.changed.notify_all();
-                return outcome;
-            }
-            if let Some(error) = state.end() {
-                return Err(error);
-            }
-            if nonblocking {
-                return Err(Error::WouldBlock);
-            }
-            state = wait(&self.places.changed, state, PHASE, deadline)?;
-        }
+        let call = Call::new(PHASE).or_cancel(cancel).until(deadline);
+        let outcome = call.wait_on(&self.places, |places| match places.take() {
+            Some(outcome) => Ok(Some(outcome)),
+            None => match places.end() {
+                Some(error) => Err(error),
+                None if nonblocking => Err(Error::WouldBlock),
+                None => Ok(None),
+            },
+        })?;
+        // The thread whose place is free now may go on.
+        self.places.wake();
+        outcome
     }
 
     /// Fails when nothing will come.
     pub(super) fn check(&self) -> Result<(), Error> {
-        lock(&self.places.state).end().map_or(Ok(()), Err)
+        self.places.lock().end().map_or(Ok(()), Err)
     }
 
     /// Nothing comes any more, and what waits is closed.
     pub(super) fn close(&self) {
         self.stop.cancel();
-        let left_over: Vec<_> = {
-            let mut state = lock(&self.places.state);
-            let places = state.places.iter_mut();
+        let left_over: Vec<_> = self.places.update(|places| {
+            let places = places.places.iter_mut();
             places
                 .map(|place| std::mem::replace(place, Place::Closed))
                 .collect()
-        };
-        self.places.changed.notify_all();
+        });
         drop(left_over);
     }
 }
@@ -122,52 +103,39 @@ impl Drop for Reception {
     }
 }
 
-impl Places {
-    /// The work of a home's thread.
-    fn fill(&self, place: usize, listener: &HealingListener) {
-        while self.wait_for_room(place) {
-            let next = match listener.accept() {
-                Err(Error::SessionLost(SessionLoss::Closed) | Error::Cancelled { .. }) => {
-                    Place::Closed
-                }
-                Err(Error::HealingEnded(error)) => Place::Over(error),
-                outcome => Place::Taken(outcome),
-            };
-            self.put(place, next);
-        }
-    }
-
-    /// Waits until the place is free. Says whether it will ever be.
-    fn wait_for_room(&self, place: usize) -> bool {
-        let mut state = lock(&self.state);
-        loop {
-            match state.places.get(place) {
-                Some(Place::Free) => return true,
-                Some(Place::Taken(_)) => {}
-                _ => return false,
-            }
-            state = match wait(&self.changed, state, PHASE, Deadline::NEVER) {
-                Ok(state) => state,
-                Err(_) => return false,
-            };
-        }
-    }
-
-    /// Unless the place was closed meanwhile.
-    fn put(&self, place: usize, next: Place) {
-        let mut state = lock(&self.state);
-        let free = state.places.get_mut(place);
-        let left_over = match free.filter(|place| matches!(place, Place::Free)) {
-            Some(place) => std::mem::replace(place, next),
-            None => next,
+/// The work of a home's thread. `stop` ends it, which ends the `accept` and closes the places.
+fn fill(places: &Monitor<Places>, place: usize, listener: &HealingListener) {
+    while wait_for_room(places, place) {
+        let next = match listener.accept() {
+            Err(Error::SessionLost(SessionLoss::Closed) | Error::Cancelled { .. }) => Place::Closed,
+            Err(Error::HealingEnded(error)) => Place::Over(error),
+            outcome => Place::Taken(outcome),
         };
-        drop(state);
-        self.changed.notify_all();
+        let left_over = places.update(|places| places.put(place, next));
         drop(left_over);
     }
 }
 
-impl State {
+/// Waits until the place is free. Returns false if it will never be.
+fn wait_for_room(places: &Monitor<Places>, place: usize) -> bool {
+    let free = |places: &mut Places| match places.places.get(place) {
+        Some(Place::Free) => Some(true),
+        Some(Place::Taken(_)) => None,
+        _ => Some(false),
+    };
+    places.wait_until(Deadline::NEVER, free).unwrap_or(false)
+}
+
+impl Places {
+    /// Puts it there unless the place was closed meanwhile, and returns what is left over.
+    fn put(&mut self, place: usize, next: Place) -> Place {
+        let free = self.places.get_mut(place);
+        match free.filter(|place| matches!(place, Place::Free)) {
+            Some(place) => std::mem::replace(place, next),
+            None => next,
+        }
+    }
+
     /// What waits, beginning with whose turn it is.
     fn take(&mut self) -> Option<Outcome> {
         let all = self.places.len();
@@ -206,13 +174,6 @@ impl Place {
     }
 }
 
-impl Wake for Places {
-    fn wake(&self) {
-        let _state = lock(&self.state);
-        self.changed.notify_all();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,7 +191,7 @@ mod tests {
 
     #[test]
     fn homes_are_served_in_turn() {
-        let mut state = State {
+        let mut state = Places {
             places: vec![taken("a"), Place::Free, taken("c")],
             next: 0,
         };
@@ -246,7 +207,7 @@ mod tests {
     #[test]
     fn it_is_over_when_it_is_over_for_all_and_not_before_what_waits_is_served() {
         let ended = || Place::Over(Arc::new(Error::Occupied("why")));
-        let mut state = State {
+        let mut state = Places {
             places: vec![ended(), taken("b")],
             next: 0,
         };

@@ -1,15 +1,12 @@
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::cancel::Wake;
 use crate::connection::Connection;
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Refusal, ResultCode};
-use crate::interrupts::{Interrupts, lock, wait};
 use crate::session::arming::{Ready, arm};
-use crate::session::backlog::{Arrival, Backlog, BacklogLimits, FIRST_PAUSE, LONGEST_PAUSE};
-use crate::session::control::{Control, spawn};
+use crate::session::backlog::{Arrival, Backlog, BacklogLimits};
 use crate::session::guard::Core;
+use crate::sync::{Backoff, Call, Deadline, Lifetime, Monitor, spawn};
 use crate::wire::StreamHeader;
 
 /// i2pd closes an armed accept for another one only if it is younger.
@@ -33,8 +30,7 @@ const LONGEST_CLOSED_BY_I2PD: Duration = Duration::from_secs(3);
 /// answers the new one that the session is closed, and the others end with the session.
 pub(crate) struct Accepting {
     backlog: Arc<Backlog>,
-    state: Mutex<State>,
-    changed: Condvar,
+    state: Arc<Monitor<State>>,
 }
 
 struct State {
@@ -56,15 +52,14 @@ enum Outcome {
 }
 
 impl Accepting {
-    pub(crate) fn new(session: &Arc<Control>, wanted: usize, limits: BacklogLimits) -> Self {
+    pub(crate) fn new(session: &Arc<Lifetime>, wanted: usize, limits: BacklogLimits) -> Self {
         Self {
             backlog: Backlog::new(session, limits),
-            state: Mutex::new(State {
+            state: Monitor::new(State {
                 arming: false,
                 armed: 0,
                 wanted,
             }),
-            changed: Condvar::new(),
         }
     }
 
@@ -74,68 +69,63 @@ impl Accepting {
     }
 
     /// Takes in one more listener. The first arms the accepts, and waits until one of them is.
-    pub(crate) fn listen(core: &Arc<Core>, interrupts: &Interrupts) -> Result<(), Error> {
+    pub(crate) fn listen(core: &Arc<Core>, call: &Call) -> Result<(), Error> {
         // Before anything is armed: what comes at once must find somebody who listens.
         core.accepting.backlog.join();
-        let outcome = Self::arm_first(core, interrupts);
+        let outcome = Self::arm_first(core, call);
         if outcome.is_err() {
             core.accepting.backlog.leave();
         }
         outcome
     }
 
-    fn arm_first(core: &Arc<Core>, interrupts: &Interrupts) -> Result<(), Error> {
-        if !core.accepting.claim_first(core, interrupts)? {
+    fn arm_first(core: &Arc<Core>, call: &Call) -> Result<(), Error> {
+        if !core.accepting.claim_first(call)? {
             return Ok(());
         }
         let outcome = core.intake.accept(|| {
-            arm(core, interrupts.clone())
-                .and_then(|first| first.leave_caller(&core.control, Phase::Accept))
+            arm(core, call)
+                .and_then(|first| first.leave_caller(core.control.lifetime(), Phase::Accept))
                 .and_then(|first| spawn_holder(core, Some(first)))
         });
-        {
-            let mut state = lock(&core.accepting.state);
+        core.accepting.state.update(|state| {
             state.arming = false;
             if outcome.is_err() {
                 state.armed -= 1;
             }
-        }
-        core.accepting.changed.notify_all();
+        });
         outcome?;
         // One is armed; that the others could not be is no reason to fail.
         let _ = arm_wanted(core);
         Ok(())
     }
 
-    /// Whether the caller is to arm the first accept. If not, there is one.
-    fn claim_first(&self, core: &Arc<Core>, interrupts: &Interrupts) -> Result<bool, Error> {
-        let phase = Phase::Accept;
-        let _watch = interrupts.watch_waiter(core, phase)?;
-        let mut state = lock(&self.state);
-        while state.arming {
-            interrupts.check(phase)?;
-            state = wait(&self.changed, state, phase, Deadline::NEVER)?;
-        }
-        interrupts.check(phase)?;
-        if let Some(refusal) = self.backlog.refusal() {
-            return Err(refusal.into());
-        }
-        if state.armed > 0 {
-            return Ok(false);
-        }
-        state.arming = true;
-        state.armed = 1;
-        Ok(true)
+    /// Returns true if the caller must arm the first accept. If not, there is one.
+    fn claim_first(&self, call: &Call) -> Result<bool, Error> {
+        call.wait_on(&self.state, |state| {
+            if state.arming {
+                return Ok(None);
+            }
+            if let Some(refusal) = self.backlog.refusal() {
+                return Err(refusal.into());
+            }
+            let first = state.armed == 0;
+            if first {
+                state.arming = true;
+                state.armed = 1;
+            }
+            Ok(Some(first))
+        })
     }
 
     /// Whether one accept is all that is armed.
     fn keeps_one(&self) -> bool {
-        lock(&self.state).wanted == 1
+        self.state.lock().wanted == 1
     }
 
     /// From now on one accept is armed. Says whether it is the asking thread's.
     fn keep_one(&self) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.wanted = 1;
         if state.armed > 1 {
             state.armed -= 1;
@@ -145,25 +135,18 @@ impl Accepting {
     }
 }
 
-impl Wake for Core {
-    fn wake(&self) {
-        let _state = lock(&self.accepting.state);
-        self.accepting.changed.notify_all();
-    }
-}
-
 /// Starts as many threads as there should be armed accepts.
 fn arm_wanted(core: &Arc<Core>) -> Result<(), Error> {
     loop {
         {
-            let mut state = lock(&core.accepting.state);
+            let mut state = core.accepting.state.lock();
             if state.armed >= state.wanted {
                 return Ok(());
             }
             state.armed += 1;
         }
         if let Err(error) = spawn_holder(core, None) {
-            lock(&core.accepting.state).armed -= 1;
+            core.accepting.state.lock().armed -= 1;
             return Err(error);
         }
     }
@@ -177,11 +160,14 @@ fn spawn_holder(core: &Arc<Core>, first: Option<Connection>) -> Result<(), Error
     })
 }
 
-/// The work of one thread: hold an armed accept, hand over what comes, arm again.
+/// The work of one thread: holds a pending accept, queues the stream that comes, and arms again.
+///
+/// The end of the session ends it: its lifetime shuts the pending socket down, and ends the wait for room
+/// and the sleep. It also ends if the router keeps fewer accepts, or refuses them for good.
 fn hold(core: &Arc<Core>, mut armed: Option<Connection>) {
     let backlog = core.accepting.backlog();
     let mut ready = Ready::default();
-    let mut pause = FIRST_PAUSE;
+    let mut backoff = Backoff::for_accept();
     loop {
         let outcome = await_peer(core, armed.take(), &mut ready);
         if backlog.is_over() {
@@ -189,7 +175,7 @@ fn hold(core: &Arc<Core>, mut armed: Option<Connection>) {
         }
         let failure = match outcome {
             Outcome::Arrived(arrival) => {
-                pause = FIRST_PAUSE;
+                backoff.reset();
                 if core.accepting.keeps_one() {
                     ready.want();
                 }
@@ -197,7 +183,7 @@ fn hold(core: &Arc<Core>, mut armed: Option<Connection>) {
                 continue;
             }
             Outcome::Silence(age) if age >= LONGEST_CLOSED_BY_I2PD => {
-                pause = FIRST_PAUSE;
+                backoff.reset();
                 continue;
             }
             Outcome::Silence(_) if !core.is_i2pd() || core.accepting.keep_one() => None,
@@ -205,13 +191,12 @@ fn hold(core: &Arc<Core>, mut armed: Option<Connection>) {
             Outcome::Failed(error) => Some(error),
         };
         // A bridge that goes takes the control socket with it, and that is the better reason.
-        backlog.pause(pause);
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        backlog.sleep(backoff.next_delay());
         if backlog.is_over() || failure.is_some_and(|error| !tell(backlog, error)) {
             break;
         }
     }
-    lock(&core.accepting.state).armed -= 1;
+    core.accepting.state.lock().armed -= 1;
 }
 
 /// Tells the next `accept`. Says whether it is worth trying again.

@@ -3,10 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::connection::Connection;
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
-use crate::interrupts::Interrupts;
 use crate::session::guard::Core;
+use crate::sync::{Call, Deadline};
 use crate::wire::Command;
 
 /// How many sockets stand ready: enough for 160 to 200 streams in a second.
@@ -51,7 +50,7 @@ impl Ready {
                 outcome => return outcome,
             }
         }
-        arm(core, Interrupts::by_session(&core.control))
+        arm(core, &core.call(Phase::Accept))
     }
 
     /// Takes in one socket more than was taken out, until there are enough. Without them it works.
@@ -70,9 +69,8 @@ impl Ready {
 }
 
 /// Arms an accept on a socket of its own.
-pub(crate) fn arm(core: &Arc<Core>, interrupts: Interrupts) -> Result<Connection, Error> {
-    let connection = Connection::open(core.bridge.config(), interrupts, Deadline::NEVER)?;
-    arm_on(core, connection)
+pub(crate) fn arm(core: &Arc<Core>, call: &Call) -> Result<Connection, Error> {
+    arm_on(core, Connection::open(core.bridge.config(), call)?)
 }
 
 fn arm_on(core: &Arc<Core>, mut connection: Connection) -> Result<Connection, Error> {

@@ -1,21 +1,14 @@
 use std::collections::VecDeque;
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::address::{Destination, I2pAddr};
-use crate::cancel::{Registration, Wake};
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Refusal};
-use crate::interrupts::{Interrupts, lock, wait};
-use crate::session::control::Control;
 use crate::session::guard::SessionGuard;
 use crate::stream::SamStream;
-
-/// First pause after something could not be had; it doubles up to the longest.
-pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(50);
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+use crate::sync::{Call, Lifetime, Monitor, Registration, Wake};
 
 /// What becomes of peers that dial while the
 /// [backlog](crate::SessionBuilder::backlog) is full.
@@ -84,10 +77,9 @@ fn with_port(addr: I2pAddr, port: Option<u16>) -> I2pAddr {
 /// The streams that have come in and wait for an `accept`, whichever way they came.
 pub(crate) struct Backlog {
     /// The socket of the session, or of the forwarding, with which nothing more can come.
-    source: Arc<Control>,
+    source: Arc<Lifetime>,
     limits: BacklogLimits,
-    state: Mutex<State>,
-    changed: Condvar,
+    state: Arc<Monitor<State>>,
     turned_away: AtomicU64,
 }
 
@@ -102,12 +94,11 @@ struct State {
 }
 
 impl Backlog {
-    pub(crate) fn new(source: &Arc<Control>, limits: BacklogLimits) -> Arc<Self> {
+    pub(crate) fn new(source: &Arc<Lifetime>, limits: BacklogLimits) -> Arc<Self> {
         Arc::new(Self {
             source: Arc::clone(source),
             limits,
-            state: Mutex::default(),
-            changed: Condvar::new(),
+            state: Monitor::new(State::default()),
             turned_away: AtomicU64::new(0),
         })
     }
@@ -123,151 +114,123 @@ impl Backlog {
 
     /// Whether nothing more can come.
     pub(crate) fn is_over(&self) -> bool {
-        self.source.loss().is_some()
+        self.source.has_ended()
     }
 
     /// One listener more.
     pub(crate) fn join(&self) {
-        lock(&self.state).listeners += 1;
+        self.state.lock().listeners += 1;
     }
 
     /// One listener less. What waits for nobody is closed.
     pub(crate) fn leave(&self) {
-        let left_over = {
-            let mut state = lock(&self.state);
+        let left_over = self.state.update(|state| {
             state.listeners -= 1;
-            match state.listeners {
-                0 => std::mem::take(&mut state.queue),
-                _ => VecDeque::new(),
-            }
-        };
+            (state.listeners == 0).then(|| std::mem::take(&mut state.queue))
+        });
         drop(left_over);
-        self.changed.notify_all();
     }
 
-    /// The next stream.
-    pub(crate) fn accept(
-        self: &Arc<Self>,
-        interrupts: &Interrupts,
-        deadline: Deadline,
-        nonblocking: bool,
-    ) -> Result<Arrival, Error> {
-        let phase = Phase::Accept;
-        let _watch = interrupts.watch_waiter(self, phase)?;
-        let mut state = lock(&self.state);
-        loop {
-            interrupts.check(phase)?;
+    /// Waits for the next stream.
+    pub(crate) fn accept(&self, call: &Call, nonblocking: bool) -> Result<Arrival, Error> {
+        let arrival = call.wait_on(&self.state, |state| {
             if let Some(arrival) = state.queue.pop_front() {
-                // Whoever waits for room may go on.
-                self.changed.notify_all();
-                return Ok(arrival);
+                return Ok(Some(arrival));
             }
             if let Some(error) = state.failure.take() {
                 return Err(error);
             }
-            if let Some(refusal) = &state.refusal {
-                return Err(refusal.clone().into());
+            match &state.refusal {
+                Some(refusal) => Err(refusal.clone().into()),
+                None if nonblocking => Err(Error::WouldBlock),
+                None => Ok(None),
             }
-            if nonblocking {
-                return Err(Error::WouldBlock);
-            }
-            state = wait(&self.changed, state, phase, deadline)?;
-        }
+        })?;
+        // There is room for another.
+        self.state.wake();
+        Ok(arrival)
     }
 
     /// A stream that came before it was over.
     pub(crate) fn left_over(&self) -> Option<Arrival> {
-        lock(&self.state).queue.pop_front()
+        self.state.lock().queue.pop_front()
     }
 
-    /// Queues a stream, when there is room for it. A stream nobody listens for is closed.
-    pub(crate) fn put_when_room(self: &Arc<Self>, arrival: Arrival) {
-        if let Some(state) = self.await_room() {
-            self.push(state, arrival);
-        }
+    /// Queues a stream, when there is room for it. A stream for which there is no listener is closed.
+    pub(crate) fn put_when_room(&self, arrival: Arrival) {
+        let mut arrival = Some(arrival);
+        // It fails if it is over.
+        let _ = self.call().wait_on(&self.state, |state| {
+            let room = self.room(state);
+            if room == Some(true) {
+                arrival = arrival.take().and_then(|arrival| self.push(state, arrival));
+            }
+            Ok(room)
+        });
+        self.state.wake();
     }
 
-    /// Queues a stream that was let in when there was room, and finds others before it.
+    /// Queues a stream that was let in when there was room, and may find others before it.
     pub(crate) fn put(&self, arrival: Arrival) {
-        self.push(lock(&self.state), arrival);
+        let left_over = self.state.update(|state| self.push(state, arrival));
+        drop(left_over);
     }
 
-    /// Waits until one more stream may come in. Says whether one will.
-    pub(crate) fn wait_for_room(self: &Arc<Self>) -> bool {
-        self.await_room().is_some()
+    /// Waits until one more stream may come in. Returns false if none will.
+    pub(crate) fn wait_for_room(&self) -> bool {
+        let room = |state: &mut State| Ok(self.room(state));
+        self.call().wait_on(&self.state, room).unwrap_or(false)
     }
 
     /// Tells the next `accept`.
     pub(crate) fn fail(&self, error: Error) {
-        lock(&self.state).failure = Some(error);
-        self.changed.notify_all();
+        self.state.update(|state| state.failure = Some(error));
     }
 
     /// What failed has been made good before an `accept` asked.
     pub(crate) fn forget_failure(&self) {
-        lock(&self.state).failure = None;
+        self.state.lock().failure = None;
     }
 
     /// Tells every `accept` from now on.
     pub(crate) fn refuse(&self, refusal: Refusal) {
-        lock(&self.state).refusal = Some(refusal);
-        self.changed.notify_all();
+        self.state.update(|state| state.refusal = Some(refusal));
     }
 
     /// What every `accept` is told, if nothing more will come.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
-        lock(&self.state).refusal.clone()
+        self.state.lock().refusal.clone()
     }
 
-    /// Waits, unless it is over.
-    pub(crate) fn pause(self: &Arc<Self>, pause: Duration) {
-        let interrupts = Interrupts::by_session(&self.source);
-        let Ok(_watch) = interrupts.watch_waiter(self, Phase::Accept) else {
-            return;
-        };
-        let deadline = Deadline::after(Some(pause));
-        let mut state = lock(&self.state);
-        while !self.is_over() {
-            match wait(&self.changed, state, Phase::Accept, deadline) {
-                Ok(woken) => state = woken,
-                Err(_) => return,
-            }
+    /// Sleeps, unless it is over.
+    pub(crate) fn sleep(&self, time: Duration) {
+        let _ = self.call().sleep(time);
+    }
+
+    /// Whether one more stream may come in: nothing while the queue is full, and false if there is no
+    /// listener.
+    fn room(&self, state: &State) -> Option<bool> {
+        let full = state.queue.len() >= self.limits.size;
+        match state.listeners {
+            0 => Some(false),
+            _ if full && self.limits.when_full == WhenFull::Wait => None,
+            _ => Some(true),
         }
     }
 
-    /// Nothing when it is over, or nobody listens.
-    fn await_room(self: &Arc<Self>) -> Option<MutexGuard<'_, State>> {
-        let interrupts = Interrupts::by_session(&self.source);
-        let _watch = interrupts.watch_waiter(self, Phase::Accept).ok()?;
-        let mut state = lock(&self.state);
-        while state.listeners > 0 && !self.is_over() {
-            if state.queue.len() < self.limits.size || self.limits.when_full == WhenFull::TurnAway {
-                return Some(state);
-            }
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+    /// Queues a stream, or returns it to be closed.
+    fn push(&self, state: &mut State, arrival: Arrival) -> Option<Arrival> {
+        let full = state.queue.len() >= self.limits.size;
+        if full && self.limits.when_full == WhenFull::TurnAway {
+            self.turned_away.fetch_add(1, Ordering::Relaxed);
+            return Some(arrival);
         }
+        state.queue.push_back(arrival);
         None
     }
 
-    fn push(&self, mut state: MutexGuard<'_, State>, arrival: Arrival) {
-        let full = state.queue.len() >= self.limits.size;
-        if full && self.limits.when_full == WhenFull::TurnAway {
-            drop(state);
-            self.turned_away.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        state.queue.push_back(arrival);
-        drop(state);
-        self.changed.notify_all();
-    }
-}
-
-impl Wake for Backlog {
-    fn wake(&self) {
-        let _state = lock(&self.state);
-        self.changed.notify_all();
+    /// A call that ends when nothing more can come.
+    fn call(&self) -> Call {
+        Call::new(Phase::Accept).or_lifetime(&self.source)
     }
 }

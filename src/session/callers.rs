@@ -1,19 +1,16 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use crate::cancel::Wake;
 use crate::connection::Connection;
-use crate::deadline::Deadline;
-use crate::doorbell::Doorbell;
 use crate::error::{Error, Phase};
-use crate::interrupts::{Interrupts, lock, wait};
-use crate::session::backlog::{Arrival, Backlog, FIRST_PAUSE, LONGEST_PAUSE};
-use crate::session::control::{Control, spawn};
+use crate::session::backlog::{Arrival, Backlog};
+use crate::session::control::Control;
 use crate::session::guard::Core;
+use crate::sync::{AcceptWaker, Backoff, Call, Deadline, Monitor, spawn};
 use crate::wire::{ParseError, ParseErrorKind, StreamHeader};
 
 /// Most callers that have not said who they are. One more, and the oldest is dropped: a router says
@@ -27,15 +24,15 @@ const FAIR_TIME: Duration = Duration::from_secs(1);
 /// Who connects to the port that a router forwards to, and the streams that came of it.
 ///
 /// One thread lets callers in, and one for each caller reads who calls, so that nobody waits for
-/// one who says nothing. They end with the FORWARD socket.
+/// one who says nothing. They end with the lifetime of the FORWARD socket, which unblocks the first
+/// ([`AcceptWaker`]); that one then shuts down the sockets of the others.
 pub(crate) struct Callers {
     core: Arc<Core>,
     forwarding: Arc<Control>,
     believed: Vec<IpAddr>,
     patience: Option<Duration>,
     backlog: Arc<Backlog>,
-    state: Mutex<State>,
-    changed: Condvar,
+    state: Arc<Monitor<State>>,
     dropped: AtomicU64,
 }
 
@@ -65,16 +62,15 @@ impl Callers {
             forwarding: Arc::clone(forwarding),
             believed,
             patience,
-            backlog: Backlog::new(forwarding, core.accepting.backlog().limits()),
-            state: Mutex::default(),
-            changed: Condvar::new(),
+            backlog: Backlog::new(forwarding.lifetime(), core.accepting.backlog().limits()),
+            state: Monitor::new(State::default()),
             dropped: AtomicU64::new(0),
         });
         // The handles share one place: with the last of them the forwarding ends.
         callers.backlog.join();
-        let doorbell = Doorbell::of(&listener)?;
-        let door = Arc::clone(&callers);
-        spawn("i2p-sam-forward", move || door.serve(&listener, &doorbell))?;
+        let waker = AcceptWaker::of(&listener)?;
+        let server = Arc::clone(&callers);
+        spawn("i2p-sam-forward", move || server.serve(&listener, &waker))?;
         Ok(callers)
     }
 
@@ -89,27 +85,27 @@ impl Callers {
     }
 
     /// Lets callers in until the router does not forward any more.
-    fn serve(self: &Arc<Self>, listener: &TcpListener, doorbell: &Arc<Doorbell>) {
-        let interrupts = Interrupts::by_session(&self.forwarding);
-        let bell = interrupts.watch_waiter(doorbell, Phase::Accept);
-        let unknown = interrupts.watch_waiter(self, Phase::Accept);
-        let mut pause = FIRST_PAUSE;
-        while bell.is_ok() && unknown.is_ok() && self.backlog.wait_for_room() {
+    fn serve(self: &Arc<Self>, listener: &TcpListener, waker: &Arc<AcceptWaker>) {
+        let call = Call::new(Phase::Accept).or_lifetime(self.forwarding.lifetime());
+        let accepts = call.watch_waiter(waker);
+        let unknown = call.watch_waiter(&self.state);
+        let mut backoff = Backoff::for_accept();
+        while accepts.is_ok() && unknown.is_ok() && self.backlog.wait_for_room() {
             match listener.accept() {
-                // It may be the doorbell.
+                // It may be the waker.
                 _ if self.backlog.is_over() => break,
                 Ok((socket, from)) => {
-                    pause = FIRST_PAUSE;
+                    backoff.reset();
                     self.let_in(socket, from.ip().to_canonical());
                 }
                 Err(error) => {
                     self.fail(error);
-                    self.backlog.pause(pause);
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    self.backlog.sleep(backoff.next_delay());
                 }
             }
         }
-        for (_, socket) in std::mem::take(&mut lock(&self.state).unknown).into_values() {
+        let unknown = std::mem::take(&mut self.state.lock().unknown);
+        for (_, socket) in unknown.into_values() {
             hang_up(&socket);
         }
     }
@@ -124,7 +120,7 @@ impl Callers {
         let callers = Arc::clone(self);
         let heard = spawn("i2p-sam-caller", move || callers.hear(number, socket));
         if let Err(error) = heard {
-            lock(&self.state).unknown.remove(&number);
+            self.state.lock().unknown.remove(&number);
             self.count_dropped();
             self.fail(error);
         }
@@ -132,35 +128,30 @@ impl Callers {
 
     /// Notes one who has not said who it is, in the place of the oldest where there is no other.
     fn admit(&self, socket: &Arc<TcpStream>) -> u64 {
-        let mut state = lock(&self.state);
-        while state.unknown.len() >= MOST_UNKNOWN && !self.backlog.is_over() {
-            let fair = match state.unknown.first_key_value() {
-                Some((_, (fair, _))) => *fair,
-                None => break,
-            };
-            if fair.left(Phase::Accept).is_err() {
+        self.state.wait_until_due(|state| {
+            if state.unknown.len() >= MOST_UNKNOWN && !self.backlog.is_over() {
+                let fair = state.unknown.first_key_value().map(|(_, (fair, _))| *fair);
+                if let Some(fair) = fair.filter(|fair| !fair.has_passed()) {
+                    return Err(fair);
+                }
                 if let Some((_, (_, oldest))) = state.unknown.pop_first() {
                     hang_up(&oldest);
                 }
-                break;
             }
-            state = match wait(&self.changed, state, Phase::Accept, fair) {
-                Ok(woken) => woken,
-                Err(_) => lock(&self.state),
-            };
-        }
-        let number = state.came;
-        state.came += 1;
-        let fair = Deadline::after(Some(FAIR_TIME));
-        state.unknown.insert(number, (fair, Arc::clone(socket)));
-        number
+            let number = state.came;
+            state.came += 1;
+            let fair = Deadline::after(Some(FAIR_TIME));
+            state.unknown.insert(number, (fair, Arc::clone(socket)));
+            Ok(number)
+        })
     }
 
-    /// The work of one thread: learn who calls, and queue the stream.
+    /// The work of one thread: reads who calls, and queues the stream. It ends with the header, its
+    /// deadline, or the shutdown of its socket.
     fn hear(&self, number: u64, socket: Arc<TcpStream>) {
         let outcome = self.receive(socket);
-        let still_wanted = lock(&self.state).unknown.remove(&number).is_some();
-        self.changed.notify_all();
+        let unknown = self.state.update(|state| state.unknown.remove(&number));
+        let still_wanted = unknown.is_some();
         match outcome {
             Ok(arrival) if still_wanted => self.backlog.put(arrival),
             _ => self.count_dropped(),
@@ -169,8 +160,8 @@ impl Callers {
 
     fn receive(&self, socket: Arc<TcpStream>) -> Result<Arrival, Error> {
         let phase = Phase::Accept;
-        let interrupts = Interrupts::by_session(&self.core.control);
-        let mut connection = Connection::of_caller(socket, self.core.version, interrupts)?;
+        let call = self.core.call(phase);
+        let mut connection = Connection::of_caller(socket, self.core.version, call)?;
         let (destination, from_port, to_port) =
             match connection.read_header(Deadline::after(self.patience))? {
                 StreamHeader::Peer {
@@ -202,13 +193,6 @@ impl Callers {
     fn fail(&self, source: io::Error) {
         let phase = Phase::Accept;
         self.backlog.fail(Error::Io { phase, source });
-    }
-}
-
-impl Wake for Callers {
-    fn wake(&self) {
-        let _state = lock(&self.state);
-        self.changed.notify_all();
     }
 }
 

@@ -1,26 +1,20 @@
 use std::io;
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, Condvar, Mutex};
-use std::thread::{self, Scope, ScopedJoinHandle};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::bridge::{KeyUse, note_loss};
-use crate::cancel::{Fired, Registration, Registry, Target, Wake};
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Refusal, ResultCode, SessionLoss};
-use crate::interrupts::{Interrupts, lock, wait};
 use crate::session::guard::SessionGuard;
 use crate::session::inbox::{Inbox, Taken};
 use crate::session::replies::Replies;
 use crate::session::subsession::{Beneath, Claim};
 use crate::session::voice::Voice;
+use crate::sync::{Deadline, Lifetime, Monitor, lock, spawn};
 use crate::wire::{Command, Line, Message, read_line};
 
 /// Longest wait for a bridge to hang up after QUIT. Java I2P and emissary do so at once.
 const FAREWELL: Duration = Duration::from_secs(2);
-
-/// Stack of the session's own threads: they hold a line and little else.
-pub(crate) const SMALL_STACK: usize = 128 * 1024;
 
 /// A session's control socket. The session lives exactly as long as it does.
 ///
@@ -35,9 +29,8 @@ pub(crate) const SMALL_STACK: usize = 128 * 1024;
 /// session's, and it ends by being removed ([`Beneath`]).
 pub(crate) struct Control {
     socket: Arc<TcpStream>,
-    dependents: Arc<Registry>,
-    state: Mutex<State>,
-    changed: Condvar,
+    lifetime: Arc<Lifetime>,
+    keeper_gone: Arc<Monitor<bool>>,
     voice: Voice,
     replies: Replies,
     beneath: Option<Beneath>,
@@ -50,12 +43,6 @@ pub(crate) struct Control {
 
 /// Proves that what it belongs to lives, or fails with why it does not. Nothing if it is gone.
 pub(crate) type Beat = Arc<dyn Fn() -> Option<Result<(), Error>> + Send + Sync>;
-
-#[derive(Default)]
-struct State {
-    loss: Option<SessionLoss>,
-    keeper_gone: bool,
-}
 
 impl Control {
     /// Takes over the socket of a session that was just made.
@@ -112,9 +99,8 @@ impl Control {
     fn new(socket: Arc<TcpStream>, heartbeat: Option<Duration>, beneath: Option<Beneath>) -> Self {
         Self {
             socket,
-            dependents: Arc::default(),
-            state: Mutex::default(),
-            changed: Condvar::new(),
+            lifetime: Lifetime::new(beneath.as_ref().map(Beneath::primary_lifetime)),
+            keeper_gone: Monitor::new(false),
             voice: Voice::new(heartbeat),
             replies: Replies::default(),
             beneath,
@@ -159,14 +145,14 @@ impl Control {
         &self.replies
     }
 
-    /// Why the session is gone, if it is. A subsession goes with its primary session.
-    pub(crate) fn loss(&self) -> Option<SessionLoss> {
-        let own = lock(&self.state).loss.clone();
-        own.or_else(|| self.primary_loss())
+    /// Whether the session lives. That of a subsession ends with its primary session's.
+    pub(crate) fn lifetime(&self) -> &Arc<Lifetime> {
+        &self.lifetime
     }
 
-    fn primary_loss(&self) -> Option<SessionLoss> {
-        self.beneath.as_ref()?.primary_loss()
+    /// Returns the reason for which the session is gone, if it is.
+    pub(crate) fn loss(&self) -> Option<SessionLoss> {
+        self.lifetime.loss()
     }
 
     /// Whose socket it is: that of the primary session, for a subsession.
@@ -177,54 +163,21 @@ impl Control {
         }
     }
 
-    /// All that is registered, as one.
-    pub(crate) fn dependents_as_target(&self) -> Target {
-        Target::Child(Arc::downgrade(&self.dependents))
-    }
-
-    /// What is registered ends with the session.
-    pub(crate) fn register(&self, target: Target) -> Result<Registration, Error> {
-        self.dependents
-            .register(target)
-            .map_err(|Fired| Error::SessionLost(self.loss().unwrap_or(SessionLoss::Closed)))
-    }
-
-    /// Waits until the session is gone.
-    pub(crate) fn wait_lost(
-        self: &Arc<Self>,
-        deadline: Deadline,
-        interrupts: &Interrupts,
-    ) -> Result<SessionLoss, Error> {
-        let phase = Phase::WaitClosed;
-        let _watch = interrupts.watch_waiter(self, phase)?;
-        let mut state = lock(&self.state);
-        loop {
-            if let Some(loss) = state.loss.clone().or_else(|| self.primary_loss()) {
-                return Ok(loss);
-            }
-            interrupts.check(phase)?;
-            state = wait(&self.changed, state, phase, deadline)?;
-        }
-    }
-
-    /// Notes that the session is gone, and ends with it what depends on it. The first reason
-    /// stays. Says whether this was it.
+    /// Notes that the session is gone, and ends what depends on it. The first reason stays. Returns true
+    /// if this was it.
     pub(crate) fn lose(&self, loss: SessionLoss) -> bool {
         let by_us = loss == SessionLoss::Closed;
-        let with_primary = self.primary_loss();
-        let first = with_primary.is_none();
-        {
-            let mut state = lock(&self.state);
-            if state.loss.is_some() {
-                return false;
-            }
-            state.loss = Some(with_primary.unwrap_or(loss));
+        let first = self.lifetime.parent_loss().is_none();
+        if self.lifetime.is_noted() {
+            return false;
         }
+        // Those that are woken may make a session with the key.
         if let Some(key_use) = &*lock(&self.key_use) {
             key_use.end();
         }
-        self.changed.notify_all();
-        self.dependents.fire();
+        if !self.lifetime.end(loss) {
+            return false;
+        }
         self.voice.hush(by_us && first);
         if !(by_us && first) {
             self.hang_up();
@@ -251,7 +204,7 @@ impl Control {
 
     /// Closes the session later, when what its streams wrote last has had time to arrive.
     pub(crate) fn close_after(self: &Arc<Self>, time: Duration) {
-        if self.loss().is_some() {
+        if self.lifetime.has_ended() {
             return;
         }
         if time.is_zero() || self.voice.close_after(self, time).is_err() {
@@ -265,13 +218,8 @@ impl Control {
             return beneath.await_removal();
         }
         let deadline = Deadline::after(Some(FAREWELL + parting));
-        let mut state = lock(&self.state);
-        while !state.keeper_gone {
-            match wait(&self.changed, state, Phase::WaitClosed, deadline) {
-                Ok(woken) => state = woken,
-                Err(_) => return,
-            }
-        }
+        self.keeper_gone
+            .wait_until(deadline, |gone| gone.then_some(()));
     }
 
     pub(crate) fn hang_up(&self) {
@@ -282,17 +230,18 @@ impl Control {
         let _ = self.socket.shutdown(Shutdown::Both);
     }
 
+    /// The work of the thread that reads. It ends when the bridge closes the socket, or
+    /// [`hang_up`](Control::hang_up) shuts it down.
     fn keep(self: &Arc<Self>, inbox: Option<Inbox>) {
         let loss = self.listen(inbox);
         let key_use = lock(&self.key_use).take();
         // Before anybody learns of the loss, and starts the router again.
-        if key_use.is_some() && self.loss().is_none() {
+        if key_use.is_some() && !self.lifetime.has_ended() {
             note_loss(&self.socket);
         }
         drop(key_use);
         self.lose(loss);
-        lock(&self.state).keeper_gone = true;
-        self.changed.notify_all();
+        self.keeper_gone.update(|gone| *gone = true);
     }
 
     /// Reads until the session ends, and says why it did.
@@ -360,44 +309,4 @@ impl Control {
             false => Some(SessionLoss::Refused(refusal)),
         }
     }
-}
-
-impl Wake for Control {
-    fn wake(&self) {
-        {
-            let _state = lock(&self.state);
-            self.changed.notify_all();
-        }
-        self.voice.wake();
-    }
-}
-
-/// Starts a thread that may run the program's code, such as a callback, or drop what the program
-/// gave. It has the stack that `std` gives.
-pub(crate) fn spawn_for_program(
-    name: &str,
-    work: impl FnOnce() + Send + 'static,
-) -> io::Result<()> {
-    let thread = thread::Builder::new().name(name.to_owned());
-    thread.spawn(work).map(drop)
-}
-
-/// Starts a thread with a small stack, that runs the library's code alone.
-pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    small(name).spawn(work).map(drop)
-}
-
-/// A thread that ends before its scope does.
-pub(crate) fn spawn_scoped<'scope, T: Send + 'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    name: &str,
-    work: impl FnOnce() -> T + Send + 'scope,
-) -> io::Result<ScopedJoinHandle<'scope, T>> {
-    small(name).spawn_scoped(scope, work)
-}
-
-fn small(name: &str) -> thread::Builder {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .stack_size(SMALL_STACK)
 }

@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 use crate::address::PrivateKey;
 use crate::bridge::{KEY_REST, KeyInUse, KeyUse};
 use crate::connection::{Connection, value};
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Refusal};
-use crate::interrupts::Interrupts;
 use crate::session::accepting::Accepting;
 use crate::session::builder::{Identity, SessionBuilder};
 use crate::session::control::Control;
@@ -17,6 +15,7 @@ use crate::session::id::unguessable;
 use crate::session::inbox::Inbox;
 use crate::session::intake::Intake;
 use crate::session::udp::Pair;
+use crate::sync::{Call, Deadline};
 use crate::version::Version;
 use crate::wire::Command;
 
@@ -46,7 +45,7 @@ impl SessionBuilder {
         let armed = self.armed_on(made.version);
         Ok(SessionGuard::new(Core {
             bridge: self.bridge.clone(),
-            accepting: Accepting::new(&control, armed, self.backlog),
+            accepting: Accepting::new(control.lifetime(), armed, self.backlog),
             control,
             id: made.id,
             key: made.key,
@@ -64,7 +63,7 @@ struct Creation<'a> {
     builder: &'a SessionBuilder,
     style: &'static str,
     pairs: &'a [Pair],
-    interrupts: Interrupts,
+    call: Call,
     began: Instant,
     deadline: Deadline,
 }
@@ -93,7 +92,7 @@ impl<'a> Creation<'a> {
             builder,
             style,
             pairs,
-            interrupts: Interrupts::by_cancel(builder.bridge.cancel()),
+            call: Call::new(Phase::SessionCreate).or_cancel(builder.bridge.cancel()),
             began: Instant::now(),
             deadline: Deadline::after(builder.bridge.config().timeouts.session_create),
         }
@@ -113,10 +112,9 @@ impl<'a> Creation<'a> {
                     KEY_REST
                 }
             };
-            let phase = Phase::SessionCreate;
-            let until = Deadline::after(Some(pause)).sooner(self.deadline);
-            self.interrupts.sleep(phase, until)?;
-            self.deadline.left(phase)?;
+            let attempts = self.call.clone().until(self.deadline);
+            attempts.sleep(pause)?;
+            attempts.left()?;
         }
     }
 
@@ -125,7 +123,7 @@ impl<'a> Creation<'a> {
         let id = unguessable();
         let command = self.builder.command(self.style, &id, self.pairs)?;
         let config = self.builder.bridge.config();
-        let mut connection = Connection::open(config, self.interrupts.clone(), Deadline::NEVER)?;
+        let mut connection = Connection::open(config, &self.call)?;
         let version = connection.version();
         self.builder.check_quotes(version)?;
         match &self.builder.identity {

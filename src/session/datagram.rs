@@ -2,12 +2,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::address::{B32, Destination, ToI2pAddr};
-use crate::cancel::Cancel;
 use crate::error::Error;
 use crate::session::datagrams::{Datagrams, Reader, datagram_session};
 use crate::session::inbox;
 use crate::session::outgoing::{Outgoing, push};
 use crate::session::sender::Sender;
+use crate::sync::Cancel;
 use crate::wire::{DatagramHeader, Message};
 
 /// Most bytes in a datagram that says who sent it.

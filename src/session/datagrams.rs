@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::I2pAddr;
-use crate::cancel::Cancel;
 use crate::error::{Error, Phase};
-use crate::interrupts::Interrupts;
 use crate::session::datagram::DatagramOptions;
 use crate::session::guard::{Core, SessionGuard};
 use crate::session::mailbox::{DroppedDatagrams, Mailbox};
 use crate::session::outgoing::Outgoing;
 use crate::session::path::Path;
 use crate::session::udp::UdpPort;
+use crate::sync::{Call, Cancel};
 use crate::wire::Message;
 
 /// How a style says where a datagram came from.
@@ -51,8 +50,8 @@ impl<O> Datagrams<O> {
         reader: R,
     ) -> Result<Self, Error> {
         let (port, mailbox) = (Arc::new(port), Arc::new(Mailbox::new()));
-        let session = Interrupts::by_session(&guard.core().control);
-        port.receive(session, &mailbox, reader)
+        let call = guard.core().call(Phase::Receive);
+        port.receive(call, &mailbox, reader)
             .map_err(|source| Error::Io {
                 phase: Phase::SessionCreate,
                 source,
@@ -96,7 +95,7 @@ impl<O> Datagrams<O> {
         let own_datagrams = Arc::clone(self.mailbox.self_datagrams());
         control.add_to_heartbeat(Arc::new(move || {
             let core = session.upgrade()?;
-            if core.control.loss().is_some() {
+            if core.control.lifetime().has_ended() {
                 return None;
             }
             // It ends a session whose router is gone.
@@ -114,7 +113,7 @@ impl<O> Datagrams<O> {
                 protocol: None,
             };
             // One that could not be sent counts as one that was lost.
-            let _ = path.send(&core, &datagram, true, &Interrupts::default());
+            let _ = path.send(&core, &datagram, true, &Call::new(Phase::Send));
             Some(Ok(()))
         }));
     }
@@ -159,33 +158,31 @@ impl<O> Datagrams<O> {
     }
 
     pub(crate) fn send(&self, datagram: &Outgoing<'_>, max: usize) -> Result<usize, Error> {
-        let phase = Phase::Send;
         let size = datagram.payload.len();
         if !(1..=max).contains(&size) {
             return Err(Error::DatagramSize { size, max });
         }
-        let interrupts = self.interrupts();
-        interrupts.check(phase)?;
+        let call = self.call(Phase::Send);
+        call.check()?;
         let nonblocking = self.mailbox.is_nonblocking();
-        self.path
-            .send(self.core(), datagram, nonblocking, &interrupts)?;
+        self.path.send(self.core(), datagram, nonblocking, &call)?;
         Ok(size)
     }
 
-    fn interrupts(&self) -> Interrupts {
-        Interrupts::by_cancel(&self.cancel).or_session(&self.core().control)
+    fn call(&self, phase: Phase) -> Call {
+        self.core().call(phase).or_cancel(&self.cancel)
     }
 }
 
 impl<O: Clone + Send + 'static> Datagrams<O> {
     /// The next datagram. One that does not fit is gone.
     pub(crate) fn receive(&self, buf: &mut [u8]) -> Result<(usize, O), Error> {
-        self.mailbox.next(buf, true, &self.interrupts())
+        self.mailbox.next(buf, true, &self.call(Phase::Receive))
     }
 
     /// The next datagram, which stays.
     pub(crate) fn peek(&self, buf: &mut [u8]) -> Result<(usize, O), Error> {
-        self.mailbox.next(buf, false, &self.interrupts())
+        self.mailbox.next(buf, false, &self.call(Phase::Receive))
     }
 }
 

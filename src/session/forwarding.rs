@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::cancel::{Cancel, Registration};
 use crate::connection::Connection;
-use crate::deadline::Deadline;
 use crate::dial::refuse_i2p;
 use crate::error::{Error, Phase, SessionLoss};
-use crate::interrupts::Interrupts;
 use crate::session::control::Control;
 use crate::session::guard::{Core, SessionGuard};
 use crate::session::proof::prove_forwarding;
+use crate::sync::{Call, Cancel, Deadline, Registration};
 use crate::wire::{Command, CommandError, CommandFault, needs_quotes};
 
 /// Time for a caller to say who it is.
@@ -89,9 +87,9 @@ impl Forwarding {
         let Error::SessionLost(loss) = error else {
             return error;
         };
-        let deadline = Deadline::after(Some(GRACE));
-        let session = &self.guard.core().control;
-        match session.wait_lost(deadline, &Interrupts::default()) {
+        let session = self.guard.core().control.lifetime();
+        let call = Call::new(Phase::WaitClosed).within(Some(GRACE));
+        match call.wait_ended(session) {
             Ok(loss) => Error::SessionLost(loss),
             Err(_) => {
                 self.end();
@@ -133,13 +131,14 @@ fn ask(
     cancel: &Cancel,
 ) -> Result<(Arc<Control>, Option<Registration>), Error> {
     let phase = Phase::Forward;
-    let interrupts = Interrupts::by_cancel(cancel).or_session(&core.control);
+    let call = core.call(phase).or_cancel(cancel);
     let deadline = Deadline::after(core.bridge.config().timeouts.command);
     let connection = loop {
-        match ask_once(core, command, &interrupts, deadline) {
+        match ask_once(core, command, &call, deadline) {
             // Java I2P ends a forwarding some time after its socket was closed.
             Err(Error::Refused(refusal)) if refusal.means_still_forwarding() => {
-                if !pause(core, cancel, deadline)? {
+                call.clone().until(deadline).sleep(PAUSE)?;
+                if deadline.has_passed() {
                     return Err(refusal.into());
                 }
             }
@@ -161,27 +160,14 @@ fn ask(
 fn ask_once(
     core: &Core,
     command: &Command,
-    interrupts: &Interrupts,
+    call: &Call,
     deadline: Deadline,
 ) -> Result<Connection, Error> {
-    let config = core.bridge.config();
-    let mut connection = Connection::open(config, interrupts.clone(), Deadline::NEVER)?;
+    let mut connection = Connection::open(core.bridge.config(), call)?;
     connection
         .request(command, Phase::Forward, deadline)
         .map_err(|error| core.explain(error))?;
     Ok(connection)
-}
-
-/// Waits for a moment. Returns whether there is time left to ask again.
-fn pause(core: &Core, cancel: &Cancel, deadline: Deadline) -> Result<bool, Error> {
-    let moment = Deadline::after(Some(PAUSE)).sooner(deadline);
-    let cancelled = Interrupts::by_cancel(cancel);
-    // It ends sooner when the session is lost or the caller is cancelled.
-    if let Ok(loss) = core.control.wait_lost(moment, &cancelled) {
-        return Err(Error::SessionLost(loss));
-    }
-    cancelled.check(Phase::Forward)?;
-    Ok(deadline.left(Phase::Forward).is_ok())
 }
 
 /// How to forward, where it is not as usual.

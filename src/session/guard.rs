@@ -6,13 +6,12 @@ use std::time::Duration;
 use crate::address::PrivateKey;
 use crate::bridge::{SamBridge, is_i2pd};
 use crate::connection::Connection;
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Refusal, SessionLoss};
-use crate::interrupts::Interrupts;
 use crate::session::accepting::Accepting;
 use crate::session::control::Control;
 use crate::session::intake::Intake;
 use crate::session::streams::Streams;
+use crate::sync::{Call, Deadline};
 use crate::version::Version;
 
 /// Time between the end of a session's streams and its own. On i2pd 2.56 a stream that ended less
@@ -45,8 +44,13 @@ impl Core {
 
     /// Opens a socket to the session's bridge, for a command of the session.
     pub(crate) fn connect(&self, overall: Deadline) -> Result<Connection, Error> {
-        let interrupts = Interrupts::by_session(&self.control);
-        Connection::open(self.bridge.config(), interrupts, overall)
+        let call = self.call(Phase::Connect).until(overall);
+        Connection::open(self.bridge.config(), &call)
+    }
+
+    /// A call that ends with the session.
+    pub(crate) fn call(&self, phase: Phase) -> Call {
+        Call::new(phase).or_lifetime(self.control.lifetime())
     }
 
     /// Returns true if the bridge is i2pd's, and false if it cannot be asked.
@@ -76,7 +80,7 @@ impl Core {
         let loss = SessionLoss::Refused(refusal);
         // Nobody else knows the id of a subsession: a bridge that has lost it has lost the primary
         // session, of which Java I2P says nothing.
-        if self.control.loss().is_none() {
+        if !self.control.lifetime().has_ended() {
             self.control.owner().lose(loss.clone());
         }
         self.control.lose(loss.clone());

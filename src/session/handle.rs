@@ -49,7 +49,7 @@ macro_rules! session_handle {
             ) -> Result<$crate::Destination, $crate::Error> {
                 let address = address.to_i2p_addr()?;
                 let time = self.bridge().config().timeouts.lookup;
-                let deadline = $crate::deadline::Deadline::after(time);
+                let deadline = $crate::sync::Deadline::after(time);
                 self.core().lookup(&address, deadline, &self.$($cancel).+)
             }
 
@@ -74,9 +74,10 @@ macro_rules! session_handle {
                 &self,
                 timeout: Option<std::time::Duration>,
             ) -> Result<$crate::SessionLoss, $crate::Error> {
-                let interrupts = $crate::interrupts::Interrupts::by_cancel(&self.$($cancel).+);
-                let deadline = $crate::deadline::Deadline::after(timeout);
-                self.core().control.wait_lost(deadline, &interrupts)
+                let call = $crate::sync::Call::new($crate::Phase::WaitClosed)
+                    .or_cancel(&self.$($cancel).+)
+                    .within(timeout);
+                call.wait_ended(self.core().control.lifetime())
             }
 
             fn core(&self) -> &std::sync::Arc<$crate::session::guard::Core> {

@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 
 use crate::error::{Error, Phase};
-use crate::interrupts::lock;
+use crate::sync::lock;
 
 /// How a session takes in what peers dial: by accepts or by forwarding, never by both.
 ///

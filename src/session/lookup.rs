@@ -1,9 +1,7 @@
 use crate::address::{Destination, I2pAddr};
-use crate::cancel::Cancel;
-use crate::deadline::Deadline;
-use crate::error::Error;
-use crate::interrupts::Interrupts;
+use crate::error::{Error, Phase};
 use crate::session::guard::Core;
+use crate::sync::{Cancel, Deadline};
 
 impl Core {
     /// Looks up who an address belongs to, on the session's control socket: i2pd and emissary find a
@@ -18,10 +16,10 @@ impl Core {
             return Ok(known);
         }
         let name = address.to_sam();
-        let interrupts = Interrupts::by_cancel(cancel).or_session(&self.control);
+        let call = self.call(Phase::Lookup).or_cancel(cancel).until(deadline);
         self.bridge.lookup_by(address, |command| {
             let control = self.control.owner();
-            let found = control.look_up(&name, command, deadline, &interrupts)?;
+            let found = control.look_up(&name, command, &call)?;
             found.check(address.host())
         })
     }

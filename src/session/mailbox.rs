@@ -1,14 +1,11 @@
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cancel::Wake;
-use crate::deadline::Deadline;
-use crate::error::{Error, Phase, SessionLoss};
-use crate::interrupts::{Interrupts, lock, wait};
-use crate::session::buffers::Buffers;
+use crate::error::{Error, SessionLoss};
 use crate::session::proof::SelfDatagrams;
+use crate::sync::{BufferPool, Call, Monitor};
 
 /// Most datagrams that wait to be received, and most bytes in them. What comes on top is dropped.
 const MOST_WAITING: usize = 512;
@@ -28,9 +25,8 @@ pub struct DroppedDatagrams {
 
 /// What has come, and waits to be received. `O` is what is known of where it came from.
 pub(crate) struct Mailbox<O> {
-    state: Mutex<State<O>>,
-    changed: Condvar,
-    buffers: Buffers,
+    state: Arc<Monitor<State<O>>>,
+    buffers: BufferPool,
     self_datagrams: Arc<SelfDatagrams>,
 }
 
@@ -45,15 +41,14 @@ struct State<O> {
 impl<O> Mailbox<O> {
     pub(crate) fn new() -> Self {
         Self {
-            state: Mutex::new(State {
+            state: Monitor::new(State {
                 queue: VecDeque::new(),
                 bytes: 0,
                 dropped: DroppedDatagrams::default(),
                 read_timeout: None,
                 nonblocking: false,
             }),
-            changed: Condvar::new(),
-            buffers: Buffers::default(),
+            buffers: BufferPool::default(),
             self_datagrams: Arc::new(SelfDatagrams::new()),
         }
     }
@@ -68,30 +63,28 @@ impl<O> Mailbox<O> {
         if self.self_datagrams.takes(payload) {
             return;
         }
-        let mut state = lock(&self.state);
-        if state.queue.len() >= MOST_WAITING || state.bytes + payload.len() > MOST_BYTES {
-            state.dropped.overflow += 1;
-            return;
-        }
-        let mut kept = self.buffers.take();
-        kept.extend_from_slice(payload);
-        state.bytes += kept.len();
-        state.queue.push_back((origin, kept));
-        drop(state);
-        // A waiter that peeks would leave the datagram to one that is not woken.
-        self.changed.notify_all();
+        self.state.update(|state| {
+            if state.queue.len() >= MOST_WAITING || state.bytes + payload.len() > MOST_BYTES {
+                state.dropped.overflow += 1;
+                return;
+            }
+            let mut kept = self.buffers.take();
+            kept.extend_from_slice(payload);
+            state.bytes += kept.len();
+            state.queue.push_back((origin, kept));
+        });
     }
 
     pub(crate) fn count_foreign(&self) {
-        lock(&self.state).dropped.foreign += 1;
+        self.state.lock().dropped.foreign += 1;
     }
 
     pub(crate) fn count_malformed(&self) {
-        lock(&self.state).dropped.malformed += 1;
+        self.state.lock().dropped.malformed += 1;
     }
 
     pub(crate) fn dropped(&self) -> DroppedDatagrams {
-        lock(&self.state).dropped
+        self.state.lock().dropped
     }
 
     /// As in `std`, no time at all is refused.
@@ -100,20 +93,20 @@ impl<O> Mailbox<O> {
             let text = "a time-out cannot be zero";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        lock(&self.state).read_timeout = timeout;
+        self.state.lock().read_timeout = timeout;
         Ok(())
     }
 
     pub(crate) fn read_timeout(&self) -> Option<Duration> {
-        lock(&self.state).read_timeout
+        self.state.lock().read_timeout
     }
 
     pub(crate) fn is_nonblocking(&self) -> bool {
-        lock(&self.state).nonblocking
+        self.state.lock().nonblocking
     }
 
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
-        lock(&self.state).nonblocking = nonblocking;
+        self.state.lock().nonblocking = nonblocking;
     }
 }
 
@@ -121,33 +114,29 @@ impl<O: Clone + Send + 'static> Mailbox<O> {
     /// The next datagram: taken, and gone if it does not fit, or looked at, and left there. Those
     /// that came before the bridge ended the session are given out before its end is told.
     pub(crate) fn next(
-        self: &Arc<Self>,
+        &self,
         buf: &mut [u8],
         take: bool,
-        interrupts: &Interrupts,
+        call: &Call,
     ) -> Result<(usize, O), Error> {
-        let phase = Phase::Receive;
-        // It fails where the session is gone, which is told below.
-        let _watch = interrupts.watch_waiter(self, phase);
-        let mut state = lock(&self.state);
-        let deadline = Deadline::after(state.read_timeout);
-        loop {
-            let ended = match interrupts.check(phase) {
-                Err(error) if !is_loss_by_bridge(&error) => return Err(error),
-                ended => ended,
-            };
-            if let Some(outcome) = state.look(buf) {
-                if let Some((_, payload)) = take.then(|| state.queue.pop_front()).flatten() {
-                    state.bytes -= payload.len();
-                    self.buffers.give_back(payload);
-                }
-                return outcome;
+        let mut look = |state: &mut State<O>| {
+            let outcome = state.look(buf)?;
+            if let Some((_, payload)) = take.then(|| state.queue.pop_front()).flatten() {
+                state.bytes -= payload.len();
+                self.buffers.give_back(payload);
             }
-            ended?;
-            if state.nonblocking {
-                return Err(Error::WouldBlock);
+            Some(outcome)
+        };
+        let timed = call.clone().within(self.read_timeout());
+        let outcome = timed.wait_on(&self.state, |state| match look(state) {
+            None if state.nonblocking => Err(Error::WouldBlock),
+            found => found.transpose(),
+        });
+        match outcome {
+            Err(error) if is_loss_by_bridge(&error) => {
+                look(&mut self.state.lock()).unwrap_or(Err(error))
             }
-            state = wait(&self.changed, state, phase, deadline)?;
+            outcome => outcome,
         }
     }
 }
@@ -162,13 +151,6 @@ impl<O: Clone> State<O> {
         };
         room.copy_from_slice(payload);
         Some(Ok((needed, origin.clone())))
-    }
-}
-
-impl<O: Send> Wake for Mailbox<O> {
-    fn wake(&self) {
-        let _state = lock(&self.state);
-        self.changed.notify_all();
     }
 }
 

@@ -3,7 +3,6 @@
 mod accepting;
 mod arming;
 mod backlog;
-mod buffers;
 mod builder;
 mod callers;
 mod control;
@@ -33,10 +32,8 @@ mod udp;
 mod voice;
 
 pub use backlog::WhenFull;
-pub(crate) use backlog::{FIRST_PAUSE, LONGEST_PAUSE};
 pub use builder::SessionBuilder;
 pub(crate) use callers::Callers;
-pub(crate) use control::{Control, spawn, spawn_for_program, spawn_scoped};
 pub use datagram::{DatagramOptions, DatagramSession, DatagramStyle};
 pub use forwarding::{ForwardOptions, Forwarding};
 pub use guard::SessionGuard;

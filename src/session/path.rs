@@ -2,12 +2,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::error::{Error, Phase};
-use crate::interrupts::Interrupts;
-use crate::session::buffers::Buffers;
+use crate::error::Error;
 use crate::session::guard::Core;
 use crate::session::outgoing::Outgoing;
 use crate::session::udp::UdpPort;
+use crate::sync::{BufferPool, Call};
 
 /// How datagrams come and go between the bridge and us.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -41,7 +40,7 @@ pub enum DatagramPath {
 pub(crate) enum Path {
     Udp {
         port: Arc<UdpPort>,
-        buffers: Arc<Buffers>,
+        buffers: Arc<BufferPool>,
     },
     /// Named by the topic under which a datagram is sent: `DATAGRAM` or `RAW`.
     ControlSocket(&'static str),
@@ -70,7 +69,7 @@ impl Path {
         core: &Core,
         datagram: &Outgoing<'_>,
         nonblocking: bool,
-        interrupts: &Interrupts,
+        call: &Call,
     ) -> Result<(), Error> {
         match self {
             Self::Udp { port, buffers } => {
@@ -79,7 +78,7 @@ impl Path {
                     .write_packet(core, &mut packet)
                     .and_then(|()| port.send(&packet));
                 buffers.give_back(packet);
-                sent.map_err(|error| interrupts.explain(Phase::Send, error))
+                sent.map_err(|error| call.map_error(error))
             }
             Self::ControlSocket(topic) => {
                 let buffers = core.control.voice().buffers();
@@ -88,7 +87,7 @@ impl Path {
                     buffers.give_back(said);
                     return Err(error);
                 }
-                core.control.say_datagram(said, nonblocking, interrupts)
+                core.control.say_datagram(said, nonblocking, call)
             }
         }
     }

@@ -2,10 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::cancel::Cancel;
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
-use crate::interrupts::Interrupts;
 use crate::session::accepting::Accepting;
 use crate::session::backlog::BacklogLimits;
 use crate::session::control::Control;
@@ -19,6 +16,7 @@ use crate::session::raw::{RAW_PROTOCOL, RawOptions, RawSession};
 use crate::session::stream::{DialPorts, StreamSession};
 use crate::session::subsession::Claims;
 use crate::session::udp::{Pair, UdpPort, UdpSettings};
+use crate::sync::Cancel;
 use crate::wire::Command;
 
 /// I2CP's protocol of streams.
@@ -234,8 +232,8 @@ impl PrimarySession {
         pairs: &[Pair],
     ) -> Result<SessionGuard, Error> {
         let core = self.core();
-        let interrupts = Interrupts::by_cancel(&self.cancel).or_session(&core.control);
-        interrupts.check(Phase::SessionAdd)?;
+        let call = core.call(Phase::SessionAdd).or_cancel(&self.cancel);
+        call.check()?;
         let claim = self.shared.claims.take(protocol, options.listens_to())?;
         let id = unguessable();
         let mut command = Command::new("SESSION", "ADD")
@@ -246,14 +244,13 @@ impl PrimarySession {
         }
         // What is said last on the socket needs a moment of its own: `BREATH`.
         core.streamed.store(true, Ordering::Relaxed);
-        let deadline = Deadline::after(core.bridge.config().timeouts.command);
-        core.control
-            .add_subsession(&id, command, deadline, &interrupts)?;
+        let call = call.within(core.bridge.config().timeouts.command);
+        core.control.add_subsession(&id, command, &call)?;
         let control = Control::beneath(&self.guard, &id, claim)?;
         let settings = &self.shared.settings;
         Ok(SessionGuard::new(Core {
             bridge: core.bridge.clone(),
-            accepting: Accepting::new(&control, settings.armed_accepts, settings.backlog),
+            accepting: Accepting::new(control.lifetime(), settings.armed_accepts, settings.backlog),
             control,
             id,
             key: core.key.clone(),

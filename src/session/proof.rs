@@ -1,11 +1,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase, SessionLoss};
-use crate::interrupts::lock;
 use crate::session::guard::Core;
 use crate::session::id::unguessable;
+use crate::sync::{Deadline, lock};
 use crate::wire::{Command, StreamHeader};
 
 /// How many datagrams to itself a session may lose one after the other. A router may drop one.

@@ -1,11 +1,11 @@
 use crate::address::ToI2pAddr;
-use crate::cancel::Cancel;
 use crate::error::Error;
 use crate::session::datagram::{DatagramOptions, is_free, protocol_taken};
 use crate::session::datagrams::{Datagrams, Reader, datagram_session};
 use crate::session::inbox;
 use crate::session::outgoing::Outgoing;
 use crate::session::udp::Pair;
+use crate::sync::Cancel;
 use crate::wire::{Message, RawHeader};
 
 /// I2CP's protocol of raw datagrams that say no other.

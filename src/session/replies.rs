@@ -2,12 +2,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Refusal, ResultCode};
-use crate::interrupts::{Handoff, Interrupts, lock};
 use crate::lookup::Lookup;
 use crate::session::control::Control;
 use crate::session::voice::BREATH;
+use crate::sync::{Call, Monitor, lock};
 use crate::wire::{Command, Message, ParseError, ParseErrorKind};
 
 /// How long a question whose answer nobody wants holds up the next. Routers answer at once, or, as
@@ -23,6 +22,12 @@ const LONGEST_LOOKUP: Duration = Duration::from_secs(60);
 
 /// What a bridge answers to a question: a lookup is answered with what was found.
 pub(crate) type Answer = Result<Option<Lookup>, Error>;
+
+/// Where the answer to a question is waited for.
+///
+/// It is given under the lock of [`Replies`], which is taken before it and never after: a question is
+/// given up and answered at the same time in one order or the other.
+pub(crate) type PendingAnswer = Arc<Monitor<Option<Answer>>>;
 
 /// What is asked on a session's control socket, and who waits for the answer.
 ///
@@ -58,7 +63,7 @@ struct Question {
     command: Command,
     /// Whether it is worth waiting for.
     wanted: bool,
-    answer: Arc<Handoff<Answer>>,
+    answer: PendingAnswer,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,11 +80,9 @@ impl Control {
         self: &Arc<Self>,
         id: &str,
         command: Command,
-        deadline: Deadline,
-        interrupts: &Interrupts,
+        call: &Call,
     ) -> Result<(), Error> {
-        let question = Question::new(id, Asks::Add, command);
-        let answer = self.await_answer(question, Phase::SessionAdd, deadline, interrupts);
+        let answer = self.await_answer(Question::new(id, Asks::Add, command), call);
         answer.map(drop)
     }
 
@@ -89,29 +92,21 @@ impl Control {
         self: &Arc<Self>,
         name: &str,
         command: Command,
-        deadline: Deadline,
-        interrupts: &Interrupts,
+        call: &Call,
     ) -> Result<Lookup, Error> {
-        let phase = Phase::Lookup;
         let question = Question::new(name, Asks::Lookup, command);
-        let found = self.await_answer(question, phase, deadline, interrupts)?;
+        let found = self.await_answer(question, call)?;
         let missing = ParseError::new(ParseErrorKind::MissingPair, 0);
-        found.ok_or_else(|| Error::protocol(phase, missing))
+        found.ok_or_else(|| Error::protocol(call.phase(), missing))
     }
 
-    fn await_answer(
-        self: &Arc<Self>,
-        question: Question,
-        phase: Phase,
-        deadline: Deadline,
-        interrupts: &Interrupts,
-    ) -> Answer {
+    fn await_answer(self: &Arc<Self>, question: Question, call: &Call) -> Answer {
         let answer = self.ask(question);
         loop {
-            let turn = deadline.sooner(Deadline::after(Some(self.removal_patience())));
-            let error = match answer.wait(phase, turn, interrupts) {
+            let turn = call.clone().within(Some(self.removal_patience()));
+            let error = match turn.wait_on(&answer, |answer| Ok(answer.take())) {
                 Ok(answer) => return answer,
-                Err(Error::Timeout { .. }) => deadline.left(phase).err(),
+                Err(Error::Timeout { .. }) => call.left().err(),
                 Err(error) => Some(error),
             };
             if let Some(error) = error {
@@ -135,11 +130,7 @@ impl Control {
     }
 
     /// Asks the bridge to remove a subsession, after what was asked before. It does not wait.
-    pub(crate) fn remove_subsession(
-        self: &Arc<Self>,
-        id: &str,
-        command: Command,
-    ) -> Arc<Handoff<Answer>> {
+    pub(crate) fn remove_subsession(self: &Arc<Self>, id: &str, command: Command) -> PendingAnswer {
         self.ask(Question {
             wanted: false,
             ..Question::new(id, Asks::Remove, command)
@@ -161,7 +152,7 @@ impl Control {
             if let Some(undo) = question.undo().filter(|_| answer.is_ok()) {
                 state.queue.push_front(undo);
             }
-            question.answer.bring(answer);
+            question.answer.update(|slot| *slot = Some(answer));
         }
         self.ask_next();
         true
@@ -172,14 +163,15 @@ impl Control {
         let name = message.value("NAME").map(|name| name.unescape());
         let question = lock(&self.replies().state).settle_lookup(name.as_deref());
         let Some(question) = question else { return };
-        question.answer.bring(match code {
+        let answer = match code {
             ResultCode::Ok => Lookup::from_reply(message).map(Some),
             code => Err(Refusal::new(Phase::Lookup, code, message).into()),
-        });
+        };
+        question.answer.update(|slot| *slot = Some(answer));
         self.ask_next();
     }
 
-    fn ask(self: &Arc<Self>, question: Question) -> Arc<Handoff<Answer>> {
+    fn ask(self: &Arc<Self>, question: Question) -> PendingAnswer {
         let answer = Arc::clone(&question.answer);
         lock(&self.replies().state).queue.push_back(question);
         self.ask_next();
@@ -197,7 +189,7 @@ impl Control {
     }
 
     /// Nobody waits for this answer any more, unless it has just come.
-    fn give_up(&self, answer: &Arc<Handoff<Answer>>) -> Option<Answer> {
+    fn give_up(&self, answer: &PendingAnswer) -> Option<Answer> {
         let mut state = lock(&self.replies().state);
         let is_it = |question: &Question| Arc::ptr_eq(&question.answer, answer);
         state.queue.retain(|question| !is_it(question));
@@ -206,10 +198,7 @@ impl Control {
             question.wanted = false;
         }
         drop(state);
-        let no_time = Deadline::after(Some(Duration::ZERO));
-        answer
-            .wait(Phase::Command, no_time, &Interrupts::default())
-            .ok()
+        answer.lock().take()
     }
 }
 
@@ -308,7 +297,7 @@ impl Question {
             asks,
             command,
             wanted: true,
-            answer: Handoff::new(),
+            answer: Monitor::new(None),
         }
     }
 

@@ -2,19 +2,17 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use crate::address::{Destination, I2pAddr, ToI2pAddr};
-use crate::cancel::Cancel;
 use crate::connection::Connection;
-use crate::deadline::Deadline;
 use crate::endpoint::dialler;
 use crate::error::{Error, Phase};
 use crate::forward::{self, ForwardListener};
-use crate::interrupts::Interrupts;
 use crate::listener::SamListener;
 use crate::session::accepting::Accepting;
 use crate::session::forwarding::{ForwardOptions, Forwarding};
 use crate::session::guard::SessionGuard;
 use crate::session::handle::session_handle;
 use crate::stream::SamStream;
+use crate::sync::{Call, Cancel, Deadline};
 use crate::wire::Command;
 
 /// A destination of our own that streams come to and go from.
@@ -92,7 +90,7 @@ impl StreamSession {
         let command = Command::stream_connect(&core.id, &peer.to_sam(), from_port, peer.port())?;
         let config = core.bridge.config();
         let overall = Deadline::after(options.timeout.flatten());
-        let mut connection = Connection::open(config, self.interrupts(), overall)?;
+        let mut connection = Connection::open(config, &self.call(phase).until(overall))?;
         let deadline = match options.timeout {
             Some(_) => overall,
             None => Deadline::after(config.timeouts.stream_connect),
@@ -123,7 +121,7 @@ impl StreamSession {
     /// [`Error::Cancelled`], [`Error::Timeout`] after the bridge's command deadline,
     /// [`Error::Occupied`] when the session forwards or has forwarded.
     pub fn listener(&self) -> Result<SamListener, Error> {
-        Accepting::listen(self.core(), &self.interrupts())?;
+        Accepting::listen(self.core(), &self.call(Phase::Accept))?;
         Ok(SamListener::new(self.guard.clone(), self.cancel.clone()))
     }
 
@@ -271,8 +269,8 @@ impl StreamSession {
     /// ```
     pub fn finish(&self, timeout: Duration) -> Result<(), Error> {
         let core = self.core();
-        let deadline = Deadline::after(Some(timeout));
-        let outcome = core.streams.wait(core.linger, deadline, &self.interrupts());
+        let call = self.call(Phase::Finish).within(Some(timeout));
+        let outcome = core.streams.wait(core.linger, &call);
         if !matches!(outcome, Err(Error::Cancelled { .. })) {
             core.close();
         }
@@ -288,8 +286,8 @@ impl StreamSession {
         self.core().lookup(address, deadline, &self.cancel)
     }
 
-    fn interrupts(&self) -> Interrupts {
-        Interrupts::by_cancel(&self.cancel).or_session(&self.core().control)
+    fn call(&self, phase: Phase) -> Call {
+        self.core().call(phase).or_cancel(&self.cancel)
     }
 }
 

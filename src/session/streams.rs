@@ -1,17 +1,13 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::cancel::Wake;
-use crate::deadline::Deadline;
-use crate::error::{Error, Phase};
-use crate::interrupts::{Interrupts, lock, wait};
+use crate::error::Error;
+use crate::sync::{Call, Monitor};
 
 /// The streams of a session that are open, for whoever waits for their end.
-#[derive(Default)]
 pub(crate) struct Streams {
-    state: Mutex<State>,
-    changed: Condvar,
+    state: Arc<Monitor<State>>,
 }
 
 #[derive(Default)]
@@ -32,7 +28,7 @@ pub(crate) struct OpenStream {
 impl Streams {
     /// One stream more.
     pub(crate) fn open(self: &Arc<Self>) -> OpenStream {
-        lock(&self.state).open += 1;
+        self.state.lock().open += 1;
         OpenStream {
             streams: Arc::clone(self),
             ended_by_peer: AtomicBool::new(false),
@@ -42,39 +38,39 @@ impl Streams {
 
     /// Waits until no stream is open, and then, if a peer had not hung up on one, until what was
     /// written last has had this time to arrive. Fails if streams are open at the deadline.
-    pub(crate) fn wait(
-        self: &Arc<Self>,
-        linger: Duration,
-        deadline: Deadline,
-        interrupts: &Interrupts,
-    ) -> Result<(), Error> {
-        let phase = Phase::Finish;
-        let _watch = interrupts.watch_waiter(self, phase)?;
-        let mut state = lock(&self.state);
+    pub(crate) fn wait(&self, linger: Duration, call: &Call) -> Result<(), Error> {
         loop {
-            interrupts.check(phase)?;
-            if state.open > 0 {
-                state = wait(&self.changed, state, phase, deadline)?;
-                continue;
-            }
-            let passed = state.left_at.map_or(linger, |at| at.elapsed());
-            let left = linger.saturating_sub(passed);
-            if left.is_zero() {
+            let none_open = |state: &mut State| Ok((state.open == 0).then(|| state.left(linger)));
+            let left = call.wait_on(&self.state, none_open)?;
+            if left.is_zero() || call.deadline().has_passed() {
                 return Ok(());
             }
-            let lingered = deadline.sooner(Deadline::after(Some(left)));
-            state = match wait(&self.changed, state, phase, lingered) {
-                Ok(woken) => woken,
-                Err(_) => return Ok(()),
-            };
+            let reopened = |state: &mut State| Ok((state.open > 0).then_some(()));
+            match call
+                .clone()
+                .within(Some(left))
+                .wait_on(&self.state, reopened)
+            {
+                Ok(()) | Err(Error::Timeout { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 }
 
-impl Wake for Streams {
-    fn wake(&self) {
-        let _state = lock(&self.state);
-        self.changed.notify_all();
+impl Default for Streams {
+    fn default() -> Self {
+        Self {
+            state: Monitor::new(State::default()),
+        }
+    }
+}
+
+impl State {
+    /// Returns the time for which to wait yet, so that what was written last can arrive.
+    fn left(&self, linger: Duration) -> Duration {
+        let passed = self.left_at.map_or(linger, |at| at.elapsed());
+        linger.saturating_sub(passed)
     }
 }
 
@@ -94,12 +90,11 @@ impl OpenStream {
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
-        let mut state = lock(&self.streams.state);
-        state.open -= 1;
-        if !self.ended_by_peer.load(Ordering::Relaxed) {
-            state.left_at = Some(Instant::now());
-        }
-        drop(state);
-        self.streams.changed.notify_all();
+        self.streams.state.update(|state| {
+            state.open -= 1;
+            if !self.ended_by_peer.load(Ordering::Relaxed) {
+                state.left_at = Some(Instant::now());
+            }
+        });
     }
 }

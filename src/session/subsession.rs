@@ -2,13 +2,11 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::cancel::{Registration, Target, Wake};
-use crate::deadline::Deadline;
-use crate::error::{Error, Phase, SessionLoss};
-use crate::interrupts::{Handoff, Interrupts, lock};
+use crate::error::{Error, Phase};
 use crate::session::control::Control;
 use crate::session::guard::SessionGuard;
-use crate::session::replies::Answer;
+use crate::session::replies::PendingAnswer;
+use crate::sync::{Call, Lifetime, Registration, lock};
 use crate::wire::Command;
 
 /// What a subsession is to its primary session, whose control socket is its own as well.
@@ -17,15 +15,15 @@ pub(crate) struct Beneath {
     id: String,
     /// What it has of the primary session while it lives.
     hold: Mutex<Option<Hold>>,
-    removal: Mutex<Option<Arc<Handoff<Answer>>>>,
+    removal: Mutex<Option<PendingAnswer>>,
 }
 
 /// Keeps the primary session, and keeps others from what the subsession listens to.
 struct Hold {
     _primary: SessionGuard,
     _claim: Claim,
-    /// Ends with the primary session what ends with the subsession, and who waits for that.
-    _places: [Registration; 2],
+    /// Ends the subsession's dependents with the primary session.
+    _joined: Option<Registration>,
 }
 
 impl Beneath {
@@ -45,16 +43,11 @@ impl Beneath {
         primary: SessionGuard,
         claim: Claim,
     ) -> Result<(), Error> {
-        let waiter: Arc<dyn Wake> = Arc::clone(control) as _;
-        let places = [
-            self.primary.register(control.dependents_as_target())?,
-            self.primary
-                .register(Target::Waiter(Arc::downgrade(&waiter)))?,
-        ];
+        let joined = control.lifetime().join_parent()?;
         *lock(&self.hold) = Some(Hold {
             _primary: primary,
             _claim: claim,
-            _places: places,
+            _joined: joined,
         });
         Ok(())
     }
@@ -63,17 +56,16 @@ impl Beneath {
         &self.primary
     }
 
-    /// Why the primary session is gone, if it is.
-    pub(crate) fn primary_loss(&self) -> Option<SessionLoss> {
-        self.primary.loss()
+    pub(crate) fn primary_lifetime(&self) -> &Arc<Lifetime> {
+        self.primary.lifetime()
     }
 
     /// Has the bridge forget the subsession, when `parting` has passed.
     pub(crate) fn remove(&self, parting: Duration) {
         if !parting.is_zero() {
-            let deadline = Deadline::after(Some(parting));
-            // It ends sooner when there is nothing left to be parted from.
-            let _ = self.primary.wait_lost(deadline, &Interrupts::default());
+            // It ends sooner if the primary session does.
+            let call = Call::new(Phase::WaitClosed).within(Some(parting));
+            let _ = call.wait_ended(self.primary.lifetime());
         }
         // What the library made up can be said.
         if let Ok(command) = Command::session_remove(&self.id) {
@@ -87,10 +79,11 @@ impl Beneath {
         let Some(removal) = lock(&self.removal).take() else {
             return;
         };
-        let interrupts = Interrupts::by_session(&self.primary);
-        let deadline = Deadline::after(Some(self.primary.removal_patience()));
+        let call = Call::new(Phase::WaitClosed)
+            .or_lifetime(self.primary.lifetime())
+            .within(Some(self.primary.removal_patience()));
         // Java I2P may not know it any more, and emissary does not answer: either way it is over.
-        let _ = removal.wait(Phase::WaitClosed, deadline, &interrupts);
+        let _ = call.wait_on(&removal, |answer| Ok(answer.take()));
     }
 
     /// The primary session may go on without it, or end.

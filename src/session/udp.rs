@@ -1,18 +1,15 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use crate::bridge::SamBridge;
-use crate::cancel::Wake;
-use crate::deadline::Deadline;
 use crate::dial::{is_timeout, refuse_i2p, resolve};
 use crate::error::{Error, Phase};
-use crate::interrupts::{Interrupts, lock, wait};
-use crate::session::control::spawn;
 use crate::session::datagrams::Reader;
 use crate::session::mailbox::Mailbox;
+use crate::sync::{Call, Deadline, Monitor, Wake, spawn};
 use crate::wire::{CommandError, CommandFault, needs_quotes};
 
 /// Largest UDP packet.
@@ -82,8 +79,8 @@ impl UdpSettings {
 ///
 /// It is let go of when the session ends, whoever still holds the session.
 pub(crate) struct UdpPort {
-    sockets: Mutex<Option<Arc<Sockets>>>,
-    released: Condvar,
+    /// Nothing once the port is free.
+    sockets: Arc<Monitor<Option<Arc<Sockets>>>>,
     local: SocketAddr,
     bridge: SocketAddr,
     /// The bridge's UDP address as the program gave it.
@@ -103,9 +100,10 @@ impl UdpPort {
     pub(crate) fn open(bridge: &SamBridge, settings: &UdpSettings) -> Result<Self, Error> {
         settings.check()?;
         let config = bridge.config();
-        let deadline = Deadline::after(config.timeouts.connect);
-        let interrupts = Interrupts::by_cancel(bridge.cancel());
-        let bridge = canonical(resolve(&config.udp_address, deadline, &interrupts)?);
+        let call = Call::new(Phase::Connect)
+            .or_cancel(bridge.cancel())
+            .within(config.timeouts.connect);
+        let bridge = canonical(resolve(&config.udp_address, &call)?);
         let named = config.udp_address.to_string();
         bind(bridge, named.into(), settings).map_err(|source| Error::Io {
             phase: Phase::SessionCreate,
@@ -143,48 +141,42 @@ impl UdpPort {
     /// that keeps the session alive.
     pub(crate) fn receive<R: Reader>(
         self: &Arc<Self>,
-        session: Interrupts,
+        call: Call,
         mailbox: &Arc<Mailbox<R::Origin>>,
         mut reader: R,
     ) -> io::Result<()> {
         let (port, mailbox) = (Arc::clone(self), Arc::clone(mailbox));
         spawn("i2p-sam-udp", move || {
-            port.fill(&session, &mailbox, &mut reader);
-            lock(&port.sockets).take();
-            port.released.notify_all();
+            port.fill(&call, &mailbox, &mut reader);
+            let sockets = port.sockets.update(Option::take);
+            drop(sockets);
         })
     }
 
     /// Waits until the port of a session that has ended is free.
     pub(crate) fn await_release(&self) {
         let deadline = Deadline::after(Some(RELEASE));
-        let mut sockets = lock(&self.sockets);
-        while sockets.is_some() {
-            match wait(&self.released, sockets, Phase::WaitClosed, deadline) {
-                Ok(woken) => sockets = woken,
-                Err(_) => return,
-            }
-        }
+        self.sockets
+            .wait_until(deadline, |sockets| sockets.is_none().then_some(()));
     }
 
     fn sockets(&self) -> Option<Arc<Sockets>> {
-        lock(&self.sockets).clone()
+        self.sockets.lock().clone()
     }
 
-    /// The work of the receiving thread.
+    /// The work of the receiving thread. The end of the session ends it: its lifetime wakes this port,
+    /// which sends a packet to itself.
     fn fill<R: Reader>(
         self: &Arc<Self>,
-        session: &Interrupts,
+        call: &Call,
         mailbox: &Mailbox<R::Origin>,
         reader: &mut R,
     ) {
-        let phase = Phase::Receive;
-        let (Some(sockets), Ok(_watch)) = (self.sockets(), session.watch_waiter(self, phase))
-        else {
+        let (Some(sockets), Ok(_registered)) = (self.sockets(), call.watch_waiter(self)) else {
             return;
         };
         let mut packet = vec![0; MAX_PACKET];
-        while session.check(phase).is_ok() {
+        while call.check().is_ok() {
             match sockets.receiver.recv_from(&mut packet) {
                 Ok((len, source)) if self.believes(source) => {
                     match reader.forwarded(packet.get(..len).unwrap_or_default()) {
@@ -263,8 +255,7 @@ fn bind(bridge: SocketAddr, named: Box<str>, settings: &UdpSettings) -> io::Resu
     Ok(UdpPort {
         local,
         told: (told_host, settings.port.unwrap_or(local.port())),
-        sockets: Mutex::new(Some(Arc::new(Sockets { receiver, sender }))),
-        released: Condvar::new(),
+        sockets: Monitor::new(Some(Arc::new(Sockets { receiver, sender }))),
         bridge,
         named,
         source: settings.source,

@@ -1,16 +1,14 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::Shutdown;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::connection::write_all;
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase, SessionLoss};
-use crate::interrupts::{Interrupts, lock, wait};
-use crate::session::buffers::Buffers;
-use crate::session::control::{Control, spawn};
+use crate::session::control::Control;
+use crate::sync::{BufferPool, Call, Deadline, Monitor, Wake, spawn};
 use crate::wire::Command;
 
 /// Most commands that wait to be said. A bridge that makes us say more does not listen.
@@ -38,11 +36,10 @@ const LINGER: Duration = Duration::from_secs(5);
 /// The keeper must go on reading while a bridge does not, or the two would wait for each other;
 /// and dropping a session must not block. So neither writes.
 pub(crate) struct Voice {
-    state: Mutex<State>,
-    changed: Condvar,
+    state: Arc<Monitor<State>>,
     heartbeat: Option<Duration>,
     /// For datagrams that wait to be said.
-    buffers: Buffers,
+    buffers: BufferPool,
 }
 
 #[derive(Default)]
@@ -84,10 +81,9 @@ enum Next {
 impl Voice {
     pub(crate) fn new(heartbeat: Option<Duration>) -> Self {
         Self {
-            state: Mutex::default(),
-            changed: Condvar::new(),
+            state: Monitor::new(State::default()),
             heartbeat,
-            buffers: Buffers::default(),
+            buffers: BufferPool::default(),
         }
     }
 
@@ -95,28 +91,24 @@ impl Voice {
         self.heartbeat
     }
 
-    pub(crate) fn buffers(&self) -> &Buffers {
+    pub(crate) fn buffers(&self) -> &BufferPool {
         &self.buffers
-    }
-
-    /// Has those look again who wait for room.
-    pub(crate) fn wake(&self) {
-        let _state = lock(&self.state);
-        self.changed.notify_all();
     }
 
     /// Says a command after those that wait. It is not waited for.
     pub(crate) fn say(&self, control: &Arc<Control>, command: &Command) -> Result<(), SessionLoss> {
-        let mut state = lock(&self.state);
-        if state.hushed {
-            return Ok(());
-        }
-        if state.queue.len() - state.datagrams >= MOST_QUEUED {
-            return Err(SessionLoss::Garbled);
-        }
-        state.queue.push_back(Said::Command(command.clone()));
-        self.ensure_speaking(state, control)
-            .map_err(|error| SessionLoss::Io(error.kind()))
+        self.state.update(|state| {
+            if state.hushed {
+                return Ok(());
+            }
+            if state.queue.len() - state.datagrams >= MOST_QUEUED {
+                return Err(SessionLoss::Garbled);
+            }
+            state.queue.push_back(Said::Command(command.clone()));
+            state
+                .ensure_speaking(control)
+                .map_err(|error| SessionLoss::Io(error.kind()))
+        })
     }
 
     /// Says a last command when this time has passed, and closes the socket behind it.
@@ -126,89 +118,70 @@ impl Voice {
         command: Command,
         after: Duration,
     ) -> io::Result<()> {
-        let mut state = lock(&self.state);
-        state.last = Some((command, from_now(after)));
-        state.hushed = true;
-        self.ensure_speaking(state, control)
+        self.state.update(|state| {
+            state.last = Some((command, from_now(after)));
+            state.hushed = true;
+            state.ensure_speaking(control)
+        })
     }
 
     /// Closes the session when this time has passed.
     pub(crate) fn close_after(&self, control: &Arc<Control>, time: Duration) -> io::Result<()> {
-        let mut state = lock(&self.state);
-        state.close_at = Some(from_now(time));
-        self.ensure_speaking(state, control)
+        self.state.update(|state| {
+            state.close_at = Some(from_now(time));
+            state.ensure_speaking(control)
+        })
     }
 
     /// Says nothing more, or nothing but the datagrams that were sent before.
     pub(crate) fn hush(&self, finish: bool) {
-        let mut state = lock(&self.state);
-        state
-            .queue
-            .retain(|said| finish && matches!(said, Said::Datagram(_)));
-        state.datagrams = state.queue.len();
-        state.hushed = true;
-        drop(state);
-        self.changed.notify_all();
+        self.state.update(|state| {
+            state
+                .queue
+                .retain(|said| finish && matches!(said, Said::Datagram(_)));
+            state.datagrams = state.queue.len();
+            state.hushed = true;
+        });
     }
 
     /// Starts the heartbeat.
     pub(crate) fn wake_up(&self, control: &Arc<Control>) -> io::Result<()> {
-        self.ensure_speaking(lock(&self.state), control)
+        self.state.update(|state| state.ensure_speaking(control))
     }
 
     /// The bridge is alive, whatever it said.
     pub(crate) fn heard_something(&self) {
         if self.heartbeat.is_some() {
-            lock(&self.state).unanswered = false;
+            self.state.lock().unanswered = false;
         }
-    }
-
-    fn ensure_speaking(
-        &self,
-        mut state: MutexGuard<'_, State>,
-        control: &Arc<Control>,
-    ) -> io::Result<()> {
-        if state.speaking {
-            drop(state);
-            self.changed.notify_all();
-            return Ok(());
-        }
-        let speaker = Arc::clone(control);
-        spawn("i2p-sam-voice", move || speaker.speak())?;
-        state.speaking = true;
-        Ok(())
     }
 
     /// Waits for something to do.
     fn next(&self) -> Next {
-        let mut state = lock(&self.state);
         let idle_since = Instant::now();
-        loop {
+        let next = self.state.wait_until_due(|state| {
             match state.queue.pop_front() {
-                Some(Said::Command(command)) => return Next::Say(command),
+                Some(Said::Command(command)) => return Ok(Next::Say(command)),
                 Some(Said::Datagram(said)) => {
                     state.datagrams -= 1;
-                    drop(state);
-                    // There is room for another.
-                    self.changed.notify_all();
-                    return Next::Datagram(said);
+                    return Ok(Next::Datagram(said));
                 }
                 None => {}
             }
             if state.parting {
-                return Next::Farewell;
+                return Ok(Next::Farewell);
             }
-            let until = self.due_at(&mut state, idle_since);
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return self.due(&mut state);
+            let due = Deadline::at(self.due_at(state, idle_since));
+            match due.has_passed() {
+                true => Ok(self.due(state)),
+                false => Err(due),
             }
-            state = self
-                .changed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+        });
+        if matches!(next, Next::Datagram(_)) {
+            // There is room for another.
+            self.state.wake();
         }
+        next
     }
 
     /// When there is something to do, if nothing is said before.
@@ -251,6 +224,18 @@ impl Voice {
     }
 }
 
+impl State {
+    /// Starts the thread that writes, unless it runs.
+    fn ensure_speaking(&mut self, control: &Arc<Control>) -> io::Result<()> {
+        if !self.speaking {
+            let speaker = Arc::clone(control);
+            spawn("i2p-sam-voice", move || speaker.speak())?;
+            self.speaking = true;
+        }
+        Ok(())
+    }
+}
+
 /// A time that the clock cannot hold is far enough away.
 fn from_now(time: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
@@ -259,6 +244,8 @@ fn from_now(time: Duration) -> Instant {
 }
 
 impl Control {
+    /// The work of the thread that writes. It ends 5 s after the last command if there is no heartbeat,
+    /// after QUIT, or when the session is lost.
     fn speak(self: &Arc<Self>) {
         loop {
             let outcome = match self.voice().next() {
@@ -331,8 +318,8 @@ impl Control {
     }
 
     fn write_bytes(&self, bytes: &[u8]) -> Result<(), Error> {
-        let deadline = Deadline::after(Some(WRITE_TIME));
-        write_all(self.socket(), bytes, Phase::Command, deadline)
+        let call = Call::new(Phase::Command).within(Some(WRITE_TIME));
+        write_all(self.socket(), bytes, &call)
     }
 
     /// Says a datagram after what waits to be said, when there is room for it.
@@ -340,28 +327,23 @@ impl Control {
         self: &Arc<Self>,
         said: Vec<u8>,
         nonblocking: bool,
-        interrupts: &Interrupts,
+        call: &Call,
     ) -> Result<(), Error> {
-        let phase = Phase::Send;
         let voice = self.voice();
-        let mut state = lock(&voice.state);
-        if state.datagrams >= MOST_DATAGRAMS {
-            if nonblocking {
-                return Err(Error::WouldBlock);
+        let mut said = Some(said);
+        call.wait_on(&voice.state, |state| {
+            if state.datagrams >= MOST_DATAGRAMS {
+                return match nonblocking {
+                    true => Err(Error::WouldBlock),
+                    false => Ok(None),
+                };
             }
-            drop(state);
-            let _watch = interrupts.watch_waiter(self, phase)?;
-            state = lock(&voice.state);
-            while state.datagrams >= MOST_DATAGRAMS {
-                interrupts.check(phase)?;
-                state = wait(&voice.changed, state, phase, Deadline::NEVER)?;
-            }
-        }
-        interrupts.check(phase)?;
-        state.queue.push_back(Said::Datagram(said));
-        state.datagrams += 1;
-        voice
-            .ensure_speaking(state, self)
-            .map_err(|source| Error::Io { phase, source })
+            state.queue.extend(said.take().map(Said::Datagram));
+            state.datagrams += 1;
+            let speaks = state.ensure_speaking(self);
+            speaks.map(Some).map_err(|source| call.io_error(source))
+        })?;
+        voice.state.wake();
+        Ok(())
     }
 }

@@ -5,14 +5,10 @@ use std::thread;
 use std::time::Duration;
 
 use crate::address::{I2pAddr, ToI2pAddr};
-use crate::cancel::Cancel;
-use crate::deadline::Deadline;
-use crate::doorbell::Doorbell;
 use crate::endpoint::Connect;
 use crate::error::{Error, Phase};
-use crate::interrupts::{Handoff, Interrupts};
-use crate::session::spawn_scoped;
 use crate::stream::SamStream;
+use crate::sync::{AcceptWaker, Backoff, Cancel, Deadline, Monitor, spawn_scoped};
 use crate::tunnel::hung_up::has_hung_up;
 use crate::tunnel::running::Running;
 use crate::tunnel::{ToTcpAddr, TunnelEnd, TunnelFailure, TunnelOptions, tunnel_handle};
@@ -106,11 +102,10 @@ impl ClientTunnel {
         };
         let listener = TcpListener::bind(&*bind.resolve().map_err(io)?).map_err(io)?;
         let local_addr = listener.local_addr().map_err(io)?;
-        let doorbell = Doorbell::of(&listener).map_err(io)?;
-        let bell =
-            Interrupts::by_cancel(running.accepting()).watch_waiter(&doorbell, Phase::Accept)?;
+        let waker = AcceptWaker::of(&listener).map_err(io)?;
+        let registered = running.accept_call().watch_waiter(&waker)?;
         let accept = move || {
-            let (_, _) = (&doorbell, &bell);
+            let (_, _) = (&waker, &registered);
             let (socket, _) = listener.accept().map_err(io)?;
             Ok(socket)
         };
@@ -150,7 +145,7 @@ fn dial_for(
     running: &Running,
 ) -> Result<SamStream, Dial> {
     let cancel = running.all().child();
-    let dialled = Handoff::new();
+    let dialled = Monitor::new(false);
     thread::scope(|scope| {
         let watch = || cancel_if_hung_up(local, &dialled, &cancel);
         // A connection that gets no thread is dialled for all the same.
@@ -168,30 +163,30 @@ fn dial_for(
     })
 }
 
-/// The work of a thread until the dial ends. Says whether the local side has hung up.
-fn cancel_if_hung_up(local: &TcpStream, dialled: &Arc<Handoff<()>>, cancel: &Cancel) -> bool {
-    let nothing = Interrupts::default();
-    let mut look = FIRST_LOOK;
+/// The work of a thread that the end of the dial ends. Returns true if the local side has hung up.
+fn cancel_if_hung_up(local: &TcpStream, dialled: &Monitor<bool>, cancel: &Cancel) -> bool {
+    let mut looks = Backoff::new(FIRST_LOOK, LONGEST_LOOK);
     loop {
-        let deadline = Deadline::after(Some(look));
-        match dialled.wait(Phase::StreamConnect, deadline, &nothing) {
-            Err(Error::Timeout { .. }) => {}
-            _ => return false,
+        let deadline = Deadline::after(Some(looks.next_delay()));
+        if dialled
+            .wait_until(deadline, |over| over.then_some(()))
+            .is_some()
+        {
+            return false;
         }
         if has_hung_up(local) {
             cancel.cancel();
             return true;
         }
-        look = (look * 2).min(LONGEST_LOOK);
     }
 }
 
-/// Ends the watch even if the dialler panics.
-struct EndOfDial<'a>(&'a Arc<Handoff<()>>);
+/// Ends the thread above even if the dialler panics.
+struct EndOfDial<'a>(&'a Monitor<bool>);
 
 impl Drop for EndOfDial<'_> {
     fn drop(&mut self) {
-        self.0.bring(());
+        self.0.update(|over| *over = true);
     }
 }
 

@@ -3,8 +3,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cancel::Cancel;
 use crate::session::ConnectOptions;
+use crate::sync::Cancel;
 use crate::tunnel::TunnelFailure;
 
 const MOST_CONNECTIONS: usize = 128;

@@ -1,16 +1,13 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::cancel::{Target, Wake};
-use crate::deadline::Deadline;
 use crate::dial::is_timeout;
 use crate::error::{Error, Phase};
-use crate::interrupts::{Interrupts, Watch, lock, wait};
-use crate::session::spawn_scoped;
 use crate::stream::SamStream;
+use crate::sync::{Backoff, Call, Monitor, Target, spawn_scoped};
 use crate::tunnel::TunnelFailure;
 use crate::tunnel::hung_up::has_hung_up;
 use crate::tunnel::running::Running;
@@ -34,13 +31,13 @@ const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
 /// One connection: a local socket and a stream, and two threads that carry from each to the other.
 ///
-/// The thread of the direction that has ended sees to the end of the other.
+/// The thread of the direction that ended first ends the other, by shutting down its sockets. The
+/// tunnel's handle shuts both down as well.
 pub(super) struct Pair {
     local: Arc<TcpStream>,
     stream: SamStream,
     running: Arc<Running>,
-    state: Mutex<State>,
-    changed: Condvar,
+    state: Arc<Monitor<State>>,
 }
 
 struct State {
@@ -75,7 +72,7 @@ impl Pair {
         local: TcpStream,
         stream: SamStream,
     ) -> Result<(), TunnelFailure> {
-        let pair = Arc::new(Self::new(running, local, stream));
+        let pair = Self::new(running, local, stream);
         pair.set_up().map_err(broken)?;
         let registry = running.all().registry();
         let local = registry.register(Target::socket(&pair.local));
@@ -89,7 +86,7 @@ impl Pair {
             Ok(())
         })
         .map_err(broken)?;
-        match lock(&pair.state).failure.take() {
+        match pair.state.lock().failure.take() {
             Some(failure) => Err(failure),
             None => Ok(()),
         }
@@ -101,7 +98,7 @@ impl Pair {
             local: Arc::new(local),
             stream,
             running: Arc::clone(running),
-            state: Mutex::new(State {
+            state: Monitor::new(State {
                 local_done: false,
                 local_gone: false,
                 stream_done: false,
@@ -111,7 +108,6 @@ impl Pair {
                 arrived: now,
                 failure: None,
             }),
-            changed: Condvar::new(),
         }
     }
 
@@ -128,9 +124,9 @@ impl Pair {
     }
 
     /// The work of one thread: from the local side to the peer.
-    fn send(self: &Arc<Self>) {
+    fn send(&self) {
         let outcome = self.copy(&*self.local, &self.stream, Way::ToPeer);
-        self.change(|state| {
+        self.state.update(|state| {
             state.local_done = true;
             if let Err(error) = outcome {
                 state.local_gone = true;
@@ -142,12 +138,12 @@ impl Pair {
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    /// The work of the other: from the peer to the local side.
-    fn receive(self: &Arc<Self>) {
+    /// The work of the other thread: from the peer to the local side.
+    fn receive(&self) {
         let outcome = self.copy(&self.stream, &*self.local, Way::ToLocal);
         let lost = self.stream.session_error();
         let lost = lost.map(|loss| Error::SessionLost(loss).into());
-        self.change(|state| {
+        self.state.update(|state| {
             if let Some(error) = outcome.err().or(lost) {
                 state.fail_with(error);
             }
@@ -165,11 +161,11 @@ impl Pair {
         let mut taken = true;
         loop {
             if way == Way::ToLocal {
-                lock(&self.state).silent_since = Some(Instant::now());
+                self.state.lock().silent_since = Some(Instant::now());
             }
             let read = self.patiently(|| from.read(&mut buffer))?;
             if way == Way::ToLocal {
-                lock(&self.state).silent_since = None;
+                self.state.lock().silent_since = None;
             }
             let Some(bytes @ [_, ..]) = buffer.get(..read) else {
                 return Ok(());
@@ -194,7 +190,7 @@ impl Pair {
                 Way::ToPeer => self.running.count_sent(written),
                 Way::ToLocal => self.running.count_received(written),
             }
-            lock(&self.state).note(written, way);
+            self.state.lock().note(written, way);
         }
         Ok(())
     }
@@ -208,7 +204,7 @@ impl Pair {
             Way::ToLocal => self.local.shutdown(Shutdown::Read),
         };
         if way == Way::ToLocal {
-            self.change(|state| {
+            self.state.update(|state| {
                 state.local_gone = true;
                 state.fail_with(error);
             });
@@ -230,10 +226,10 @@ impl Pair {
         let Some(idle) = self.running.options().idle() else {
             return Ok(());
         };
-        if lock(&self.state).last.elapsed() < idle {
+        if self.state.lock().last.elapsed() < idle {
             return Ok(());
         }
-        self.change(|state| {
+        self.state.update(|state| {
             state.over = true;
             state.failure.get_or_insert(TunnelFailure::Idle(idle));
         });
@@ -243,56 +239,34 @@ impl Pair {
     }
 
     /// Waits for the end of the stream, as long as something may still come of it.
-    fn outwait_peer(self: &Arc<Self>) {
-        let Ok(_watch) = self.watch() else { return };
+    fn outwait_peer(&self) {
         let half_close = self.running.options().half_close();
-        let mut look = FIRST_LOOK;
+        let mut looks = Backoff::new(FIRST_LOOK, LONGEST_LOOK);
         loop {
-            let gone = lock(&self.state).local_gone || has_hung_up(&self.local);
-            let mut state = lock(&self.state);
-            state.local_gone |= gone;
-            let left = state.left_for_peer(half_close);
-            if state.stream_done || self.is_over(&state) || left.is_zero() {
+            let gone = self.state.lock().local_gone || has_hung_up(&self.local);
+            let left = {
+                let mut state = self.state.lock();
+                state.local_gone |= gone;
+                state.left_for_peer(half_close)
+            };
+            let call = self.call().within(Some(left.min(looks.next_delay())));
+            let over = |state: &mut State| Ok((state.stream_done || state.over).then_some(()));
+            let outcome = call.wait_on(&self.state, over);
+            if left.is_zero() || !matches!(outcome, Err(Error::Timeout { .. })) {
                 return;
             }
-            let deadline = Deadline::after(Some(left.min(look)));
-            drop(wait(&self.changed, state, Phase::WaitClosed, deadline));
-            look = (look * 2).min(LONGEST_LOOK);
         }
     }
 
-    /// Waits for the end of the local side, which has been told that the stream is over.
-    fn outwait_local(self: &Arc<Self>) {
-        let Ok(_watch) = self.watch() else { return };
-        let deadline = Deadline::after(Some(PARTING));
-        let mut state = lock(&self.state);
-        while !(state.local_done || self.is_over(&state)) {
-            match wait(&self.changed, state, Phase::WaitClosed, deadline) {
-                Ok(woken) => state = woken,
-                Err(_) => return,
-            }
-        }
+    /// Waits for the end of the local side, which has read the end of the stream.
+    fn outwait_local(&self) {
+        let over = |state: &mut State| Ok((state.local_done || state.over).then_some(()));
+        // It ends sooner if the tunnel is closed.
+        let _ = self.call().within(Some(PARTING)).wait_on(&self.state, over);
     }
 
-    fn watch(self: &Arc<Self>) -> Result<Watch, Error> {
-        let interrupts = Interrupts::by_cancel(self.running.all());
-        interrupts.watch_waiter(self, Phase::WaitClosed)
-    }
-
-    fn is_over(&self, state: &State) -> bool {
-        state.over || self.running.all().is_cancelled()
-    }
-
-    fn change(&self, change: impl FnOnce(&mut State)) {
-        change(&mut lock(&self.state));
-        self.changed.notify_all();
-    }
-}
-
-impl Wake for Pair {
-    fn wake(&self) {
-        let _state = lock(&self.state);
-        self.changed.notify_all();
+    fn call(&self) -> Call {
+        Call::new(Phase::WaitClosed).or_cancel(self.running.all())
     }
 }
 

@@ -1,31 +1,29 @@
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use crate::cancel::{Cancel, Wake};
-use crate::deadline::Deadline;
 use crate::endpoint::is_final;
 use crate::error::{Error, Phase};
-use crate::interrupts::{Interrupts, lock, wait};
-use crate::session::{FIRST_PAUSE, LONGEST_PAUSE, spawn_for_program};
 use crate::stream::SamStream;
+use crate::sync::{Backoff, Call, Cancel, Deadline, Monitor, spawn_for_program};
 use crate::tunnel::pair::Pair;
 use crate::tunnel::{TunnelCounters, TunnelEnd, TunnelFailure, TunnelOptions};
 
 /// Longest wait for threads whose sockets have been shut down.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// What either kind of tunnel is while it runs: one thread that accepts, and those of each
-/// connection. The threads hold this; the program's handle alone ends it when it is dropped.
+/// A tunnel while it runs, whichever kind it is: one thread that accepts, and those of each connection.
+///
+/// The threads hold this, so dropping the program's handle ends the tunnel, by firing `all` or
+/// `accepting`: they unblock the thread that accepts, and shut down the sockets of the connections.
 pub(super) struct Running {
     options: TunnelOptions,
     /// Ends everything.
     all: Cancel,
     /// Ends the accepting, and goes with all.
     accepting: Cancel,
-    state: Mutex<State>,
-    changed: Condvar,
+    state: Arc<Monitor<State>>,
     sent: AtomicU64,
     received: AtomicU64,
 }
@@ -48,12 +46,12 @@ impl Running {
     /// [`Error::Cancelled`] when the handle has fired.
     pub(super) fn new(options: &TunnelOptions) -> Result<Arc<Self>, Error> {
         let all = options.cancel().child();
-        Interrupts::by_cancel(&all).check(Phase::Accept)?;
+        Call::new(Phase::Accept).or_cancel(&all).check()?;
         Ok(Arc::new(Self {
             options: options.clone(),
             accepting: all.child(),
             all,
-            state: Mutex::new(State {
+            state: Monitor::new(State {
                 accepts: true,
                 end: None,
                 open: 0,
@@ -61,7 +59,6 @@ impl Running {
                 refused: 0,
                 broken: 0,
             }),
-            changed: Condvar::new(),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
         }))
@@ -94,8 +91,7 @@ impl Running {
             // The listener goes before anybody learns that nothing is accepted any more.
             drop(accept);
             running.end(end);
-            lock(&running.state).accepts = false;
-            running.changed.notify_all();
+            running.state.update(|state| state.accepts = false);
         };
         spawn_for_program("i2p-sam-tunnel", work).map_err(no_thread)
     }
@@ -105,20 +101,20 @@ impl Running {
         accept: &impl Fn() -> Result<T, Error>,
         open: &Arc<impl Fn(T, &Self) -> Result<Ends, TunnelFailure> + Send + Sync + 'static>,
     ) -> TunnelEnd {
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::for_accept();
         while self.wait_for_room() {
             let outcome = accept().and_then(|accepted| match self.accepting.is_cancelled() {
                 true => Ok(()),
                 false => self.take_in(accepted, open),
             });
             match outcome {
-                Ok(()) => pause = FIRST_PAUSE,
+                Ok(()) => backoff.reset(),
                 Err(_) if self.accepting.is_cancelled() => break,
                 Err(error) if is_final(&error) => return TunnelEnd::Lost(Arc::new(error)),
                 Err(error) => {
                     self.options.tell(&TunnelFailure::Accept(Arc::new(error)));
-                    self.pause(pause);
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    // It ends sooner if nothing more is accepted.
+                    let _ = self.accept_call().sleep(backoff.next_delay());
                 }
             }
         }
@@ -150,7 +146,7 @@ impl Running {
             return;
         }
         {
-            let mut state = lock(&self.state);
+            let mut state = self.state.lock();
             match failure {
                 TunnelFailure::Peer(_) | TunnelFailure::Service(_) => state.refused += 1,
                 _ => state.broken += 1,
@@ -168,7 +164,7 @@ impl Running {
     }
 
     pub(super) fn counters(&self) -> TunnelCounters {
-        let state = lock(&self.state);
+        let state = self.state.lock();
         TunnelCounters {
             accepted: state.accepted,
             open: state.open,
@@ -181,14 +177,13 @@ impl Running {
 
     /// Accepts no more, for this reason, unless there was one before.
     pub(super) fn end(&self, end: TunnelEnd) {
-        lock(&self.state).end.get_or_insert(end);
+        self.state.lock().end.get_or_insert(end);
         self.accepting.cancel();
-        self.changed.notify_all();
     }
 
     /// Why it accepts no more, once it does not.
     pub(super) fn ended(&self) -> Option<TunnelEnd> {
-        let state = lock(&self.state);
+        let state = self.state.lock();
         state.end.clone().filter(|_| !state.accepts)
     }
 
@@ -214,38 +209,20 @@ impl Running {
     }
 
     fn wait_until(&self, deadline: Deadline, holds: impl Fn(&State) -> bool) -> bool {
-        let mut state = lock(&self.state);
-        while !holds(&state) {
-            match wait(&self.changed, state, Phase::WaitClosed, deadline) {
-                Ok(woken) => state = woken,
-                Err(_) => return false,
-            }
-        }
-        true
+        let holds = |state: &mut State| holds(state).then_some(());
+        self.state.wait_until(deadline, holds).is_some()
     }
 
-    /// Says whether there is room for one connection more, and it is still wanted.
-    fn wait_for_room(self: &Arc<Self>) -> bool {
+    /// Waits until there is room for one connection more. Returns false if nothing more is accepted.
+    fn wait_for_room(&self) -> bool {
         let most = self.options.most();
-        self.wait_wanted(Deadline::NEVER, |state| state.open < most)
+        let room = |state: &mut State| Ok((state.open < most).then_some(()));
+        self.accept_call().wait_on(&self.state, room).is_ok()
     }
 
-    fn pause(self: &Arc<Self>, pause: Duration) {
-        self.wait_wanted(Deadline::after(Some(pause)), |_| false);
-    }
-
-    /// Waits until this holds; not when nothing more is accepted.
-    fn wait_wanted(self: &Arc<Self>, deadline: Deadline, holds: impl Fn(&State) -> bool) -> bool {
-        let interrupts = Interrupts::by_cancel(&self.accepting);
-        let Ok(_watch) = interrupts.watch_waiter(self, Phase::Accept) else {
-            return false;
-        };
-        let held = |state: &State| holds(state) || self.accepting.is_cancelled();
-        self.wait_until(deadline, held) && !self.accepting.is_cancelled()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+    /// A call that ends when nothing more is accepted.
+    pub(super) fn accept_call(&self) -> Call {
+        Call::new(Phase::Accept).or_cancel(&self.accepting)
     }
 }
 
@@ -255,31 +232,22 @@ impl State {
     }
 }
 
-impl Wake for Running {
-    fn wake(&self) {
-        let _state = self.lock();
-        self.changed.notify_all();
-    }
-}
-
 /// One of the connections that may be open at once.
 struct Place(Arc<Running>);
 
 impl Place {
     fn take(running: &Arc<Running>) -> Self {
-        {
-            let mut state = running.lock();
-            state.open += 1;
-            state.accepted += 1;
-        }
+        let mut state = running.state.lock();
+        state.open += 1;
+        state.accepted += 1;
+        drop(state);
         Self(Arc::clone(running))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.lock().open -= 1;
-        self.0.changed.notify_all();
+        self.0.state.update(|state| state.open -= 1);
     }
 }
 

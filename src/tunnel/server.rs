@@ -3,11 +3,10 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use crate::address::I2pAddr;
-use crate::deadline::Deadline;
 use crate::dial::{BridgeAddr, dial};
 use crate::endpoint::Accept;
-use crate::error::Error;
-use crate::interrupts::Interrupts;
+use crate::error::{Error, Phase};
+use crate::sync::Call;
 use crate::tunnel::running::Running;
 use crate::tunnel::{ToTcpAddr, TunnelFailure, TunnelOptions, tunnel_handle};
 
@@ -84,9 +83,10 @@ impl ServerTunnel {
 tunnel_handle!(ServerTunnel);
 
 fn reach(service: &BridgeAddr, running: &Running) -> io::Result<TcpStream> {
-    let deadline = Deadline::after(Some(running.options().service_time()));
-    let interrupts = Interrupts::by_cancel(running.all());
-    match dial(service, deadline, &interrupts) {
+    let call = Call::new(Phase::Connect)
+        .or_cancel(running.all())
+        .within(Some(running.options().service_time()));
+    match dial(service, &call) {
         // It is no bridge that does not answer.
         Err(Error::Unreachable { source, .. } | Error::Io { source, .. }) => Err(source),
         outcome => Ok(outcome?),

@@ -3,13 +3,10 @@ use std::time::Duration;
 
 use super::{Current, Healer, State};
 use crate::address::I2pAddr;
-use crate::cancel::Cancel;
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::healing::intake::Intake;
-use crate::interrupts::{Interrupts, lock, wait};
-use crate::session::spawn_for_program;
 use crate::stream::SamStream;
+use crate::sync::{Call, Cancel, Deadline, Wake, spawn_for_program};
 
 /// Time between two attempts to accept that failed while there is a session.
 const REST: Duration = Duration::from_secs(1);
@@ -23,28 +20,22 @@ const PHASE: Phase = Phase::Accept;
 impl Healer {
     /// Has the bridge know that a listener accepts, if there is a session.
     pub(in crate::healing) fn listen(self: &Arc<Self>, cancel: &Cancel) -> Result<(), Error> {
-        let interrupts = Interrupts::by_cancel(cancel);
-        let _watch = interrupts.watch_waiter(self, PHASE)?;
-        let mut state = lock(&self.state);
-        loop {
-            interrupts.check(PHASE)?;
-            let armed = self.find_intake(&mut state, 0)?.is_some();
+        let call = Call::new(PHASE).or_cancel(cancel);
+        call.wait_on(&self.state, |state| {
+            let armed = self.find_intake(state, 0)?.is_some();
             // If there is no session, the next will accept when it is made.
-            if armed || state.current.is_none() {
-                return Ok(());
-            }
-            state = wait(&self.changed, state, PHASE, Deadline::NEVER)?;
-        }
+            Ok((armed || state.current.is_none()).then_some(()))
+        })
     }
 
     /// Takes in one more listener, or handle of one.
     pub(in crate::healing) fn join(&self) {
-        lock(&self.state).listeners += 1;
+        self.state.lock().listeners += 1;
     }
 
     /// When the last is gone, what comes in is closed.
     pub(in crate::healing) fn leave(&self) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.listeners -= 1;
         if state.listeners > 0 {
             return;
@@ -61,16 +52,19 @@ impl Healer {
         deadline: Deadline,
         nonblocking: bool,
     ) -> Result<(SamStream, I2pAddr), Error> {
-        let handles = Interrupts::by_cancel(cancel).or_cancel(&self.stop);
+        let armed = Call::new(PHASE).or_cancel(cancel).until(deadline);
+        let call = armed.clone().or_cancel(&self.stop);
         let mut seen = 0;
         loop {
-            let (generation, intake) = match self.intake(seen, cancel, deadline, nonblocking) {
-                Err(error @ Error::Io { .. }) => {
-                    return Err(self.after_a_pause(error, handles, deadline, nonblocking));
+            let (generation, intake) = match self.intake(seen, &armed, nonblocking) {
+                // A thread that cannot be started fails as fast when it is tried again at once: a
+                // program that asks in a loop must not spin.
+                Err(error @ Error::Io { .. }) if !nonblocking => {
+                    return Err(call.sleep(REST).err().unwrap_or(error));
                 }
                 outcome => outcome?,
             };
-            match intake.accept(handles.clone(), deadline, nonblocking) {
+            match intake.accept(call.clone(), nonblocking) {
                 Err(error) if error.is_session_lost() => seen = generation,
                 Err(Error::ForwardLost(_)) => self.disarm(&intake),
                 Err(Error::Cancelled { .. }) if !cancel.is_cancelled() => {
@@ -86,23 +80,15 @@ impl Healer {
     fn intake(
         self: &Arc<Self>,
         seen: u64,
-        cancel: &Cancel,
-        deadline: Deadline,
+        call: &Call,
         nonblocking: bool,
     ) -> Result<(u64, Arc<Intake>), Error> {
-        let interrupts = Interrupts::by_cancel(cancel);
-        let _watch = interrupts.watch_waiter(self, PHASE)?;
-        let mut state = lock(&self.state);
-        loop {
-            interrupts.check(PHASE)?;
-            if let Some(found) = self.find_intake(&mut state, seen)? {
-                return Ok(found);
+        call.wait_on(&self.state, |state| {
+            match self.find_intake(state, seen)? {
+                None if nonblocking => Err(Error::WouldBlock),
+                found => Ok(found),
             }
-            if nonblocking {
-                return Err(Error::WouldBlock);
-            }
-            state = wait(&self.changed, state, PHASE, deadline)?;
-        }
+        })
     }
 
     /// What takes in what peers dial, of a session that was made after this one. If the session has
@@ -125,22 +111,6 @@ impl Healer {
         Ok(None)
     }
 
-    /// A thread that cannot be started fails as fast when it is tried again at once: who asks in a
-    /// loop is not to spin.
-    fn after_a_pause(
-        self: &Arc<Self>,
-        error: Error,
-        handles: Interrupts,
-        deadline: Deadline,
-        nonblocking: bool,
-    ) -> Error {
-        let pause = Deadline::after(Some(REST)).sooner(deadline);
-        match nonblocking {
-            true => error,
-            false => self.rest(PHASE, &handles, pause).err().unwrap_or(error),
-        }
-    }
-
     /// Has a thread arm the session after this pause, unless one is about to.
     pub(super) fn begin_arming(
         self: &Arc<Self>,
@@ -160,8 +130,8 @@ impl Healer {
         Ok(())
     }
 
-    /// The work of the thread: it arms whichever session there is, until that is done or nobody wants
-    /// it.
+    /// The work of the thread: it arms whichever session there is. It ends when that is done, when there
+    /// is no listener or no session any more, or when `stop` fires.
     fn arm_after(self: &Arc<Self>, mut pause: Duration) {
         while self.pause(pause).is_ok() {
             let Some(current) = self.unarmed() else {
@@ -174,24 +144,23 @@ impl Healer {
             };
             self.note_armed(&current, outcome);
         }
-        lock(&self.state).arming = false;
+        self.state.lock().arming = false;
     }
 
     /// The session, if it is to be armed; otherwise nothing is armed any more.
     fn unarmed(&self) -> Option<Current> {
-        let mut state = lock(&self.state);
-        let wanted = state.listeners > 0 && state.ended.is_none();
-        let current = state.current.clone().filter(|_| wanted);
-        let current = current.filter(|now| now.intake.is_none());
-        state.arming = current.is_some();
-        drop(state);
-        self.changed.notify_all();
-        current
+        self.state.update(|state| {
+            let wanted = state.listeners > 0 && state.ended.is_none();
+            let current = state.current.clone().filter(|_| wanted);
+            let current = current.filter(|now| now.intake.is_none());
+            state.arming = current.is_some();
+            current
+        })
     }
 
     fn note_armed(&self, current: &Current, outcome: Result<Intake, Error>) {
         let mut left_over = None;
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         match outcome {
             Ok(intake) => {
                 let wanted = state.listeners > 0;
@@ -208,12 +177,12 @@ impl Healer {
         }
         drop(state);
         drop(left_over);
-        self.changed.notify_all();
+        self.state.wake();
     }
 
     /// Forgets what takes nothing in any more, though its session may live, and arms that again.
     fn disarm(self: &Arc<Self>, intake: &Arc<Intake>) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let current = state.current.as_mut();
         let its = current.and_then(|now| now.intake.take_if(|its| Arc::ptr_eq(its, intake)));
         if its.is_some() {

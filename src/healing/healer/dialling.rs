@@ -4,11 +4,10 @@ use std::time::Duration;
 use super::Healer;
 use crate::address::{Destination, I2pAddr};
 use crate::bridge::SamBridge;
-use crate::cancel::Cancel;
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::session::{ConnectOptions, StreamSession};
 use crate::stream::SamStream;
+use crate::sync::{Call, Cancel, Deadline};
 
 /// How long a session may stand that a bridge has just failed for: the end of its control socket is
 /// noticed by another thread.
@@ -46,9 +45,10 @@ impl Healer {
         cancel: &Cancel,
         ask: impl Fn(&StreamSession) -> Result<Option<T>, Error>,
     ) -> Result<T, Error> {
+        let call = Call::new(phase).or_cancel(cancel).until(deadline);
         let mut seen = 0;
         loop {
-            let (generation, current) = self.newer_than(seen, phase, deadline, cancel)?;
+            let (generation, current) = self.newer_than(seen, &call)?;
             match ask(&current.session.with_cancel(cancel))? {
                 Some(outcome) => return Ok(outcome),
                 None => seen = generation,

@@ -3,21 +3,22 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cancel::Wake;
-use crate::session::spawn;
+use super::monitor::Wake;
+use super::thread::spawn;
 
-/// Ends the `accept` of a TCP listener, and every later one.
+/// Unblocks the `accept` of a TCP listener, and every later one.
 ///
-/// Linux does so if the listener's socket is shut down, which needs neither a new descriptor nor
-/// time. Elsewhere a listener cannot be shut down, and the wait ends by a connection to it.
-pub(crate) struct Doorbell {
+/// On Linux the listener's socket is shut down, which needs neither a new descriptor nor time.
+/// Elsewhere a listener cannot be shut down, and a connection to it unblocks it. The thread that
+/// connects ends by itself, after 50 ms at the latest.
+pub(crate) struct AcceptWaker {
     address: SocketAddr,
     /// The listener's socket: `std` can shut down a stream alone.
     #[cfg(unix)]
     socket: TcpStream,
 }
 
-impl Doorbell {
+impl AcceptWaker {
     pub(crate) fn of(listener: &TcpListener) -> io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             address: reachable(listener.local_addr()?),
@@ -37,12 +38,12 @@ impl Doorbell {
     }
 }
 
-impl Wake for Doorbell {
+impl Wake for AcceptWaker {
     fn wake(&self) {
         if !self.shut_down() {
             let address = self.address;
             // The connection takes time if the listener's queue is full, and `wake` must not block.
-            if spawn("i2p-sam-doorbell", move || connect(address)).is_err() {
+            if spawn("i2p-sam-wake", move || connect(address)).is_err() {
                 connect(address);
             }
         }
@@ -88,9 +89,9 @@ mod tests {
     fn an_accept_ends_without_a_connection_on_linux() {
         for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
             let listener = TcpListener::bind(address).unwrap();
-            let doorbell = Doorbell::of(&listener).unwrap();
+            let waker = AcceptWaker::of(&listener).unwrap();
             let outcome = accept(listener);
-            doorbell.wake();
+            waker.wake();
             assert!(!outcome.recv_timeout(LONG).unwrap(), "{address}");
         }
     }

@@ -2,24 +2,31 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Phase};
 
-/// What is left of the time one call was given. Every wait of the call draws on the same one, so
-/// that a bridge which drips bytes cannot stretch it.
+/// The time that is left for one call. Every wait of the call draws on the same one, so that a bridge
+/// that sends byte by byte cannot stretch it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
-    /// `None` waits for ever.
+    /// `None` is for ever.
     end: Option<(Instant, Duration)>,
 }
 
 impl Deadline {
     pub(crate) const NEVER: Self = Self { end: None };
 
-    /// A span beyond what the clock can hold is for ever.
+    /// Creates a deadline after this time. A time beyond what the clock can hold is for ever.
     pub(crate) fn after(span: Option<Duration>) -> Self {
         let end = span.and_then(|span| Some((Instant::now().checked_add(span)?, span)));
         Self { end }
     }
 
-    /// The one of two that comes first.
+    pub(crate) fn at(end: Instant) -> Self {
+        let span = end.saturating_duration_since(Instant::now());
+        Self {
+            end: Some((end, span)),
+        }
+    }
+
+    /// Returns the sooner of two deadlines.
     pub(crate) fn sooner(self, other: Self) -> Self {
         match (self.end, other.end) {
             (Some((mine, _)), Some((theirs, _))) if theirs < mine => other,
@@ -28,34 +35,36 @@ impl Deadline {
         }
     }
 
-    /// What is left; `None` is for ever. It is never zero: `std` refuses a zero time-out.
+    /// Returns the time that is left; `None` is for ever. It is never zero: `std` refuses a zero
+    /// time-out.
     ///
     /// # Errors
     ///
-    /// [`Error::Timeout`] when nothing is left.
+    /// [`Error::Timeout`] if nothing is left.
     pub(crate) fn left(&self, phase: Phase) -> Result<Option<Duration>, Error> {
-        let Some((end, span)) = self.end else {
-            return Ok(None);
+        self.remaining().ok_or_else(|| self.expired(phase))
+    }
+
+    /// Returns the time that is left, `Some(None)` being for ever, or `None` if nothing is left.
+    pub(super) fn remaining(&self) -> Option<Option<Duration>> {
+        let Some((end, _)) = self.end else {
+            return Some(None);
         };
         let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(timeout(phase, span));
-        }
-        Ok(Some(left))
+        (!left.is_zero()).then_some(Some(left))
+    }
+
+    pub(crate) fn has_passed(&self) -> bool {
+        self.remaining().is_none()
     }
 
     /// The error for a wait that the system ended, a moment before or after our own clock would.
     pub(crate) fn expired(&self, phase: Phase) -> Error {
-        let after = self.end.map_or(Duration::ZERO, |(_, span)| span);
-        timeout(phase, after)
-    }
-}
-
-fn timeout(phase: Phase, after: Duration) -> Error {
-    Error::Timeout {
-        phase,
-        after,
-        peer: None,
+        Error::Timeout {
+            phase,
+            after: self.end.map_or(Duration::ZERO, |(_, span)| span),
+            peer: None,
+        }
     }
 }
 

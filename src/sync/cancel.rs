@@ -1,7 +1,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
+
+use super::monitor::Wake;
+use super::primitives::{Mutex, MutexGuard};
 
 /// Ends blocking calls from another thread.
 ///
@@ -88,14 +91,7 @@ impl fmt::Debug for Cancel {
     }
 }
 
-/// Something that waits under a lock and looks again when it is woken.
-pub(crate) trait Wake: Send + Sync {
-    /// Must take the lock under which the waiting is done, or a waiter that is about to wait
-    /// would miss it.
-    fn wake(&self);
-}
-
-/// What ends when a handle fires.
+/// Something that ends when a registry fires.
 pub(crate) enum Target {
     Socket(Weak<TcpStream>),
     Waiter(Weak<dyn Wake>),
@@ -107,7 +103,12 @@ impl Target {
         Self::Socket(Arc::downgrade(socket))
     }
 
-    /// Ends it, and returns what ends with it.
+    pub(crate) fn waiter<W: Wake + 'static>(waiter: &Arc<W>) -> Self {
+        let waiter: Arc<dyn Wake> = Arc::clone(waiter) as _;
+        Self::Waiter(Arc::downgrade(&waiter))
+    }
+
+    /// Ends it, and returns the targets that end with it.
     fn end(self) -> Vec<Target> {
         match self {
             Self::Socket(socket) => {
@@ -146,7 +147,7 @@ struct State {
     targets: HashMap<u64, Target>,
 }
 
-/// The registry has fired: what wanted to wait must not begin to.
+/// The registry has fired: a call that wanted to wait must fail.
 #[derive(Debug)]
 pub(crate) struct Fired;
 
@@ -165,7 +166,7 @@ impl Registry {
         })
     }
 
-    /// Ends everything registered, and what would register later. The first call alone counts.
+    /// Ends everything that is registered, and lets nothing register later. Only the first call counts.
     ///
     /// It does not recurse: a chain of children may be longer than the stack is deep.
     pub(crate) fn fire(&self) {
@@ -175,7 +176,7 @@ impl Registry {
         }
     }
 
-    /// From now on nothing can register. Returns what was registered.
+    /// Lets nothing register from now on. Returns what was registered.
     fn set_fired(&self) -> Vec<Target> {
         let mut state = self.lock();
         state.fired = true;
@@ -203,14 +204,14 @@ impl Drop for Registry {
     }
 }
 
-/// A place in a [`Registry`], left when it is dropped.
+/// A place in a [`Registry`]. Dropping it leaves the registry.
 pub(crate) struct Registration {
     registry: Option<Arc<Registry>>,
     id: u64,
 }
 
 impl Registration {
-    /// Leaves the registry. `true` says that nothing has hit the target, and nothing will.
+    /// Leaves the registry. Returns true if nothing has ended the target, and nothing will.
     pub(crate) fn disarm(mut self) -> bool {
         self.leave()
     }

@@ -1,0 +1,68 @@
+//! What every blocking call is made of.
+//!
+//! Each file names only those above it in this list, and the room names only `error`:
+//!
+//! - `deadline`: the time that is left for a call.
+//! - `monitor`: a value under a lock that other threads wait on. It is the only condition variable.
+//! - `cancel`: the public handle, and the registries of what ends together.
+//! - `lifetime`: whether a session has ended, why, and what ends with it.
+//! - `call`: one blocking call, with its phase, its deadline, and all that may end it sooner. Every
+//!   wait that a program can interrupt is [`Call::wait_on`].
+//! - `thread`: how threads are started. `accept_waker`: unblocks a TCP listener.
+//! - `backoff`: growing delays. `buffer_pool`: buffers that are used again.
+//!
+//! # Lock order
+//!
+//! A thread that holds a lock takes another only in this order:
+//!
+//! 1. the value of a [`Monitor`]. The closures given to [`Monitor::update`] and [`Call::wait_on`] run
+//!    under it. A closure may lock the monitor of something that it owns, never that of its owner: the
+//!    replicas lock a supervisor, the accept pool locks its queue, a table of requests locks the answer
+//!    of one.
+//! 2. a plain mutex ([`lock`]). What it guards is read or changed at once, and nothing waits under it.
+//! 3. the state of a registry, which [`Cancel::is_cancelled`] reads. It is the last: a registry takes
+//!    out what it ends, and ends it when it holds no lock any more.
+//!
+//! Whether a [`Lifetime`] has ended is read without a lock, so it can be read under any.
+//!
+//! **No lock is held while something is ended** ([`Cancel::cancel`], [`Lifetime::end`]): that locks every
+//! monitor on which a call waits. What may belong to a program or closes a socket, such as an accepted
+//! stream, is dropped after the lock is released.
+//!
+//! # Who wakes whom
+//!
+//! - Whoever changes a value wakes those that wait on it: [`Monitor::update`].
+//! - A call registers its monitor with its handles and its lifetime, and then looks for the first time.
+//!   [`Cancel::cancel`] and [`Lifetime::end`] first note the end, and then lock each registered
+//!   monitor and wake those that wait on it ([`Wake`]). A call that looked before the end was noted holds
+//!   the lock until it waits, so none misses it.
+//! - Registered sockets are shut down, which ends a `read` or `write` in progress.
+//! - The reader thread of a control socket ends the lifetime of its session. That wakes calls on the
+//!   session, shuts its sockets down, and ends the lifetimes of its subsessions.
+
+mod accept_waker;
+mod backoff;
+mod buffer_pool;
+mod call;
+mod cancel;
+mod deadline;
+mod lifetime;
+mod lock;
+mod monitor;
+mod primitives;
+mod thread;
+
+#[cfg(all(test, shuttle))]
+mod model;
+
+pub(crate) use accept_waker::AcceptWaker;
+pub(crate) use backoff::Backoff;
+pub(crate) use buffer_pool::BufferPool;
+pub(crate) use call::{Call, Registered};
+pub use cancel::Cancel;
+pub(crate) use cancel::{Registration, Target};
+pub(crate) use deadline::Deadline;
+pub(crate) use lifetime::Lifetime;
+pub(crate) use lock::lock;
+pub(crate) use monitor::{Monitor, Wake};
+pub(crate) use thread::{run_abandonable, spawn, spawn_for_program, spawn_scoped};

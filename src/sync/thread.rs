@@ -1,0 +1,58 @@
+use std::io;
+use std::thread::{Builder, Scope, ScopedJoinHandle};
+
+use super::call::Call;
+use super::monitor::Monitor;
+use crate::error::Error;
+
+/// Stack of a thread that runs the library's code alone: it holds a line and little else.
+const SMALL_STACK: usize = 128 * 1024;
+
+/// Starts a thread that may run the program's code, such as a callback, or drop what the program
+/// gave. It has the stack that `std` gives.
+pub(crate) fn spawn_for_program(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    Builder::new().name(name.to_owned()).spawn(work).map(drop)
+}
+
+/// Starts a thread with a small stack that runs the library's code alone.
+pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    small(name).spawn(work).map(drop)
+}
+
+/// Starts a thread with a small stack that ends before its scope does.
+pub(crate) fn spawn_scoped<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> io::Result<ScopedJoinHandle<'scope, T>> {
+    small(name).spawn_scoped(scope, work)
+}
+
+/// Runs on a thread of its own what `std` cannot interrupt. If the call ends first the thread goes on
+/// until the work is done, and its outcome is dropped.
+///
+/// # Errors
+///
+/// Those of [`Call::wait_on`], [`Error::Io`] if no thread can be started.
+pub(crate) fn run_abandonable<T: Send + 'static>(
+    name: &str,
+    call: &Call,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    let outcome = Monitor::new(None);
+    let done = outcome.clone();
+    // Resolvers of the system need more than a small stack.
+    spawn_for_program(name, move || {
+        let found = work();
+        done.update(|outcome| *outcome = Some(found));
+    })
+    .map_err(|source| call.io_error(source))?;
+    call.wait_on(&outcome, |outcome| Ok(outcome.take()))
+}
+
+fn small(name: &str) -> Builder {
+    Builder::new().name(name.to_owned()).stack_size(SMALL_STACK)
+}
