@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::address::{Destination, Host, I2pAddr, PrivateKey, SignatureType, ToI2pAddr};
+use crate::builder::SessionBuilder;
 use crate::connection::{Connection, value};
 use crate::error::{Error, Phase};
 use crate::failover::Failover;
 use crate::lookup::Lookup;
 use crate::lookup_cache::LookupCache;
-use crate::session::SessionBuilder;
 use crate::stream::SamStream;
 use crate::sync::{Call, Cancel, Deadline};
 use crate::version::Version;

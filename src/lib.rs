@@ -109,7 +109,9 @@
 mod address;
 mod auth;
 mod bridge;
+mod builder;
 mod connection;
+mod datagram;
 mod dial;
 mod endpoint;
 mod error;
@@ -120,6 +122,7 @@ mod listener;
 mod lookup;
 mod lookup_cache;
 mod multihomed;
+mod primary;
 mod service;
 mod session;
 mod stream;
@@ -133,6 +136,11 @@ pub use address::{
     OfflineSignature, PrivateKey, SignatureType, ToI2pAddr, UrlPart,
 };
 pub use bridge::{SamBridge, SamBridgeBuilder};
+pub use builder::SessionBuilder;
+pub use datagram::{
+    DatagramOptions, DatagramSession, DatagramStyle, DatagramTransport, DroppedDatagrams,
+    RawOptions, RawSession, Sender, UdpOptions,
+};
 pub use endpoint::{Accept, Connect, Incoming};
 pub use error::{Error, Phase, Refusal, ResultCode, SessionLoss, SettingError};
 pub use forward::ForwardListener;
@@ -140,13 +148,12 @@ pub use healing::{HealingEvent, HealingListener, HealingOptions, HealingSession}
 pub use listener::SamListener;
 pub use lookup::Lookup;
 pub use multihomed::{Home, MultihomedListener, MultihomedSession};
+pub use primary::{PrimarySession, SubsessionOptions};
 pub use service::{ServiceRecord, ServiceRecordError};
 pub use session::{
-    ConnectOptions, DatagramOptions, DatagramPath, DatagramSession, DatagramSource, DatagramStyle,
-    DroppedDatagrams, EncryptionType, ForwardOptions, Forwarding, InactivityAction, LeaseSetAuth,
-    LeaseSetType, LimitAction, MessageReliability, PrimarySession, RawOptions, RawSession, Sender,
-    SessionBuilder, SessionGuard, SessionOptions, StreamSession, StreamingProfile,
-    SubsessionOptions, WhenFull,
+    ConnectOptions, EncryptionType, ForwardOptions, Forwarding, InactivityAction, LeaseSetAuth,
+    LeaseSetType, LimitAction, MessageReliability, SessionGuard, SessionOptions, StreamSession,
+    StreamingProfile, WhenFull,
 };
 pub use stream::SamStream;
 pub use sync::Cancel;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::bridge::{KeyUse, note_loss};
 use crate::error::{Error, Phase, Refusal, ResultCode, SessionLoss};
+use crate::session::frames::{Frame, Frames};
 use crate::session::guard::SessionGuard;
-use crate::session::inbox::{Inbox, Taken};
 use crate::session::replies::Replies;
 use crate::session::subsession::{Beneath, Claim};
 use crate::session::voice::Voice;
@@ -49,17 +49,17 @@ impl Control {
     pub(crate) fn start(
         socket: Arc<TcpStream>,
         heartbeat: Option<Duration>,
-        inbox: Option<Inbox>,
+        frames: Option<Box<dyn Frames>>,
         key_use: Option<KeyUse>,
     ) -> io::Result<Arc<Self>> {
         let control = Self::new(socket, heartbeat, None);
         *lock(&control.key_use) = key_use;
-        Arc::new(control).run(inbox)
+        Arc::new(control).run(frames)
     }
 
-    fn run(self: Arc<Self>, inbox: Option<Inbox>) -> io::Result<Arc<Self>> {
+    fn run(self: Arc<Self>, frames: Option<Box<dyn Frames>>) -> io::Result<Arc<Self>> {
         let keeper = Arc::clone(&self);
-        spawn("i2p-sam-keeper", move || keeper.keep(inbox))?;
+        spawn("i2p-sam-keeper", move || keeper.keep(frames))?;
         if self.voice.heartbeat().is_some() {
             // Without its heartbeat there is to be no session, at the bridge neither.
             self.voice
@@ -232,8 +232,8 @@ impl Control {
 
     /// The work of the thread that reads. It ends when the bridge closes the socket, or
     /// [`hang_up`](Control::hang_up) shuts it down.
-    fn keep(self: &Arc<Self>, inbox: Option<Inbox>) {
-        let loss = self.listen(inbox);
+    fn keep(self: &Arc<Self>, frames: Option<Box<dyn Frames>>) {
+        let loss = self.listen(frames);
         let key_use = lock(&self.key_use).take();
         // Before anybody learns of the loss, and starts the router again.
         if key_use.is_some() && !self.lifetime.has_ended() {
@@ -245,7 +245,7 @@ impl Control {
     }
 
     /// Reads until the session ends, and says why it did.
-    fn listen(self: &Arc<Self>, mut inbox: Option<Inbox>) -> SessionLoss {
+    fn listen(self: &Arc<Self>, mut frames: Option<Box<dyn Frames>>) -> SessionLoss {
         let mut line = Vec::new();
         loop {
             let end = match read_line(&mut &*self.socket, &mut line) {
@@ -260,13 +260,13 @@ impl Control {
                 Err(error) => return SessionLoss::Io(error.kind()),
             };
             self.voice.heard_something();
-            match inbox
+            let frame = frames
                 .as_mut()
-                .map(|inbox| inbox.take(&line, end, &self.socket))
-            {
-                Some(Taken::Datagram) => continue,
-                Some(Taken::Lost(loss)) => return loss,
-                Some(Taken::Other) | None => {}
+                .map(|frames| frames.take(&line, end, &self.socket));
+            match frame {
+                Some(Frame::Datagram) => continue,
+                Some(Frame::Lost(loss)) => return loss,
+                Some(Frame::Other) | None => {}
             }
             if let Some(loss) = self.heed(&line, end) {
                 return loss;

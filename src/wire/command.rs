@@ -11,6 +11,9 @@ pub const MAX_COMMAND: usize = 8192;
 /// Longest name or value of an option, in bytes. I2CP gives a length one byte.
 const MAX_OPTION: usize = 255;
 
+/// A key of a command and its value.
+pub(crate) type Pair = (&'static str, String);
+
 /// One line for a bridge. What exists is sayable: one line, within the limit, nothing to escape
 /// left unescaped.
 ///

@@ -1,3 +1,5 @@
+use std::str::FromStr;
+
 use crate::address::Destination;
 use crate::wire::{Message, ParseError, ParseErrorKind};
 
@@ -63,22 +65,18 @@ fn port(message: &Message<'_>, key: &str) -> Result<Option<u16>, ParseError> {
     let Some(value) = message.value(key) else {
         return Ok(None);
     };
-    port_from_wire(&value.unescape())
-}
-
-/// A port as a bridge sends it. Java I2P sends port 0 for a peer that named no port.
-pub(crate) fn port_from_wire(text: &str) -> Result<Option<u16>, ParseError> {
-    let port = port_number(text)?;
+    // Java I2P sends port 0 for a peer that named no port.
+    let port: u16 = number(&value.unescape())?;
     Ok((port != 0).then_some(port))
 }
 
-/// Digits only: `parse` alone would let a `+` pass.
-pub(super) fn port_number(port: &str) -> Result<u16, ParseError> {
+/// Reads a decimal number such as a port, of digits only: `parse` alone accepts a `+`.
+pub(crate) fn number<T: FromStr>(text: &str) -> Result<T, ParseError> {
     let malformed = ParseError::new(ParseErrorKind::Value, 0);
-    if !port.bytes().all(|byte| byte.is_ascii_digit()) {
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(malformed);
     }
-    port.parse().map_err(|_| malformed)
+    text.parse().map_err(|_| malformed)
 }
 
 #[cfg(test)]

@@ -5,19 +5,18 @@ use std::time::{Duration, Instant};
 
 use crate::address::PrivateKey;
 use crate::bridge::{KEY_REST, KeyInUse, KeyUse};
+use crate::builder::{Identity, SessionBuilder};
 use crate::connection::{Connection, value};
 use crate::error::{Error, Phase, Refusal};
+use crate::session::Frames;
 use crate::session::accepting::Accepting;
-use crate::session::builder::{Identity, SessionBuilder};
 use crate::session::control::Control;
 use crate::session::guard::{Core, SessionGuard};
 use crate::session::id::unguessable;
-use crate::session::inbox::Inbox;
 use crate::session::intake::Intake;
-use crate::session::udp::Pair;
 use crate::sync::{Call, Deadline};
 use crate::version::Version;
-use crate::wire::Command;
+use crate::wire::{Command, Pair};
 
 /// i2pd looks every 3 s whether a new session is ready (2.45: every 20 s). An answer that comes
 /// sooner is about a session that it had already.
@@ -35,12 +34,12 @@ impl SessionBuilder {
         &self,
         style: &'static str,
         pairs: &[Pair],
-        inbox: Option<Inbox>,
+        frames: Option<Box<dyn Frames>>,
     ) -> Result<SessionGuard, Error> {
         let phase = Phase::SessionCreate;
         self.check_limits()?;
         let made = Creation::new(self, style, pairs).run()?;
-        let control = Control::start(made.socket, self.heartbeat, inbox, made.key_use)
+        let control = Control::start(made.socket, self.heartbeat, frames, made.key_use)
             .map_err(|source| Error::Io { phase, source })?;
         let armed = self.armed_on(made.version);
         Ok(SessionGuard::new(Core {
