@@ -13,7 +13,7 @@ use crate::session::{OpenStream, SessionGuard};
 use crate::sync::{Call, Deadline, Registration, Target};
 
 /// How long after a stream the session may end that took it along.
-const GRACE: Duration = Duration::from_millis(50);
+const LOSS_GRACE: Duration = Duration::from_millis(50);
 
 /// What is read at a time of what nobody wants.
 const DISCARDED: usize = 4096;
@@ -220,7 +220,7 @@ impl SamStream {
             }
         }
         let lifetime = self.shared.guard.core().control.lifetime();
-        let call = Call::new(Phase::WaitClosed).within(Some(GRACE));
+        let call = Call::new(Phase::WaitClosed).within(Some(LOSS_GRACE));
         match call.wait_ended(lifetime) {
             Ok(loss) => Err(Error::SessionLost(loss).into()),
             Err(_) => Ok(()),

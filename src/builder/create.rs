@@ -9,11 +9,11 @@ use crate::builder::{Identity, SessionBuilder};
 use crate::connection::{Connection, value};
 use crate::error::{Error, Phase, Refusal};
 use crate::session::Frames;
-use crate::session::accepting::Accepting;
-use crate::session::control::Control;
-use crate::session::guard::{Core, SessionGuard};
+use crate::session::accept_pool::AcceptPool;
+use crate::session::control::ControlSocket;
+use crate::session::core::{SessionCore, SessionGuard};
 use crate::session::id::unguessable;
-use crate::session::intake::Intake;
+use crate::session::inbound_mode::InboundMode;
 use crate::sync::{Call, Deadline};
 use crate::version::Version;
 use crate::wire::{Command, Pair};
@@ -39,17 +39,17 @@ impl SessionBuilder {
         let phase = Phase::SessionCreate;
         self.check_limits()?;
         let made = Creation::new(self, style, pairs).run()?;
-        let control = Control::start(made.socket, self.heartbeat, frames, made.key_use)
+        let control = ControlSocket::start(made.socket, self.heartbeat, frames, made.key_use)
             .map_err(|source| Error::Io { phase, source })?;
         let armed = self.armed_on(made.version);
-        Ok(SessionGuard::new(Core {
+        Ok(SessionGuard::new(SessionCore {
             bridge: self.bridge.clone(),
-            accepting: Accepting::new(control.lifetime(), armed, self.backlog),
+            accept_pool: AcceptPool::new(control.lifetime(), armed, self.backlog),
             control,
             id: made.id,
             key: made.key,
             version: made.version,
-            intake: Intake::default(),
+            inbound_mode: InboundMode::default(),
             linger: self.linger,
             streams: Arc::default(),
             streamed: AtomicBool::new(false),

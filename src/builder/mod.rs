@@ -13,8 +13,8 @@ use crate::error::{Error, Phase};
 use crate::healing::{HealingOptions, HealingSession};
 use crate::multihomed::MultihomedSession;
 use crate::primary::{PrimarySession, SubsessionSettings};
-use crate::session::backlog::{BacklogLimits, WhenFull};
-use crate::session::voice::BREATH;
+use crate::session::accept_queue::{BacklogLimits, WhenFull};
+use crate::session::control_writer::COMMAND_GAP;
 use crate::session::{SessionOptions, StreamSession};
 use crate::version::Version;
 use crate::wire::{
@@ -415,7 +415,7 @@ impl SessionBuilder {
     fn primary_here(&self, udp: &UdpOptions) -> Result<PrimarySession, Error> {
         let alone = Self {
             // The removal of its last subsession may just be said.
-            linger: BREATH,
+            linger: COMMAND_GAP,
             ..self.clone()
         };
         let mut only_streams = false;

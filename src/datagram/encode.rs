@@ -1,7 +1,7 @@
 use crate::address::I2pAddr;
 use crate::datagram::options::{DatagramOptions, push};
 use crate::error::Error;
-use crate::session::Core;
+use crate::session::SessionCore;
 use crate::version::Version;
 use crate::wire::{CommandError, CommandFault, MAX_COMMAND, MAX_DATAGRAM_HEADER};
 
@@ -16,7 +16,11 @@ pub(crate) struct OutgoingDatagram<'a> {
 
 impl OutgoingDatagram<'_> {
     /// Writes it as a packet for the bridge's UDP port.
-    pub(crate) fn write_packet(&self, core: &Core, packet: &mut Vec<u8>) -> Result<(), Error> {
+    pub(crate) fn write_packet(
+        &self,
+        core: &SessionCore,
+        packet: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let (version, id) = (core.version, &core.id);
         push(packet, format_args!("{version} {id} {}", self.peer.sam()));
         self.finish(version, None, packet)
@@ -26,7 +30,7 @@ impl OutgoingDatagram<'_> {
     pub(crate) fn write_command(
         &self,
         topic: &str,
-        core: &Core,
+        core: &SessionCore,
         command: &mut Vec<u8>,
     ) -> Result<(), Error> {
         if self.peer.destination().is_none() {

@@ -13,7 +13,7 @@ use crate::datagram::recv_queue::{DroppedDatagrams, RecvQueue};
 use crate::datagram::transport::Transport;
 use crate::datagram::udp::{UdpOptions, UdpPort};
 use crate::error::{Error, Phase};
-use crate::session::{Core, Frames, SessionGuard};
+use crate::session::{Frames, SessionCore, SessionGuard};
 use crate::sync::{Call, Cancel};
 use crate::wire::Pair;
 
@@ -98,7 +98,7 @@ impl DatagramSocket {
     fn prove_life(&self) {
         let core = self.guard.core();
         let control = core.control.owner();
-        let Some(interval) = control.voice().heartbeat() else {
+        let Some(interval) = control.writer().heartbeat() else {
             return;
         };
         let own = I2pAddr::from(core.key.destination());
@@ -136,7 +136,7 @@ impl DatagramSocket {
         }
     }
 
-    pub(crate) fn core(&self) -> &Core {
+    pub(crate) fn core(&self) -> &SessionCore {
         self.guard.core()
     }
 
@@ -268,7 +268,7 @@ macro_rules! datagram_session {
             }
         }
 
-        $crate::session::handle::session_handle!($session, socket.guard, socket.cancel);
+        $crate::session::common_methods::common_methods!($session, socket.guard, socket.cancel);
     };
 }
 pub(crate) use datagram_session;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::datagram::encode::OutgoingDatagram;
 use crate::datagram::udp::{UdpOptions, UdpPort};
 use crate::error::Error;
-use crate::session::Core;
+use crate::session::SessionCore;
 use crate::sync::{BufferPool, Call};
 
 /// The transport of datagrams between the bridge and us. Default: UDP with the default options.
@@ -71,7 +71,7 @@ impl Transport {
 
     pub(crate) fn send(
         &self,
-        core: &Core,
+        core: &SessionCore,
         datagram: &OutgoingDatagram<'_>,
         nonblocking: bool,
         call: &Call,
@@ -86,13 +86,13 @@ impl Transport {
                 sent.map_err(|error| call.map_error(error))
             }
             Self::ControlSocket(topic) => {
-                let buffers = core.control.voice().buffers();
+                let buffers = core.control.writer().buffers();
                 let mut command = buffers.take();
                 if let Err(error) = datagram.write_command(topic, core, &mut command) {
                     buffers.give_back(command);
                     return Err(error);
                 }
-                core.control.say_datagram(command, nonblocking, call)
+                core.control.send_datagram(command, nonblocking, call)
             }
         }
     }

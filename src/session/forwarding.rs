@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::connection::Connection;
 use crate::dial::refuse_i2p;
 use crate::error::{Error, Phase, SessionLoss};
-use crate::session::control::Control;
-use crate::session::guard::{Core, SessionGuard};
+use crate::session::control::ControlSocket;
+use crate::session::core::{SessionCore, SessionGuard};
 use crate::sync::{Call, Cancel, Deadline, Registration};
 use crate::wire::{Command, CommandError, CommandFault, StreamHeader, needs_quotes};
 
@@ -19,7 +19,7 @@ const HEADER_TIME: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long after the FORWARD socket the control socket of the same bridge may end.
-const GRACE: Duration = Duration::from_millis(50);
+const LOSS_GRACE: Duration = Duration::from_millis(50);
 
 /// Time for a bridge to answer whether a session still forwards. It asks nobody.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,7 +35,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 #[must_use = "the router stops forwarding when this is dropped"]
 pub struct Forwarding {
     /// The FORWARD socket is kept as a session's control socket is: its `PING` must be answered.
-    control: Arc<Control>,
+    control: Arc<ControlSocket>,
     /// Ends the socket with its session.
     _registration: Option<Registration>,
     guard: SessionGuard,
@@ -51,7 +51,7 @@ impl Forwarding {
     ) -> Result<Self, Error> {
         let core = guard.core();
         let command = options.command(&core.id, port)?;
-        core.intake.forward(|| {
+        core.inbound_mode.forward(|| {
             let (control, registration) = ask(core, &command, cancel)?;
             Ok(Self {
                 control,
@@ -78,7 +78,7 @@ impl Forwarding {
         &self.guard
     }
 
-    pub(crate) fn control(&self) -> &Arc<Control> {
+    pub(crate) fn control(&self) -> &Arc<ControlSocket> {
         &self.control
     }
 
@@ -90,7 +90,7 @@ impl Forwarding {
             return error;
         };
         let session = self.guard.core().control.lifetime();
-        let call = Call::new(Phase::WaitClosed).within(Some(GRACE));
+        let call = Call::new(Phase::WaitClosed).within(Some(LOSS_GRACE));
         match call.wait_ended(session) {
             Ok(loss) => Error::SessionLost(loss),
             Err(_) => {
@@ -104,13 +104,13 @@ impl Forwarding {
     fn end(&self) {
         self.control.hang_up();
         if !self.ended.swap(true, Ordering::Relaxed) {
-            self.guard.core().intake.forwarded();
+            self.guard.core().inbound_mode.forwarded();
         }
     }
 }
 
 /// The socket must stay open, and everything else follows from its end: the router stops
-/// forwarding, and whoever waits on the keeper is woken by it.
+/// forwarding, and its lifetime wakes the calls that wait for it.
 impl Drop for Forwarding {
     fn drop(&mut self) {
         self.end();
@@ -128,10 +128,10 @@ impl fmt::Debug for Forwarding {
 }
 
 fn ask(
-    core: &Arc<Core>,
+    core: &Arc<SessionCore>,
     command: &Command,
     cancel: &Cancel,
-) -> Result<(Arc<Control>, Option<Registration>), Error> {
+) -> Result<(Arc<ControlSocket>, Option<Registration>), Error> {
     let phase = Phase::Forward;
     let call = core.call(phase).or_cancel(cancel);
     let deadline = Deadline::after(core.bridge.config().timeouts.command);
@@ -148,19 +148,19 @@ fn ask(
         }
     };
     let (socket, registration) = connection.hand_over(phase)?;
-    let heartbeat = core.control.owner().voice().heartbeat();
+    let heartbeat = core.control.owner().writer().heartbeat();
     let session = Arc::downgrade(core);
     let beat = Arc::new(move || {
         prove_forwarding(&session.upgrade()?);
         Some(Ok(()))
     });
-    let control = Control::start_forwarding(socket, heartbeat, beat)
+    let control = ControlSocket::start_forwarding(socket, heartbeat, beat)
         .map_err(|source| Error::Io { phase, source })?;
     Ok((control, registration))
 }
 
 fn ask_once(
-    core: &Core,
+    core: &SessionCore,
     command: &Command,
     call: &Call,
     deadline: Deadline,
@@ -172,19 +172,19 @@ fn ask_once(
     Ok(connection)
 }
 
-/// Asks the bridge whether a session that forwards lives, and ends it if it does not.
+/// Asks the bridge if a session that forwards lives, and ends it if it does not.
 ///
 /// Java I2P leaves the FORWARD socket open if its router is gone, but refuses an ACCEPT with "Session
 /// is closed". While the session lives it refuses the ACCEPT because of the forwarding, so that no
 /// stream is lost to it. i2pd would let it wait for a stream; it closes the FORWARD socket instead.
-fn prove_forwarding(core: &Arc<Core>) {
+fn prove_forwarding(core: &Arc<SessionCore>) {
     if !core.is_i2pd() {
         // An error that means that the session is closed has ended it; no other proves anything.
         let _ = ask_for_accept(core);
     }
 }
 
-fn ask_for_accept(core: &Arc<Core>) -> Result<(), Error> {
+fn ask_for_accept(core: &Arc<SessionCore>) -> Result<(), Error> {
     let phase = Phase::Forward;
     let deadline = Deadline::after(Some(ANSWER_TIMEOUT));
     let mut connection = core.connect(deadline)?;

@@ -1,30 +1,30 @@
 //! Sessions: a destination of our own on a router, and what is made from it.
 
-pub(crate) mod accepting;
+pub(crate) mod accept_pool;
+pub(crate) mod accept_queue;
 mod arming;
-pub(crate) mod backlog;
-mod callers;
+pub(crate) mod common_methods;
 pub(crate) mod control;
+pub(crate) mod control_writer;
+pub(crate) mod core;
+mod forward_acceptor;
 mod forwarding;
 mod frames;
-pub(crate) mod guard;
-pub(crate) mod handle;
 pub(crate) mod id;
-pub(crate) mod intake;
+pub(crate) mod inbound_mode;
 mod lookup;
 mod options;
-mod replies;
+mod requests;
 pub(crate) mod stream;
 mod streams;
 pub(crate) mod subsession;
-pub(crate) mod voice;
 
-pub use backlog::WhenFull;
-pub(crate) use callers::Callers;
+pub use accept_queue::WhenFull;
+pub(crate) use core::SessionCore;
+pub use core::SessionGuard;
+pub(crate) use forward_acceptor::ForwardAcceptor;
 pub use forwarding::{ForwardOptions, Forwarding};
 pub(crate) use frames::{Frame, Frames};
-pub(crate) use guard::Core;
-pub use guard::SessionGuard;
 pub(crate) use lookup::known_without_asking;
 pub use options::*;
 pub use stream::{ConnectOptions, StreamSession};
