@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use i2p_sam::{
-    DatagramPath, DatagramStyle, Error, PrivateKey, SamBridge, SessionBuilder, SessionLoss,
+    DatagramStyle, DatagramTransport, Error, PrivateKey, SamBridge, SessionBuilder, SessionLoss,
 };
 
 use super::{Outcome, refused};
@@ -81,7 +81,7 @@ fn streams(builder: SessionBuilder) -> Outcome {
 }
 
 fn datagrams(builder: SessionBuilder) -> Outcome {
-    let builder = builder.datagram_path(DatagramPath::ControlSocket);
+    let builder = builder.datagram_transport(DatagramTransport::ControlSocket);
     let session = builder.datagram(DatagramStyle::Datagram);
     let session = session.expect("the session is made");
     session
@@ -108,7 +108,9 @@ fn datagrams(builder: SessionBuilder) -> Outcome {
 }
 
 fn raw_datagrams(builder: SessionBuilder) -> Outcome {
-    let session = builder.datagram_path(DatagramPath::ControlSocket).raw();
+    let session = builder
+        .datagram_transport(DatagramTransport::ControlSocket)
+        .raw();
     let session = session.expect("the session is made");
     session
         .set_read_timeout(Some(PATIENCE))

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use crate::address::{Destination, PrivateKey, ToI2pAddr};
 use crate::bridge::SamBridge;
+use crate::builder::SessionBuilder;
 use crate::endpoint::dialler;
 use crate::error::Error;
-use crate::session::{ConnectOptions, SessionBuilder, StreamSession, known_without_asking};
+use crate::session::{ConnectOptions, StreamSession, known_without_asking};
 use crate::stream::SamStream;
 use crate::sync::{Cancel, Wake};
 use supervisor::Supervisor;

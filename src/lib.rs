@@ -108,12 +108,15 @@
 
 mod address;
 mod bridge;
+mod builder;
+mod datagram;
 mod endpoint;
 mod error;
 mod forward;
 mod healing;
 mod listener;
 mod multihomed;
+mod primary;
 mod session;
 mod stream;
 mod sync;
@@ -125,18 +128,22 @@ pub use address::{
     OfflineSignature, PrivateKey, SignatureType, ToI2pAddr, UrlPart,
 };
 pub use bridge::{Auth, Lookup, SamBridge, SamBridgeBuilder, ServiceRecord, ServiceRecordError};
+pub use builder::SessionBuilder;
+pub use datagram::{
+    DatagramOptions, DatagramSession, DatagramStyle, DatagramTransport, DroppedDatagrams,
+    RawOptions, RawSession, Sender, UdpOptions,
+};
 pub use endpoint::{Accept, Connect, Incoming};
 pub use error::{Error, Phase, Refusal, SessionLoss, SettingError};
 pub use forward::ForwardListener;
 pub use healing::{HealingEvent, HealingListener, HealingOptions, HealingSession};
 pub use listener::SamListener;
 pub use multihomed::{Home, MultihomedListener, MultihomedSession};
+pub use primary::{PrimarySession, SubsessionOptions};
 pub use session::{
-    ConnectOptions, DatagramOptions, DatagramPath, DatagramSession, DatagramSource, DatagramStyle,
-    DroppedDatagrams, EncryptionType, ForwardOptions, Forwarding, InactivityAction, LeaseSetAuth,
-    LeaseSetType, LimitAction, MessageReliability, PrimarySession, RawOptions, RawSession, Sender,
-    SessionBuilder, SessionGuard, SessionOptions, StreamSession, StreamingProfile,
-    SubsessionOptions, WhenFull,
+    ConnectOptions, EncryptionType, ForwardOptions, Forwarding, InactivityAction, LeaseSetAuth,
+    LeaseSetType, LimitAction, MessageReliability, SessionGuard, SessionOptions, StreamSession,
+    StreamingProfile, WhenFull,
 };
 pub use stream::SamStream;
 pub use sync::Cancel;

@@ -8,10 +8,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::address::{Destination, PrivateKey, ToI2pAddr};
+use crate::builder::SessionBuilder;
 use crate::endpoint::dialler;
 use crate::error::Error;
 use crate::healing::HealingOptions;
-use crate::session::{ConnectOptions, SessionBuilder, known_without_asking};
+use crate::session::{ConnectOptions, known_without_asking};
 use crate::stream::SamStream;
 use crate::sync::Cancel;
 use homes::Homes;

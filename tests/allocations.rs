@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
-use i2p_sam::{B32, DatagramOptions, DatagramPath, DatagramStyle, I2pAddr, RawOptions};
+use i2p_sam::{B32, DatagramOptions, DatagramStyle, DatagramTransport, I2pAddr, RawOptions};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use support::datagrams::{Router, packet};
 use support::{LONG, ScriptedBridge, key};
@@ -127,7 +127,7 @@ fn control_socket_datagram_allocates_nothing() {
         let _ = ended.recv_timeout(LONG);
     });
     let builder = scripted.bridge().session();
-    let builder = builder.datagram_path(DatagramPath::ControlSocket);
+    let builder = builder.datagram_transport(DatagramTransport::ControlSocket);
     let session = builder.datagram(DatagramStyle::Datagram).unwrap();
     let mut socket = sockets.recv_timeout(LONG).unwrap();
     let (peer, options) = (key(3), options());

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use crate::address::PrivateKey;
 use crate::bridge::SamBridge;
+use crate::builder::SessionBuilder;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::healing::intake::Intake;
 use crate::healing::options::{HealingEvent, HealingOptions};
-use crate::session::{SessionBuilder, StreamSession};
+use crate::session::StreamSession;
 use crate::sync::{Backoff, Call, Cancel, Monitor, Wake, spawn_for_program};
 use crate::wire::ResultCode;
 

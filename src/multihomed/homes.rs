@@ -2,6 +2,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use crate::address::{Destination, I2pAddr, PrivateKey};
 use crate::bridge::{Failures, another_may_do};
+use crate::builder::SessionBuilder;
 use crate::error::{Error, Phase};
 use crate::healing::{
     HealingListener, HealingOptions, HealingSession, dial_deadline, dial_over, look_up_over,
@@ -10,7 +11,7 @@ use crate::healing::{
 use crate::multihomed::home::Home;
 use crate::multihomed::opening::Opening;
 use crate::multihomed::reception::Reception;
-use crate::session::{ConnectOptions, SessionBuilder, StreamSession};
+use crate::session::{ConnectOptions, StreamSession};
 use crate::stream::SamStream;
 use crate::sync::{Call, Cancel, Deadline, Monitor, Wake, lock, spawn_scoped};
 

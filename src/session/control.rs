@@ -7,7 +7,7 @@ use crate::bridge::{KeyUse, note_loss};
 use crate::error::{Error, Phase, Refusal, SessionLoss};
 use crate::session::control_writer::ControlWriter;
 use crate::session::core::SessionGuard;
-use crate::session::inbox::{Inbox, Taken};
+use crate::session::frames::{Frame, Frames};
 use crate::session::requests::PendingRequests;
 use crate::session::subsession::{PortReservation, Subsession};
 use crate::sync::{Deadline, Lifetime, Monitor, lock, spawn};
@@ -49,17 +49,17 @@ impl ControlSocket {
     pub(crate) fn start(
         socket: Arc<TcpStream>,
         heartbeat: Option<Duration>,
-        inbox: Option<Inbox>,
+        frames: Option<Box<dyn Frames>>,
         key_use: Option<KeyUse>,
     ) -> io::Result<Arc<Self>> {
         let control = Self::new(socket, heartbeat, None);
         *lock(&control.key_use) = key_use;
-        Arc::new(control).run(inbox)
+        Arc::new(control).run(frames)
     }
 
-    fn run(self: Arc<Self>, inbox: Option<Inbox>) -> io::Result<Arc<Self>> {
+    fn run(self: Arc<Self>, frames: Option<Box<dyn Frames>>) -> io::Result<Arc<Self>> {
         let reader = Arc::clone(&self);
-        spawn("i2p-sam-reader", move || reader.run_reader(inbox))?;
+        spawn("i2p-sam-reader", move || reader.run_reader(frames))?;
         if self.writer.heartbeat().is_some() {
             // There must be no session without its heartbeat, at the bridge neither.
             self.writer
@@ -240,8 +240,8 @@ impl ControlSocket {
 
     /// The work of the thread that reads. It ends when the bridge closes the socket, or
     /// [`hang_up`](ControlSocket::hang_up) shuts it down.
-    fn run_reader(self: &Arc<Self>, inbox: Option<Inbox>) {
-        let loss = self.read_lines(inbox);
+    fn run_reader(self: &Arc<Self>, frames: Option<Box<dyn Frames>>) {
+        let loss = self.read_lines(frames);
         let key_use = lock(&self.key_use).take();
         // Before a program learns of the loss, and starts the router again.
         if key_use.is_some() && !self.lifetime.has_ended() {
@@ -253,7 +253,7 @@ impl ControlSocket {
     }
 
     /// Reads until the session ends, and returns the reason.
-    fn read_lines(self: &Arc<Self>, mut inbox: Option<Inbox>) -> SessionLoss {
+    fn read_lines(self: &Arc<Self>, mut frames: Option<Box<dyn Frames>>) -> SessionLoss {
         let mut line = Vec::new();
         loop {
             let end = match read_line(&mut &*self.socket, &mut line) {
@@ -268,13 +268,13 @@ impl ControlSocket {
                 Err(error) => return SessionLoss::Io(error.kind()),
             };
             self.writer.note_life();
-            match inbox
+            let frame = frames
                 .as_mut()
-                .map(|inbox| inbox.take(&line, end, &self.socket))
-            {
-                Some(Taken::Datagram) => continue,
-                Some(Taken::Lost(loss)) => return loss,
-                Some(Taken::Other) | None => {}
+                .map(|frames| frames.take(&line, end, &self.socket));
+            match frame {
+                Some(Frame::Datagram) => continue,
+                Some(Frame::Lost(loss)) => return loss,
+                Some(Frame::Other) | None => {}
             }
             if let Some(loss) = self.handle_line(&line, end) {
                 return loss;

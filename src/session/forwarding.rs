@@ -9,9 +9,8 @@ use crate::bridge::refuse_i2p;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::session::control::ControlSocket;
 use crate::session::core::{SessionCore, SessionGuard};
-use crate::session::proof::prove_forwarding;
 use crate::sync::{Call, Cancel, Deadline, Registration};
-use crate::wire::{Command, CommandError, CommandFault, needs_quotes};
+use crate::wire::{Command, CommandError, CommandFault, StreamHeader, needs_quotes};
 
 /// Time for a caller to say who it is.
 const HEADER_TIME: Duration = Duration::from_secs(30);
@@ -21,6 +20,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long after the FORWARD socket the control socket of the same bridge may end.
 const LOSS_GRACE: Duration = Duration::from_millis(50);
+
+/// Time for a bridge to answer whether a session still forwards. It asks nobody.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Keeps a router connecting to a TCP port for each stream that peers dial.
 ///
@@ -168,6 +170,33 @@ fn ask_once(
         .request(command, Phase::Forward, deadline)
         .map_err(|error| core.explain(error))?;
     Ok(connection)
+}
+
+/// Asks the bridge if a session that forwards lives, and ends it if it does not.
+///
+/// Java I2P leaves the FORWARD socket open if its router is gone, but refuses an ACCEPT with "Session
+/// is closed". While the session lives it refuses the ACCEPT because of the forwarding, so that no
+/// stream is lost to it. i2pd would let it wait for a stream; it closes the FORWARD socket instead.
+fn prove_forwarding(core: &Arc<SessionCore>) {
+    if !core.is_i2pd() {
+        // An error that means that the session is closed has ended it; no other proves anything.
+        let _ = ask_for_accept(core);
+    }
+}
+
+fn ask_for_accept(core: &Arc<SessionCore>) -> Result<(), Error> {
+    let phase = Phase::Forward;
+    let deadline = Deadline::after(Some(ANSWER_TIMEOUT));
+    let mut connection = core.connect(deadline)?;
+    let command = Command::stream_accept(&core.id)?;
+    connection
+        .request(&command, phase, deadline)
+        .map_err(|error| core.explain(error))?;
+    // The refusal comes after an OK.
+    if let StreamHeader::Peer { .. } = connection.read_header(deadline)? {
+        return Err(Error::Occupied("the session accepts"));
+    }
+    Ok(())
 }
 
 /// How to forward, where it is not as usual.

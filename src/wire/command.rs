@@ -10,6 +10,9 @@ pub const MAX_COMMAND: usize = 8192;
 /// The length of the longest name or value of an option, in bytes. I2CP gives a length one byte.
 const MAX_OPTION: usize = 255;
 
+/// A key of a command and its value.
+pub(crate) type Pair = (&'static str, String);
+
 /// One line for a bridge. Each value of this type can be sent: it is one line within the limit,
 /// with everything escaped that needs to be.
 ///

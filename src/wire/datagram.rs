@@ -1,5 +1,5 @@
-use crate::wire::header::{number, port_from_wire};
-use crate::wire::{ParseError, ParseErrorKind};
+use crate::wire::header::number;
+use crate::wire::{Message, ParseError, ParseErrorKind};
 
 /// The length of the longest line before a datagram's payload, which is Java I2P's limit for one.
 pub(crate) const MAX_DATAGRAM_HEADER: usize = 2048;
@@ -46,22 +46,19 @@ impl<'a> DatagramHeader<'a> {
     pub fn split(packet: &'a [u8]) -> Result<(Self, &'a [u8]), ParseError> {
         let (line, payload) = split_line(packet)?;
         let mut words = words(line);
-        let sender = words
-            .next()
-            .ok_or(ParseError::new(ParseErrorKind::Empty, 0))?;
-        let mut header = Self {
-            sender,
-            from_port: None,
-            to_port: None,
-        };
-        for word in words {
-            match word.split_once('=') {
-                Some(("FROM_PORT", port)) => header.from_port = port_from_wire(port)?,
-                Some(("TO_PORT", port)) => header.to_port = port_from_wire(port)?,
-                _ => {}
-            }
-        }
+        let sender = words.next();
+        let sender = sender.ok_or(ParseError::new(ParseErrorKind::Empty, 0))?;
+        let pairs = words.filter_map(|word| word.split_once('='));
+        let header = Fields::read(pairs)?.sent_by(sender);
         Ok((header, payload))
+    }
+
+    /// Reads the line that announces a datagram on the control socket.
+    pub(crate) fn from_message(message: &Message<'a>) -> Result<Self, ParseError> {
+        let fields = Fields::of(message)?;
+        let missing = ParseError::new(ParseErrorKind::MissingPair, 0);
+        let sender = fields.destination.ok_or(missing)?;
+        Ok(fields.sent_by(sender))
     }
 }
 
@@ -96,22 +93,66 @@ impl RawHeader {
     /// of the three fields is missing.
     pub fn split(packet: &[u8]) -> Result<(Self, &[u8]), ParseError> {
         let (line, payload) = split_line(packet)?;
-        let (mut protocol, mut from_port, mut to_port) = (None, None, None);
-        for word in words(line) {
-            match word.split_once('=') {
-                Some(("PROTOCOL", text)) => protocol = Some(number(text)?),
-                Some(("FROM_PORT", port)) => from_port = Some(number(port)?),
-                Some(("TO_PORT", port)) => to_port = Some(number(port)?),
+        let fields = Fields::read(words(line).filter_map(|word| word.split_once('=')))?;
+        let missing = ParseError::new(ParseErrorKind::MissingPair, 0);
+        let header = Self {
+            protocol: number(fields.protocol.ok_or(missing)?)?,
+            from_port: fields.from_port.ok_or(missing)?,
+            to_port: fields.to_port.ok_or(missing)?,
+        };
+        Ok((header, payload))
+    }
+
+    /// Reads the line that announces a raw datagram on the control socket. Without a protocol there
+    /// is no header.
+    pub(crate) fn from_message(message: &Message<'_>) -> Result<Option<Self>, ParseError> {
+        let fields = Fields::of(message)?;
+        let header = |protocol| {
+            Ok(Self {
+                protocol: number(protocol)?,
+                from_port: fields.from_port.unwrap_or(0),
+                to_port: fields.to_port.unwrap_or(0),
+            })
+        };
+        fields.protocol.map(header).transpose()
+    }
+}
+
+/// The pairs that a bridge sends with a datagram, by UDP or on the control socket.
+#[derive(Default)]
+struct Fields<'a> {
+    destination: Option<&'a str>,
+    from_port: Option<u16>,
+    to_port: Option<u16>,
+    protocol: Option<&'a str>,
+}
+
+impl<'a> Fields<'a> {
+    fn read(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Self, ParseError> {
+        let mut fields = Self::default();
+        for (key, value) in pairs {
+            match key {
+                "DESTINATION" => fields.destination = Some(value),
+                "FROM_PORT" => fields.from_port = Some(number(value)?),
+                "TO_PORT" => fields.to_port = Some(number(value)?),
+                "PROTOCOL" => fields.protocol = Some(value),
                 _ => {}
             }
         }
-        let missing = ParseError::new(ParseErrorKind::MissingPair, 0);
-        let header = Self {
-            protocol: protocol.ok_or(missing)?,
-            from_port: from_port.ok_or(missing)?,
-            to_port: to_port.ok_or(missing)?,
-        };
-        Ok((header, payload))
+        Ok(fields)
+    }
+
+    fn of(message: &Message<'a>) -> Result<Self, ParseError> {
+        let params = message.params().map_while(Result::ok);
+        Self::read(params.filter_map(|param| Some((param.key(), param.value()?.raw()))))
+    }
+
+    fn sent_by(&self, sender: &'a str) -> DatagramHeader<'a> {
+        DatagramHeader {
+            sender,
+            from_port: self.from_port.filter(|port| *port != 0),
+            to_port: self.to_port.filter(|port| *port != 0),
+        }
     }
 }
 
@@ -195,5 +236,45 @@ mod tests {
         }
         let packet = b"PROTOCOL=256 FROM_PORT=0 TO_PORT=0\n";
         assert!(RawHeader::split(packet).is_err());
+    }
+
+    #[test]
+    fn control_socket_line_yields_header_of_udp() {
+        for (pairs, from_port) in [
+            ("", None),
+            (" FROM_PORT=0", None),
+            (" FROM_PORT=7", Some(7)),
+        ] {
+            let line = format!("DATAGRAM RECEIVED DESTINATION=abc== SIZE=1{pairs}");
+            let message = Message::parse(line.as_bytes()).unwrap();
+            let header = DatagramHeader::from_message(&message).unwrap();
+            let packet = format!("abc=={pairs}\n");
+            let (forwarded, _) = DatagramHeader::split(packet.as_bytes()).unwrap();
+            assert_eq!((header, header.from_port), (forwarded, from_port));
+        }
+    }
+
+    #[test]
+    fn signed_number_on_control_socket_is_refused() {
+        for pair in ["FROM_PORT=+7", "TO_PORT=+7", "PROTOCOL=+18", "PROTOCOL=256"] {
+            let line = format!("RAW RECEIVED SIZE=1 {pair} DESTINATION=abc");
+            let message = Message::parse(line.as_bytes()).unwrap();
+            assert!(RawHeader::from_message(&message).is_err(), "{pair}");
+            let is_port = !pair.starts_with("PROTOCOL");
+            let refused = DatagramHeader::from_message(&message).is_err();
+            assert_eq!(refused, is_port, "{pair}");
+        }
+    }
+
+    #[test]
+    fn raw_message_without_protocol_has_no_header() {
+        let message = Message::parse(b"RAW RECEIVED SIZE=1 FROM_PORT=7").unwrap();
+        assert_eq!(RawHeader::from_message(&message), Ok(None));
+        let message = Message::parse(b"RAW RECEIVED SIZE=1 PROTOCOL=18 TO_PORT=7").unwrap();
+        let header = RawHeader::from_message(&message).unwrap().unwrap();
+        assert_eq!(
+            (header.protocol, header.from_port, header.to_port),
+            (18, 0, 7)
+        );
     }
 }

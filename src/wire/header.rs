@@ -66,17 +66,13 @@ fn port(message: &Message<'_>, key: &str) -> Result<Option<u16>, ParseError> {
     let Some(value) = message.value(key) else {
         return Ok(None);
     };
-    port_from_wire(&value.unescape())
-}
-
-/// Reads a port as a bridge sends it. Java I2P sends port 0 for a peer that named no port.
-pub(crate) fn port_from_wire(text: &str) -> Result<Option<u16>, ParseError> {
-    let port: u16 = number(text)?;
+    // Java I2P sends port 0 for a peer that named no port.
+    let port: u16 = number(&value.unescape())?;
     Ok((port != 0).then_some(port))
 }
 
 /// Reads a decimal number such as a port, of digits only.
-pub(super) fn number<T: FromStr>(text: &str) -> Result<T, ParseError> {
+pub(crate) fn number<T: FromStr>(text: &str) -> Result<T, ParseError> {
     parse_number(text).ok_or(ParseError::new(ParseErrorKind::Value, 0))
 }
 

@@ -19,11 +19,11 @@ mod secret;
 mod version;
 
 pub use command::{Command, CommandError, CommandFault, MAX_COMMAND};
-pub(crate) use command::{check_name, check_value, needs_quotes};
+pub(crate) use command::{Pair, check_name, check_value, needs_quotes};
 pub(crate) use datagram::MAX_DATAGRAM_HEADER;
 pub use datagram::{DatagramHeader, RawHeader};
 pub use header::StreamHeader;
-pub(crate) use header::port_from_wire;
+pub(crate) use header::number;
 pub use line::{Line, LineSource, MAX_LINE, read_line};
 pub use message::{Message, Param, Params, ParseError, ParseErrorKind, Value};
 pub use result_code::ResultCode;

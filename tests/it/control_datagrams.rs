@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use i2p_sam::{
-    Cancel, DatagramOptions, DatagramPath, DatagramSession, DatagramStyle, Error, RawOptions,
+    Cancel, DatagramOptions, DatagramSession, DatagramStyle, DatagramTransport, Error, RawOptions,
     RawSession, SessionBuilder, SessionLoss,
 };
 
@@ -36,7 +36,7 @@ impl Router {
 
     fn builder(&self) -> SessionBuilder {
         let builder = self.scripted.bridge().session();
-        builder.datagram_path(DatagramPath::ControlSocket)
+        builder.datagram_transport(DatagramTransport::ControlSocket)
     }
 
     fn session(&self) -> (DatagramSession, TcpStream) {

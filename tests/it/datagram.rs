@@ -5,12 +5,16 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use i2p_sam::{
-    Cancel, DatagramOptions, DatagramSession, DatagramSource, DatagramStyle, Error, RawOptions,
-    SamBridge, SessionLoss, Version,
+    Cancel, DatagramOptions, DatagramSession, DatagramStyle, DatagramTransport, Error, RawOptions,
+    SamBridge, SessionBuilder, SessionLoss, UdpOptions, Version,
 };
 
 use crate::support::datagrams::{Router, packet, receive};
 use crate::support::{LONG, ScriptedBridge, eventually, field, in_background, key, outcome};
+
+fn with_udp(builder: SessionBuilder, options: UdpOptions) -> SessionBuilder {
+    builder.datagram_transport(DatagramTransport::Udp(options))
+}
 
 #[test]
 fn session_create_has_host_and_port() {
@@ -30,10 +34,10 @@ fn session_create_has_host_and_port() {
 }
 
 #[test]
-fn session_create_has_configured_host_and_port() {
+fn session_create_has_advertised_host_and_port() {
     let router = Router::start();
-    let builder = router.builder().datagram_host("host.containers.internal");
-    let session = builder.datagram_port(4444).raw().unwrap();
+    let options = UdpOptions::new().advertise("host.containers.internal", 4444);
+    let session = with_udp(router.builder(), options).raw().unwrap();
     let line = router.create_line();
     assert_eq!(field(&line, "HOST"), Some("host.containers.internal"));
     assert_eq!(field(&line, "PORT"), Some("4444"));
@@ -41,12 +45,22 @@ fn session_create_has_configured_host_and_port() {
 }
 
 #[test]
-fn invalid_host_or_port_is_refused_before_sending() {
+fn advertised_port_zero_is_bound_port() {
     let router = Router::start();
-    let error = router.builder().datagram_host("a b").raw().unwrap_err();
+    let options = UdpOptions::new().advertise("host.containers.internal", 0);
+    let session = with_udp(router.builder(), options).raw().unwrap();
+    let line = router.create_line();
+    let port = session.udp_addr().unwrap().port().to_string();
+    assert_eq!(field(&line, "HOST"), Some("host.containers.internal"));
+    assert_eq!(field(&line, "PORT"), Some(&*port));
+}
+
+#[test]
+fn invalid_host_is_refused_before_sending() {
+    let router = Router::start();
+    let options = UdpOptions::new().advertise("a b", 4444);
+    let error = with_udp(router.builder(), options).raw().unwrap_err();
     assert!(matches!(error, Error::Command(_)), "{error}");
-    let error = router.builder().datagram_port(0).raw().unwrap_err();
-    assert!(matches!(error, Error::Setting(_)), "{error}");
     assert!(router.scripted.received().is_empty());
 }
 
@@ -187,12 +201,43 @@ fn packet_from_stranger_is_dropped_and_counted() {
     router.forward(&session, &packet("", b"genuine"));
     assert_eq!(receive(&session).0, b"genuine");
     assert_eq!(session.dropped().foreign, 1);
-    let builder = router.builder().datagram_source(DatagramSource::Host);
+}
+
+#[test]
+fn packet_from_accepted_address_is_received() {
+    let other = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap();
+    for options in [
+        UdpOptions::new().accept_any_port(),
+        UdpOptions::new().accept_from(address),
+        UdpOptions::new().accept_from("127.0.0.1:0".parse().unwrap()),
+        UdpOptions::new()
+            .accept_from("[::ffff:127.0.0.1]:9".parse().unwrap())
+            .accept_any_port(),
+    ] {
+        let router = Router::start();
+        let builder = with_udp(router.builder(), options);
+        let session = builder.datagram(DatagramStyle::Datagram).unwrap();
+        session.set_read_timeout(Some(LONG)).unwrap();
+        let to = session.udp_addr().unwrap();
+        other.send_to(&packet("", b"asked for"), to).unwrap();
+        assert_eq!(receive(&session).0, b"asked for");
+    }
+}
+
+#[test]
+fn bridge_packet_is_foreign_if_another_address_is_accepted() {
+    let router = Router::start();
+    let other = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let options = UdpOptions::new().accept_from(other.local_addr().unwrap());
+    let builder = with_udp(router.builder(), options);
     let session = builder.datagram(DatagramStyle::Datagram).unwrap();
     session.set_read_timeout(Some(LONG)).unwrap();
+    router.forward(&session, &packet("", b"from the bridge"));
     let to = session.udp_addr().unwrap();
-    forger.send_to(&packet("", b"asked for"), to).unwrap();
-    assert_eq!(receive(&session).0, b"asked for");
+    other.send_to(&packet("", b"accepted"), to).unwrap();
+    assert_eq!(receive(&session).0, b"accepted");
+    assert_eq!(session.dropped().foreign, 1);
 }
 
 #[test]
@@ -341,7 +386,8 @@ fn session_loss_ends_receive() {
 fn close_frees_port_while_session_is_held() {
     let router = Router::start();
     for bind in ["127.0.0.1:0", "0.0.0.0:0"] {
-        let builder = router.builder().datagram_bind(bind.parse().unwrap());
+        let options = UdpOptions::new().bind(bind.parse().unwrap());
+        let builder = with_udp(router.builder(), options);
         let session = builder.datagram(DatagramStyle::Datagram).unwrap();
         let address = session.udp_addr().unwrap();
         session.set_read_timeout(Some(LONG)).unwrap();
@@ -372,7 +418,7 @@ fn foreign_packets_at(bind: &str, bridge: &str) -> u64 {
     let builder = SamBridge::builder().address(router.scripted.address().to_string());
     let builder = builder.udp_address(bridge.replace("PORT", &port.to_string()));
     let builder = builder.build().unwrap().session();
-    let builder = builder.datagram_bind(bind.parse().unwrap());
+    let builder = with_udp(builder, UdpOptions::new().bind(bind.parse().unwrap()));
     let session = builder.datagram(DatagramStyle::Datagram).unwrap();
     session.set_read_timeout(Some(LONG)).unwrap();
     assert_eq!(field(&router.create_line(), "HOST"), Some("127.0.0.1"));

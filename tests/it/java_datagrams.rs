@@ -7,8 +7,8 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use i2p_sam::{
-    Cancel, DatagramOptions, DatagramPath, DatagramSession, DatagramStyle, PrivateKey, RawOptions,
-    RawSession, ResultCode, SamBridge, SessionBuilder, SessionLoss,
+    Cancel, DatagramOptions, DatagramSession, DatagramStyle, DatagramTransport, PrivateKey,
+    RawOptions, RawSession, ResultCode, SamBridge, SessionBuilder, SessionLoss,
 };
 
 use crate::support::{LONG, ScriptedBridge, key, refused};
@@ -173,7 +173,7 @@ fn control_socket_datagrams_match_recording() {
     let (java, own) = (Java::start(), key(1));
     let builder = java.builder(&own);
     let session = builder
-        .datagram_path(DatagramPath::ControlSocket)
+        .datagram_transport(DatagramTransport::ControlSocket)
         .datagram(DatagramStyle::Datagram)
         .unwrap();
     let mut socket = java.socket();
@@ -212,7 +212,7 @@ fn rejected_datagram_ends_session() {
     // Java sent this reply to `DATAGRAM SEND … SIZE=31745` and to an unknown name.
     let java = Java::start();
     let builder = java.builder(&key(1));
-    let builder = builder.datagram_path(DatagramPath::ControlSocket);
+    let builder = builder.datagram_transport(DatagramTransport::ControlSocket);
     let session = builder.datagram(DatagramStyle::Datagram).unwrap();
     drop(java.socket().shutdown(std::net::Shutdown::Both));
     let loss = session.wait_closed(Some(LONG)).unwrap();
@@ -277,7 +277,7 @@ fn headerless_raw_datagram_is_payload_only() {
 fn control_socket_raw_datagrams_match_recording() {
     let (java, own, peer) = (Java::start(), key(1), key(3));
     let builder = java.builder(&own);
-    let builder = builder.datagram_path(DatagramPath::ControlSocket);
+    let builder = builder.datagram_transport(DatagramTransport::ControlSocket);
     let session = builder.raw_with(&RawOptions::new().protocol(99)).unwrap();
     let mut socket = java.socket();
     let (id, own_key) = (session.id(), own.expose_base64());

@@ -5,7 +5,8 @@ use std::env;
 use std::process::{Command, Output};
 
 use i2p_sam::{
-    ClientTunnel, DatagramStyle, Error, ForwardOptions, SamBridge, ServerTunnel, TunnelOptions,
+    ClientTunnel, DatagramStyle, DatagramTransport, Error, ForwardOptions, SamBridge, ServerTunnel,
+    TunnelOptions, UdpOptions,
 };
 
 use crate::support::{ScriptedBridge, Stage, key};
@@ -66,9 +67,10 @@ fn forward_host_in_i2p_is_refused() {
     for name in NAMES {
         let forwarding = session.forward_to(80, &ForwardOptions::new().host(name));
         check_refused(forwarding, "host", name);
-        let builder = scripted.bridge().session().datagram_host(name);
+        let transport = DatagramTransport::Udp(UdpOptions::new().advertise(name, 0));
+        let builder = scripted.bridge().session().datagram_transport(transport);
         let datagrams = builder.datagram(DatagramStyle::Datagram);
-        check_refused(datagrams, "datagram_host", name);
+        check_refused(datagrams, "advertise", name);
     }
 }
 

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use i2p_sam::{
-    DatagramPath, DatagramSession, DatagramStyle, HealingEvent, HealingOptions, SamBridge,
+    DatagramSession, DatagramStyle, DatagramTransport, HealingEvent, HealingOptions, SamBridge,
     SessionBuilder, SessionLoss,
 };
 
@@ -297,9 +297,9 @@ fn datagram_subsession_loses_primary_session() {
     assert!(primary.closed().is_some());
 }
 
-fn datagrams(java: &Java, path: DatagramPath) -> DatagramSession {
+fn datagrams(java: &Java, transport: DatagramTransport) -> DatagramSession {
     let builder = java.builder().heartbeat(Some(HEARTBEAT));
-    let session = builder.datagram_path(path);
+    let session = builder.datagram_transport(transport);
     session.datagram(DatagramStyle::Datagram).unwrap()
 }
 
@@ -319,19 +319,19 @@ fn assert_learns_of_the_loss(java: &Java, session: &DatagramSession) {
 #[test]
 fn udp_datagram_session_notices_loss() {
     let java = Java::start();
-    assert_learns_of_the_loss(&java, &datagrams(&java, DatagramPath::Udp));
+    assert_learns_of_the_loss(&java, &datagrams(&java, DatagramTransport::default()));
 }
 
 #[test]
 fn control_socket_datagram_session_notices_loss() {
     let java = Java::start();
-    assert_learns_of_the_loss(&java, &datagrams(&java, DatagramPath::ControlSocket));
+    assert_learns_of_the_loss(&java, &datagrams(&java, DatagramTransport::ControlSocket));
 }
 
 #[test]
 fn datagram_session_without_own_datagrams_lives() {
     let java = Java::start();
-    let session = datagrams(&java, DatagramPath::Udp);
+    let session = datagrams(&java, DatagramTransport::default());
     // None comes back from the start, as at a router that does not deliver a session's own
     // datagrams.
     java.stop_router();

@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use i2p_sam::wire::{Command, DatagramHeader, Line, Message, RawHeader, StreamHeader};
 use i2p_sam::{
-    AddressError, B32, B33, Cancel, ClientTunnel, ConnectOptions, DatagramOptions, DatagramPath,
-    DatagramSource, DatagramStyle, Destination, EncryptionType, Error, ForwardOptions,
-    HealingEvent, HealingOptions, Host, HostName, I2pAddr, InactivityAction, LeaseSetAuth,
-    LeaseSetType, LimitAction, MessageReliability, Phase, PrivateKey, RawOptions, ResultCode,
-    SamBridge, Sender, ServerTunnel, SessionLoss, SessionOptions, SignatureType, StreamingProfile,
-    SubsessionOptions, TunnelFailure, TunnelOptions, UrlPart, Version, WhenFull,
+    AddressError, B32, B33, Cancel, ClientTunnel, ConnectOptions, DatagramOptions, DatagramStyle,
+    DatagramTransport, Destination, EncryptionType, Error, ForwardOptions, HealingEvent,
+    HealingOptions, Host, HostName, I2pAddr, InactivityAction, LeaseSetAuth, LeaseSetType,
+    LimitAction, MessageReliability, Phase, PrivateKey, RawOptions, ResultCode, SamBridge, Sender,
+    ServerTunnel, SessionLoss, SessionOptions, SignatureType, StreamingProfile, SubsessionOptions,
+    TunnelFailure, TunnelOptions, UdpOptions, UrlPart, Version, WhenFull,
 };
 
 use crate::support::restless::Router;
@@ -859,8 +859,8 @@ fn datagrams(watcher: &mut Watcher) {
     session.close();
     watcher.failure(session.recv_from(&mut [0]).unwrap_err());
     watcher.debug(&DatagramStyle::Datagram3);
-    watcher.debug(&DatagramSource::Host);
-    watcher.debug(&DatagramPath::ControlSocket);
+    watcher.debug(&UdpOptions::new().advertise("host", 1).accept_any_port());
+    watcher.debug(&DatagramTransport::ControlSocket);
     watcher.debug(&DatagramOptions::new().from_port(1));
     watcher.debug(&RawOptions::new());
     watcher.debug(&Sender::Unauthenticated {

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use i2p_sam::{
-    Cancel, DatagramPath, DatagramStyle, Error, HealingOptions, Phase, ResultCode, SamBridge,
+    Cancel, DatagramStyle, DatagramTransport, Error, HealingOptions, Phase, ResultCode, SamBridge,
 };
 
 use crate::support::primary::{Router, gate, java_ok, port, refusal};
@@ -37,7 +37,7 @@ fn every_session_kind_uses_control_socket() {
     assert_eq!(stream.lookup(&*b32).unwrap(), wanted);
     let raw = builder().raw().unwrap();
     assert_eq!(raw.lookup(&*b32).unwrap(), wanted);
-    let on_control_socket = builder().datagram_path(DatagramPath::ControlSocket);
+    let on_control_socket = builder().datagram_transport(DatagramTransport::ControlSocket);
     let datagram = on_control_socket.datagram(DatagramStyle::Datagram).unwrap();
     assert_eq!(datagram.lookup(&*b32).unwrap(), wanted);
     let primary = builder().primary().unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use i2p_sam::{DatagramPath, DatagramSession, DatagramStyle, RawSession, Sender};
+use i2p_sam::{DatagramSession, DatagramStyle, DatagramTransport, RawSession, Sender};
 
 use super::data;
 use crate::router::Router;
@@ -24,18 +24,21 @@ pub(super) const AGAIN: Duration = Duration::from_secs(2);
 const TIMES: usize = 30;
 
 pub(super) fn pair(router: &Router, style: DatagramStyle) -> (DatagramSession, DatagramSession) {
-    pair_over(router, style, DatagramPath::Udp)
+    pair_over(router, style, DatagramTransport::default())
 }
 
-/// Returns two sessions, the second with its datagrams on this path.
+/// Returns two sessions, the second with this transport.
 fn pair_over(
     router: &Router,
     style: DatagramStyle,
-    path: DatagramPath,
+    transport: DatagramTransport,
 ) -> (DatagramSession, DatagramSession) {
     std::thread::scope(|scope| {
         let server = scope.spawn(|| router.builder().datagram(style).unwrap());
-        let client = router.builder().datagram_path(path).datagram(style);
+        let client = router
+            .builder()
+            .datagram_transport(transport)
+            .datagram(style);
         let (server, client) = (server.join().unwrap(), client.unwrap());
         for session in [&server, &client] {
             session.set_read_timeout(Some(AGAIN)).unwrap();
@@ -116,7 +119,11 @@ fn raw_datagrams_arrive_both_ways(router: &Router) {
 }
 
 fn control_socket_datagrams_arrive_both_ways(router: &Router) {
-    let (server, client) = pair_over(router, DatagramStyle::Datagram, DatagramPath::ControlSocket);
+    let (server, client) = pair_over(
+        router,
+        DatagramStyle::Datagram,
+        DatagramTransport::ControlSocket,
+    );
     let sender = deliver(&client, &server, b"hello\nPING 1\n");
     assert_eq!(sender.destination(), Some(client.destination()));
     for size in [1, 1000, 5000, 7400] {
@@ -129,7 +136,9 @@ fn control_socket_datagrams_arrive_both_ways(router: &Router) {
 
 fn control_socket_raw_datagrams_arrive_both_ways(router: &Router) {
     let (near, far) = std::thread::scope(|scope| {
-        let builder = router.builder().datagram_path(DatagramPath::ControlSocket);
+        let builder = router
+            .builder()
+            .datagram_transport(DatagramTransport::ControlSocket);
         let near = scope.spawn(|| builder.raw().unwrap());
         let far = router.builder().raw().unwrap();
         (near.join().unwrap(), far)
@@ -143,7 +152,11 @@ fn control_socket_raw_datagrams_arrive_both_ways(router: &Router) {
 
 fn control_socket_burst_arrives(router: &Router) {
     const BURST: u64 = 200;
-    let (server, client) = pair_over(router, DatagramStyle::Datagram, DatagramPath::ControlSocket);
+    let (server, client) = pair_over(
+        router,
+        DatagramStyle::Datagram,
+        DatagramTransport::ControlSocket,
+    );
     deliver(&client, &server, b"warm");
     let peer = server.destination();
     for number in 0..BURST {

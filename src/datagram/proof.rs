@@ -1,17 +1,12 @@
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::error::{Error, Phase, SessionLoss};
-use crate::session::core::SessionCore;
+use crate::error::{Error, SessionLoss};
 use crate::session::id::unguessable;
-use crate::sync::{Deadline, lock};
-use crate::wire::{Command, StreamHeader};
+use crate::sync::lock;
 
 /// How many datagrams to itself a session may lose one after the other. A router may drop one.
 const MAX_LOST: u32 = 3;
-
-/// Time for a bridge to answer whether a session still forwards. It asks nobody.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Proves that a session for datagrams lives: each heartbeat sends a datagram to the session itself.
 ///
@@ -63,31 +58,4 @@ impl SelfDatagrams {
         state.lost = state.lost.saturating_add(1);
         Ok(self.payload.as_bytes())
     }
-}
-
-/// Asks the bridge if a session that forwards lives, and ends it if it does not.
-///
-/// Java I2P leaves the FORWARD socket open if its router is gone, but refuses an ACCEPT with "Session
-/// is closed". While the session lives it refuses the ACCEPT because of the forwarding, so that no
-/// stream is lost to it. i2pd would let it wait for a stream; it closes the FORWARD socket instead.
-pub(crate) fn prove_forwarding(core: &Arc<SessionCore>) {
-    if !core.is_i2pd() {
-        // An error that means that the session is closed has ended it; no other proves anything.
-        let _ = ask_for_accept(core);
-    }
-}
-
-fn ask_for_accept(core: &Arc<SessionCore>) -> Result<(), Error> {
-    let phase = Phase::Forward;
-    let deadline = Deadline::after(Some(ANSWER_TIMEOUT));
-    let mut connection = core.connect(deadline)?;
-    let command = Command::stream_accept(&core.id)?;
-    connection
-        .request(&command, phase, deadline)
-        .map_err(|error| core.explain(error))?;
-    // The refusal comes after an OK.
-    if let StreamHeader::Peer { .. } = connection.read_header(deadline)? {
-        return Err(Error::Occupied("the session accepts"));
-    }
-    Ok(())
 }

@@ -1,14 +1,11 @@
-use std::fmt;
-use std::io::Write;
-
 use crate::address::I2pAddr;
+use crate::datagram::options::{DatagramOptions, push};
 use crate::error::Error;
-use crate::session::core::SessionCore;
-use crate::session::datagram::DatagramOptions;
+use crate::session::SessionCore;
 use crate::wire::{CommandError, CommandFault, MAX_COMMAND, MAX_DATAGRAM_HEADER, Version};
 
-/// A datagram that is to be sent.
-pub(crate) struct Outgoing<'a> {
+/// A datagram to send.
+pub(crate) struct OutgoingDatagram<'a> {
     pub(crate) payload: &'a [u8],
     pub(crate) peer: &'a I2pAddr,
     pub(crate) options: &'a DatagramOptions,
@@ -16,7 +13,7 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) protocol: Option<u8>,
 }
 
-impl Outgoing<'_> {
+impl OutgoingDatagram<'_> {
     /// Writes it as a packet for the bridge's UDP port.
     pub(crate) fn write_packet(
         &self,
@@ -33,7 +30,7 @@ impl Outgoing<'_> {
         &self,
         topic: &str,
         core: &SessionCore,
-        said: &mut Vec<u8>,
+        command: &mut Vec<u8>,
     ) -> Result<(), Error> {
         if self.peer.destination().is_none() {
             return Err(Error::setting(
@@ -44,25 +41,25 @@ impl Outgoing<'_> {
         }
         let (peer, size) = (self.peer.sam(), self.payload.len());
         push(
-            said,
+            command,
             format_args!("{topic} SEND DESTINATION={peer} SIZE={size}"),
         );
-        self.finish(core.version, self.protocol, said)?;
-        if said.len() > MAX_COMMAND {
-            let max = MAX_COMMAND.saturating_sub(said.len() - size);
+        self.finish(core.version, self.protocol, command)?;
+        if command.len() > MAX_COMMAND {
+            let max = MAX_COMMAND.saturating_sub(command.len() - size);
             return Err(Error::DatagramSize { size, max });
         }
         Ok(())
     }
 
-    /// Writes what stands behind the destination, and the payload.
+    /// Writes the options, which follow the destination, and the payload.
     fn finish(
         &self,
         version: Version,
         protocol: Option<u8>,
         line: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        // A bridge before SAM 3.2 takes none, and the session's own is no request of the caller.
+        // A bridge before SAM 3.2 accepts none, and the caller did not ask for the session's own.
         let protocol = protocol.filter(|_| version >= Version::V3_2);
         let without_options = line.len();
         self.options.write(self.peer.port(), protocol, line)?;
@@ -82,9 +79,4 @@ impl Outgoing<'_> {
         line.extend_from_slice(self.payload);
         Ok(())
     }
-}
-
-/// Writes text. It cannot fail: there is always room in memory, or no program any more.
-pub(crate) fn push(text: &mut Vec<u8>, part: fmt::Arguments<'_>) {
-    let _ = text.write_fmt(part);
 }

@@ -1,12 +1,11 @@
-use crate::address::{ToI2pAddr, parse_number};
+use crate::address::ToI2pAddr;
+use crate::datagram::encode::OutgoingDatagram;
+use crate::datagram::format::{Format, Origin};
+use crate::datagram::options::{DatagramOptions, is_free, protocol_taken};
+use crate::datagram::socket::{DatagramSocket, datagram_session};
 use crate::error::Error;
-use crate::session::datagram::{DatagramOptions, is_free, protocol_taken};
-use crate::session::datagrams::{Datagrams, Reader, datagram_session};
-use crate::session::inbox;
-use crate::session::outgoing::Outgoing;
-use crate::session::udp::Pair;
 use crate::sync::Cancel;
-use crate::wire::{Message, RawHeader};
+use crate::wire::{Pair, RawHeader};
 
 /// I2CP's protocol of raw datagrams that say no other.
 pub(crate) const RAW_PROTOCOL: u8 = 18;
@@ -29,18 +28,15 @@ const MAX_PAYLOAD: usize = 32_768;
 /// ```
 #[derive(Clone)]
 pub struct RawSession {
-    datagrams: Datagrams<Option<RawHeader>>,
+    socket: DatagramSocket,
     /// The protocol of what is sent without one, if the session has one of its own.
     protocol: Option<u8>,
 }
 
 impl RawSession {
-    pub(crate) fn new(datagrams: Datagrams<Option<RawHeader>>, options: &RawOptions) -> Self {
+    pub(crate) fn new(socket: DatagramSocket, options: &RawOptions) -> Self {
         let protocol = options.protocol;
-        Self {
-            datagrams,
-            protocol,
-        }
+        Self { socket, protocol }
     }
 
     /// Sends a datagram, as [`DatagramSession::send_to`](crate::DatagramSession::send_to) does.
@@ -65,13 +61,13 @@ impl RawSession {
         address: impl ToI2pAddr,
         options: &DatagramOptions,
     ) -> Result<usize, Error> {
-        let datagram = Outgoing {
+        let datagram = OutgoingDatagram {
             payload,
             peer: &address.to_i2p_addr()?,
             options,
             protocol: self.protocol,
         };
-        self.datagrams.send(&datagram, MAX_PAYLOAD)
+        self.socket.send(&datagram, MAX_PAYLOAD)
     }
 
     /// Waits for a datagram, and says how long it is. Java I2P delivers empty ones too.
@@ -82,7 +78,7 @@ impl RawSession {
     /// [`Error::Timeout`] after the [read time-out](RawSession::set_read_timeout),
     /// [`Error::WouldBlock`], [`Error::SessionLost`], [`Error::Cancelled`].
     pub fn recv(&self, buf: &mut [u8]) -> Result<usize, Error> {
-        Ok(self.datagrams.receive(buf)?.0)
+        Ok(self.socket.receive(buf)?.0)
     }
 
     /// [`recv`](RawSession::recv), with protocol and ports, if [`RawOptions::header`] asked for
@@ -92,7 +88,12 @@ impl RawSession {
     ///
     /// Those of [`recv`](RawSession::recv).
     pub fn recv_with_header(&self, buf: &mut [u8]) -> Result<(usize, Option<RawHeader>), Error> {
-        self.datagrams.receive(buf)
+        let (len, origin) = self.socket.receive(buf)?;
+        let header = match origin {
+            Origin::Raw(header) => header,
+            Origin::Sender(_) => None,
+        };
+        Ok((len, header))
     }
 
     /// [`recv`](RawSession::recv), and the datagram stays, even if the buffer is too small for it.
@@ -101,14 +102,14 @@ impl RawSession {
     ///
     /// Those of [`recv`](RawSession::recv).
     pub fn peek(&self, buf: &mut [u8]) -> Result<usize, Error> {
-        Ok(self.datagrams.peek(buf)?.0)
+        Ok(self.socket.peek(buf)?.0)
     }
 
     /// The same session; calls made through it end when `cancel` fires.
     #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {
-            datagrams: self.datagrams.with_cancel(cancel),
+            socket: self.socket.with_cancel(cancel),
             protocol: self.protocol,
         }
     }
@@ -150,10 +151,8 @@ impl RawOptions {
         self
     }
 
-    pub(crate) fn reader(&self) -> RawReader {
-        RawReader {
-            header: self.header,
-        }
+    pub(crate) fn format(&self) -> Format {
+        Format::raw(self.header)
     }
 
     pub(crate) fn own_protocol(&self) -> Option<u8> {
@@ -172,35 +171,5 @@ impl RawOptions {
             pairs.push(("HEADER", "true".to_owned()));
         }
         Ok(pairs)
-    }
-}
-
-/// Reads raw datagrams, which have a header in front if one was asked for.
-pub(crate) struct RawReader {
-    header: bool,
-}
-
-impl Reader for RawReader {
-    type Origin = Option<RawHeader>;
-
-    fn forwarded<'a>(&mut self, packet: &'a [u8]) -> Option<(Option<RawHeader>, &'a [u8])> {
-        if !self.header {
-            return Some((None, packet));
-        }
-        let (header, payload) = RawHeader::split(packet).ok()?;
-        Some((Some(header), payload))
-    }
-
-    fn received(&mut self, message: &Message<'_>) -> Option<Option<RawHeader>> {
-        let from_port = inbox::port(message, "FROM_PORT").ok()?;
-        let to_port = inbox::port(message, "TO_PORT").ok()?;
-        let Some(protocol) = message.value("PROTOCOL") else {
-            return Some(None);
-        };
-        Some(Some(RawHeader {
-            protocol: parse_number(protocol.raw())?,
-            from_port: from_port.unwrap_or(0),
-            to_port: to_port.unwrap_or(0),
-        }))
     }
 }

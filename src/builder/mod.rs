@@ -1,28 +1,25 @@
+mod create;
+
 use std::fmt;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::{PrivateKey, SignatureType, ToI2pAddr};
 use crate::bridge::SamBridge;
+use crate::datagram::{
+    DatagramSession, DatagramSocket, DatagramStyle, DatagramTransport, Format, RawOptions,
+    RawSession, UdpOptions,
+};
 use crate::error::{Error, Phase};
 use crate::healing::{HealingOptions, HealingSession};
 use crate::multihomed::MultihomedSession;
+use crate::primary::{PrimarySession, SubsessionSettings};
 use crate::session::accept_queue::{BacklogLimits, WhenFull};
 use crate::session::control_writer::COMMAND_GAP;
-use crate::session::datagram::{DatagramSession, DatagramStyle};
-use crate::session::datagrams::{Datagrams, Reader};
-use crate::session::inbox::Inbox;
-use crate::session::options::SessionOptions;
-use crate::session::path::DatagramPath;
-use crate::session::primary::{PrimarySession, SubsessionSettings};
-use crate::session::raw::{RawOptions, RawSession};
-use crate::session::recv_queue::RecvQueue;
-use crate::session::stream::StreamSession;
-use crate::session::udp::{DatagramSource, Pair, UdpPort, UdpSettings};
+use crate::session::{SessionOptions, StreamSession};
 use crate::stream::SamStream;
 use crate::wire::{
-    Command, CommandError, CommandFault, ParseError, ParseErrorKind, Version, needs_quotes, redact,
+    Command, CommandError, CommandFault, Pair, ParseError, ParseErrorKind, Version, needs_quotes,
+    redact,
 };
 
 /// Accepts that are armed at once where the router serves several.
@@ -57,20 +54,19 @@ const LINGER: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 #[must_use = "a session is made by `stream`"]
 pub struct SessionBuilder {
-    pub(super) bridge: SamBridge,
-    pub(super) identity: Identity,
+    bridge: SamBridge,
+    identity: Identity,
     options: SessionOptions,
     nickname: Option<String>,
-    pub(super) heartbeat: Option<Duration>,
+    heartbeat: Option<Duration>,
     armed_accepts: usize,
-    pub(super) backlog: BacklogLimits,
-    pub(super) linger: Duration,
-    udp: UdpSettings,
-    path: DatagramPath,
+    backlog: BacklogLimits,
+    linger: Duration,
+    transport: DatagramTransport,
 }
 
 #[derive(Clone)]
-pub(super) enum Identity {
+enum Identity {
     Transient(SignatureType),
     Key(PrivateKey),
 }
@@ -118,8 +114,7 @@ impl SessionBuilder {
                 when_full: WhenFull::default(),
             },
             linger: LINGER,
-            udp: UdpSettings::default(),
-            path: DatagramPath::default(),
+            transport: DatagramTransport::default(),
         }
     }
 
@@ -229,61 +224,20 @@ impl SessionBuilder {
         self
     }
 
-    /// Where datagrams are received: the UDP address to bind, which the bridge is told. Default: a
-    /// free port of the address from which the bridge is reached, 127.0.0.1 if it is on this
-    /// machine. Of no use to streams.
-    pub fn datagram_bind(mut self, address: SocketAddr) -> Self {
-        self.udp.bind = Some(address);
-        self
-    }
-
-    /// The host at which the bridge is told to reach our UDP port: a name or an IP address. Default:
-    /// that of the port. Of no use to streams.
-    ///
-    /// A router in a container, or behind an address translator, may know us by another.
+    /// Sets the transport of datagrams between the bridge and us. Default:
+    /// [`DatagramTransport::Udp`] with the default options. Ignored by stream sessions.
     ///
     /// ```no_run
-    /// use i2p_sam::{DatagramSource, DatagramStyle, SamBridge};
+    /// use i2p_sam::{DatagramStyle, DatagramTransport, SamBridge};
     ///
-    /// let builder = SamBridge::new("172.17.0.2:7656")?
+    /// let builder = SamBridge::from_env()?
     ///     .session()
-    ///     .datagram_bind("0.0.0.0:4444".parse().unwrap())
-    ///     .datagram_host("host.containers.internal")
-    ///     .datagram_source(DatagramSource::Host);
+    ///     .datagram_transport(DatagramTransport::ControlSocket);
     /// let session = builder.datagram(DatagramStyle::Datagram)?;
     /// # Ok::<(), i2p_sam::Error>(())
     /// ```
-    pub fn datagram_host(mut self, host: impl Into<String>) -> Self {
-        self.udp.host = Some(host.into());
-        self
-    }
-
-    /// The UDP port the bridge is told to send to, where something in between changes it. Default: the
-    /// one that is bound. Of no use to streams.
-    pub fn datagram_port(mut self, port: u16) -> Self {
-        self.udp.port = Some(port);
-        self
-    }
-
-    /// Whose packets are believed to be the bridge's. Default: [`DatagramSource::Bridge`]. Of no
-    /// use to streams.
-    pub fn datagram_source(mut self, source: DatagramSource) -> Self {
-        self.udp.source = source;
-        self
-    }
-
-    /// How datagrams come and go between the bridge and us. Default: [`DatagramPath::Udp`]. Of no use
-    /// to streams.
-    ///
-    /// ```no_run
-    /// use i2p_sam::{DatagramPath, DatagramStyle, SamBridge};
-    ///
-    /// let builder = SamBridge::from_env()?.session().datagram_path(DatagramPath::ControlSocket);
-    /// let session = builder.datagram(DatagramStyle::Datagram)?;
-    /// # Ok::<(), i2p_sam::Error>(())
-    /// ```
-    pub fn datagram_path(mut self, path: DatagramPath) -> Self {
-        self.path = path;
+    pub fn datagram_transport(mut self, transport: DatagramTransport) -> Self {
+        self.transport = transport;
         self
     }
 
@@ -392,14 +346,14 @@ impl SessionBuilder {
         MultihomedSession::start(self, options)
     }
 
-    /// Makes a session for datagrams that say who sent them.
+    /// Creates a session for datagrams with a sender.
     ///
     /// # Errors
     ///
-    /// Those of [`stream`](SessionBuilder::stream); [`Error::Io`] when the UDP port cannot be bound;
-    /// [`Error::Command`] for a [host](SessionBuilder::datagram_host) that cannot be said;
-    /// [`Error::Setting`] for port 0, and for another style than `DATAGRAM` on
-    /// [`DatagramPath::ControlSocket`]. Java I2P up to 2.8.0 refuses [`DatagramStyle::Datagram2`] and
+    /// Those of [`stream`](SessionBuilder::stream); [`Error::Io`] if the UDP port cannot be bound;
+    /// [`Error::Command`] or [`Error::Setting`] for a [host](UdpOptions::advertise) that cannot be
+    /// advertised; [`Error::Setting`] for another style than `DATAGRAM` on
+    /// [`DatagramTransport::ControlSocket`]. Java I2P up to 2.8.0 refuses [`DatagramStyle::Datagram2`] and
     /// [`DatagramStyle::Datagram3`], emissary hangs up on the latter, i2pd 2.45 on both.
     ///
     /// ```no_run
@@ -411,16 +365,16 @@ impl SessionBuilder {
     /// ```
     pub fn datagram(self, style: DatagramStyle) -> Result<DatagramSession, Error> {
         self.try_routers(|at| {
-            let datagrams = at.datagrams(style.word(), &[], style.reader())?;
-            Ok(DatagramSession::new(datagrams, style))
+            let socket = at.datagram_socket(Format::of(style), &[])?;
+            Ok(DatagramSession::new(socket, style))
         })
     }
 
-    /// Makes a session for datagrams without a sender.
+    /// Creates a session for datagrams without a sender.
     ///
     /// # Errors
     ///
-    /// Those of [`stream`](SessionBuilder::stream); [`Error::Io`] when the UDP port cannot be bound.
+    /// Those of [`stream`](SessionBuilder::stream); [`Error::Io`] if the UDP port cannot be bound.
     pub fn raw(self) -> Result<RawSession, Error> {
         self.raw_with(&RawOptions::new())
     }
@@ -433,8 +387,8 @@ impl SessionBuilder {
     pub fn raw_with(self, options: &RawOptions) -> Result<RawSession, Error> {
         let pairs = options.pairs()?;
         self.try_routers(|at| {
-            let datagrams = at.datagrams("RAW", &pairs, options.reader())?;
-            Ok(RawSession::new(datagrams, options))
+            let socket = at.datagram_socket(options.format(), &pairs)?;
+            Ok(RawSession::new(socket, options))
         })
     }
 
@@ -472,7 +426,7 @@ impl SessionBuilder {
     /// # Errors
     ///
     /// Those of [`stream`](SessionBuilder::stream); [`Error::Setting`] for
-    /// [`DatagramPath::ControlSocket`], which no router has for subsessions.
+    /// [`DatagramTransport::ControlSocket`], which no router has for subsessions.
     ///
     /// ```no_run
     /// let primary = i2p_sam::SamBridge::from_env()?.session().primary()?;
@@ -480,17 +434,17 @@ impl SessionBuilder {
     /// # Ok::<(), i2p_sam::Error>(())
     /// ```
     pub fn primary(self) -> Result<PrimarySession, Error> {
-        if self.path != DatagramPath::Udp {
+        let DatagramTransport::Udp(udp) = &self.transport else {
             return Err(Error::setting(
-                "datagram_path",
-                format_args!("{:?}", self.path),
+                "datagram_transport",
+                format_args!("{:?}", self.transport),
                 "the datagrams of subsessions come and go by UDP",
             ));
-        }
-        self.try_routers(Self::create_primary)
+        };
+        self.try_routers(|at| at.create_primary(udp))
     }
 
-    fn create_primary(&self) -> Result<PrimarySession, Error> {
+    fn create_primary(&self, udp: &UdpOptions) -> Result<PrimarySession, Error> {
         let alone = Self {
             // The removal of its last subsession may just be said.
             linger: COMMAND_GAP,
@@ -510,39 +464,29 @@ impl SessionBuilder {
             armed_accepts: self.armed_on(guard.core().version),
             backlog: self.backlog,
             linger: self.linger,
-            udp: self.udp.clone(),
+            udp: udp.clone(),
         };
         let cancel = self.bridge.cancel().clone();
         Ok(PrimarySession::new(guard, cancel, settings))
     }
 
-    /// A session whose datagrams come and go by the path that was chosen.
-    fn datagrams<R: Reader>(
-        &self,
-        style: &'static str,
-        pairs: &[Pair],
-        reader: R,
-    ) -> Result<Datagrams<R::Origin>, Error> {
-        let cancel = self.bridge.cancel().clone();
-        if self.path == DatagramPath::Udp {
-            let port = UdpPort::open(&self.bridge, &self.udp)?;
-            let guard = self.create(style, &[&port.pairs(), pairs].concat(), None)?;
-            return Datagrams::start(guard, cancel, port, reader);
+    fn datagram_socket(&self, format: Format, pairs: &[Pair]) -> Result<DatagramSocket, Error> {
+        let style = format.style();
+        match &self.transport {
+            DatagramTransport::Udp(options) => {
+                DatagramSocket::by_udp(&self.bridge, options, format, |udp| {
+                    self.create(style, &[udp, pairs].concat(), None)
+                })
+            }
+            DatagramTransport::ControlSocket => {
+                DatagramSocket::by_control_socket(self.bridge.cancel(), format, |frames| {
+                    self.create(style, pairs, Some(frames))
+                })
+            }
         }
-        if !matches!(style, "DATAGRAM" | "RAW") {
-            return Err(Error::setting(
-                "style",
-                style,
-                "only DATAGRAM and RAW can be sent on the control socket",
-            ));
-        }
-        let mailbox = Arc::new(RecvQueue::new());
-        let inbox = Inbox::new(reader, &mailbox);
-        let guard = self.create(style, pairs, Some(inbox))?;
-        Ok(Datagrams::on_control_socket(guard, cancel, mailbox, style))
     }
 
-    pub(super) fn check_limits(&self) -> Result<(), Error> {
+    fn check_limits(&self) -> Result<(), Error> {
         if !(1..=MOST_ARMED_ACCEPTS).contains(&self.armed_accepts) {
             let reason = "1 to 64 accepts can be armed";
             return Err(Error::setting("armed_accepts", self.armed_accepts, reason));
@@ -554,7 +498,7 @@ impl SessionBuilder {
         Ok(())
     }
 
-    pub(super) fn command(
+    pub(crate) fn command(
         &self,
         style: &'static str,
         id: &str,
@@ -587,7 +531,7 @@ impl SessionBuilder {
 
     /// i2pd 2.45, which mixes up the streams of dials that come at once when several accepts are
     /// armed, and 2.56 answer 3.1 though 3.3 is asked for.
-    pub(super) fn armed_on(&self, version: Version) -> usize {
+    fn armed_on(&self, version: Version) -> usize {
         match version < Version::V3_2 {
             true => 1,
             false => self.armed_accepts,
@@ -595,7 +539,7 @@ impl SessionBuilder {
     }
 
     /// Before 3.2 there are no quotes, and a value that needs them cannot be said.
-    pub(super) fn check_quotes(&self, version: Version) -> Result<(), Error> {
+    fn check_quotes(&self, version: Version) -> Result<(), Error> {
         if version >= Version::V3_2 {
             return Ok(());
         }
@@ -608,7 +552,7 @@ impl SessionBuilder {
     }
 
     /// The key that the bridge says the session has. Ours must come back as it was.
-    pub(super) fn made_key(&self, text: &str) -> Result<PrivateKey, Error> {
+    fn made_key(&self, text: &str) -> Result<PrivateKey, Error> {
         let phase = Phase::SessionCreate;
         let malformed = || Error::protocol(phase, ParseError::new(ParseErrorKind::Value, 0));
         let made = PrivateKey::from_base64(text).map_err(|_| malformed())?;

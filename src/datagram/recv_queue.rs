@@ -3,42 +3,44 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::datagram::format::Origin;
+use crate::datagram::proof::SelfDatagrams;
 use crate::error::{Error, SessionLoss};
-use crate::session::proof::SelfDatagrams;
 use crate::sync::{BufferPool, Call, Monitor};
 
 /// Most datagrams that wait to be received, and most bytes in them. What comes on top is dropped.
 const MOST_WAITING: usize = 512;
 const MOST_BYTES: usize = 4 << 20;
 
-/// What came for a datagram session and was not received, counted since the session was made.
+/// The numbers of datagrams that a session dropped since it was created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DroppedDatagrams {
-    /// Datagrams that came while 512 of them, or 4 MiB, waited to be received.
+    /// Datagrams that came while 512 datagrams, or 4 MiB, waited to be received.
     pub overflow: u64,
-    /// Packets that did not come from the bridge ([`DatagramSource`](crate::DatagramSource)).
+    /// Packets from elsewhere than the bridge
+    /// ([`UdpOptions::accept_from`](crate::UdpOptions::accept_from)).
     pub foreign: u64,
-    /// Packets from the bridge in which nobody is named who could have sent them.
+    /// Datagrams from the bridge whose header is malformed or names no sender.
     pub malformed: u64,
 }
 
-/// The datagrams that have come and wait to be received. `O` is their origin.
-pub(crate) struct RecvQueue<O> {
-    state: Arc<Monitor<State<O>>>,
+/// The datagrams of a session that wait to be received.
+pub(crate) struct RecvQueue {
+    state: Arc<Monitor<State>>,
     buffers: BufferPool,
     self_datagrams: Arc<SelfDatagrams>,
 }
 
-struct State<O> {
-    queue: VecDeque<(O, Vec<u8>)>,
+struct State {
+    queue: VecDeque<(Origin, Vec<u8>)>,
     bytes: usize,
     dropped: DroppedDatagrams,
     read_timeout: Option<Duration>,
     nonblocking: bool,
 }
 
-impl<O> RecvQueue<O> {
+impl RecvQueue {
     pub(crate) fn new() -> Self {
         Self {
             state: Monitor::new(State {
@@ -53,13 +55,13 @@ impl<O> RecvQueue<O> {
         }
     }
 
-    /// Those by which the session proves that it lives. Nobody receives them.
+    /// Returns the datagrams by which the session proves that it lives. Nobody receives them.
     pub(crate) fn self_datagrams(&self) -> &Arc<SelfDatagrams> {
         &self.self_datagrams
     }
 
-    /// Queues a datagram if there is room. It never waits.
-    pub(crate) fn put(&self, origin: O, payload: &[u8]) {
+    /// Adds a datagram if there is room. It never blocks.
+    pub(crate) fn push(&self, origin: Origin, payload: &[u8]) {
         if self.self_datagrams.takes(payload) {
             return;
         }
@@ -108,18 +110,16 @@ impl<O> RecvQueue<O> {
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
         self.state.lock().nonblocking = nonblocking;
     }
-}
 
-impl<O: Clone + Send + 'static> RecvQueue<O> {
-    /// Waits for the next datagram, and takes it, even if it does not fit, or leaves it there. Those that
-    /// came before the bridge ended the session are returned before the loss.
+    /// Waits for a datagram and copies it. With `take` it is removed, even if it does not fit. The end
+    /// of the session by the bridge is returned after all datagrams that came before it.
     pub(crate) fn next(
         &self,
         buf: &mut [u8],
         take: bool,
         call: &Call,
-    ) -> Result<(usize, O), Error> {
-        let mut look = |state: &mut State<O>| {
+    ) -> Result<(usize, Origin), Error> {
+        let mut look = |state: &mut State| {
             let outcome = state.look(buf)?;
             if let Some((_, payload)) = take.then(|| state.queue.pop_front()).flatten() {
                 state.bytes -= payload.len();
@@ -141,9 +141,9 @@ impl<O: Clone + Send + 'static> RecvQueue<O> {
     }
 }
 
-impl<O: Clone> State<O> {
-    /// Copies the next datagram, if there is one and it fits.
-    fn look(&self, buf: &mut [u8]) -> Option<Result<(usize, O), Error>> {
+impl State {
+    /// Copies the next datagram if there is one and it fits.
+    fn look(&self, buf: &mut [u8]) -> Option<Result<(usize, Origin), Error>> {
         let (origin, payload) = self.queue.front()?;
         let (needed, given) = (payload.len(), buf.len());
         let Some(room) = buf.get_mut(..needed) else {
@@ -154,55 +154,7 @@ impl<O: Clone> State<O> {
     }
 }
 
-/// A program that has ended the session itself wants nothing more.
+/// Returns false if the program closed the session, because it wants no more datagrams then.
 fn is_loss_by_bridge(error: &Error) -> bool {
     matches!(error, Error::SessionLost(loss) if *loss != SessionLoss::Closed)
-}
-
-#[cfg(test)]
-#[cfg(shuttle)]
-mod model {
-    use shuttle::thread;
-
-    use super::*;
-    use crate::error::Phase;
-    use crate::sync::Lifetime;
-    use crate::sync::model::explore;
-
-    #[test]
-    fn datagram_before_the_loss_is_received_before_it() {
-        explore(|| {
-            let (queue, lifetime) = (Arc::new(RecvQueue::new()), Lifetime::new(None));
-            let call = Call::new(Phase::Receive).or_lifetime(&lifetime);
-            let (pushed, ended) = (queue.clone(), lifetime.clone());
-            let reader = thread::spawn(move || {
-                pushed.put((), b"one");
-                ended.end(SessionLoss::BridgeGone);
-            });
-            let mut buf = [0; 8];
-            assert_eq!(queue.next(&mut buf, true, &call).unwrap(), (3, ()));
-            let outcome = queue.next(&mut buf, true, &call);
-            assert!(matches!(outcome, Err(Error::SessionLost(_))));
-            reader.join().unwrap();
-        });
-    }
-
-    #[test]
-    fn datagram_wakes_every_call_that_peeks() {
-        explore(|| {
-            let queue = Arc::new(RecvQueue::new());
-            let waiters = [(), ()].map(|()| {
-                let queue = queue.clone();
-                thread::spawn(move || {
-                    let call = Call::new(Phase::Receive);
-                    let peeked = queue.next(&mut [0; 8], false, &call);
-                    assert_eq!(peeked.unwrap(), (3, ()));
-                })
-            });
-            queue.put((), b"one");
-            for waiter in waiters {
-                waiter.join().unwrap();
-            }
-        });
-    }
 }

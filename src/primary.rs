@@ -2,22 +2,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::datagram::{
+    DatagramSession, DatagramSocket, DatagramStyle, Format, RAW_PROTOCOL, RawOptions, RawSession,
+    UdpOptions,
+};
 use crate::error::{Error, Phase};
 use crate::session::accept_pool::AcceptPool;
 use crate::session::accept_queue::BacklogLimits;
 use crate::session::common_methods::common_methods;
 use crate::session::control::ControlSocket;
 use crate::session::core::{SessionCore, SessionGuard};
-use crate::session::datagram::{DatagramSession, DatagramStyle};
-use crate::session::datagrams::{Datagrams, Reader};
 use crate::session::id::unguessable;
 use crate::session::inbound_mode::InboundMode;
-use crate::session::raw::{RAW_PROTOCOL, RawOptions, RawSession};
 use crate::session::stream::{DialPorts, StreamSession};
 use crate::session::subsession::Ports;
-use crate::session::udp::{Pair, UdpPort, UdpSettings};
 use crate::sync::Cancel;
-use crate::wire::Command;
+use crate::wire::{Command, Pair};
 
 /// I2CP's protocol of streams.
 const STREAM_PROTOCOL: u8 = 6;
@@ -71,7 +71,7 @@ pub(crate) struct SubsessionSettings {
     pub(crate) armed_accepts: usize,
     pub(crate) backlog: BacklogLimits,
     pub(crate) linger: Duration,
-    pub(crate) udp: UdpSettings,
+    pub(crate) udp: UdpOptions,
 }
 
 impl PrimarySession {
@@ -145,9 +145,8 @@ impl PrimarySession {
         options: &SubsessionOptions,
     ) -> Result<DatagramSession, Error> {
         options.refuse_listen_protocol()?;
-        let (word, protocol) = (style.word(), style.protocol());
-        let datagrams = self.by_udp(word, protocol, options, &[], style.reader())?;
-        Ok(DatagramSession::new(datagrams, style))
+        let socket = self.datagram_socket(Format::of(style), style.protocol(), options, &[])?;
+        Ok(DatagramSession::new(socket, style))
     }
 
     /// Adds a subsession for datagrams without a sender, of protocol 18, from and to port 0.
@@ -176,8 +175,8 @@ impl PrimarySession {
             let reason = "this is the protocol of streams";
             return Err(Error::setting("listen_protocol", protocol, reason));
         }
-        let datagrams = self.by_udp("RAW", protocol, options, &pairs, raw.reader())?;
-        Ok(RawSession::new(datagrams, raw))
+        let socket = self.datagram_socket(raw.format(), protocol, options, &pairs)?;
+        Ok(RawSession::new(socket, raw))
     }
 
     /// The same session; calls made through it, and through the subsessions it adds, end when
@@ -202,26 +201,25 @@ impl PrimarySession {
         self.core().close();
     }
 
-    /// A subsession whose datagrams the bridge forwards to a UDP port of its own: Java I2P and
-    /// emissary add no other.
-    fn by_udp<R: Reader>(
+    /// Adds a subsession whose datagrams the bridge forwards to a UDP port of its own. Java I2P and
+    /// emissary add no other kind.
+    fn datagram_socket(
         &self,
-        style: &'static str,
+        format: Format,
         protocol: u8,
         options: &SubsessionOptions,
         pairs: &[Pair],
-        reader: R,
-    ) -> Result<Datagrams<R::Origin>, Error> {
+    ) -> Result<DatagramSocket, Error> {
         if self.shared.settings.only_streams {
             return Err(Error::Unsupported(
                 "this router adds only streams to a primary session: make another session",
             ));
         }
         let bridge = self.core().bridge.with_cancel(&self.cancel);
-        let port = UdpPort::open(&bridge, &self.shared.settings.udp)?;
-        let pairs = [&port.pairs(), pairs].concat();
-        let guard = self.add(style, protocol, options, &pairs)?;
-        Datagrams::start(guard, self.cancel.clone(), port, reader)
+        let style = format.style();
+        DatagramSocket::by_udp(&bridge, &self.shared.settings.udp, format, |udp| {
+            self.add(style, protocol, options, &[udp, pairs].concat())
+        })
     }
 
     fn add(

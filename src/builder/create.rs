@@ -5,17 +5,16 @@ use std::time::{Duration, Instant};
 
 use crate::address::PrivateKey;
 use crate::bridge::{Connection, KEY_REST, KeyInUse, KeyUse};
+use crate::builder::{Identity, SessionBuilder};
 use crate::error::{Error, Phase, Refusal};
+use crate::session::Frames;
 use crate::session::accept_pool::AcceptPool;
-use crate::session::builder::{Identity, SessionBuilder};
 use crate::session::control::ControlSocket;
 use crate::session::core::{SessionCore, SessionGuard};
 use crate::session::id::unguessable;
 use crate::session::inbound_mode::InboundMode;
-use crate::session::inbox::Inbox;
-use crate::session::udp::Pair;
 use crate::sync::{Call, Deadline};
-use crate::wire::{Command, Version};
+use crate::wire::{Command, Pair, Version};
 
 /// i2pd looks every 3 s whether a new session is ready (2.45: every 20 s). An answer that comes
 /// sooner is about a session that it had already.
@@ -33,12 +32,12 @@ impl SessionBuilder {
         &self,
         style: &'static str,
         pairs: &[Pair],
-        inbox: Option<Inbox>,
+        frames: Option<Box<dyn Frames>>,
     ) -> Result<SessionGuard, Error> {
         let phase = Phase::SessionCreate;
         self.check_limits()?;
         let made = Creation::new(self, style, pairs).run()?;
-        let control = ControlSocket::start(made.socket, self.heartbeat, inbox, made.key_use)
+        let control = ControlSocket::start(made.socket, self.heartbeat, frames, made.key_use)
             .map_err(Error::io(phase))?;
         let armed = self.armed_on(made.version);
         Ok(SessionGuard::new(SessionCore {

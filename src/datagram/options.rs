@@ -1,0 +1,165 @@
+use std::fmt;
+use std::io::Write;
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// The kinds of datagrams that say who sent them. Both sides must use the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum DatagramStyle {
+    /// Signed by the sender; who has seen one can send it again. Every router has it.
+    #[default]
+    Datagram,
+    /// Signed, and safe against being sent again by others. i2pd 2.59 has it; i2pd 2.45 and Java I2P
+    /// 2.8.0 do not; emissary 0.4.0 makes the session and delivers nothing.
+    Datagram2,
+    /// Not signed, and small: the sender is a claim ([`Sender::Unauthenticated`]). i2pd 2.59 has it;
+    /// i2pd 2.45, Java I2P 2.8.0 and emissary 0.4.0 do not.
+    Datagram3,
+}
+
+impl DatagramStyle {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Datagram => "DATAGRAM",
+            Self::Datagram2 => "DATAGRAM2",
+            Self::Datagram3 => "DATAGRAM3",
+        }
+    }
+
+    /// I2CP's number for it.
+    pub(crate) fn protocol(self) -> u8 {
+        match self {
+            Self::Datagram => 17,
+            Self::Datagram2 => 19,
+            Self::Datagram3 => 20,
+        }
+    }
+}
+
+/// How to send a datagram, where it is not as usual. All of it needs SAM 3.2.
+///
+/// ```
+/// let options = i2p_sam::DatagramOptions::new().from_port(4444).to_port(53);
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct DatagramOptions {
+    from_port: Option<u16>,
+    to_port: Option<u16>,
+    pub(super) protocol: Option<u8>,
+    send_tags: Option<u8>,
+    tag_threshold: Option<u8>,
+    expires: Option<Duration>,
+    send_lease_set: Option<bool>,
+}
+
+impl DatagramOptions {
+    /// As usual: nothing is said but who it is for, and the port of the address if it has one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Our I2CP port. Default: none is said, which is 0. i2pd does not tell the peer.
+    pub fn from_port(mut self, port: u16) -> Self {
+        self.from_port = Some(port);
+        self
+    }
+
+    /// The peer's I2CP port. Default: that of the address; else none is said, which is 0.
+    pub fn to_port(mut self, port: u16) -> Self {
+        self.to_port = Some(port);
+        self
+    }
+
+    /// The I2CP protocol of this one datagram; for a [`RawSession`](crate::RawSession) only.
+    /// Default: the session's.
+    pub fn protocol(mut self, protocol: u8) -> Self {
+        self.protocol = Some(protocol);
+        self
+    }
+
+    /// How many session tags to send along, for destinations with ElGamal keys (Java I2P). Default:
+    /// the router's.
+    pub fn send_tags(mut self, tags: u8) -> Self {
+        self.send_tags = Some(tags);
+        self
+    }
+
+    /// Below how many session tags to send more, for destinations with ElGamal keys (Java I2P).
+    /// Default: the router's.
+    pub fn tag_threshold(mut self, tags: u8) -> Self {
+        self.tag_threshold = Some(tags);
+        self
+    }
+
+    /// When the datagram need not be delivered any more, in whole seconds; under one is one (Java
+    /// I2P). Default: the router's.
+    pub fn expires(mut self, after: Duration) -> Self {
+        self.expires = Some(after);
+        self
+    }
+
+    /// Whether our lease set goes along, so that the peer can answer without looking us up (Java
+    /// I2P). Default: the router's, which is yes.
+    pub fn send_lease_set(mut self, send: bool) -> Self {
+        self.send_lease_set = Some(send);
+        self
+    }
+
+    /// Writes the options behind the destination, whose address may name a port. `protocol` is that
+    /// of a datagram which names none.
+    pub(crate) fn write(
+        &self,
+        port: Option<u16>,
+        protocol: Option<u8>,
+        line: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        if let Some(protocol) = self.protocol.filter(|protocol| !is_free(*protocol)) {
+            return Err(protocol_taken(protocol));
+        }
+        let to_port = match (self.to_port, port) {
+            (Some(asked), Some(in_address)) if asked != in_address => {
+                return Err(Error::setting(
+                    "to_port",
+                    asked,
+                    "the address has another port",
+                ));
+            }
+            (asked, in_address) => asked.or(in_address),
+        };
+        let numbers = [
+            ("FROM_PORT", self.from_port.map(u64::from)),
+            ("TO_PORT", to_port.map(u64::from)),
+            ("PROTOCOL", self.protocol.or(protocol).map(u64::from)),
+            ("SEND_TAGS", self.send_tags.map(u64::from)),
+            ("TAG_THRESHOLD", self.tag_threshold.map(u64::from)),
+            ("EXPIRES", self.expires.map(|after| after.as_secs().max(1))),
+        ];
+        for (name, number) in numbers {
+            if let Some(number) = number {
+                push(line, format_args!(" {name}={number}"));
+            }
+        }
+        if let Some(send) = self.send_lease_set {
+            push(line, format_args!(" SEND_LEASESET={send}"));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn protocol_taken(protocol: u8) -> Error {
+    let reason = "the protocols 6, 17, 19 and 20 are those of streams and datagrams";
+    Error::setting("protocol", protocol, reason)
+}
+
+/// Streams have 6, datagrams 17, 19 and 20.
+pub(crate) fn is_free(protocol: u8) -> bool {
+    !matches!(protocol, 6 | 17 | 19 | 20)
+}
+
+/// Writes text. It cannot fail: a program without memory ends.
+pub(crate) fn push(text: &mut Vec<u8>, part: fmt::Arguments<'_>) {
+    let _ = text.write_fmt(part);
+}

@@ -1,0 +1,274 @@
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::address::I2pAddr;
+use crate::bridge::SamBridge;
+use crate::datagram::control_frames::ControlFrames;
+use crate::datagram::encode::OutgoingDatagram;
+use crate::datagram::format::{Format, Origin};
+use crate::datagram::options::DatagramOptions;
+use crate::datagram::recv_queue::{DroppedDatagrams, RecvQueue};
+use crate::datagram::transport::Transport;
+use crate::datagram::udp::{UdpOptions, UdpPort};
+use crate::error::{Error, Phase};
+use crate::session::{Frames, SessionCore, SessionGuard};
+use crate::sync::{Call, Cancel};
+use crate::wire::Pair;
+
+/// The common part of [`DatagramSession`](crate::DatagramSession) and
+/// [`RawSession`](crate::RawSession).
+#[derive(Clone)]
+pub(crate) struct DatagramSocket {
+    pub(crate) guard: SessionGuard,
+    pub(crate) cancel: Cancel,
+    queue: Arc<RecvQueue>,
+    transport: Transport,
+}
+
+impl DatagramSocket {
+    /// Opens a UDP port, creates a session to which the bridge forwards datagrams there, and starts
+    /// to receive them.
+    ///
+    /// `create` is passed the pairs that describe the port to the bridge.
+    pub(crate) fn by_udp(
+        bridge: &SamBridge,
+        options: &UdpOptions,
+        format: Format,
+        create: impl FnOnce(&[Pair]) -> Result<SessionGuard, Error>,
+    ) -> Result<Self, Error> {
+        let port = Arc::new(UdpPort::open(bridge, options)?);
+        let guard = create(&port.pairs())?;
+        let queue = Arc::new(RecvQueue::new());
+        port.receive(guard.core().call(Phase::Receive), &queue, format)
+            .map_err(|source| Error::Io {
+                phase: Phase::SessionCreate,
+                source,
+            })?;
+        Ok(Self::start(
+            guard,
+            bridge.cancel(),
+            queue,
+            Transport::udp(port),
+        ))
+    }
+
+    /// Creates a session whose datagrams the reader of the control socket puts into the queue.
+    pub(crate) fn by_control_socket(
+        cancel: &Cancel,
+        format: Format,
+        create: impl FnOnce(Box<dyn Frames>) -> Result<SessionGuard, Error>,
+    ) -> Result<Self, Error> {
+        let style = format.style();
+        if !matches!(style, "DATAGRAM" | "RAW") {
+            return Err(Error::setting(
+                "style",
+                style,
+                "only DATAGRAM and RAW can be sent on the control socket",
+            ));
+        }
+        let queue = Arc::new(RecvQueue::new());
+        let guard = create(Box::new(ControlFrames::new(format, &queue)))?;
+        Ok(Self::start(
+            guard,
+            cancel,
+            queue,
+            Transport::ControlSocket(style),
+        ))
+    }
+
+    fn start(
+        guard: SessionGuard,
+        cancel: &Cancel,
+        queue: Arc<RecvQueue>,
+        transport: Transport,
+    ) -> Self {
+        let socket = Self {
+            guard,
+            cancel: cancel.clone(),
+            queue,
+            transport,
+        };
+        socket.prove_life();
+        socket
+    }
+
+    /// Lets each heartbeat of the session send a datagram to the session itself.
+    fn prove_life(&self) {
+        let core = self.guard.core();
+        let control = core.control.owner();
+        let Some(interval) = control.writer().heartbeat() else {
+            return;
+        };
+        let own = I2pAddr::from(core.key.destination());
+        let (session, transport) = (Arc::downgrade(core), self.transport.clone());
+        let own_datagrams = Arc::clone(self.queue.self_datagrams());
+        control.add_to_heartbeat(Arc::new(move || {
+            let core = session.upgrade()?;
+            if core.control.lifetime().has_ended() {
+                return None;
+            }
+            // It ends a session whose router is gone.
+            if core.is_i2pd() {
+                return Some(Ok(()));
+            }
+            let payload = match own_datagrams.next(interval) {
+                Ok(payload) => payload,
+                Err(error) => return Some(Err(error)),
+            };
+            let datagram = OutgoingDatagram {
+                payload,
+                peer: &own,
+                options: &DatagramOptions::new(),
+                protocol: None,
+            };
+            // One that could not be sent counts as one that was lost.
+            let _ = transport.send(&core, &datagram, true, &Call::new(Phase::Send));
+            Some(Ok(()))
+        }));
+    }
+
+    pub(crate) fn with_cancel(&self, cancel: &Cancel) -> Self {
+        Self {
+            cancel: cancel.clone(),
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn core(&self) -> &SessionCore {
+        self.guard.core()
+    }
+
+    pub(crate) fn udp_addr(&self) -> io::Result<SocketAddr> {
+        self.transport.udp_addr()
+    }
+
+    pub(crate) fn dropped(&self) -> DroppedDatagrams {
+        self.queue.dropped()
+    }
+
+    pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.queue.set_read_timeout(timeout)
+    }
+
+    pub(crate) fn read_timeout(&self) -> Option<Duration> {
+        self.queue.read_timeout()
+    }
+
+    pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
+        self.queue.set_nonblocking(nonblocking);
+    }
+
+    /// Ends the session, and waits until its key and its UDP port are free.
+    pub(crate) fn close(&self) {
+        self.core().close();
+        self.transport.await_release();
+    }
+
+    pub(crate) fn send(&self, datagram: &OutgoingDatagram<'_>, max: usize) -> Result<usize, Error> {
+        let size = datagram.payload.len();
+        if !(1..=max).contains(&size) {
+            return Err(Error::DatagramSize { size, max });
+        }
+        let call = self.call(Phase::Send);
+        call.check()?;
+        let nonblocking = self.queue.is_nonblocking();
+        self.transport
+            .send(self.core(), datagram, nonblocking, &call)?;
+        Ok(size)
+    }
+
+    /// Waits for the next datagram and removes it, even if it does not fit.
+    pub(crate) fn receive(&self, buf: &mut [u8]) -> Result<(usize, Origin), Error> {
+        self.queue.next(buf, true, &self.call(Phase::Receive))
+    }
+
+    /// Waits for the next datagram, which stays in the queue.
+    pub(crate) fn peek(&self, buf: &mut [u8]) -> Result<(usize, Origin), Error> {
+        self.queue.next(buf, false, &self.call(Phase::Receive))
+    }
+
+    fn call(&self, phase: Phase) -> Call {
+        self.core().call(phase).or_cancel(&self.cancel)
+    }
+}
+
+/// Implements the common methods of sessions for datagrams, and `Debug`. The type has a field
+/// `socket`.
+macro_rules! datagram_session {
+    ($session:ident) => {
+        impl $session {
+            /// Returns the UDP address to which the bridge forwards datagrams.
+            ///
+            /// # Errors
+            ///
+            /// `Unsupported` if datagrams come [on the control
+            /// socket](crate::DatagramTransport::ControlSocket).
+            pub fn udp_addr(&self) -> std::io::Result<std::net::SocketAddr> {
+                self.socket.udp_addr()
+            }
+
+            /// Sets how long receiving waits; `None`, the default, is for ever. It applies to clones too.
+            ///
+            /// # Errors
+            ///
+            /// `InvalidInput` for zero, as in `std`.
+            pub fn set_read_timeout(
+                &self,
+                timeout: Option<std::time::Duration>,
+            ) -> std::io::Result<()> {
+                self.socket.set_read_timeout(timeout)
+            }
+
+            /// Returns how long receiving waits.
+            ///
+            /// # Errors
+            ///
+            /// None; the type is that of `std`.
+            pub fn read_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
+                Ok(self.socket.read_timeout())
+            }
+
+            /// Sets whether receiving fails with [`Error::WouldBlock`](crate::Error::WouldBlock)
+            /// instead of waiting. Default: it waits. It applies to clones too.
+            ///
+            /// # Errors
+            ///
+            /// None; the type is that of `std`.
+            pub fn set_nonblocking(&self, nonblocking: bool) -> std::io::Result<()> {
+                self.socket.set_nonblocking(nonblocking);
+                Ok(())
+            }
+
+            /// Returns another handle to the same session. Each datagram goes to one of them.
+            ///
+            /// # Errors
+            ///
+            /// None; the type is that of `std`.
+            pub fn try_clone(&self) -> std::io::Result<Self> {
+                Ok(self.clone())
+            }
+
+            /// Returns the numbers of datagrams dropped so far.
+            pub fn dropped(&self) -> crate::DroppedDatagrams {
+                self.socket.dropped()
+            }
+
+            /// Ends the session now, and waits up to 2 s for the bridge to hang up. The UDP port is
+            /// free then; at i2pd the key rests for 6 s before another session has it:
+            /// [a key that is used again](crate::SessionBuilder#a-key-that-is-used-again).
+            /// Calling it again does nothing. Without it the session ends in the background when its
+            /// last clone is dropped.
+            ///
+            /// A subsession of a [`PrimarySession`](crate::PrimarySession) ends alone, and the bridge
+            /// gets the 2 s to remove it.
+            pub fn close(&self) {
+                self.socket.close();
+            }
+        }
+
+        $crate::session::common_methods::common_methods!($session, socket.guard, socket.cancel);
+    };
+}
+pub(crate) use datagram_session;

@@ -1,0 +1,21 @@
+use std::net::TcpStream;
+
+use crate::error::SessionLoss;
+use crate::wire::Line;
+
+/// Takes the datagrams that a bridge sends on a control socket.
+///
+/// The reader of the control socket passes each line to it first.
+pub(crate) trait Frames: Send {
+    /// Reads the payload that follows the line, if the line announces a datagram.
+    fn take(&mut self, line: &[u8], end: Line, socket: &TcpStream) -> Frame;
+}
+
+/// The outcome of [`Frames::take`].
+pub(crate) enum Frame {
+    /// The line announced a datagram, and its payload was read.
+    Datagram,
+    /// The line announces no datagram.
+    Other,
+    Lost(SessionLoss),
+}
