@@ -12,15 +12,15 @@ use crate::error::{Error, shown};
 use crate::sync::Cancel;
 use crate::wire::Version;
 
-/// The environment variable that names the bridge where the program does not.
+/// The environment variable with the address of the bridge, used if the program sets none.
 const ADDRESS_VARIABLE: &str = "I2P_SAM_ADDRESS";
 
-/// The environment variable that names the UDP address of the bridge that the other one names.
+/// The environment variable with the UDP address of the bridge in `I2P_SAM_ADDRESS`.
 const UDP_ADDRESS_VARIABLE: &str = "I2P_SAM_UDP_ADDRESS";
 const DEFAULT_ADDRESS: &str = "127.0.0.1:7656";
 const DEFAULT_UDP_PORT: u16 = 7655;
 
-/// Describes a [`SamBridge`]. Time-outs follow `std`: `None` waits for ever.
+/// The settings of a [`SamBridge`]. A time-out of `None` waits for ever.
 ///
 /// ```
 /// use std::time::Duration;
@@ -109,12 +109,12 @@ impl SamBridgeBuilder {
     }
 
     /// Sets the bridge's TCP address: `host:port`, where the host is a name, an IPv4 address or an IPv6
-    /// address in brackets. A name that ends in `.i2p` is refused: the system would ask the network for it. Default: the
-    /// environment variable `I2P_SAM_ADDRESS`, which may name several, separated by commas, or, if it
-    /// is not set or empty, 127.0.0.1:7656.
+    /// address in brackets. A name that ends in `.i2p` is refused: the system's resolver would send it to
+    /// name servers. Default: the environment variable `I2P_SAM_ADDRESS`, which may name several,
+    /// separated by commas, or, if it is not set or empty, 127.0.0.1:7656.
     ///
-    /// SAM is neither encrypted nor, in most routers, guarded by a password: a bridge on another
-    /// machine belongs behind a tunnel.
+    /// SAM is not encrypted, and most routers ask for no password: use an encrypted tunnel to a bridge
+    /// on another machine.
     pub fn address(mut self, address: impl Into<String>) -> Self {
         self.address = Some(address.into());
         self
@@ -127,8 +127,8 @@ impl SamBridgeBuilder {
     ///
     /// Java I2P and emissary listen at 7655. i2pd listens at its TCP port minus one, which is 7655 too
     /// unless `port` or `portudp` is set under `[sam]`; a bridge may also have no UDP port at all. A
-    /// wrong port is reported by the second datagram that is sent
-    /// ([`Error::UdpClosed`](crate::Error::UdpClosed)), or by nothing.
+    /// wrong port fails the second datagram that is sent
+    /// ([`Error::UdpClosed`](crate::Error::UdpClosed)), or loses all datagrams without an error.
     pub fn udp_address(mut self, address: impl Into<String>) -> Self {
         self.udp_address = Some(address.into());
         self
@@ -145,74 +145,72 @@ impl SamBridgeBuilder {
         self
     }
 
-    /// The versions of SAM to ask for. Default: 3.1 to 3.3.
+    /// Sets the versions of SAM to ask for. Default: 3.1 to 3.3.
     pub fn versions(mut self, min: Version, max: Version) -> Self {
         self.versions = (min, max);
         self
     }
 
-    /// Whether to refuse a bridge that answers with a version outside the range. Default: no,
-    /// since emissary answers 3.2 whatever it is asked, and works.
+    /// Sets whether to refuse a bridge that replies with a version outside the range
+    /// ([`Error::Version`]). Default: no, since emissary replies 3.2 to every range, and works.
     pub fn strict_versions(mut self, strict: bool) -> Self {
         self.strict_versions = strict;
         self
     }
 
-    /// Time to resolve the bridge's name and to connect to it. Default: 30 s.
+    /// Sets the time to resolve the bridge's name and to connect to it. Default: 30 s.
     pub fn connect_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeouts.connect = timeout;
         self
     }
 
-    /// Time to agree on a version. Default: 30 s.
+    /// Sets the time to agree on a version. Default: 30 s.
     pub fn hello_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeouts.hello = timeout;
         self
     }
 
-    /// Time for a command that the bridge answers by itself, such as making a key. Default: 30 s.
+    /// Sets the time for a command that needs no network, such as generating a key. Default: 30 s.
     pub fn command_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeouts.command = timeout;
         self
     }
 
-    /// Time to look up an address. Default: 60 s; what is in no address book is asked of the
-    /// network.
+    /// Sets the time to look up an address. Default: 60 s; the router searches the network for an
+    /// address that is in no address book.
     pub fn lookup_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeouts.lookup = timeout;
         self
     }
 
-    /// Time to make a session. Default: 300 s; a router builds its tunnels in seconds, or, when it
-    /// has just been started, in minutes.
+    /// Sets the time to create a session. Default: 300 s; a router builds its tunnels in seconds, or in
+    /// minutes if it has just started.
     pub fn session_create_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeouts.session_create = timeout;
         self
     }
 
-    /// Time to dial a peer. Default: 180 s; the specification asks for no less than 60 s, and
+    /// Sets the time to connect to a peer. Default: 180 s; the specification asks for no less than 60 s, and
     /// Java I2P itself gives up only after 333 s.
     pub fn stream_connect_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeouts.stream_connect = timeout;
         self
     }
 
-    /// Remembers what [`lookup`](SamBridge::lookup) found: so many names and `.b32.i2p` addresses
-    /// at the most, each for so long, for all clones of the bridge and the sessions made from it.
-    /// What was looked up longest ago makes room. Failures are not remembered. Default: nothing is
-    /// remembered (0 entries), since a name may move to another destination, and how long the old
-    /// one may still be used is for the program to say.
+    /// Sets how many results of [`lookup`](SamBridge::lookup) are cached, and for how long each. All
+    /// clones of the bridge, and the sessions made from it, share the cache. A full cache drops the
+    /// oldest result. Failures are not cached. Default: 0 entries, since a name may move to another
+    /// destination, and only the program can decide how long the old one may be used.
     ///
-    /// Dialling does not need it: the router resolves what is dialled.
+    /// Connecting does not need it: the router resolves the address.
     pub fn lookup_cache(mut self, entries: usize, ttl: Duration) -> Self {
         self.lookup_cache = (entries, ttl);
         self
     }
 
-    /// Adds another bridge, for when those before it do not answer: see
-    /// [several bridges](SamBridge#several-bridges). It has its own UDP address, credentials,
-    /// versions and deadlines: none of those that are set here are used for it. Its [`Cancel`] handle and what it remembers of lookups are not those
-    /// of the whole. Default: none.
+    /// Adds a bridge that is tried if those before it fail: see
+    /// [several bridges](SamBridge#several-bridges). It keeps its own UDP address, credentials,
+    /// versions and deadlines; its [`Cancel`] handle and its lookup cache are not used. Default: none.
     ///
     /// ```
     /// use i2p_sam::SamBridge;
@@ -227,8 +225,8 @@ impl SamBridgeBuilder {
         self
     }
 
-    /// How long a bridge that failed stands behind the others. Default: 60 s. Of no use to a single
-    /// bridge.
+    /// Sets for how long a bridge that failed is tried after the others. Default: 60 s. A single bridge
+    /// ignores it.
     pub fn retry_after(mut self, time: Duration) -> Self {
         self.retry_after = time;
         self
@@ -245,7 +243,7 @@ impl SamBridgeBuilder {
     /// sent.
     pub fn build(self) -> Result<SamBridge, Error> {
         let mut configs = match &self.address {
-            Some(address) => vec![self.config("address", address)?],
+            Some(address) => vec![self.config("address", address, None)?],
             None => {
                 let addresses = variable(ADDRESS_VARIABLE, env::var_os(ADDRESS_VARIABLE))?;
                 let udp = variable(UDP_ADDRESS_VARIABLE, env::var_os(UDP_ADDRESS_VARIABLE))?;
@@ -268,8 +266,8 @@ impl SamBridgeBuilder {
         })
     }
 
-    /// The bridges of the environment. `udp_addresses` are as many as there are addresses, if any is
-    /// given.
+    /// Returns the bridges that the environment names. If it names UDP addresses, it names as many as
+    /// addresses.
     fn configs(
         &self,
         addresses: &str,
@@ -283,37 +281,35 @@ impl SamBridgeBuilder {
         if let Some(reason) = of_one.filter(|_| addresses.contains(',')) {
             return Err(Error::setting(ADDRESS_VARIABLE, addresses, reason));
         }
-        let bridges = addresses.split(',').map(str::trim);
-        let Some(udp_text) = udp_addresses.filter(|_| self.udp_address.is_none()) else {
-            return bridges
-                .map(|text| self.config(ADDRESS_VARIABLE, text))
-                .collect();
+        let addresses: Vec<_> = addresses.split(',').map(str::trim).collect();
+        let udp_text = udp_addresses.filter(|_| self.udp_address.is_none());
+        let udp_addresses = match udp_text {
+            Some(text) => text.split(',').map(|udp| Some(udp.trim())).collect(),
+            None => vec![None; addresses.len()],
         };
-        let udp_addresses: Vec<_> = udp_text.split(',').map(str::trim).collect();
-        if udp_addresses.len() != bridges.clone().count() {
+        if udp_addresses.len() != addresses.len() {
             let reason = "it names as many addresses as I2P_SAM_ADDRESS, separated by commas";
-            return Err(Error::setting(UDP_ADDRESS_VARIABLE, udp_text, reason));
+            let text = udp_text.unwrap_or_default();
+            return Err(Error::setting(UDP_ADDRESS_VARIABLE, text, reason));
         }
-        let both = bridges.zip(udp_addresses);
-        both.map(|(text, udp)| {
-            let udp = Endpoint::of_setting(UDP_ADDRESS_VARIABLE, udp)?;
-            self.config_with(ADDRESS_VARIABLE, text, Some(udp))
-        })
-        .collect()
+        let both = addresses.iter().zip(udp_addresses);
+        both.map(|(address, udp)| self.config(ADDRESS_VARIABLE, address, udp))
+            .collect()
     }
 
-    fn config(&self, setting: &'static str, address: &str) -> Result<Arc<Config>, Error> {
-        let udp_address = self.udp_address.as_deref();
-        let udp_address = udp_address.map(|text| Endpoint::of_setting("udp_address", text));
-        self.config_with(setting, address, udp_address.transpose()?)
-    }
-
-    fn config_with(
+    /// Returns a bridge at `address`, the value of `setting`. `udp_address` is the one of the
+    /// environment.
+    fn config(
         &self,
         setting: &'static str,
         address: &str,
-        udp_address: Option<Endpoint>,
+        udp_address: Option<&str>,
     ) -> Result<Arc<Config>, Error> {
+        let udp_address = match (&self.udp_address, udp_address) {
+            (Some(text), _) => Some(Endpoint::of_setting("udp_address", text)?),
+            (None, Some(text)) => Some(Endpoint::of_setting(UDP_ADDRESS_VARIABLE, text)?),
+            (None, None) => None,
+        };
         let address = Endpoint::of_setting(setting, address)?;
         let udp_address = udp_address.unwrap_or_else(|| address.with_port(DEFAULT_UDP_PORT));
         if self.versions.0 > self.versions.1 {
@@ -369,13 +365,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_udp_address_is_on_the_host_of_the_tcp_address() {
+    fn udp_address_has_host_of_tcp_address() {
         let bridge = SamBridge::new("[::1]:17656").unwrap();
         assert_eq!(bridge.udp_address(), "[::1]:7655");
     }
 
     #[test]
-    fn the_environment_may_name_several_bridges() {
+    fn environment_names_several_bridges() {
         let configs = SamBridge::builder()
             .configs("127.0.0.1:1, router.lan:2", None)
             .unwrap();
@@ -387,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_bridges_is_refused() {
+    fn malformed_list_of_bridges_is_refused() {
         for text in ["", ",", "a:1,", ",a:1", "a:1;b:2", "a:1,b"] {
             let outcome = SamBridge::builder().configs(text, None);
             assert!(matches!(outcome, Err(Error::Setting(_))), "{text:?}");
@@ -395,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn one_udp_address_is_not_that_of_several_bridges() {
+    fn one_udp_address_for_several_bridges_is_refused() {
         let builder = SamBridge::builder().udp_address("a:1");
         assert!(builder.configs("a:1", Some("b:2")).is_ok());
         assert!(matches!(
@@ -405,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_may_name_the_udp_address_of_each_bridge() {
+    fn environment_names_udp_address_of_each_bridge() {
         let builder = SamBridge::builder();
         let configs = builder.configs("a:1, b:2", Some("c:3 , [::1]:4")).unwrap();
         let addresses: Vec<_> = configs
@@ -416,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn udp_addresses_of_the_environment_that_cannot_be_are_refused() {
+    fn malformed_udp_addresses_are_refused() {
         let builder = SamBridge::builder();
         for udp in ["7655", "a", "a:b", "a:1,b:2", "x.i2p:1", "X.I2P.:1", ","] {
             let outcome = builder.configs("a:1", Some(udp));
@@ -428,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_not_those_of_several_bridges() {
+    fn credentials_for_several_bridges_are_refused() {
         let builder = SamBridge::builder().credentials("joe", "hunter2");
         assert!(builder.configs("a:1", None).is_ok());
         assert!(matches!(
@@ -439,7 +435,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn an_environment_that_is_not_unicode_is_refused() {
+    fn non_unicode_environment_is_refused() {
         use std::os::unix::ffi::OsStringExt;
 
         let text = OsString::from_vec(b"127.0.0.1:\xff1".to_vec());
@@ -451,20 +447,20 @@ mod tests {
     }
 
     #[test]
-    fn an_environment_without_a_bridge_means_the_default() {
+    fn empty_environment_means_default() {
         for value in [None, Some(OsString::new())] {
             assert_eq!(variable(ADDRESS_VARIABLE, value).unwrap(), None);
         }
     }
 
     #[test]
-    fn an_address_is_one_address() {
+    fn list_is_no_address() {
         let outcome = SamBridge::new("127.0.0.1:1,127.0.0.1:2");
         assert!(matches!(outcome, Err(Error::Setting(_))));
     }
 
     #[test]
-    fn credentials_that_cannot_be_said_are_refused_before_anything_is_sent() {
+    fn invalid_credentials_are_refused_before_sending() {
         for (user, password) in [("a\nb", "c"), ("a", "b\rc"), ("", "x"), ("a", "\0")] {
             let outcome = SamBridge::builder().credentials(user, password).build();
             assert!(matches!(outcome, Err(Error::Command(_))));
@@ -472,13 +468,13 @@ mod tests {
     }
 
     #[test]
-    fn versions_in_the_wrong_order_are_refused() {
+    fn reversed_versions_are_refused() {
         let builder = SamBridge::builder().versions(Version::V3_3, Version::V3_1);
         assert!(matches!(builder.build(), Err(Error::Setting(_))));
     }
 
     #[test]
-    fn debug_shows_no_password_in_front_of_a_host() {
+    fn debug_hides_password_before_host() {
         let builder = SamBridge::builder().address("joe:hunter2@router.lan:7656");
         let shown = format!("{builder:?}");
         assert!(
@@ -488,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_credentials() {
+    fn debug_hides_credentials() {
         let builder = SamBridge::builder().credentials("joe", "hunter2");
         let shown = format!("{builder:?} {:?}", builder.clone().build().unwrap());
         assert!(

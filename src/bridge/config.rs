@@ -6,7 +6,7 @@ use crate::address::parse_number;
 use crate::error::Error;
 use crate::wire::{Command, Version};
 
-/// One bridge: its addresses, what it is sent at first, and its deadlines.
+/// One bridge: its addresses, its greeting and its deadlines.
 pub(crate) struct Config {
     pub(crate) address: Endpoint,
     pub(crate) udp_address: Endpoint,
@@ -17,7 +17,7 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Returns the greeting, with the credentials: every socket needs them, a stream's too.
+    /// Returns the greeting, with the credentials: every socket needs them, even one for a stream.
     pub(crate) fn hello(&self) -> Result<Command, Error> {
         let (min, max) = self.versions;
         let credentials = self.credentials.as_ref().map(|(u, p)| (&**u, &**p));
@@ -50,9 +50,9 @@ impl Default for Timeouts {
     }
 }
 
-/// Where a bridge, or a service of one's own, listens: an IP address or a host name, and a port.
+/// The TCP or UDP address of a bridge or of a local service: an IP address or a host name, and a port.
 ///
-/// A name never ends in `.i2p`: it is resolved by the system, which asks the name servers of the network.
+/// A name never ends in `.i2p`: the system resolves it, and sends it to name servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Literal(SocketAddr),
@@ -60,7 +60,7 @@ pub(crate) enum Endpoint {
 }
 
 impl Endpoint {
-    /// Reads the value of a setting, which its error names.
+    /// Reads the value of a setting. The error names the setting.
     pub(crate) fn of_setting(setting: &'static str, text: &str) -> Result<Self, Error> {
         const FORM: &str = "its form is host:port, such as 127.0.0.1:7656 or [::1]:7656";
 
@@ -78,7 +78,7 @@ impl Endpoint {
         Ok(Self::Name(name.into(), port))
     }
 
-    /// The same host, another port.
+    /// Returns the same host with another port.
     pub(crate) fn with_port(&self, port: u16) -> Self {
         match self {
             Self::Literal(addr) => Self::Literal(SocketAddr::new(addr.ip(), port)),
@@ -96,8 +96,8 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Refuses a host whose name ends in `.i2p`, in any case and with dots or a port behind it: name
-/// servers must not learn of it. A host that is called `i2p` alone is one of the local network.
+/// Refuses a host whose name ends in `.i2p`, in upper or lower case, with or without dots or a port
+/// after it: name servers must not learn it. A host named just `i2p` is one of the local network.
 pub(crate) fn refuse_i2p(setting: &'static str, host: &str) -> Result<(), Error> {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,

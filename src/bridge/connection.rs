@@ -16,29 +16,29 @@ use crate::wire::{
 /// A name that is in no address book.
 const UNKNOWN_NAME: &str = "nobody.invalid.i2p";
 
-/// Time for a bridge to answer a lookup for which it asks nobody.
+/// The time for the reply to a lookup that needs no network.
 const UNKNOWN_NAME_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A socket to a bridge that has been greeted. Every exchange on it has one deadline and ends
-/// when the caller is cancelled or the session is lost.
+/// A socket to a bridge on which a version was agreed. Every exchange on it has one deadline, and ends
+/// if the caller is cancelled or the session is lost.
 pub(crate) struct Connection {
     socket: Arc<TcpStream>,
     version: Version,
-    /// What ends every exchange on it. Each has a phase and a deadline of its own.
+    /// Ends every exchange on it. Each has a phase and a deadline of its own.
     call: Call,
     registered: Registered,
     line: Vec<u8>,
 }
 
 impl Connection {
-    /// Dials the bridge and agrees on a version. The deadline of the call is for both; what ends the
-    /// call ends later exchanges too.
+    /// Connects to the bridge and agrees on a version, within the deadline of the call. The handles and
+    /// the lifetime of the call also end later exchanges.
     pub(crate) fn open(config: &Config, call: &Call) -> Result<Self, Error> {
         let connect = call
             .in_phase(Phase::Connect)
             .within(config.timeouts.connect);
         let socket = Arc::new(dial(&config.address, &connect)?);
-        // A command is one small write, and its reply is waited for.
+        // A command is one small write that waits for a reply.
         let outcome = socket.set_nodelay(true);
         outcome.map_err(|source| connect.io_error(source))?;
         let registered = connect.watch_socket(&socket)?;
@@ -53,7 +53,7 @@ impl Connection {
         Ok(connection)
     }
 
-    /// A router that connected to us, and is to say who calls.
+    /// A socket on which a router connected to us; the line with the peer comes next.
     pub(crate) fn of_caller(
         socket: Arc<TcpStream>,
         version: Version,
@@ -78,7 +78,7 @@ impl Connection {
         let offered = reply.require("VERSION").and_then(|text| text.parse());
         let offered: Version = offered.map_err(|error| Error::protocol(Phase::Hello, error))?;
         let (min, max) = config.versions;
-        // emissary answers 3.2 whatever it is asked; what it says is what it speaks.
+        // emissary replies 3.2 to every range, and speaks what it replies.
         if config.strict_versions && !(min..=max).contains(&offered) {
             return Err(Error::Version { offered });
         }
@@ -94,17 +94,17 @@ impl Connection {
         })
     }
 
-    /// The version the bridge agreed to.
+    /// Returns the version that the bridge agreed to.
     pub(crate) fn version(&self) -> Version {
         self.version
     }
 
-    /// Says a command and waits for its reply. A PING in front of it is answered.
+    /// Sends a command and waits for its reply. Replies to any PING that arrives first.
     ///
     /// # Errors
     ///
-    /// A reply whose result is not `OK` is [`Error::Refused`], also under another topic: Java I2P
-    /// answers some malformed STREAM commands with SESSION STATUS.
+    /// [`Error::Refused`] if the result of the reply is not `OK`, even if its topic is another: Java I2P
+    /// replies to some malformed STREAM commands with SESSION STATUS.
     pub(crate) fn request(
         &mut self,
         command: &Command,
@@ -116,19 +116,19 @@ impl Connection {
         let end = loop {
             let end = self.read_line(&call)?;
             match pong(&self.line) {
-                Heard::Ping(Some(pong)) => self.send(&pong, &call)?,
-                Heard::Ping(None) => {}
-                Heard::Other => break end,
+                Received::Ping(Some(pong)) => self.send(&pong, &call)?,
+                Received::Ping(None) => {}
+                Received::Reply => break end,
             }
         };
         let message = Message::parse(&self.line).map_err(|error| Error::protocol(phase, error))?;
         check_reply(message, command, end, phase)
     }
 
-    /// Returns true if the bridge is i2pd's, or nothing if the connection is of no use any more.
+    /// Returns true if the bridge is i2pd's, or `None` if the connection can no longer be used.
     ///
-    /// No version number decides it: only i2pd answers `INVALID_KEY` to the lookup of an unknown
-    /// name. Each bridge is asked once. Routers answer at once.
+    /// No version number decides it: only i2pd replies `INVALID_KEY` to the lookup of an unknown
+    /// name. Each bridge is asked once. Routers reply at once.
     pub(crate) fn is_i2pd(
         &mut self,
         phase: Phase,
@@ -150,20 +150,20 @@ impl Connection {
         Ok(is_answered.then_some(is_i2pd))
     }
 
-    /// Waits for the line in front of an accepted stream.
+    /// Waits for the line before an accepted stream.
     pub(crate) fn read_header(&mut self, deadline: Deadline) -> Result<StreamHeader<'_>, Error> {
         let phase = Phase::Accept;
         let end = self.read_line(&self.call.in_phase(phase).until(deadline))?;
         let header =
             StreamHeader::parse(&self.line).map_err(|error| Error::protocol(phase, error))?;
         match (&header, end) {
-            // `TO_PORT=22` could be the half of `TO_PORT=2222`.
+            // `TO_PORT=22` could be half of `TO_PORT=2222`.
             (StreamHeader::Peer { .. }, Line::Unterminated) => Err(Error::UnexpectedEof { phase }),
             _ => Ok(header),
         }
     }
 
-    /// Takes the connection out of its caller's reach: from now on it ends with the session alone.
+    /// Detaches the connection from its caller: only the end of the session ends it now.
     pub(crate) fn leave_caller(
         mut self,
         session: &Arc<Lifetime>,
@@ -174,8 +174,8 @@ impl Connection {
         Ok(self)
     }
 
-    /// Gives the socket away: without time-outs, out of reach of the caller's cancel handle, and
-    /// with its place among the things that end with the session, if it has one.
+    /// Returns the socket, without time-outs and detached from the caller's cancel handle, and its
+    /// registration with the session's lifetime, if it has one.
     pub(crate) fn hand_over(
         self,
         phase: Phase,
@@ -207,7 +207,7 @@ impl Connection {
     }
 }
 
-/// Writes all of it before the deadline. A part may have been written when it fails.
+/// Writes all bytes before the deadline. If it fails, a part may have been written.
 pub(crate) fn write_all(
     mut socket: &TcpStream,
     mut bytes: &[u8],
@@ -229,26 +229,26 @@ pub(crate) fn write_all(
     Ok(())
 }
 
-/// What came instead of a reply.
-enum Heard {
-    /// A PING, and what answers it, or nothing where its text cannot be repeated. A PONG that
-    /// nobody asked for is passed over the same way.
+/// A line that a bridge sent while a reply was awaited.
+enum Received {
+    /// A PING and its PONG, or `None` if its text cannot be sent back. An unexpected PONG is skipped
+    /// the same way.
     Ping(Option<Command>),
-    Other,
+    Reply,
 }
 
-fn pong(line: &[u8]) -> Heard {
+fn pong(line: &[u8]) -> Received {
     match Message::parse(line) {
         Ok(message) => match (message.topic(), message.text()) {
-            ("PING", Some(text)) => Heard::Ping(Command::pong(text).ok()),
-            (_, Some(_)) => Heard::Ping(None),
-            (_, None) => Heard::Other,
+            ("PING", Some(text)) => Received::Ping(Command::pong(text).ok()),
+            (_, Some(_)) => Received::Ping(None),
+            (_, None) => Received::Reply,
         },
-        Err(_) => Heard::Other,
+        Err(_) => Received::Reply,
     }
 }
 
-/// Tells a reply from a refusal, and both from half a line.
+/// Returns the reply unless it is a refusal, or a line that was cut.
 fn check_reply<'a>(
     message: Message<'a>,
     command: &Command,
@@ -258,12 +258,12 @@ fn check_reply<'a>(
     let topic = command.as_str().split(' ').next().unwrap_or_default();
     let unexpected = |kind| Error::protocol(phase, ParseError::new(kind, 0));
     match message.result() {
-        // A result nobody knows is the beginning of one that was cut: `RESULT=O`.
+        // An unknown result may be the beginning of one that was cut: `RESULT=O`.
         Some(ResultCode::Ok | ResultCode::Other(_)) | None if end != Line::Complete => {
             Err(Error::UnexpectedEof { phase })
         }
         Some(ResultCode::Ok) if message.topic() == topic => Ok(message),
-        // `DEST REPLY` has no result when all is well.
+        // `DEST REPLY` has no result if it succeeds.
         None if topic == "DEST" && message.topic() == topic => Ok(message),
         Some(ResultCode::Ok) => Err(unexpected(ParseErrorKind::Unexpected)),
         None => Err(unexpected(ParseErrorKind::MissingPair)),
@@ -271,7 +271,7 @@ fn check_reply<'a>(
     }
 }
 
-/// A socket of which every read draws on one deadline.
+/// A socket whose reads share one deadline.
 struct TimedSource<'a> {
     socket: &'a TcpStream,
     call: &'a Call,
@@ -307,7 +307,7 @@ fn read_error(error: io::Error, call: &Call) -> Error {
     }
 }
 
-/// A bridge that closes while bytes are under way makes the system speak of a reset.
+/// The system reports a reset if a bridge closes while bytes are in flight.
 fn socket_error(source: io::Error, phase: Phase) -> Error {
     match source.kind() {
         io::ErrorKind::ConnectionReset

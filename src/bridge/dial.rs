@@ -7,14 +7,14 @@ use super::key_use::note_refusal;
 use crate::error::{Error, Limit, Phase};
 use crate::sync::{Call, Deadline, run_abandonable};
 
-/// Longest stretch a TCP connect to loopback runs before it is looked whether it still should.
-const SLICE: Duration = Duration::from_millis(50);
+/// The longest time for which a TCP connect to loopback runs before the call is checked again.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Name of the threads that run what `std` cannot interrupt.
+/// The name of the threads that run what `std` cannot interrupt.
 const HELPER: &str = "i2p-sam-dial";
 
 impl Endpoint {
-    /// All its addresses. A name is resolved by the system, which cannot be interrupted.
+    /// Returns all its addresses. The system resolves a name, and cannot be interrupted.
     pub(crate) fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         match self {
             Self::Literal(addr) => Ok(vec![*addr]),
@@ -25,7 +25,7 @@ impl Endpoint {
         }
     }
 
-    /// The system's error as what it is: a limit of this machine, or a bridge that does not answer.
+    /// Returns the error for a failed connection: a limit of this machine, or a bridge out of reach.
     fn not_reached(&self, source: io::Error) -> Error {
         match Limit::of(&source) {
             Some(_) => Error::io(Phase::Connect)(source),
@@ -37,8 +37,8 @@ impl Endpoint {
     }
 }
 
-/// The system's error if no socket can be opened now: a resolver that can open none reports that the
-/// name is unknown (glibc).
+/// Returns the system's error if no socket can be opened now: glibc's resolver then reports only that
+/// the name is unknown.
 fn limit_of_sockets() -> Option<io::Error> {
     let probe = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0));
     probe.err().filter(|error| Limit::of(error).is_some())
@@ -46,9 +46,9 @@ fn limit_of_sockets() -> Option<io::Error> {
 
 /// Opens a TCP connection to a bridge.
 ///
-/// `std` can interrupt neither the resolution of a name nor a TCP connect. Loopback, where nearly
-/// every bridge is, is dialled here in short stretches; anything else on a thread of its own, which
-/// ends by itself when the system has answered, after the call if that is cancelled.
+/// `std` can interrupt neither the resolution of a name nor a TCP connect. A connect to loopback, where
+/// nearly every bridge is, runs here in short attempts. Any other runs on a thread of its own, which
+/// ends by itself when the system returns, later than the call if that was cancelled.
 pub(crate) fn dial(address: &Endpoint, call: &Call) -> Result<TcpStream, Error> {
     call.check()?;
     match address {
@@ -60,7 +60,7 @@ pub(crate) fn dial(address: &Endpoint, call: &Call) -> Result<TcpStream, Error> 
     }
 }
 
-/// Where a bridge's UDP port is. Bridges listen on IPv4 unless told otherwise.
+/// Returns the address of a bridge's UDP port. IPv4 comes first: bridges listen on it by default.
 pub(crate) fn resolve(address: &Endpoint, call: &Call) -> Result<SocketAddr, Error> {
     if let Endpoint::Literal(addr) = address {
         return Ok(*addr);
@@ -81,7 +81,7 @@ fn first_of(address: &Endpoint, found: io::Result<Vec<SocketAddr>>) -> Result<So
 fn dial_loopback(address: &Endpoint, addr: &SocketAddr, call: &Call) -> Result<TcpStream, Error> {
     loop {
         let left = call.left()?;
-        let stretch = left.unwrap_or(SLICE).min(SLICE);
+        let stretch = left.unwrap_or(CHECK_INTERVAL).min(CHECK_INTERVAL);
         match TcpStream::connect_timeout(addr, stretch) {
             Ok(socket) => return Ok(socket),
             Err(error) if is_timeout(&error) => call.check()?,
@@ -107,7 +107,7 @@ fn dial_elsewhere(
     })
 }
 
-/// The first address that answers; the last error if none does.
+/// Connects to the first address that accepts; returns the last error if none does.
 fn dial_any(addrs: &[SocketAddr], deadline: Deadline) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for addr in addrs {
@@ -130,8 +130,8 @@ fn note_failure(bridge: SocketAddr, error: &io::Error) {
     }
 }
 
-/// What a system calls an expired time-out differs: `WouldBlock` on Unix, `TimedOut` elsewhere
-/// and for connects.
+/// Returns true if a time-out expired. Systems name it differently: `WouldBlock` on Unix, `TimedOut`
+/// elsewhere and for connects.
 pub(crate) fn is_timeout(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn a_limit_of_descriptors_is_no_bridge_that_does_not_answer() {
+    fn descriptor_limit_is_not_unreachable_bridge() {
         let refused = || io::Error::from_raw_os_error(24);
         let outcome = dial_elsewhere(&name(), &call(), move || Err(refused()));
         assert!(matches!(outcome, Err(Error::Io { .. })));
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bridge_is_found_by_name() {
+    fn bridge_is_reached_by_name() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let address = Endpoint::Name("localhost".into(), port);
@@ -178,10 +178,10 @@ mod tests {
     }
 
     #[test]
-    fn a_cancelled_name_resolution_ends_at_once() {
+    fn cancelled_resolution_ends_at_once() {
         let (hold, held) = mpsc::channel::<()>();
         let (began, begun) = mpsc::channel();
-        let (told, tells) = mpsc::channel();
+        let (sender, outcomes) = mpsc::channel();
         let cancel = Cancel::new();
         let call = call().or_cancel(&cancel);
         thread::spawn(move || {
@@ -190,12 +190,12 @@ mod tests {
                 let _ = held.recv();
                 Ok(Vec::new())
             });
-            told.send(outcome.map(drop)).unwrap();
+            sender.send(outcome.map(drop)).unwrap();
         });
         begun.recv_timeout(LONG).unwrap();
         let start = Instant::now();
         cancel.cancel();
-        let outcome = tells.recv_timeout(LONG).unwrap();
+        let outcome = outcomes.recv_timeout(LONG).unwrap();
         assert!(start.elapsed() < Duration::from_millis(100));
         let phase = Phase::Connect;
         assert!(matches!(outcome, Err(Error::Cancelled { phase: p }) if p == phase));
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_resolution_that_hangs_ends_with_the_deadline() {
+    fn hanging_resolution_ends_at_deadline() {
         let (_hold, held) = mpsc::channel::<()>();
         let call = call().within(Some(Duration::from_millis(20)));
         let outcome = dial_elsewhere(&name(), &call, move || {
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_an_address_is_an_unreachable_bridge() {
+    fn name_without_address_is_unreachable() {
         let none = || Ok(Vec::new());
         let outcome = dial_elsewhere(&name(), &call(), none);
         let Err(Error::Unreachable { address, .. }) = outcome else {

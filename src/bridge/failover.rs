@@ -8,7 +8,7 @@ use crate::sync::lock;
 /// Default of the time for which a bridge that failed is tried after the others.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// Which of several bridges have failed, by their places in the order of preference.
+/// The times at which bridges failed, by their places in the order of preference.
 #[derive(Default)]
 pub(crate) struct Failover {
     retry_after: Duration,
@@ -36,20 +36,20 @@ impl Failover {
             let Some(bridge) = bridges.get(place) else {
                 break;
             };
-            let outcome = ask(bridge);
-            let (error, mark) = match outcome {
-                Err(error) if is_fault(&error) => (error, Some(Instant::now())),
+            match ask(bridge) {
+                Err(error) if is_fault(&error) => {
+                    self.mark(place, Some(Instant::now()));
+                    if !is_worth_asking_elsewhere(&error) {
+                        return Err(error);
+                    }
+                    failures.add(error);
+                }
                 outcome => {
                     let answered = outcome.as_ref().err().is_none_or(is_answer);
                     self.mark(place, if answered { None } else { before });
                     return outcome;
                 }
-            };
-            self.mark(place, mark);
-            if !is_worth_asking_elsewhere(&error) {
-                return Err(error);
             }
-            failures.add(error);
         }
         Err(failures.verdict())
     }
@@ -98,7 +98,7 @@ fn is_fault(error: &Error) -> bool {
         // A limit of this machine is the same at every bridge.
         Error::Io { source, .. } => Limit::of(source).is_none(),
         Error::Timeout { phase, .. } => *phase != Phase::StreamConnect,
-        // It does not let us in. Any other refusal is an answer.
+        // The bridge refuses us. Any other refusal is a result.
         Error::Refused(refusal) => refusal.phase() == Phase::Hello,
         _ => false,
     }

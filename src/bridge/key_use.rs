@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 use crate::address::Destination;
 use crate::sync::lock;
 
-/// How long a key rests at a bridge after a session with it has ended.
+/// The time for which a key rests at a bridge after a session with it has ended.
 ///
-/// i2pd 2.45 to 2.61 answers OK at once to a CREATE with a key whose session ended less than 5 s
+/// i2pd 2.45 to 2.61 replies OK at once to a CREATE with a key whose session ended less than 5 s
 /// ago. That session serves nobody, and i2pd 2.59 aborts when it is dialled.
 pub(crate) const KEY_REST: Duration = Duration::from_secs(6);
 
-/// Time to learn if a bridge that closed a session still listens. The loss is reported after it.
+/// The time to find out if a bridge that closed a session still listens. The loss is reported after it.
 const LISTENS_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// More bridges than a program uses. Beyond it, what was learned is forgotten.
+/// The most bridges to remember, more than a program uses. Beyond it, all are forgotten.
 const MAX_BRIDGES: usize = 256;
 
 /// The keys that sessions of this process use, or have just used, at each bridge.
@@ -78,7 +78,7 @@ impl KeyUse {
 
     /// Returns how much longer the key should rest before a session is made with it.
     ///
-    /// Zero if no session with it ended of late, or if the bridge has refused connections since that
+    /// Zero if no session with it ended recently, or if the bridge has refused connections since that
     /// session was made, and so was restarted.
     pub(crate) fn rest_left(&self) -> Duration {
         let Some(before) = self.before else {
@@ -147,9 +147,9 @@ pub(crate) fn note_refusal(bridge: SocketAddr) {
     };
 }
 
-/// Learns if the bridge at the other end of a lost control socket was stopped.
+/// Notes if the bridge at the other end of a lost control socket was stopped.
 ///
-/// One that is started again a moment later would not be known for new, and the key would rest.
+/// A bridge that is started again at once would not be recognized as new, and the key would rest.
 pub(crate) fn note_loss(socket: &TcpStream) {
     let Ok(bridge) = socket.peer_addr() else {
         return;
