@@ -128,7 +128,7 @@ impl SamBridgeBuilder {
     /// Java I2P and emissary listen at 7655. i2pd listens at its TCP port minus one, which is 7655 too
     /// unless `port` or `portudp` is set under `[sam]`; a bridge may also have no UDP port at all. A
     /// wrong port fails the second datagram that is sent
-    /// ([`Error::UdpClosed`](crate::Error::UdpClosed)), or loses all datagrams without an error.
+    /// ([`Error::UdpClosed`]), or loses all datagrams without an error.
     pub fn udp_address(mut self, address: impl Into<String>) -> Self {
         self.udp_address = Some(address.into());
         self
