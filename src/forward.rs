@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::address::I2pAddr;
 use crate::endpoint::listener;
 use crate::error::{Error, Phase, SessionLoss};
-use crate::session::{Callers, ForwardOptions, Forwarding, SessionGuard};
+use crate::session::{ForwardAcceptor, ForwardOptions, Forwarding, SessionGuard};
 use crate::stream::SamStream;
 use crate::sync::{Call, Cancel, Deadline};
 
@@ -65,7 +65,7 @@ pub struct ForwardListener {
 
 /// What clones share. When the last is dropped the router stops forwarding.
 struct Shared {
-    callers: Arc<Callers>,
+    callers: Arc<ForwardAcceptor>,
     forwarding: Forwarding,
     tcp_addr: SocketAddr,
     nonblocking: AtomicBool,
@@ -94,7 +94,8 @@ impl ForwardListener {
         let forwarding = Forwarding::arrange(guard, cancel, tcp_addr.port(), options)?;
         let (believed, patience) = (options.believed(), options.patience());
         let (core, control) = (guard.core(), forwarding.control());
-        let callers = Callers::start(core, control, listener, believed, patience).map_err(io)?;
+        let callers =
+            ForwardAcceptor::start(core, control, listener, believed, patience).map_err(io)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 callers,
@@ -124,7 +125,7 @@ impl ForwardListener {
     /// How many streams were closed because the backlog was full; none unless the session was made
     /// with [`WhenFull::TurnAway`](crate::WhenFull::TurnAway).
     pub fn turned_away(&self) -> u64 {
-        self.shared.callers.backlog().turned_away()
+        self.shared.callers.queue().turned_away()
     }
 
     /// Why the session is gone, if it is.
@@ -163,14 +164,14 @@ impl ForwardListener {
     ) -> Result<(SamStream, I2pAddr), Error> {
         let forwarding = &self.shared.forwarding;
         let call = call.or_lifetime(forwarding.control().lifetime());
-        let backlog = self.shared.callers.backlog();
-        let outcome = backlog.accept(&call, nonblocking);
-        let arrival = match outcome.map_err(|error| forwarding.explain(error)) {
+        let queue = self.shared.callers.queue();
+        let outcome = queue.accept(&call, nonblocking);
+        let inbound = match outcome.map_err(|error| forwarding.explain(error)) {
             // The streams that came in before live on.
-            Err(Error::ForwardLost(loss)) => backlog.left_over().ok_or(Error::ForwardLost(loss))?,
+            Err(Error::ForwardLost(loss)) => queue.left_over().ok_or(Error::ForwardLost(loss))?,
             outcome => outcome?,
         };
-        let stream = arrival.into_stream(self.guard());
+        let stream = inbound.into_stream(self.guard());
         let peer = stream.peer_addr().clone();
         Ok((stream, peer))
     }

@@ -1,7 +1,7 @@
-mod healer;
 mod intake;
 mod listener;
 mod options;
+mod supervisor;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use crate::error::Error;
 use crate::session::{ConnectOptions, SessionBuilder, StreamSession, known_without_asking};
 use crate::stream::SamStream;
 use crate::sync::{Cancel, Wake};
-use healer::Healer;
+use supervisor::Supervisor;
 
-pub(crate) use healer::{Judge, dial_deadline, dial_over, look_up_over, lookup_deadline};
 pub use listener::HealingListener;
 pub use options::{HealingEvent, HealingOptions};
+pub(crate) use supervisor::{Judge, dial_deadline, dial_over, look_up_over, lookup_deadline};
 
 /// A destination of our own that comes back: when its session is lost it is made again with the
 /// same key, and the same listener goes on accepting, without the program's help.
@@ -61,23 +61,23 @@ pub struct HealingSession {
     cancel: Cancel,
 }
 
-/// What the program's handles share. The thread holds the [`Healer`] and not this.
+/// What the program's handles share. The thread holds the [`Supervisor`] and not this.
 struct Holder {
-    healer: Arc<Healer>,
+    supervisor: Arc<Supervisor>,
 }
 
 impl Drop for Holder {
     fn drop(&mut self) {
-        self.healer.cancel().cancel();
+        self.supervisor.cancel().cancel();
     }
 }
 
 impl HealingSession {
     pub(crate) fn start(builder: SessionBuilder, options: &HealingOptions) -> Result<Self, Error> {
         let cancel = builder.bridge().cancel().clone();
-        let healer = Healer::start(builder, options.clone())?;
+        let supervisor = Supervisor::start(builder, options.clone())?;
         Ok(Self {
-            holder: Arc::new(Holder { healer }),
+            holder: Arc::new(Holder { supervisor }),
             cancel,
         })
     }
@@ -92,21 +92,21 @@ impl HealingSession {
         judge: Judge,
     ) -> Result<Self, Error> {
         let cancel = builder.bridge().cancel().clone();
-        let healer = Healer::pending(builder, key, options.clone(), watcher, judge)?;
+        let supervisor = Supervisor::pending(builder, key, options.clone(), watcher, judge)?;
         Ok(Self {
-            holder: Arc::new(Holder { healer }),
+            holder: Arc::new(Holder { supervisor }),
             cancel,
         })
     }
 
     /// Where its sessions are.
     pub(crate) fn bridge(&self) -> &SamBridge {
-        self.holder.healer.bridge()
+        self.holder.supervisor.bridge()
     }
 
     /// The session that was made after this one, if there is one; fails when there will be none.
     pub(crate) fn newer_session(&self, seen: u64) -> Result<Option<(u64, StreamSession)>, Error> {
-        self.holder.healer.newer_session(seen)
+        self.holder.supervisor.newer_session(seen)
     }
 
     /// A listener that the bridge may not know of yet. Its `accept` sees to that.
@@ -136,7 +136,7 @@ impl HealingSession {
         options: &ConnectOptions,
     ) -> Result<SamStream, Error> {
         let peer = address.to_i2p_addr()?;
-        self.holder.healer.dial(&peer, options, &self.cancel)
+        self.holder.supervisor.dial(&peer, options, &self.cancel)
     }
 
     /// Looks up who an address belongs to, as [`StreamSession::lookup`] does. While the session is
@@ -150,7 +150,7 @@ impl HealingSession {
         let address = address.to_i2p_addr()?;
         match known_without_asking(&address, self.destination()) {
             Some(known) => Ok(known),
-            None => self.holder.healer.look_up(&address, &self.cancel),
+            None => self.holder.supervisor.look_up(&address, &self.cancel),
         }
     }
 
@@ -162,13 +162,13 @@ impl HealingSession {
     /// Our private key, which a transient session keeps over losses. Save it to have the same
     /// destination again; never show it.
     pub fn private_key(&self) -> &PrivateKey {
-        self.holder.healer.key()
+        self.holder.supervisor.key()
     }
 
     /// The session there is now; none while it is being made again. It is a plain one, and not healed
     /// for who holds it. Its own `close` counts as a loss.
     pub fn session(&self) -> Option<StreamSession> {
-        let session = self.holder.healer.session()?;
+        let session = self.holder.supervisor.session()?;
         Some(session.with_cancel(&self.cancel))
     }
 
@@ -219,13 +219,13 @@ impl HealingSession {
     /// [`Error::Cancelled`], [`Error::HealingEnded`], [`Error::SessionLost`] if it was
     /// [closed](HealingSession::close).
     pub fn renew(&self) -> Result<(), Error> {
-        self.holder.healer.renew(&self.cancel)
+        self.holder.supervisor.renew(&self.cancel)
     }
 
     /// Ends the session, and everything made from it, for good: as [`StreamSession::close`] if there
     /// is one, at once if it is being made again. Calling it again does nothing.
     pub fn close(&self) {
-        self.holder.healer.close();
+        self.holder.supervisor.close();
     }
 }
 

@@ -74,7 +74,7 @@ impl SamListener {
     /// How many streams were closed because the backlog was full, of all listeners of the session;
     /// none unless it was made with [`WhenFull::TurnAway`](crate::WhenFull::TurnAway).
     pub fn turned_away(&self) -> u64 {
-        self.guard.core().accepting.backlog().turned_away()
+        self.guard.core().accept_pool.queue().turned_away()
     }
 
     /// Why the session is gone, if it is.
@@ -85,7 +85,7 @@ impl SamListener {
     /// Another handle to the same queue; its `accept` ends when `cancel` fires.
     #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
-        self.guard.core().accepting.backlog().join();
+        self.guard.core().accept_pool.queue().add_listener();
         Self {
             guard: self.guard.clone(),
             cancel: cancel.clone(),
@@ -111,8 +111,8 @@ impl SamListener {
     ) -> Result<(SamStream, I2pAddr), Error> {
         let core = self.guard.core();
         let call = call.or_lifetime(core.control.lifetime());
-        let arrival = core.accepting.backlog().accept(&call, nonblocking)?;
-        let stream = arrival.into_stream(&self.guard);
+        let inbound = core.accept_pool.queue().accept(&call, nonblocking)?;
+        let stream = inbound.into_stream(&self.guard);
         let peer = stream.peer_addr().clone();
         Ok((stream, peer))
     }
@@ -122,7 +122,7 @@ listener!(SamListener);
 
 impl Drop for SamListener {
     fn drop(&mut self) {
-        self.guard.core().accepting.backlog().leave();
+        self.guard.core().accept_pool.queue().remove_listener();
     }
 }
 

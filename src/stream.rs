@@ -12,8 +12,8 @@ use crate::error::{Error, Phase, SessionLoss};
 use crate::session::{OpenStream, SessionGuard};
 use crate::sync::{Call, Deadline, Registration, Target};
 
-/// The time between the end of a stream and the end of a session that it kept alive.
-const GRACE: Duration = Duration::from_millis(50);
+/// How long after a stream the session may end that took it along.
+const LOSS_GRACE: Duration = Duration::from_millis(50);
 
 /// The number of bytes read at a time from a stream whose data is discarded.
 const DISCARDED: usize = 4096;
@@ -226,7 +226,7 @@ impl SamStream {
             }
         }
         let lifetime = self.shared.guard.core().control.lifetime();
-        let call = Call::new(Phase::WaitClosed).within(Some(GRACE));
+        let call = Call::new(Phase::WaitClosed).within(Some(LOSS_GRACE));
         match call.wait_ended(lifetime) {
             Ok(loss) => Err(Error::SessionLost(loss).into()),
             Err(_) => Ok(()),

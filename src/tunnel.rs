@@ -2,11 +2,11 @@
 
 mod address;
 mod client;
-mod hung_up;
 mod options;
-mod pair;
+mod peer_closed;
+mod relay;
 mod report;
-mod running;
+mod runner;
 mod server;
 
 pub use address::ToTcpAddr;

@@ -32,14 +32,14 @@ pub struct HealingListener {
 impl HealingListener {
     pub(super) fn new(holder: &Arc<Holder>, cancel: &Cancel) -> Result<Self, Error> {
         let listener = Self::unarmed(holder, cancel);
-        holder.healer.listen(cancel)?;
+        holder.supervisor.listen(cancel)?;
         Ok(listener)
     }
 
     /// One whose first `accept` has the bridge know, unless another listener has or the session is
     /// made again first.
     pub(super) fn unarmed(holder: &Arc<Holder>, cancel: &Cancel) -> Self {
-        holder.healer.join();
+        holder.supervisor.join();
         Self {
             holder: Arc::clone(holder),
             cancel: cancel.clone(),
@@ -49,13 +49,13 @@ impl HealingListener {
 
     /// Our own address: what peers dial.
     pub fn local_addr(&self) -> I2pAddr {
-        I2pAddr::from(self.holder.healer.key().destination())
+        I2pAddr::from(self.holder.supervisor.key().destination())
     }
 
     /// Another handle to the same queue; its `accept` ends when `cancel` fires.
     #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
-        self.holder.healer.join();
+        self.holder.supervisor.join();
         Self {
             holder: Arc::clone(&self.holder),
             cancel: cancel.clone(),
@@ -69,8 +69,8 @@ impl HealingListener {
 
     fn accept_until(&self, deadline: Deadline) -> Result<(SamStream, I2pAddr), Error> {
         let nonblocking = self.nonblocking.load(Ordering::Relaxed);
-        let healer = &self.holder.healer;
-        healer.accept(&self.cancel, deadline, nonblocking)
+        let supervisor = &self.holder.supervisor;
+        supervisor.accept(&self.cancel, deadline, nonblocking)
     }
 }
 
@@ -78,7 +78,7 @@ listener!(HealingListener);
 
 impl Drop for HealingListener {
     fn drop(&mut self) {
-        self.holder.healer.leave();
+        self.holder.supervisor.leave();
     }
 }
 

@@ -154,7 +154,7 @@ impl HealingOptions {
         self.patient && !self.is_over(away)
     }
 
-    pub(super) fn tell(&self, bridge: &SamBridge, event: &HealingEvent) {
+    pub(super) fn emit(&self, bridge: &SamBridge, event: &HealingEvent) {
         if let Some(call) = &self.on_event {
             // What the program broke is the program's; the session is healed all the same.
             let _ = catch_unwind(AssertUnwindSafe(|| call(bridge, event)));

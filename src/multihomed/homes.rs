@@ -18,7 +18,7 @@ use crate::sync::{Call, Cancel, Deadline, Monitor, Wake, lock, spawn_scoped};
 pub(super) struct Homes {
     key: PrivateKey,
     homes: Vec<HealingSession>,
-    /// Woken whenever a home may have come up or ended. Whoever waits then looks at all of them.
+    /// Woken whenever a home may have come up or ended: a call that waits looks at all of them.
     changed: Arc<Monitor<()>>,
     /// What the listeners share, while there is one.
     reception: Mutex<Weak<Reception>>,

@@ -39,7 +39,7 @@ impl Opening {
         }
     }
 
-    /// Who is to be told of this home's first attempt.
+    /// Returns what gets the outcome of this home's first attempt.
     pub(super) fn judge(&self, place: usize) -> Judge {
         let state = Arc::clone(&self.state);
         Box::new(move |outcome| match outcome {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::connection::Connection;
 use crate::error::{Error, Phase};
-use crate::session::guard::Core;
+use crate::session::core::SessionCore;
 use crate::sync::{Call, Deadline};
 use crate::wire::Command;
 
 /// How many sockets stand ready: enough for 160 to 200 streams in a second.
-const READY_SOCKETS: usize = 8;
+const STANDBY_SOCKETS: usize = 8;
 
 /// Time to open and greet the sockets that are missing. An idle i2pd needs less than 1 ms.
 const FILL_TIMEOUT: Duration = Duration::from_millis(100);
@@ -22,19 +22,19 @@ const FILL_TIMEOUT: Duration = Duration::from_millis(100);
 /// has come (Nagle's algorithm): 23 streams in a second, however many wait. On one that has rested it
 /// does not.
 #[derive(Default)]
-pub(crate) struct Ready {
+pub(crate) struct StandbySockets {
     connections: VecDeque<Connection>,
     wanted: bool,
 }
 
-impl Ready {
+impl StandbySockets {
     /// From now on sockets stand ready.
     pub(crate) fn want(&mut self) {
         self.wanted = true;
     }
 
     /// Arms an accept on the socket that has rested longest, or on a new one.
-    pub(crate) fn arm(&mut self, core: &Arc<Core>) -> Result<Connection, Error> {
+    pub(crate) fn arm(&mut self, core: &Arc<SessionCore>) -> Result<Connection, Error> {
         let armed = self.arm_next(core);
         if armed.is_ok() && self.wanted {
             self.fill(core);
@@ -42,7 +42,7 @@ impl Ready {
         armed
     }
 
-    fn arm_next(&mut self, core: &Arc<Core>) -> Result<Connection, Error> {
+    fn arm_next(&mut self, core: &Arc<SessionCore>) -> Result<Connection, Error> {
         while let Some(connection) = self.connections.pop_front() {
             match arm_on(core, connection) {
                 // A bridge may not want to keep it so long, and Java I2P says so in place of a reply.
@@ -56,9 +56,9 @@ impl Ready {
     /// Takes in one socket more than was taken out, until there are enough. Without them it works.
     ///
     /// An accept is pending meanwhile, and its stream may have come: a slow bridge gets no longer.
-    fn fill(&mut self, core: &Arc<Core>) {
+    fn fill(&mut self, core: &Arc<SessionCore>) {
         let deadline = Deadline::after(Some(FILL_TIMEOUT));
-        let missing = READY_SOCKETS.saturating_sub(self.connections.len());
+        let missing = STANDBY_SOCKETS.saturating_sub(self.connections.len());
         for _ in 0..missing.min(2) {
             match core.connect(deadline) {
                 Ok(connection) => self.connections.push_back(connection),
@@ -69,11 +69,11 @@ impl Ready {
 }
 
 /// Arms an accept on a socket of its own.
-pub(crate) fn arm(core: &Arc<Core>, call: &Call) -> Result<Connection, Error> {
+pub(crate) fn arm(core: &Arc<SessionCore>, call: &Call) -> Result<Connection, Error> {
     arm_on(core, Connection::open(core.bridge.config(), call)?)
 }
 
-fn arm_on(core: &Arc<Core>, mut connection: Connection) -> Result<Connection, Error> {
+fn arm_on(core: &Arc<SessionCore>, mut connection: Connection) -> Result<Connection, Error> {
     let command = Command::stream_accept(&core.id)?;
     let deadline = Deadline::after(core.bridge.config().timeouts.command);
     connection

@@ -8,18 +8,18 @@ use crate::bridge::SamBridge;
 use crate::error::{Error, Phase};
 use crate::healing::{HealingOptions, HealingSession};
 use crate::multihomed::MultihomedSession;
-use crate::session::backlog::{BacklogLimits, WhenFull};
+use crate::session::accept_queue::{BacklogLimits, WhenFull};
+use crate::session::control_writer::COMMAND_GAP;
 use crate::session::datagram::{DatagramSession, DatagramStyle};
 use crate::session::datagrams::{Datagrams, Reader};
 use crate::session::inbox::Inbox;
-use crate::session::mailbox::Mailbox;
 use crate::session::options::SessionOptions;
 use crate::session::path::DatagramPath;
 use crate::session::primary::{PrimarySession, SubsessionSettings};
 use crate::session::raw::{RawOptions, RawSession};
+use crate::session::recv_queue::RecvQueue;
 use crate::session::stream::StreamSession;
 use crate::session::udp::{DatagramSource, Pair, UdpPort, UdpSettings};
-use crate::session::voice::BREATH;
 use crate::version::Version;
 use crate::wire::{
     Command, CommandError, CommandFault, ParseError, ParseErrorKind, needs_quotes, redact,
@@ -463,7 +463,7 @@ impl SessionBuilder {
     fn primary_here(&self) -> Result<PrimarySession, Error> {
         let alone = Self {
             // The removal of its last subsession may just be said.
-            linger: BREATH,
+            linger: COMMAND_GAP,
             ..self.clone()
         };
         let mut only_streams = false;
@@ -506,7 +506,7 @@ impl SessionBuilder {
                 "only DATAGRAM and RAW can be sent on the control socket",
             ));
         }
-        let mailbox = Arc::new(Mailbox::new());
+        let mailbox = Arc::new(RecvQueue::new());
         let inbox = Inbox::new(reader, &mailbox);
         let guard = self.create(style, pairs, Some(inbox))?;
         Ok(Datagrams::on_control_socket(guard, cancel, mailbox, style))

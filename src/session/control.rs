@@ -5,46 +5,46 @@ use std::time::Duration;
 
 use crate::bridge::{KeyUse, note_loss};
 use crate::error::{Error, Phase, Refusal, ResultCode, SessionLoss};
-use crate::session::guard::SessionGuard;
+use crate::session::control_writer::ControlWriter;
+use crate::session::core::SessionGuard;
 use crate::session::inbox::{Inbox, Taken};
-use crate::session::replies::Replies;
-use crate::session::subsession::{Beneath, Claim};
-use crate::session::voice::Voice;
+use crate::session::requests::PendingRequests;
+use crate::session::subsession::{PortReservation, Subsession};
 use crate::sync::{Deadline, Lifetime, Monitor, lock, spawn};
 use crate::wire::{Command, Line, Message, read_line};
 
 /// Longest wait for a bridge to hang up after QUIT. Java I2P and emissary do so at once.
-const FAREWELL: Duration = Duration::from_secs(2);
+const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A session's control socket. The session lives exactly as long as it does.
 ///
-/// A FORWARD socket is kept as one, too: it must stay open, be read and have its PING answered, and
-/// what depends on it ends with it.
+/// A FORWARD socket is one as well: it must stay open and be read, its PING must be answered, and what
+/// depends on it ends with it.
 ///
-/// One thread, the keeper, is its only reader: it answers PING, hands replies to who asked, notes why
-/// the session ended, and ends with it everything that was made from the session. What is said goes
-/// through [`Voice`], so that the keeper never waits for a bridge that does not read.
+/// One thread is its only reader: it answers PING, passes replies to the requests that wait for them,
+/// and ends the lifetime of the session. All commands go through [`ControlWriter`], so that the reader
+/// never waits for a bridge that does not read.
 ///
-/// A subsession has one as well, without a keeper: the socket, and all that is said, is its primary
-/// session's, and it ends by being removed ([`Beneath`]).
-pub(crate) struct Control {
+/// A subsession has one as well, without a reader: the socket and its commands belong to the primary
+/// session, and removing it ends it ([`Subsession`]).
+pub(crate) struct ControlSocket {
     socket: Arc<TcpStream>,
     lifetime: Arc<Lifetime>,
-    keeper_gone: Arc<Monitor<bool>>,
-    voice: Voice,
-    replies: Replies,
-    beneath: Option<Beneath>,
+    reader_gone: Arc<Monitor<bool>>,
+    writer: ControlWriter,
+    requests: PendingRequests,
+    subsession: Option<Subsession>,
     of_forwarding: bool,
     /// Ends with the control socket. A FORWARD socket and a subsession have none.
     key_use: Mutex<Option<KeyUse>>,
-    /// What a heartbeat does besides the question that the bridge of every session answers.
+    /// What a heartbeat does besides the lookup that every bridge answers.
     beats: Mutex<Vec<Beat>>,
 }
 
-/// Proves that what it belongs to lives, or fails with why it does not. Nothing if it is gone.
+/// Proves that its owner lives, or fails with the reason why not. Returns nothing if it is gone.
 pub(crate) type Beat = Arc<dyn Fn() -> Option<Result<(), Error>> + Send + Sync>;
 
-impl Control {
+impl ControlSocket {
     /// Takes over the socket of a session that was just made.
     pub(crate) fn start(
         socket: Arc<TcpStream>,
@@ -58,12 +58,12 @@ impl Control {
     }
 
     fn run(self: Arc<Self>, inbox: Option<Inbox>) -> io::Result<Arc<Self>> {
-        let keeper = Arc::clone(&self);
-        spawn("i2p-sam-keeper", move || keeper.keep(inbox))?;
-        if self.voice.heartbeat().is_some() {
-            // Without its heartbeat there is to be no session, at the bridge neither.
-            self.voice
-                .wake_up(&self)
+        let reader = Arc::clone(&self);
+        spawn("i2p-sam-reader", move || reader.run_reader(inbox))?;
+        if self.writer.heartbeat().is_some() {
+            // There must be no session without its heartbeat, at the bridge neither.
+            self.writer
+                .start_heartbeat(&self)
                 .inspect_err(|_| self.close(Duration::ZERO))?;
         }
         Ok(self)
@@ -81,29 +81,33 @@ impl Control {
         Arc::new(control).run(None)
     }
 
-    /// That of a subsession that was just added.
-    pub(crate) fn beneath(
+    /// Creates that of a subsession that was just added.
+    pub(crate) fn of_subsession(
         primary: &SessionGuard,
         id: &str,
-        claim: Claim,
+        ports: PortReservation,
     ) -> Result<Arc<Self>, Error> {
         let socket = Arc::clone(&primary.core().control.socket);
-        let beneath = Beneath::new(primary, id);
-        let control = Arc::new(Self::new(socket, None, Some(beneath)));
-        if let Some(beneath) = &control.beneath {
-            beneath.take_place(&control, primary.clone(), claim)?;
+        let subsession = Subsession::new(primary, id);
+        let control = Arc::new(Self::new(socket, None, Some(subsession)));
+        if let Some(subsession) = &control.subsession {
+            subsession.attach(&control, primary.clone(), ports)?;
         }
         Ok(control)
     }
 
-    fn new(socket: Arc<TcpStream>, heartbeat: Option<Duration>, beneath: Option<Beneath>) -> Self {
+    fn new(
+        socket: Arc<TcpStream>,
+        heartbeat: Option<Duration>,
+        subsession: Option<Subsession>,
+    ) -> Self {
         Self {
             socket,
-            lifetime: Lifetime::new(beneath.as_ref().map(Beneath::primary_lifetime)),
-            keeper_gone: Monitor::new(false),
-            voice: Voice::new(heartbeat),
-            replies: Replies::default(),
-            beneath,
+            lifetime: Lifetime::new(subsession.as_ref().map(Subsession::primary_lifetime)),
+            reader_gone: Monitor::new(false),
+            writer: ControlWriter::new(heartbeat),
+            requests: PendingRequests::default(),
+            subsession,
             of_forwarding: false,
             key_use: Mutex::default(),
             beats: Mutex::default(),
@@ -115,7 +119,7 @@ impl Control {
         lock(&self.beats).push(beat);
     }
 
-    /// Does what was added to the heartbeat, and forgets what is gone.
+    /// Runs what was added to the heartbeat, and removes what is gone.
     pub(crate) fn run_beats(&self) -> Result<(), Error> {
         // Without the lock: a beat may take as long as a bridge takes to answer.
         let beats = lock(&self.beats).clone();
@@ -128,7 +132,7 @@ impl Control {
         Ok(())
     }
 
-    /// Returns true if it is a FORWARD socket, which answers no questions.
+    /// Returns true if it is a FORWARD socket, on which a bridge answers no command.
     pub(crate) fn is_of_forwarding(&self) -> bool {
         self.of_forwarding
     }
@@ -137,12 +141,12 @@ impl Control {
         &self.socket
     }
 
-    pub(crate) fn voice(&self) -> &Voice {
-        &self.voice
+    pub(crate) fn writer(&self) -> &ControlWriter {
+        &self.writer
     }
 
-    pub(crate) fn replies(&self) -> &Replies {
-        &self.replies
+    pub(crate) fn requests(&self) -> &PendingRequests {
+        &self.requests
     }
 
     /// Whether the session lives. That of a subsession ends with its primary session's.
@@ -155,17 +159,17 @@ impl Control {
         self.lifetime.loss()
     }
 
-    /// Whose socket it is: that of the primary session, for a subsession.
+    /// Returns the owner of the socket: for a subsession, that of its primary session.
     pub(crate) fn owner(self: &Arc<Self>) -> &Arc<Self> {
-        match &self.beneath {
-            Some(beneath) => beneath.primary(),
+        match &self.subsession {
+            Some(subsession) => subsession.primary(),
             None => self,
         }
     }
 
     /// Notes that the session is gone, and ends what depends on it. The first reason stays. Returns true
     /// if this was it.
-    pub(crate) fn lose(&self, loss: SessionLoss) -> bool {
+    pub(crate) fn fail(&self, loss: SessionLoss) -> bool {
         let by_us = loss == SessionLoss::Closed;
         let first = self.lifetime.parent_loss().is_none();
         if self.lifetime.is_noted() {
@@ -178,74 +182,78 @@ impl Control {
         if !self.lifetime.end(loss) {
             return false;
         }
-        self.voice.hush(by_us && first);
+        self.writer.stop(by_us && first);
         if !(by_us && first) {
             self.hang_up();
         }
         first
     }
 
-    /// Closes the session without waiting for anything: its streams at once, and the session itself
-    /// when `parting` has passed, which alone a subsession waits for.
+    /// Closes the streams of the session at once, and the session itself when `parting` has passed. Only a
+    /// subsession waits for that.
     ///
-    /// i2pd tells the far side of a stream nothing when its session ends right behind it.
+    /// i2pd does not end a stream at the far side if its session ends right after it.
     pub(crate) fn close(self: &Arc<Self>, parting: Duration) {
-        if !self.lose(SessionLoss::Closed) {
+        if !self.fail(SessionLoss::Closed) {
             return;
         }
-        if let Some(beneath) = &self.beneath {
-            return beneath.remove(parting);
+        if let Some(subsession) = &self.subsession {
+            return subsession.remove(parting);
         }
         // QUIT makes Java I2P and emissary free id and key at once.
-        if self.voice.say_last(self, Command::quit(), parting).is_err() {
+        if self
+            .writer
+            .send_last(self, Command::quit(), parting)
+            .is_err()
+        {
             self.hang_up();
         }
     }
 
-    /// Closes the session later, when what its streams wrote last has had time to arrive.
+    /// Closes the session after this time, in which what its streams wrote last can arrive.
     pub(crate) fn close_after(self: &Arc<Self>, time: Duration) {
         if self.lifetime.has_ended() {
             return;
         }
-        if time.is_zero() || self.voice.close_after(self, time).is_err() {
+        if time.is_zero() || self.writer.close_after(self, time).is_err() {
             self.close(Duration::ZERO);
         }
     }
 
-    /// Waits until the bridge has hung up too, for a moment after `parting` only.
-    pub(crate) fn await_farewell(&self, parting: Duration) {
-        if let Some(beneath) = &self.beneath {
-            return beneath.await_removal();
+    /// Waits until the bridge has closed the socket too, for 2 s after `parting` at the longest.
+    pub(crate) fn wait_hung_up(&self, parting: Duration) {
+        if let Some(subsession) = &self.subsession {
+            return subsession.await_removal();
         }
-        let deadline = Deadline::after(Some(FAREWELL + parting));
-        self.keeper_gone
+        let deadline = Deadline::after(Some(QUIT_TIMEOUT + parting));
+        self.reader_gone
             .wait_until(deadline, |gone| gone.then_some(()));
     }
 
     pub(crate) fn hang_up(&self) {
-        if let Some(beneath) = &self.beneath {
-            return beneath.let_go();
+        if let Some(subsession) = &self.subsession {
+            return subsession.detach();
         }
-        // It fails only where there is no connection any more.
+        // It fails only if there is no connection any more.
         let _ = self.socket.shutdown(Shutdown::Both);
     }
 
     /// The work of the thread that reads. It ends when the bridge closes the socket, or
-    /// [`hang_up`](Control::hang_up) shuts it down.
-    fn keep(self: &Arc<Self>, inbox: Option<Inbox>) {
-        let loss = self.listen(inbox);
+    /// [`hang_up`](ControlSocket::hang_up) shuts it down.
+    fn run_reader(self: &Arc<Self>, inbox: Option<Inbox>) {
+        let loss = self.read_lines(inbox);
         let key_use = lock(&self.key_use).take();
-        // Before anybody learns of the loss, and starts the router again.
+        // Before a program learns of the loss, and starts the router again.
         if key_use.is_some() && !self.lifetime.has_ended() {
             note_loss(&self.socket);
         }
         drop(key_use);
-        self.lose(loss);
-        self.keeper_gone.update(|gone| *gone = true);
+        self.fail(loss);
+        self.reader_gone.update(|gone| *gone = true);
     }
 
-    /// Reads until the session ends, and says why it did.
-    fn listen(self: &Arc<Self>, mut inbox: Option<Inbox>) -> SessionLoss {
+    /// Reads until the session ends, and returns the reason.
+    fn read_lines(self: &Arc<Self>, mut inbox: Option<Inbox>) -> SessionLoss {
         let mut line = Vec::new();
         loop {
             let end = match read_line(&mut &*self.socket, &mut line) {
@@ -259,7 +267,7 @@ impl Control {
                 }
                 Err(error) => return SessionLoss::Io(error.kind()),
             };
-            self.voice.heard_something();
+            self.writer.note_life();
             match inbox
                 .as_mut()
                 .map(|inbox| inbox.take(&line, end, &self.socket))
@@ -268,7 +276,7 @@ impl Control {
                 Some(Taken::Lost(loss)) => return loss,
                 Some(Taken::Other) | None => {}
             }
-            if let Some(loss) = self.heed(&line, end) {
+            if let Some(loss) = self.handle_line(&line, end) {
                 return loss;
             }
             if end == Line::Unterminated {
@@ -277,26 +285,26 @@ impl Control {
         }
     }
 
-    /// What the bridge says: PING, a reply, or that the session is over. Anything else is passed
-    /// over; a bridge may know more than we do.
-    fn heed(self: &Arc<Self>, line: &[u8], end: Line) -> Option<SessionLoss> {
+    /// Handles a line of the bridge: PING, a reply, or the end of the session. It ignores any other: a
+    /// bridge may know more than we do.
+    fn handle_line(self: &Arc<Self>, line: &[u8], end: Line) -> Option<SessionLoss> {
         let message = Message::parse(line).ok()?;
         if message.topic() == "PING" {
-            // A text that cannot be said back is no PING of a router's.
+            // No router sends a PING with a text that cannot be repeated.
             let pong = Command::pong(message.text()?).ok()?;
-            return self.voice.say(self, &pong).err();
+            return self.writer.send(self, &pong).err();
         }
         let is_lookup = message.is("NAMING", "REPLY");
         if !is_lookup && !message.is("SESSION", "STATUS") {
             return None;
         }
         let code = message.result()?;
-        // A result nobody knows is the beginning of one that was cut: `RESULT=O`.
+        // An unknown result may be the beginning of one that was cut: `RESULT=O`.
         if matches!(code, ResultCode::Ok | ResultCode::Other(_)) && end != Line::Complete {
             return None;
         }
         if is_lookup {
-            self.heed_lookup(code, &message);
+            self.handle_lookup_reply(code, &message);
             return None;
         }
         let refusal = Refusal::new(Phase::WaitClosed, code.clone(), &message);
@@ -304,7 +312,7 @@ impl Control {
         if refusal.speaks_of_the_end() {
             return Some(SessionLoss::Refused(refusal));
         }
-        match self.heed_reply(code, &message) || *refusal.code() == ResultCode::Ok {
+        match self.handle_reply(code, &message) || *refusal.code() == ResultCode::Ok {
             true => None,
             false => Some(SessionLoss::Refused(refusal)),
         }

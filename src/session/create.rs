@@ -7,13 +7,13 @@ use crate::address::PrivateKey;
 use crate::bridge::{KEY_REST, KeyInUse, KeyUse};
 use crate::connection::{Connection, value};
 use crate::error::{Error, Phase, Refusal};
-use crate::session::accepting::Accepting;
+use crate::session::accept_pool::AcceptPool;
 use crate::session::builder::{Identity, SessionBuilder};
-use crate::session::control::Control;
-use crate::session::guard::{Core, SessionGuard};
+use crate::session::control::ControlSocket;
+use crate::session::core::{SessionCore, SessionGuard};
 use crate::session::id::unguessable;
+use crate::session::inbound_mode::InboundMode;
 use crate::session::inbox::Inbox;
-use crate::session::intake::Intake;
 use crate::session::udp::Pair;
 use crate::sync::{Call, Deadline};
 use crate::version::Version;
@@ -40,17 +40,17 @@ impl SessionBuilder {
         let phase = Phase::SessionCreate;
         self.check_limits()?;
         let made = Creation::new(self, style, pairs).run()?;
-        let control = Control::start(made.socket, self.heartbeat, inbox, made.key_use)
+        let control = ControlSocket::start(made.socket, self.heartbeat, inbox, made.key_use)
             .map_err(|source| Error::Io { phase, source })?;
         let armed = self.armed_on(made.version);
-        Ok(SessionGuard::new(Core {
+        Ok(SessionGuard::new(SessionCore {
             bridge: self.bridge.clone(),
-            accepting: Accepting::new(control.lifetime(), armed, self.backlog),
+            accept_pool: AcceptPool::new(control.lifetime(), armed, self.backlog),
             control,
             id: made.id,
             key: made.key,
             version: made.version,
-            intake: Intake::default(),
+            inbound_mode: InboundMode::default(),
             linger: self.linger,
             streams: Arc::default(),
             streamed: AtomicBool::new(false),

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::address::I2pAddr;
 use crate::error::{Error, Phase};
+use crate::session::core::{SessionCore, SessionGuard};
 use crate::session::datagram::DatagramOptions;
-use crate::session::guard::{Core, SessionGuard};
-use crate::session::mailbox::{DroppedDatagrams, Mailbox};
 use crate::session::outgoing::Outgoing;
 use crate::session::path::Path;
+use crate::session::recv_queue::{DroppedDatagrams, RecvQueue};
 use crate::session::udp::UdpPort;
 use crate::sync::{Call, Cancel};
 use crate::wire::Message;
@@ -32,7 +32,7 @@ pub(crate) trait Reader: Send + 'static {
 pub(crate) struct Datagrams<O> {
     pub(crate) guard: SessionGuard,
     pub(crate) cancel: Cancel,
-    mailbox: Arc<Mailbox<O>>,
+    mailbox: Arc<RecvQueue<O>>,
     path: Path,
 }
 
@@ -49,7 +49,7 @@ impl<O> Datagrams<O> {
         port: UdpPort,
         reader: R,
     ) -> Result<Self, Error> {
-        let (port, mailbox) = (Arc::new(port), Arc::new(Mailbox::new()));
+        let (port, mailbox) = (Arc::new(port), Arc::new(RecvQueue::new()));
         let call = guard.core().call(Phase::Receive);
         port.receive(call, &mailbox, reader)
             .map_err(|source| Error::Io {
@@ -66,11 +66,11 @@ impl<O> Datagrams<O> {
         Ok(datagrams)
     }
 
-    /// Those of a session whose keeper puts into the mailbox what comes.
+    /// Creates those of a session whose control socket fills the queue.
     pub(crate) fn on_control_socket(
         guard: SessionGuard,
         cancel: Cancel,
-        mailbox: Arc<Mailbox<O>>,
+        mailbox: Arc<RecvQueue<O>>,
         topic: &'static str,
     ) -> Self {
         let datagrams = Self {
@@ -87,7 +87,7 @@ impl<O> Datagrams<O> {
     fn prove_life(&self) {
         let core = self.guard.core();
         let control = core.control.owner();
-        let Some(interval) = control.voice().heartbeat() else {
+        let Some(interval) = control.writer().heartbeat() else {
             return;
         };
         let own = I2pAddr::from(core.key.destination());
@@ -127,7 +127,7 @@ impl<O> Datagrams<O> {
         }
     }
 
-    pub(crate) fn core(&self) -> &Core {
+    pub(crate) fn core(&self) -> &SessionCore {
         self.guard.core()
     }
 
@@ -260,7 +260,11 @@ macro_rules! datagram_session {
             }
         }
 
-        $crate::session::handle::session_handle!($session, datagrams.guard, datagrams.cancel);
+        $crate::session::common_methods::common_methods!(
+            $session,
+            datagrams.guard,
+            datagrams.cancel
+        );
     };
 }
 pub(crate) use datagram_session;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::connection::Connection;
 use crate::dial::refuse_i2p;
 use crate::error::{Error, Phase, SessionLoss};
-use crate::session::control::Control;
-use crate::session::guard::{Core, SessionGuard};
+use crate::session::control::ControlSocket;
+use crate::session::core::{SessionCore, SessionGuard};
 use crate::session::proof::prove_forwarding;
 use crate::sync::{Call, Cancel, Deadline, Registration};
 use crate::wire::{Command, CommandError, CommandFault, needs_quotes};
@@ -20,7 +20,7 @@ const HEADER_TIME: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long after the FORWARD socket the control socket of the same bridge may end.
-const GRACE: Duration = Duration::from_millis(50);
+const LOSS_GRACE: Duration = Duration::from_millis(50);
 
 /// Keeps a router connecting to a TCP port for each stream that peers dial.
 ///
@@ -33,7 +33,7 @@ const GRACE: Duration = Duration::from_millis(50);
 #[must_use = "the router stops forwarding when this is dropped"]
 pub struct Forwarding {
     /// The FORWARD socket is kept as a session's control socket is: its `PING` must be answered.
-    control: Arc<Control>,
+    control: Arc<ControlSocket>,
     /// Ends the socket with its session.
     _registration: Option<Registration>,
     guard: SessionGuard,
@@ -49,7 +49,7 @@ impl Forwarding {
     ) -> Result<Self, Error> {
         let core = guard.core();
         let command = options.command(&core.id, port)?;
-        core.intake.forward(|| {
+        core.inbound_mode.forward(|| {
             let (control, registration) = ask(core, &command, cancel)?;
             Ok(Self {
                 control,
@@ -76,7 +76,7 @@ impl Forwarding {
         &self.guard
     }
 
-    pub(crate) fn control(&self) -> &Arc<Control> {
+    pub(crate) fn control(&self) -> &Arc<ControlSocket> {
         &self.control
     }
 
@@ -88,7 +88,7 @@ impl Forwarding {
             return error;
         };
         let session = self.guard.core().control.lifetime();
-        let call = Call::new(Phase::WaitClosed).within(Some(GRACE));
+        let call = Call::new(Phase::WaitClosed).within(Some(LOSS_GRACE));
         match call.wait_ended(session) {
             Ok(loss) => Error::SessionLost(loss),
             Err(_) => {
@@ -102,13 +102,13 @@ impl Forwarding {
     fn end(&self) {
         self.control.hang_up();
         if !self.ended.swap(true, Ordering::Relaxed) {
-            self.guard.core().intake.forwarded();
+            self.guard.core().inbound_mode.forwarded();
         }
     }
 }
 
 /// The socket must stay open, and everything else follows from its end: the router stops
-/// forwarding, and whoever waits on the keeper is woken by it.
+/// forwarding, and its lifetime wakes the calls that wait for it.
 impl Drop for Forwarding {
     fn drop(&mut self) {
         self.end();
@@ -126,10 +126,10 @@ impl fmt::Debug for Forwarding {
 }
 
 fn ask(
-    core: &Arc<Core>,
+    core: &Arc<SessionCore>,
     command: &Command,
     cancel: &Cancel,
-) -> Result<(Arc<Control>, Option<Registration>), Error> {
+) -> Result<(Arc<ControlSocket>, Option<Registration>), Error> {
     let phase = Phase::Forward;
     let call = core.call(phase).or_cancel(cancel);
     let deadline = Deadline::after(core.bridge.config().timeouts.command);
@@ -146,19 +146,19 @@ fn ask(
         }
     };
     let (socket, registration) = connection.hand_over(phase)?;
-    let heartbeat = core.control.owner().voice().heartbeat();
+    let heartbeat = core.control.owner().writer().heartbeat();
     let session = Arc::downgrade(core);
     let beat = Arc::new(move || {
         prove_forwarding(&session.upgrade()?);
         Some(Ok(()))
     });
-    let control = Control::start_forwarding(socket, heartbeat, beat)
+    let control = ControlSocket::start_forwarding(socket, heartbeat, beat)
         .map_err(|source| Error::Io { phase, source })?;
     Ok((control, registration))
 }
 
 fn ask_once(
-    core: &Core,
+    core: &SessionCore,
     command: &Command,
     call: &Call,
     deadline: Deadline,

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use crate::error::SessionLoss;
 use crate::session::datagrams::Reader;
-use crate::session::mailbox::Mailbox;
+use crate::session::recv_queue::RecvQueue;
 use crate::wire::{Line, Message, ParseError, port_from_wire};
 
 /// Largest datagram that is taken from a control socket; none is larger than 32768 bytes.
 const MAX_SIZE: usize = 65_535;
 
-/// Where the keeper of a control socket leaves the datagrams that come on it.
+/// Where the reader of a control socket puts the datagrams that come on it.
 pub(crate) struct Inbox {
     store: Box<dyn Store>,
     payload: Vec<u8>,
@@ -25,7 +25,7 @@ pub(crate) enum Taken {
 }
 
 impl Inbox {
-    pub(crate) fn new<R: Reader>(reader: R, mailbox: &Arc<Mailbox<R::Origin>>) -> Self {
+    pub(crate) fn new<R: Reader>(reader: R, mailbox: &Arc<RecvQueue<R::Origin>>) -> Self {
         let mailbox = Arc::clone(mailbox);
         Self {
             store: Box::new(Shelf { reader, mailbox }),
@@ -61,7 +61,7 @@ trait Store: Send {
 
 struct Shelf<R: Reader> {
     reader: R,
-    mailbox: Arc<Mailbox<R::Origin>>,
+    mailbox: Arc<RecvQueue<R::Origin>>,
 }
 
 impl<R: Reader> Store for Shelf<R> {

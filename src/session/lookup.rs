@@ -1,9 +1,9 @@
 use crate::address::{Destination, I2pAddr};
 use crate::error::{Error, Phase};
-use crate::session::guard::Core;
+use crate::session::core::SessionCore;
 use crate::sync::{Cancel, Deadline};
 
-impl Core {
+impl SessionCore {
     /// Looks up who an address belongs to, on the session's control socket: i2pd and emissary find a
     /// `.b32.i2p` address for a session only.
     pub(crate) fn lookup(

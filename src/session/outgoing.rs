@@ -3,8 +3,8 @@ use std::io::Write;
 
 use crate::address::I2pAddr;
 use crate::error::Error;
+use crate::session::core::SessionCore;
 use crate::session::datagram::DatagramOptions;
-use crate::session::guard::Core;
 use crate::version::Version;
 use crate::wire::{CommandError, CommandFault, MAX_COMMAND, MAX_DATAGRAM_HEADER};
 
@@ -19,7 +19,11 @@ pub(crate) struct Outgoing<'a> {
 
 impl Outgoing<'_> {
     /// Writes it as a packet for the bridge's UDP port.
-    pub(crate) fn write_packet(&self, core: &Core, packet: &mut Vec<u8>) -> Result<(), Error> {
+    pub(crate) fn write_packet(
+        &self,
+        core: &SessionCore,
+        packet: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let (version, id) = (core.version, &core.id);
         push(packet, format_args!("{version} {id} {}", self.peer.sam()));
         self.finish(version, None, packet)
@@ -29,7 +33,7 @@ impl Outgoing<'_> {
     pub(crate) fn write_command(
         &self,
         topic: &str,
-        core: &Core,
+        core: &SessionCore,
         said: &mut Vec<u8>,
     ) -> Result<(), Error> {
         if self.peer.destination().is_none() {

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::session::guard::Core;
+use crate::session::core::SessionCore;
 use crate::session::outgoing::Outgoing;
 use crate::session::udp::UdpPort;
 use crate::sync::{BufferPool, Call};
@@ -66,7 +66,7 @@ impl Path {
 
     pub(crate) fn send(
         &self,
-        core: &Core,
+        core: &SessionCore,
         datagram: &Outgoing<'_>,
         nonblocking: bool,
         call: &Call,
@@ -81,13 +81,13 @@ impl Path {
                 sent.map_err(|error| call.map_error(error))
             }
             Self::ControlSocket(topic) => {
-                let buffers = core.control.voice().buffers();
+                let buffers = core.control.writer().buffers();
                 let mut said = buffers.take();
                 if let Err(error) = datagram.write_command(topic, core, &mut said) {
                     buffers.give_back(said);
                     return Err(error);
                 }
-                core.control.say_datagram(said, nonblocking, call)
+                core.control.send_datagram(said, nonblocking, call)
             }
         }
     }

@@ -3,18 +3,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::error::{Error, Phase};
-use crate::session::accepting::Accepting;
-use crate::session::backlog::BacklogLimits;
-use crate::session::control::Control;
+use crate::session::accept_pool::AcceptPool;
+use crate::session::accept_queue::BacklogLimits;
+use crate::session::common_methods::common_methods;
+use crate::session::control::ControlSocket;
+use crate::session::core::{SessionCore, SessionGuard};
 use crate::session::datagram::{DatagramSession, DatagramStyle};
 use crate::session::datagrams::{Datagrams, Reader};
-use crate::session::guard::{Core, SessionGuard};
-use crate::session::handle::session_handle;
 use crate::session::id::unguessable;
-use crate::session::intake::Intake;
+use crate::session::inbound_mode::InboundMode;
 use crate::session::raw::{RAW_PROTOCOL, RawOptions, RawSession};
 use crate::session::stream::{DialPorts, StreamSession};
-use crate::session::subsession::Claims;
+use crate::session::subsession::Ports;
 use crate::session::udp::{Pair, UdpPort, UdpSettings};
 use crate::sync::Cancel;
 use crate::wire::Command;
@@ -61,7 +61,7 @@ pub struct PrimarySession {
 
 struct Shared {
     settings: SubsessionSettings,
-    claims: Arc<Claims>,
+    claims: Arc<Ports>,
 }
 
 /// What a builder was told about the sessions to come.
@@ -242,20 +242,24 @@ impl PrimarySession {
         for (name, value) in pairs.iter().chain(&options.pairs()) {
             command = command.pair(name, value)?;
         }
-        // What is said last on the socket needs a moment of its own: `BREATH`.
+        // The last command on the socket needs some time after the others: `COMMAND_GAP`.
         core.streamed.store(true, Ordering::Relaxed);
         let call = call.within(core.bridge.config().timeouts.command);
         core.control.add_subsession(&id, command, &call)?;
-        let control = Control::beneath(&self.guard, &id, claim)?;
+        let control = ControlSocket::of_subsession(&self.guard, &id, claim)?;
         let settings = &self.shared.settings;
-        Ok(SessionGuard::new(Core {
+        Ok(SessionGuard::new(SessionCore {
             bridge: core.bridge.clone(),
-            accepting: Accepting::new(control.lifetime(), settings.armed_accepts, settings.backlog),
+            accept_pool: AcceptPool::new(
+                control.lifetime(),
+                settings.armed_accepts,
+                settings.backlog,
+            ),
             control,
             id,
             key: core.key.clone(),
             version: core.version,
-            intake: Intake::default(),
+            inbound_mode: InboundMode::default(),
             linger: settings.linger,
             streams: Arc::default(),
             streamed: AtomicBool::new(false),
@@ -263,7 +267,7 @@ impl PrimarySession {
     }
 }
 
-session_handle!(PrimarySession, guard, cancel);
+common_methods!(PrimarySession, guard, cancel);
 
 /// The ports and protocols of a subsession, where they are not as usual.
 ///

@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::error::{Error, Phase, SessionLoss};
-use crate::session::guard::Core;
+use crate::session::core::SessionCore;
 use crate::session::id::unguessable;
 use crate::sync::{Deadline, lock};
 use crate::wire::{Command, StreamHeader};
@@ -65,19 +65,19 @@ impl SelfDatagrams {
     }
 }
 
-/// Asks the bridge whether a session that forwards lives, and ends it if it does not.
+/// Asks the bridge if a session that forwards lives, and ends it if it does not.
 ///
 /// Java I2P leaves the FORWARD socket open if its router is gone, but refuses an ACCEPT with "Session
 /// is closed". While the session lives it refuses the ACCEPT because of the forwarding, so that no
 /// stream is lost to it. i2pd would let it wait for a stream; it closes the FORWARD socket instead.
-pub(crate) fn prove_forwarding(core: &Arc<Core>) {
+pub(crate) fn prove_forwarding(core: &Arc<SessionCore>) {
     if !core.is_i2pd() {
         // An error that means that the session is closed has ended it; no other proves anything.
         let _ = ask_for_accept(core);
     }
 }
 
-fn ask_for_accept(core: &Arc<Core>) -> Result<(), Error> {
+fn ask_for_accept(core: &Arc<SessionCore>) -> Result<(), Error> {
     let phase = Phase::Forward;
     let deadline = Deadline::after(Some(ANSWER_TIMEOUT));
     let mut connection = core.connect(deadline)?;

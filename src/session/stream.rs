@@ -7,10 +7,10 @@ use crate::endpoint::dialler;
 use crate::error::{Error, Phase};
 use crate::forward::{self, ForwardListener};
 use crate::listener::SamListener;
-use crate::session::accepting::Accepting;
+use crate::session::accept_pool::AcceptPool;
+use crate::session::common_methods::common_methods;
+use crate::session::core::SessionGuard;
 use crate::session::forwarding::{ForwardOptions, Forwarding};
-use crate::session::guard::SessionGuard;
-use crate::session::handle::session_handle;
 use crate::stream::SamStream;
 use crate::sync::{Call, Cancel, Deadline};
 use crate::wire::Command;
@@ -121,7 +121,7 @@ impl StreamSession {
     /// [`Error::Cancelled`], [`Error::Timeout`] after the bridge's command deadline,
     /// [`Error::Occupied`] when the session forwards or has forwarded.
     pub fn listener(&self) -> Result<SamListener, Error> {
-        Accepting::listen(self.core(), &self.call(Phase::Accept))?;
+        AcceptPool::listen(self.core(), &self.call(Phase::Accept))?;
         Ok(SamListener::new(self.guard.clone(), self.cancel.clone()))
     }
 
@@ -317,7 +317,7 @@ dialler! {
     StreamSession
 }
 
-session_handle!(StreamSession, guard, cancel);
+common_methods!(StreamSession, guard, cancel);
 
 /// The address with this port, if it names none. Port 0 is no port.
 fn with_port(addr: I2pAddr, port: Option<u16>) -> I2pAddr {

@@ -3,56 +3,56 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::error::{Error, Phase};
-use crate::session::control::Control;
-use crate::session::guard::SessionGuard;
-use crate::session::replies::PendingAnswer;
+use crate::session::control::ControlSocket;
+use crate::session::core::SessionGuard;
+use crate::session::requests::PendingAnswer;
 use crate::sync::{Call, Lifetime, Registration, lock};
 use crate::wire::Command;
 
-/// What a subsession is to its primary session, whose control socket is its own as well.
-pub(crate) struct Beneath {
-    primary: Arc<Control>,
+/// The link of a subsession to its primary session. Both share one control socket.
+pub(crate) struct Subsession {
+    primary: Arc<ControlSocket>,
     id: String,
-    /// What it has of the primary session while it lives.
-    hold: Mutex<Option<Hold>>,
+    /// Kept while the subsession lives.
+    link: Mutex<Option<ParentLink>>,
     removal: Mutex<Option<PendingAnswer>>,
 }
 
-/// Keeps the primary session, and keeps others from what the subsession listens to.
-struct Hold {
+/// Keeps the primary session alive, and reserves the port of the subsession.
+struct ParentLink {
     _primary: SessionGuard,
-    _claim: Claim,
+    _ports: PortReservation,
     /// Ends the subsession's dependents with the primary session.
     _joined: Option<Registration>,
 }
 
-impl Beneath {
+impl Subsession {
     pub(crate) fn new(primary: &SessionGuard, id: &str) -> Self {
         Self {
             primary: Arc::clone(&primary.core().control),
             id: id.to_owned(),
-            hold: Mutex::default(),
+            link: Mutex::default(),
             removal: Mutex::default(),
         }
     }
 
-    /// Takes its place in the primary session.
-    pub(crate) fn take_place(
+    /// Ends the subsession with its primary session from now on.
+    pub(crate) fn attach(
         &self,
-        control: &Arc<Control>,
+        control: &Arc<ControlSocket>,
         primary: SessionGuard,
-        claim: Claim,
+        ports: PortReservation,
     ) -> Result<(), Error> {
         let joined = control.lifetime().join_parent()?;
-        *lock(&self.hold) = Some(Hold {
+        *lock(&self.link) = Some(ParentLink {
             _primary: primary,
-            _claim: claim,
+            _ports: ports,
             _joined: joined,
         });
         Ok(())
     }
 
-    pub(crate) fn primary(&self) -> &Arc<Control> {
+    pub(crate) fn primary(&self) -> &Arc<ControlSocket> {
         &self.primary
     }
 
@@ -60,21 +60,21 @@ impl Beneath {
         self.primary.lifetime()
     }
 
-    /// Has the bridge forget the subsession, when `parting` has passed.
+    /// Removes the subsession from the bridge when `parting` has passed.
     pub(crate) fn remove(&self, parting: Duration) {
         if !parting.is_zero() {
             // It ends sooner if the primary session does.
             let call = Call::new(Phase::WaitClosed).within(Some(parting));
             let _ = call.wait_ended(self.primary.lifetime());
         }
-        // What the library made up can be said.
+        // An id that the library made has no character that cannot be sent.
         if let Ok(command) = Command::session_remove(&self.id) {
             *lock(&self.removal) = Some(self.primary.remove_subsession(&self.id, command));
         }
-        self.let_go();
+        self.detach();
     }
 
-    /// Waits until the bridge has forgotten it, for a moment only.
+    /// Waits until the bridge has answered the removal, for 2 s at the longest.
     pub(crate) fn await_removal(&self) {
         let Some(removal) = lock(&self.removal).take() else {
             return;
@@ -86,30 +86,34 @@ impl Beneath {
         let _ = call.wait_on(&removal, |answer| Ok(answer.take()));
     }
 
-    /// The primary session may go on without it, or end.
-    pub(crate) fn let_go(&self) {
-        let hold = lock(&self.hold).take();
-        drop(hold);
+    /// Lets the primary session go on without it, or end.
+    pub(crate) fn detach(&self) {
+        let link = lock(&self.link).take();
+        drop(link);
     }
 }
 
-/// What the subsessions of a primary session listen to: protocols and ports.
+/// The protocols and ports on which the subsessions of a primary session listen.
 ///
-/// Java I2P refuses two that listen to the same; i2pd adds the second, and the first is served no
+/// Java I2P refuses two subsessions on the same one; i2pd adds the second, and the first gets nothing
 /// more.
 #[derive(Default)]
-pub(crate) struct Claims {
+pub(crate) struct Ports {
     taken: Mutex<HashSet<(u8, u16)>>,
 }
 
-/// One protocol and port, given back when it is dropped.
-pub(crate) struct Claim {
-    claims: Arc<Claims>,
+/// One protocol and port. Dropping it frees them.
+pub(crate) struct PortReservation {
+    all: Arc<Ports>,
     what: (u8, u16),
 }
 
-impl Claims {
-    pub(crate) fn take(self: &Arc<Self>, protocol: u8, port: u16) -> Result<Claim, Error> {
+impl Ports {
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        protocol: u8,
+        port: u16,
+    ) -> Result<PortReservation, Error> {
         let what = (protocol, port);
         if !lock(&self.taken).insert(what) {
             return Err(Error::Occupied(
@@ -117,13 +121,13 @@ impl Claims {
                  `listen_port`",
             ));
         }
-        let claims = Arc::clone(self);
-        Ok(Claim { claims, what })
+        let all = Arc::clone(self);
+        Ok(PortReservation { all, what })
     }
 }
 
-impl Drop for Claim {
+impl Drop for PortReservation {
     fn drop(&mut self) {
-        lock(&self.claims.taken).remove(&self.what);
+        lock(&self.all.taken).remove(&self.what);
     }
 }

@@ -8,7 +8,7 @@ use crate::bridge::SamBridge;
 use crate::dial::{is_timeout, refuse_i2p, resolve};
 use crate::error::{Error, Phase};
 use crate::session::datagrams::Reader;
-use crate::session::mailbox::Mailbox;
+use crate::session::recv_queue::RecvQueue;
 use crate::sync::{Call, Deadline, Monitor, Wake, spawn};
 use crate::wire::{CommandError, CommandFault, needs_quotes};
 
@@ -142,7 +142,7 @@ impl UdpPort {
     pub(crate) fn receive<R: Reader>(
         self: &Arc<Self>,
         call: Call,
-        mailbox: &Arc<Mailbox<R::Origin>>,
+        mailbox: &Arc<RecvQueue<R::Origin>>,
         mut reader: R,
     ) -> io::Result<()> {
         let (port, mailbox) = (Arc::clone(self), Arc::clone(mailbox));
@@ -169,7 +169,7 @@ impl UdpPort {
     fn fill<R: Reader>(
         self: &Arc<Self>,
         call: &Call,
-        mailbox: &Mailbox<R::Origin>,
+        mailbox: &RecvQueue<R::Origin>,
         reader: &mut R,
     ) {
         let (Some(sockets), Ok(_registered)) = (self.sockets(), call.watch_waiter(self)) else {

@@ -79,6 +79,15 @@ mod tests {
     }
 
     #[test]
+    fn deadline_at_a_time_ends_there() {
+        assert!(Deadline::at(Instant::now()).has_passed());
+        let later = Deadline::at(Instant::now() + Duration::from_secs(60));
+        assert!(!later.has_passed() && !Deadline::NEVER.has_passed());
+        let left = later.left(Phase::Hello).unwrap().unwrap();
+        assert!(left > Duration::from_secs(50));
+    }
+
+    #[test]
     fn more_time_than_the_clock_can_hold_is_for_ever() {
         let deadline = Deadline::after(Some(Duration::MAX));
         assert_eq!(deadline.left(Phase::Hello).unwrap(), None);

@@ -52,8 +52,9 @@ mod monitor;
 mod primitives;
 mod thread;
 
-#[cfg(all(test, shuttle))]
-mod model;
+#[cfg(test)]
+#[cfg(shuttle)]
+pub(crate) mod model;
 
 pub(crate) use accept_waker::AcceptWaker;
 pub(crate) use backoff::Backoff;

@@ -14,7 +14,7 @@ use crate::error::{Error, Phase, SessionLoss};
 const ORDERS: usize = 3_000;
 
 /// Runs the model in random orders, and in orders with few changes of thread.
-fn explore(model: fn()) {
+pub(crate) fn explore(model: fn()) {
     shuttle::check_random(model, ORDERS);
     shuttle::check_pct(model, ORDERS, 3);
 }

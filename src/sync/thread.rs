@@ -56,3 +56,36 @@ pub(crate) fn run_abandonable<T: Send + 'static>(
 fn small(name: &str) -> Builder {
     Builder::new().name(name.to_owned()).stack_size(SMALL_STACK)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::error::Phase;
+    use crate::sync::Cancel;
+
+    #[test]
+    fn abandonable_work_done_returns_its_outcome() {
+        let outcome = run_abandonable("i2p-sam-test", &Call::new(Phase::Connect), || 7);
+        assert_eq!(outcome.unwrap(), 7);
+    }
+
+    #[test]
+    fn abandonable_work_cancelled_goes_on_alone() {
+        let cancel = Cancel::new();
+        let call = Call::new(Phase::Connect).or_cancel(&cancel);
+        let (hold, held) = mpsc::channel::<()>();
+        let (sender, receiver) = mpsc::channel();
+        let handle = cancel.clone();
+        let outcome = run_abandonable("i2p-sam-test", &call, move || {
+            handle.cancel();
+            let _ = held.recv();
+            sender.send(()).unwrap();
+        });
+        assert!(matches!(outcome, Err(Error::Cancelled { .. })));
+        drop(hold);
+        receiver.recv_timeout(Duration::from_secs(10)).unwrap();
+    }
+}

@@ -9,8 +9,8 @@ use crate::endpoint::Connect;
 use crate::error::{Error, Phase};
 use crate::stream::SamStream;
 use crate::sync::{AcceptWaker, Backoff, Cancel, Deadline, Monitor, spawn_scoped};
-use crate::tunnel::hung_up::has_hung_up;
-use crate::tunnel::running::Running;
+use crate::tunnel::peer_closed::has_hung_up;
+use crate::tunnel::runner::TunnelRunner;
 use crate::tunnel::{ToTcpAddr, TunnelEnd, TunnelFailure, TunnelOptions, tunnel_handle};
 
 /// First pause between two looks whether the local side has hung up during the dial; it doubles up to
@@ -74,7 +74,7 @@ const LONGEST_LOOK: Duration = Duration::from_secs(2);
 /// client reads the end some time behind the answer, or at once if the answer says where it ends.
 #[must_use = "the tunnel is closed when this is dropped"]
 pub struct ClientTunnel {
-    running: Arc<Running>,
+    running: Arc<TunnelRunner>,
     local_addr: SocketAddr,
 }
 
@@ -95,7 +95,7 @@ impl ClientTunnel {
         options: &TunnelOptions,
     ) -> Result<Self, Error> {
         let (bind, peer) = (bind.to_tcp_addr()?.0, peer.to_i2p_addr()?);
-        let running = Running::new(options)?;
+        let running = TunnelRunner::new(options)?;
         let io = |source| Error::Io {
             phase: Phase::Accept,
             source,
@@ -142,7 +142,7 @@ fn dial_for(
     local: &TcpStream,
     dialler: &impl Connect,
     peer: &I2pAddr,
-    running: &Running,
+    running: &TunnelRunner,
 ) -> Result<SamStream, Dial> {
     let cancel = running.all().child();
     let dialled = Monitor::new(false);
@@ -196,7 +196,7 @@ fn hung_up() -> TunnelFailure {
     TunnelFailure::Broken(Arc::new(io::Error::new(kind, why)))
 }
 
-fn not_reached(running: &Running, error: Error) -> TunnelFailure {
+fn not_reached(running: &TunnelRunner, error: Error) -> TunnelFailure {
     let lost = error.is_session_lost();
     let error = Arc::new(error);
     if lost {

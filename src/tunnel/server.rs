@@ -7,7 +7,7 @@ use crate::dial::{BridgeAddr, dial};
 use crate::endpoint::Accept;
 use crate::error::{Error, Phase};
 use crate::sync::Call;
-use crate::tunnel::running::Running;
+use crate::tunnel::runner::TunnelRunner;
 use crate::tunnel::{ToTcpAddr, TunnelFailure, TunnelOptions, tunnel_handle};
 
 /// The streams that peers dial, carried to a local TCP service that knows nothing of I2P.
@@ -39,7 +39,7 @@ use crate::tunnel::{ToTcpAddr, TunnelFailure, TunnelOptions, tunnel_handle};
 /// has had the time to arrive.
 #[must_use = "the tunnel is closed when this is dropped"]
 pub struct ServerTunnel {
-    running: Arc<Running>,
+    running: Arc<TunnelRunner>,
     local_addr: I2pAddr,
 }
 
@@ -59,7 +59,7 @@ impl ServerTunnel {
         options: &TunnelOptions,
     ) -> Result<Self, Error> {
         let service = service.to_tcp_addr()?.0;
-        let running = Running::new(options)?;
+        let running = TunnelRunner::new(options)?;
         let local_addr = listener.local_addr();
         let listener = listener.with_cancel(running.accepting());
         let accept = move || listener.accept().map(|(stream, _)| stream);
@@ -82,7 +82,7 @@ impl ServerTunnel {
 
 tunnel_handle!(ServerTunnel);
 
-fn reach(service: &BridgeAddr, running: &Running) -> io::Result<TcpStream> {
+fn reach(service: &BridgeAddr, running: &TunnelRunner) -> io::Result<TcpStream> {
     let call = Call::new(Phase::Connect)
         .or_cancel(running.all())
         .within(Some(running.options().service_time()));

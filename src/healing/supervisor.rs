@@ -15,14 +15,14 @@ use crate::sync::{Backoff, Call, Cancel, Monitor, Wake, spawn_for_program};
 
 pub(crate) use dialling::{dial_deadline, dial_over, look_up_over, lookup_deadline};
 
-/// Is told what came of the first attempt, and says what the healer is to take it for.
+/// Gets the outcome of the first attempt, and returns the outcome with which the supervisor goes on.
 pub(crate) type Judge = Box<dyn FnOnce(Result<(), Error>) -> Result<(), Error> + Send>;
 
-/// A session that is made again when it is lost, by a thread of its own.
+/// Creates a session again whenever it is lost, on a thread of its own.
 ///
 /// The program's handles keep the thread: when the last is dropped they fire `stop`, which ends it. The
 /// thread holds none of them.
-pub(super) struct Healer {
+pub(super) struct Supervisor {
     builder: SessionBuilder,
     /// Where the sessions are, as the program knows it.
     bridge: SamBridge,
@@ -63,7 +63,7 @@ enum Ended {
     Failed(Arc<Error>),
 }
 
-impl Healer {
+impl Supervisor {
     /// Makes the first session, and begins to look after it.
     pub(super) fn start(
         builder: SessionBuilder,
@@ -73,7 +73,7 @@ impl Healer {
         let builder = builder.at(bridge.with_cancel(&stop));
         let session = first(&builder, &bridge, &options)?;
         let key = session.private_key().clone();
-        let healer = Arc::new(Self {
+        let supervisor = Arc::new(Self {
             builder: builder.key(&key),
             bridge,
             key,
@@ -82,7 +82,7 @@ impl Healer {
             stop,
             state: Monitor::new(State::with(session)),
         });
-        healer.launch(None)
+        supervisor.launch(None)
     }
 
     /// Begins as if a session of this key had just been lost: the thread makes the first one.
@@ -94,7 +94,7 @@ impl Healer {
         judge: Judge,
     ) -> Result<Arc<Self>, Error> {
         let (stop, bridge) = (builder.bridge().cancel().child(), builder.bridge().clone());
-        let healer = Arc::new(Self {
+        let supervisor = Arc::new(Self {
             builder: builder.key(key).at(bridge.with_cancel(&stop)),
             bridge,
             key: key.clone(),
@@ -103,12 +103,12 @@ impl Healer {
             stop,
             state: Monitor::new(State::default()),
         });
-        healer.launch(Some(judge))
+        supervisor.launch(Some(judge))
     }
 
     fn launch(self: Arc<Self>, judge: Option<Judge>) -> Result<Arc<Self>, Error> {
         let thread = Arc::clone(&self);
-        spawn_for_program("i2p-sam-healer", move || thread.heal(judge)).map_err(|source| {
+        spawn_for_program("i2p-sam-healing", move || thread.run(judge)).map_err(|source| {
             Error::Io {
                 phase: Phase::SessionCreate,
                 source,
@@ -169,10 +169,10 @@ impl Healer {
     }
 
     /// The work of the thread.
-    fn heal(self: &Arc<Self>, mut judge: Option<Judge>) {
+    fn run(self: &Arc<Self>, mut judge: Option<Judge>) {
         let mut backoff = self.options.backoff();
         while let Some((lost, pause)) = self.await_loss(&mut backoff) {
-            if let Err(error) = self.make_again(&mut backoff, lost, pause, judge.take()) {
+            if let Err(error) = self.recreate(&mut backoff, lost, pause, judge.take()) {
                 self.give_up(error, lost);
                 break;
             }
@@ -181,25 +181,26 @@ impl Healer {
         self.end(Ended::Failed(Arc::new(Error::Cancelled {
             phase: Phase::SessionCreate,
         })));
-        self.forget();
+        self.drop_session();
     }
 
-    /// Waits until there is no session, though there is to be one. Says since when, and how long
-    /// to pause before the first attempt.
+    /// Waits until the session is lost. Returns when that was, and the delay before the first attempt.
     fn await_loss(&self, backoff: &mut Backoff) -> Option<(Instant, Duration)> {
         let Some((session, since)) = self.session_and_birth() else {
             // There has been none, unless it was closed.
-            return self.forget().then(|| (Instant::now(), Duration::ZERO));
+            return self
+                .drop_session()
+                .then(|| (Instant::now(), Duration::ZERO));
         };
         let reason = session.wait_closed(None).ok()?;
         let (lost, lived) = (Instant::now(), since.elapsed());
         drop(session);
-        if !self.forget() {
+        if !self.drop_session() {
             return None;
         }
         backoff.reset_after_life(lived);
         let pause = backoff.next_delay();
-        self.tell(&HealingEvent::Lost {
+        self.emit(&HealingEvent::Lost {
             reason,
             lived,
             pause,
@@ -207,7 +208,7 @@ impl Healer {
         Some((lost, pause))
     }
 
-    fn make_again(
+    fn recreate(
         self: &Arc<Self>,
         backoff: &mut Backoff,
         lost: Instant,
@@ -219,7 +220,7 @@ impl Healer {
             self.pause(pause)?;
             attempt += 1;
             let away = lost.elapsed();
-            self.tell(&HealingEvent::Trying { attempt, away });
+            self.emit(&HealingEvent::Trying { attempt, away });
             let outcome = match judge.take() {
                 None => self.make(),
                 Some(judge) => judge(self.make()),
@@ -228,14 +229,14 @@ impl Healer {
             let error = match outcome {
                 Ok(()) => {
                     let attempts = attempt;
-                    self.tell(&HealingEvent::Back { attempts, away });
+                    self.emit(&HealingEvent::Back { attempts, away });
                     return Ok(());
                 }
                 Err(error) if is_final(&error) || self.options.is_over(away) => return Err(error),
                 Err(error) => Arc::new(error),
             };
             pause = backoff.next_delay();
-            self.tell(&HealingEvent::Failed {
+            self.emit(&HealingEvent::Failed {
                 attempt,
                 error,
                 pause,
@@ -280,8 +281,8 @@ impl Healer {
         call.sleep(time)
     }
 
-    /// Lets go of the session. Says whether there is to be another.
-    fn forget(&self) -> bool {
+    /// Drops the session. Returns true if another one must be created.
+    fn drop_session(&self) -> bool {
         let (current, goes_on) = self.state.update(|state| {
             let goes_on = state.ended.is_none() && !self.stop.is_cancelled();
             (state.current.take(), goes_on)
@@ -296,7 +297,7 @@ impl Healer {
         }
         let (error, away) = (Arc::new(error), lost.elapsed());
         self.end(Ended::Failed(Arc::clone(&error)));
-        self.tell(&HealingEvent::Ended { error, away });
+        self.emit(&HealingEvent::Ended { error, away });
     }
 
     fn end(&self, ended: Ended) {
@@ -312,8 +313,8 @@ impl Healer {
         }
     }
 
-    fn tell(&self, event: &HealingEvent) {
-        self.options.tell(&self.bridge, event);
+    fn emit(&self, event: &HealingEvent) {
+        self.options.emit(&self.bridge, event);
     }
 }
 
@@ -383,7 +384,7 @@ fn first(
             pause,
             away,
         };
-        options.tell(bridge, &failed);
+        options.emit(bridge, &failed);
         let call = Call::new(Phase::SessionCreate).or_cancel(builder.bridge().cancel());
         call.sleep(pause)?;
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::address::{Destination, I2pAddr};
 use crate::error::{Error, Phase, Refusal};
-use crate::session::guard::SessionGuard;
+use crate::session::core::SessionGuard;
 use crate::stream::SamStream;
 use crate::sync::{Call, Lifetime, Monitor, Registration, Wake};
 
@@ -49,8 +49,8 @@ pub(crate) struct BacklogLimits {
     pub(crate) when_full: WhenFull,
 }
 
-/// A stream that came in: its socket, in its place in the session, and who calls.
-pub(crate) struct Arrival {
+/// A stream that came in: its socket, its place in the session, and its peer.
+pub(crate) struct Inbound {
     pub(crate) socket: Arc<TcpStream>,
     pub(crate) registration: Option<Registration>,
     pub(crate) destination: Destination,
@@ -58,7 +58,7 @@ pub(crate) struct Arrival {
     pub(crate) to_port: Option<u16>,
 }
 
-impl Arrival {
+impl Inbound {
     pub(crate) fn into_stream(self, guard: &SessionGuard) -> SamStream {
         let local = I2pAddr::from(guard.core().key.destination());
         let peer = with_port(I2pAddr::from(self.destination), self.from_port);
@@ -74,9 +74,9 @@ fn with_port(addr: I2pAddr, port: Option<u16>) -> I2pAddr {
     }
 }
 
-/// The streams that have come in and wait for an `accept`, whichever way they came.
-pub(crate) struct Backlog {
-    /// The socket of the session, or of the forwarding, with which nothing more can come.
+/// The streams that have come in, by an accept or by forwarding, and wait for an `accept`.
+pub(crate) struct AcceptQueue {
+    /// That of the session, or of the forwarding. Nothing more comes when it has ended.
     source: Arc<Lifetime>,
     limits: BacklogLimits,
     state: Arc<Monitor<State>>,
@@ -86,14 +86,14 @@ pub(crate) struct Backlog {
 #[derive(Default)]
 struct State {
     listeners: usize,
-    queue: VecDeque<Arrival>,
-    /// What the next `accept` is told.
+    queue: VecDeque<Inbound>,
+    /// The error of the next `accept`.
     failure: Option<Error>,
-    /// What every `accept` from now on is told.
+    /// The error of every `accept` from now on.
     refusal: Option<Refusal>,
 }
 
-impl Backlog {
+impl AcceptQueue {
     pub(crate) fn new(source: &Arc<Lifetime>, limits: BacklogLimits) -> Arc<Self> {
         Arc::new(Self {
             source: Arc::clone(source),
@@ -107,23 +107,23 @@ impl Backlog {
         self.limits
     }
 
-    /// How many streams were closed because there was no room for them.
+    /// Returns how many streams were closed because there was no room for them.
     pub(crate) fn turned_away(&self) -> u64 {
         self.turned_away.load(Ordering::Relaxed)
     }
 
-    /// Whether nothing more can come.
+    /// Returns true if nothing more can come.
     pub(crate) fn is_over(&self) -> bool {
         self.source.has_ended()
     }
 
-    /// One listener more.
-    pub(crate) fn join(&self) {
+    /// Adds a listener.
+    pub(crate) fn add_listener(&self) {
         self.state.lock().listeners += 1;
     }
 
-    /// One listener less. What waits for nobody is closed.
-    pub(crate) fn leave(&self) {
+    /// Removes a listener. With the last, the streams that wait are closed.
+    pub(crate) fn remove_listener(&self) {
         let left_over = self.state.update(|state| {
             state.listeners -= 1;
             (state.listeners == 0).then(|| std::mem::take(&mut state.queue))
@@ -132,10 +132,10 @@ impl Backlog {
     }
 
     /// Waits for the next stream.
-    pub(crate) fn accept(&self, call: &Call, nonblocking: bool) -> Result<Arrival, Error> {
-        let arrival = call.wait_on(&self.state, |state| {
-            if let Some(arrival) = state.queue.pop_front() {
-                return Ok(Some(arrival));
+    pub(crate) fn accept(&self, call: &Call, nonblocking: bool) -> Result<Inbound, Error> {
+        let inbound = call.wait_on(&self.state, |state| {
+            if let Some(inbound) = state.queue.pop_front() {
+                return Ok(Some(inbound));
             }
             if let Some(error) = state.failure.take() {
                 return Err(error);
@@ -148,22 +148,24 @@ impl Backlog {
         })?;
         // There is room for another.
         self.state.wake();
-        Ok(arrival)
+        Ok(inbound)
     }
 
-    /// A stream that came before it was over.
-    pub(crate) fn left_over(&self) -> Option<Arrival> {
+    /// Returns a stream that came before it was over.
+    pub(crate) fn left_over(&self) -> Option<Inbound> {
         self.state.lock().queue.pop_front()
     }
 
     /// Queues a stream, when there is room for it. A stream for which there is no listener is closed.
-    pub(crate) fn put_when_room(&self, arrival: Arrival) {
-        let mut arrival = Some(arrival);
+    pub(crate) fn push_when_room(&self, inbound: Inbound) {
+        let mut inbound = Some(inbound);
         // It fails if it is over.
         let _ = self.call().wait_on(&self.state, |state| {
             let room = self.room(state);
             if room == Some(true) {
-                arrival = arrival.take().and_then(|arrival| self.push(state, arrival));
+                inbound = inbound
+                    .take()
+                    .and_then(|inbound| self.queue(state, inbound));
             }
             Ok(room)
         });
@@ -171,8 +173,8 @@ impl Backlog {
     }
 
     /// Queues a stream that was let in when there was room, and may find others before it.
-    pub(crate) fn put(&self, arrival: Arrival) {
-        let left_over = self.state.update(|state| self.push(state, arrival));
+    pub(crate) fn push(&self, inbound: Inbound) {
+        let left_over = self.state.update(|state| self.queue(state, inbound));
         drop(left_over);
     }
 
@@ -182,22 +184,22 @@ impl Backlog {
         self.call().wait_on(&self.state, room).unwrap_or(false)
     }
 
-    /// Tells the next `accept`.
+    /// Fails the next `accept` with this error.
     pub(crate) fn fail(&self, error: Error) {
         self.state.update(|state| state.failure = Some(error));
     }
 
-    /// What failed has been made good before an `accept` asked.
+    /// Drops the error of the next `accept`: another attempt has succeeded.
     pub(crate) fn forget_failure(&self) {
         self.state.lock().failure = None;
     }
 
-    /// Tells every `accept` from now on.
+    /// Fails every `accept` from now on.
     pub(crate) fn refuse(&self, refusal: Refusal) {
         self.state.update(|state| state.refusal = Some(refusal));
     }
 
-    /// What every `accept` is told, if nothing more will come.
+    /// Returns the refusal with which every `accept` fails, if there is one.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         self.state.lock().refusal.clone()
     }
@@ -207,8 +209,8 @@ impl Backlog {
         let _ = self.call().sleep(time);
     }
 
-    /// Whether one more stream may come in: nothing while the queue is full, and false if there is no
-    /// listener.
+    /// Returns true if one more stream may come in, false if there is no listener, and nothing while the
+    /// queue is full.
     fn room(&self, state: &State) -> Option<bool> {
         let full = state.queue.len() >= self.limits.size;
         match state.listeners {
@@ -219,18 +221,121 @@ impl Backlog {
     }
 
     /// Queues a stream, or returns it to be closed.
-    fn push(&self, state: &mut State, arrival: Arrival) -> Option<Arrival> {
+    fn queue(&self, state: &mut State, inbound: Inbound) -> Option<Inbound> {
         let full = state.queue.len() >= self.limits.size;
         if full && self.limits.when_full == WhenFull::TurnAway {
             self.turned_away.fetch_add(1, Ordering::Relaxed);
-            return Some(arrival);
+            return Some(inbound);
         }
-        state.queue.push_back(arrival);
+        state.queue.push_back(inbound);
         None
     }
 
     /// A call that ends when nothing more can come.
     fn call(&self) -> Call {
         Call::new(Phase::Accept).or_lifetime(&self.source)
+    }
+}
+
+#[cfg(test)]
+#[cfg(shuttle)]
+mod model {
+    use std::net::TcpListener;
+    use std::sync::OnceLock;
+
+    use shuttle::thread;
+
+    use super::*;
+    use crate::error::SessionLoss;
+    use crate::sync::model::explore;
+
+    fn inbound() -> Inbound {
+        static SOCKET: OnceLock<Arc<TcpStream>> = OnceLock::new();
+        let connect = || {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            Arc::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap())
+        };
+        Inbound {
+            socket: SOCKET.get_or_init(connect).clone(),
+            registration: None,
+            destination: Destination::from_bytes(&[0; 387]).unwrap(),
+            from_port: None,
+            to_port: None,
+        }
+    }
+
+    /// A queue of one place with one listener.
+    fn queue() -> (Arc<AcceptQueue>, Arc<Lifetime>) {
+        let lifetime = Lifetime::new(None);
+        let limits = BacklogLimits {
+            size: 1,
+            when_full: WhenFull::Wait,
+        };
+        let queue = AcceptQueue::new(&lifetime, limits);
+        queue.add_listener();
+        (queue, lifetime)
+    }
+
+    fn push_two(queue: &Arc<AcceptQueue>) -> thread::JoinHandle<()> {
+        let queue = queue.clone();
+        thread::spawn(move || {
+            queue.push_when_room(inbound());
+            queue.push_when_room(inbound());
+        })
+    }
+
+    #[test]
+    fn stream_that_waits_for_room_comes_after_an_accept() {
+        explore(|| {
+            let (queue, _lifetime) = queue();
+            let pusher = push_two(&queue);
+            for _ in 0..2 {
+                assert!(queue.accept(&Call::new(Phase::Accept), false).is_ok());
+            }
+            pusher.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn last_listener_removed_during_push_leaves_no_stream() {
+        explore(|| {
+            let (queue, _lifetime) = queue();
+            let pusher = push_two(&queue);
+            queue.remove_listener();
+            pusher.join().unwrap();
+            assert!(queue.left_over().is_none());
+        });
+    }
+
+    #[test]
+    fn two_threads_that_push_do_not_exceed_the_size() {
+        explore(|| {
+            let (queue, lifetime) = queue();
+            let pushers = [push_two(&queue), push_two(&queue)];
+            queue.accept(&Call::new(Phase::Accept), false).unwrap();
+            lifetime.end(SessionLoss::BridgeGone);
+            for pusher in pushers {
+                pusher.join().unwrap();
+            }
+            while queue.left_over().is_some() {
+                assert!(queue.left_over().is_none(), "more streams than places");
+            }
+        });
+    }
+
+    #[test]
+    fn end_ends_every_accept() {
+        explore(|| {
+            let (queue, lifetime) = queue();
+            let call = Call::new(Phase::Accept).or_lifetime(&lifetime);
+            let acceptors = [call.clone(), call].map(|call| {
+                let queue = queue.clone();
+                thread::spawn(move || queue.accept(&call, false).is_ok())
+            });
+            queue.push(inbound());
+            lifetime.end(SessionLoss::BridgeGone);
+            let accepted = acceptors.map(|acceptor| acceptor.join().unwrap());
+            assert!(accepted != [true, true]);
+        });
     }
 }

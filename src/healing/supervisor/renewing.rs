@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
-use super::Healer;
+use super::Supervisor;
 use crate::error::{Error, Phase};
 use crate::sync::{Call, Cancel};
 
-impl Healer {
+impl Supervisor {
     /// Closes the session, if there is one, and waits for the next.
     pub(in crate::healing) fn renew(self: &Arc<Self>, cancel: &Cancel) -> Result<(), Error> {
         let (seen, current) = {

@@ -23,8 +23,8 @@ pub struct DroppedDatagrams {
     pub malformed: u64,
 }
 
-/// What has come, and waits to be received. `O` is what is known of where it came from.
-pub(crate) struct Mailbox<O> {
+/// The datagrams that have come and wait to be received. `O` is their origin.
+pub(crate) struct RecvQueue<O> {
     state: Arc<Monitor<State<O>>>,
     buffers: BufferPool,
     self_datagrams: Arc<SelfDatagrams>,
@@ -38,7 +38,7 @@ struct State<O> {
     nonblocking: bool,
 }
 
-impl<O> Mailbox<O> {
+impl<O> RecvQueue<O> {
     pub(crate) fn new() -> Self {
         Self {
             state: Monitor::new(State {
@@ -58,7 +58,7 @@ impl<O> Mailbox<O> {
         &self.self_datagrams
     }
 
-    /// Takes in one datagram, if there is room. It never waits.
+    /// Queues a datagram if there is room. It never waits.
     pub(crate) fn put(&self, origin: O, payload: &[u8]) {
         if self.self_datagrams.takes(payload) {
             return;
@@ -110,9 +110,9 @@ impl<O> Mailbox<O> {
     }
 }
 
-impl<O: Clone + Send + 'static> Mailbox<O> {
-    /// The next datagram: taken, and gone if it does not fit, or looked at, and left there. Those
-    /// that came before the bridge ended the session are given out before its end is told.
+impl<O: Clone + Send + 'static> RecvQueue<O> {
+    /// Waits for the next datagram, and takes it, even if it does not fit, or leaves it there. Those that
+    /// came before the bridge ended the session are returned before the loss.
     pub(crate) fn next(
         &self,
         buf: &mut [u8],
@@ -154,7 +154,55 @@ impl<O: Clone> State<O> {
     }
 }
 
-/// After its own end of the session a program wants nothing more.
+/// A program that has ended the session itself wants nothing more.
 fn is_loss_by_bridge(error: &Error) -> bool {
     matches!(error, Error::SessionLost(loss) if *loss != SessionLoss::Closed)
+}
+
+#[cfg(test)]
+#[cfg(shuttle)]
+mod model {
+    use shuttle::thread;
+
+    use super::*;
+    use crate::error::Phase;
+    use crate::sync::Lifetime;
+    use crate::sync::model::explore;
+
+    #[test]
+    fn datagram_before_the_loss_is_received_before_it() {
+        explore(|| {
+            let (queue, lifetime) = (Arc::new(RecvQueue::new()), Lifetime::new(None));
+            let call = Call::new(Phase::Receive).or_lifetime(&lifetime);
+            let (pushed, ended) = (queue.clone(), lifetime.clone());
+            let reader = thread::spawn(move || {
+                pushed.put((), b"one");
+                ended.end(SessionLoss::BridgeGone);
+            });
+            let mut buf = [0; 8];
+            assert_eq!(queue.next(&mut buf, true, &call).unwrap(), (3, ()));
+            let outcome = queue.next(&mut buf, true, &call);
+            assert!(matches!(outcome, Err(Error::SessionLost(_))));
+            reader.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn datagram_wakes_every_call_that_peeks() {
+        explore(|| {
+            let queue = Arc::new(RecvQueue::new());
+            let waiters = [(), ()].map(|()| {
+                let queue = queue.clone();
+                thread::spawn(move || {
+                    let call = Call::new(Phase::Receive);
+                    let peeked = queue.next(&mut [0; 8], false, &call);
+                    assert_eq!(peeked.unwrap(), (3, ()));
+                })
+            });
+            queue.put((), b"one");
+            for waiter in waiters {
+                waiter.join().unwrap();
+            }
+        });
+    }
 }

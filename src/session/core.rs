@@ -7,34 +7,34 @@ use crate::address::PrivateKey;
 use crate::bridge::{SamBridge, is_i2pd};
 use crate::connection::Connection;
 use crate::error::{Error, Phase, Refusal, SessionLoss};
-use crate::session::accepting::Accepting;
-use crate::session::control::Control;
-use crate::session::intake::Intake;
+use crate::session::accept_pool::AcceptPool;
+use crate::session::control::ControlSocket;
+use crate::session::inbound_mode::InboundMode;
 use crate::session::streams::Streams;
 use crate::sync::{Call, Deadline};
 use crate::version::Version;
 
 /// Time between the end of a session's streams and its own. On i2pd 2.56 a stream that ended less
 /// than a tenth of a second before its session leaves the far side waiting.
-const PARTING: Duration = Duration::from_millis(500);
+const CLOSE_DELAY: Duration = Duration::from_millis(500);
 
-/// What a session is, for everything that is made from it.
-pub(crate) struct Core {
+/// The parts of a session that everything made from it shares.
+pub(crate) struct SessionCore {
     pub(crate) bridge: SamBridge,
-    pub(crate) control: Arc<Control>,
+    pub(crate) control: Arc<ControlSocket>,
     pub(crate) id: String,
     pub(crate) key: PrivateKey,
     pub(crate) version: Version,
-    pub(crate) accepting: Accepting,
-    pub(crate) intake: Intake,
+    pub(crate) accept_pool: AcceptPool,
+    pub(crate) inbound_mode: InboundMode,
     pub(crate) linger: Duration,
     pub(crate) streams: Arc<Streams>,
     /// Whether a stream was ever made from it.
     pub(crate) streamed: AtomicBool,
 }
 
-impl Core {
-    /// A refusal as the session's user should see it: some of them mean that the session is gone.
+impl SessionCore {
+    /// Replaces a refusal that means that the session is gone by its loss, and notes the loss.
     pub(crate) fn explain(&self, error: Error) -> Error {
         match error {
             Error::Refused(refusal) if refusal.means_session_lost() => self.gone(refusal),
@@ -65,25 +65,25 @@ impl Core {
         answer.is_ok_and(Option::unwrap_or_default)
     }
 
-    /// Closes the session, and waits until the bridge has let go of it.
+    /// Closes the session, and waits until the bridge has closed its control socket.
     pub(crate) fn close(&self) {
         let parting = match self.streamed.load(Ordering::Relaxed) {
-            true => PARTING,
+            true => CLOSE_DELAY,
             false => Duration::ZERO,
         };
         self.control.close(parting);
-        self.control.await_farewell(parting);
+        self.control.wait_hung_up(parting);
         self.control.hang_up();
     }
 
     fn gone(&self, refusal: Refusal) -> Error {
         let loss = SessionLoss::Refused(refusal);
-        // Nobody else knows the id of a subsession: a bridge that has lost it has lost the primary
-        // session, of which Java I2P says nothing.
+        // No other program knows the id of a subsession: a bridge that has lost it has lost the primary
+        // session, and Java I2P does not report that.
         if !self.control.lifetime().has_ended() {
-            self.control.owner().lose(loss.clone());
+            self.control.owner().fail(loss.clone());
         }
-        self.control.lose(loss.clone());
+        self.control.fail(loss.clone());
         Error::SessionLost(self.control.loss().unwrap_or(loss))
     }
 }
@@ -97,19 +97,19 @@ impl Core {
 #[derive(Clone)]
 #[must_use = "the session is closed when its last guard is dropped"]
 pub struct SessionGuard {
-    holder: Arc<Holder>,
+    keep_alive: Arc<KeepAlive>,
 }
 
 impl SessionGuard {
-    pub(crate) fn new(core: Core) -> Self {
+    pub(crate) fn new(core: SessionCore) -> Self {
         let core = Arc::new(core);
         Self {
-            holder: Arc::new(Holder { core }),
+            keep_alive: Arc::new(KeepAlive { core }),
         }
     }
 
-    pub(crate) fn core(&self) -> &Arc<Core> {
-        &self.holder.core
+    pub(crate) fn core(&self) -> &Arc<SessionCore> {
+        &self.keep_alive.core
     }
 
     /// Why the session is gone, if it is.
@@ -129,13 +129,13 @@ impl fmt::Debug for SessionGuard {
     }
 }
 
-/// What the guards share. The session's own threads hold the [`Core`] and not this, so they do
+/// What the guards share. The session's own threads hold the [`SessionCore`] and not this, so they do
 /// not keep the session alive.
-struct Holder {
-    core: Arc<Core>,
+struct KeepAlive {
+    core: Arc<SessionCore>,
 }
 
-impl Drop for Holder {
+impl Drop for KeepAlive {
     fn drop(&mut self) {
         let linger = match self.core.streamed.load(Ordering::Relaxed) {
             true => self.core.linger,

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Current, Healer, State};
+use super::{Current, State, Supervisor};
 use crate::address::I2pAddr;
 use crate::error::{Error, Phase};
 use crate::healing::intake::Intake;
@@ -17,7 +17,7 @@ const PHASE: Phase = Phase::Accept;
 ///
 /// One thread has the session accept, or forward, and callers wait for it: a caller has a deadline,
 /// and an accept that it gave up would take the next stream at the bridge with it.
-impl Healer {
+impl Supervisor {
     /// Has the bridge know that a listener accepts, if there is a session.
     pub(in crate::healing) fn listen(self: &Arc<Self>, cancel: &Cancel) -> Result<(), Error> {
         let call = Call::new(PHASE).or_cancel(cancel);
@@ -122,7 +122,7 @@ impl Healer {
         }
         let thread = Arc::clone(self);
         let work = move || thread.arm_after(pause);
-        spawn_for_program("i2p-sam-healer", work).map_err(|source| Error::Io {
+        spawn_for_program("i2p-sam-healing", work).map_err(|source| Error::Io {
             phase: PHASE,
             source,
         })?;

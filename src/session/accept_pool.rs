@@ -3,16 +3,16 @@ use std::time::{Duration, Instant};
 
 use crate::connection::Connection;
 use crate::error::{Error, Phase, Refusal, ResultCode};
-use crate::session::arming::{Ready, arm};
-use crate::session::backlog::{Arrival, Backlog, BacklogLimits};
-use crate::session::guard::Core;
+use crate::session::accept_queue::{AcceptQueue, BacklogLimits, Inbound};
+use crate::session::arming::{StandbySockets, arm};
+use crate::session::core::SessionCore;
 use crate::sync::{Backoff, Call, Deadline, Lifetime, Monitor, spawn};
 use crate::wire::StreamHeader;
 
 /// i2pd closes an armed accept for another one only if it is younger.
 const LONGEST_CLOSED_BY_I2PD: Duration = Duration::from_secs(3);
 
-/// The armed accepts of a session, and the streams that have come in over them.
+/// The threads with a pending STREAM ACCEPT of a session, and the queue of the streams that come.
 ///
 /// Armed sockets belong to the session and not to a caller of `accept`: a caller's impatience
 /// must not close one, since on Java I2P a closed one stays in the router's list and takes the
@@ -28,8 +28,8 @@ const LONGEST_CLOSED_BY_I2PD: Duration = Duration::from_secs(3);
 /// Any other armed accept that ends without a word is followed by a new one at once. Java I2P closes
 /// one of them so, and leaves the others hanging, if its router stops while the bridge goes on; it
 /// answers the new one that the session is closed, and the others end with the session.
-pub(crate) struct Accepting {
-    backlog: Arc<Backlog>,
+pub(crate) struct AcceptPool {
+    queue: Arc<AcceptQueue>,
     state: Arc<Monitor<State>>,
 }
 
@@ -44,17 +44,17 @@ struct State {
 
 /// What came of an armed accept.
 enum Outcome {
-    Arrived(Arrival),
+    Arrived(Inbound),
     /// The bridge closed it without a word, after this time.
     Silence(Duration),
     /// It could not be armed, or was refused.
     Failed(Error),
 }
 
-impl Accepting {
+impl AcceptPool {
     pub(crate) fn new(session: &Arc<Lifetime>, wanted: usize, limits: BacklogLimits) -> Self {
         Self {
-            backlog: Backlog::new(session, limits),
+            queue: AcceptQueue::new(session, limits),
             state: Monitor::new(State {
                 arming: false,
                 armed: 0,
@@ -63,32 +63,32 @@ impl Accepting {
         }
     }
 
-    /// Where the streams wait for an `accept`.
-    pub(crate) fn backlog(&self) -> &Arc<Backlog> {
-        &self.backlog
+    /// Returns the queue in which streams wait for an `accept`.
+    pub(crate) fn queue(&self) -> &Arc<AcceptQueue> {
+        &self.queue
     }
 
-    /// Takes in one more listener. The first arms the accepts, and waits until one of them is.
-    pub(crate) fn listen(core: &Arc<Core>, call: &Call) -> Result<(), Error> {
-        // Before anything is armed: what comes at once must find somebody who listens.
-        core.accepting.backlog.join();
+    /// Registers a listener. The first one arms the accepts, and waits until one is pending.
+    pub(crate) fn listen(core: &Arc<SessionCore>, call: &Call) -> Result<(), Error> {
+        // Before anything is armed: a stream that comes at once must find a listener.
+        core.accept_pool.queue.add_listener();
         let outcome = Self::arm_first(core, call);
         if outcome.is_err() {
-            core.accepting.backlog.leave();
+            core.accept_pool.queue.remove_listener();
         }
         outcome
     }
 
-    fn arm_first(core: &Arc<Core>, call: &Call) -> Result<(), Error> {
-        if !core.accepting.claim_first(call)? {
+    fn arm_first(core: &Arc<SessionCore>, call: &Call) -> Result<(), Error> {
+        if !core.accept_pool.claim_first(call)? {
             return Ok(());
         }
-        let outcome = core.intake.accept(|| {
+        let outcome = core.inbound_mode.accept(|| {
             arm(core, call)
                 .and_then(|first| first.leave_caller(core.control.lifetime(), Phase::Accept))
-                .and_then(|first| spawn_holder(core, Some(first)))
+                .and_then(|first| spawn_acceptor(core, Some(first)))
         });
-        core.accepting.state.update(|state| {
+        core.accept_pool.state.update(|state| {
             state.arming = false;
             if outcome.is_err() {
                 state.armed -= 1;
@@ -106,7 +106,7 @@ impl Accepting {
             if state.arming {
                 return Ok(None);
             }
-            if let Some(refusal) = self.backlog.refusal() {
+            if let Some(refusal) = self.queue.refusal() {
                 return Err(refusal.into());
             }
             let first = state.armed == 0;
@@ -118,12 +118,12 @@ impl Accepting {
         })
     }
 
-    /// Whether one accept is all that is armed.
+    /// Returns true if only one accept is armed.
     fn keeps_one(&self) -> bool {
         self.state.lock().wanted == 1
     }
 
-    /// From now on one accept is armed. Says whether it is the asking thread's.
+    /// Keeps only one accept armed from now on. Returns true if it is that of the calling thread.
     fn keep_one(&self) -> bool {
         let mut state = self.state.lock();
         state.wanted = 1;
@@ -136,25 +136,25 @@ impl Accepting {
 }
 
 /// Starts as many threads as there should be armed accepts.
-fn arm_wanted(core: &Arc<Core>) -> Result<(), Error> {
+fn arm_wanted(core: &Arc<SessionCore>) -> Result<(), Error> {
     loop {
         {
-            let mut state = core.accepting.state.lock();
+            let mut state = core.accept_pool.state.lock();
             if state.armed >= state.wanted {
                 return Ok(());
             }
             state.armed += 1;
         }
-        if let Err(error) = spawn_holder(core, None) {
-            core.accepting.state.lock().armed -= 1;
+        if let Err(error) = spawn_acceptor(core, None) {
+            core.accept_pool.state.lock().armed -= 1;
             return Err(error);
         }
     }
 }
 
-fn spawn_holder(core: &Arc<Core>, first: Option<Connection>) -> Result<(), Error> {
+fn spawn_acceptor(core: &Arc<SessionCore>, first: Option<Connection>) -> Result<(), Error> {
     let core = Arc::clone(core);
-    spawn("i2p-sam-accept", move || hold(&core, first)).map_err(|source| Error::Io {
+    spawn("i2p-sam-accept", move || run_acceptor(&core, first)).map_err(|source| Error::Io {
         phase: Phase::Accept,
         source,
     })
@@ -164,67 +164,71 @@ fn spawn_holder(core: &Arc<Core>, first: Option<Connection>) -> Result<(), Error
 ///
 /// The end of the session ends it: its lifetime shuts the pending socket down, and ends the wait for room
 /// and the sleep. It also ends if the router keeps fewer accepts, or refuses them for good.
-fn hold(core: &Arc<Core>, mut armed: Option<Connection>) {
-    let backlog = core.accepting.backlog();
-    let mut ready = Ready::default();
+fn run_acceptor(core: &Arc<SessionCore>, mut armed: Option<Connection>) {
+    let queue = core.accept_pool.queue();
+    let mut ready = StandbySockets::default();
     let mut backoff = Backoff::for_accept();
     loop {
         let outcome = await_peer(core, armed.take(), &mut ready);
-        if backlog.is_over() {
+        if queue.is_over() {
             break;
         }
         let failure = match outcome {
-            Outcome::Arrived(arrival) => {
+            Outcome::Arrived(inbound) => {
                 backoff.reset();
-                if core.accepting.keeps_one() {
+                if core.accept_pool.keeps_one() {
                     ready.want();
                 }
-                backlog.put_when_room(arrival);
+                queue.push_when_room(inbound);
                 continue;
             }
             Outcome::Silence(age) if age >= LONGEST_CLOSED_BY_I2PD => {
                 backoff.reset();
                 continue;
             }
-            Outcome::Silence(_) if !core.is_i2pd() || core.accepting.keep_one() => None,
+            Outcome::Silence(_) if !core.is_i2pd() || core.accept_pool.keep_one() => None,
             Outcome::Silence(_) => return,
             Outcome::Failed(error) => Some(error),
         };
-        // A bridge that goes takes the control socket with it, and that is the better reason.
-        backlog.sleep(backoff.next_delay());
-        if backlog.is_over() || failure.is_some_and(|error| !tell(backlog, error)) {
+        // If the bridge has gone, the control socket ends too, and that is the better reason.
+        queue.sleep(backoff.next_delay());
+        if queue.is_over() || failure.is_some_and(|error| !report(queue, error)) {
             break;
         }
     }
-    core.accepting.state.lock().armed -= 1;
+    core.accept_pool.state.lock().armed -= 1;
 }
 
-/// Tells the next `accept`. Says whether it is worth trying again.
-fn tell(backlog: &Backlog, error: Error) -> bool {
+/// Fails the next `accept` with it. Returns true if another attempt may succeed.
+fn report(queue: &AcceptQueue, error: Error) -> bool {
     match error {
         Error::Refused(refusal) if *refusal.code() == ResultCode::AlreadyAccepting => {
-            backlog.refuse(refusal);
+            queue.refuse(refusal);
             false
         }
         error => {
-            backlog.fail(error);
+            queue.fail(error);
             true
         }
     }
 }
 
 /// Arms an accept, unless one is given that is armed, and waits for a peer.
-fn await_peer(core: &Arc<Core>, armed: Option<Connection>, ready: &mut Ready) -> Outcome {
+fn await_peer(
+    core: &Arc<SessionCore>,
+    armed: Option<Connection>,
+    ready: &mut StandbySockets,
+) -> Outcome {
     let armed = match armed {
         Some(armed) => Ok(armed),
         None => ready.arm(core),
     };
     if armed.is_ok() {
-        core.accepting.backlog.forget_failure();
+        core.accept_pool.queue.forget_failure();
     }
     let since = Instant::now();
     match armed.and_then(|connection| receive(core, connection)) {
-        Ok(arrival) => Outcome::Arrived(arrival),
+        Ok(inbound) => Outcome::Arrived(inbound),
         Err(Error::UnexpectedEof {
             phase: Phase::Accept,
         }) => Outcome::Silence(since.elapsed()),
@@ -232,8 +236,8 @@ fn await_peer(core: &Arc<Core>, armed: Option<Connection>, ready: &mut Ready) ->
     }
 }
 
-fn receive(core: &Arc<Core>, mut connection: Connection) -> Result<Arrival, Error> {
-    // Peers come when they come.
+fn receive(core: &Arc<SessionCore>, mut connection: Connection) -> Result<Inbound, Error> {
+    // A peer may come at any time.
     let (destination, from_port, to_port) = match connection.read_header(Deadline::NEVER)? {
         StreamHeader::Peer {
             destination,
@@ -247,7 +251,7 @@ fn receive(core: &Arc<Core>, mut connection: Connection) -> Result<Arrival, Erro
         }
     };
     let (socket, registration) = connection.hand_over(Phase::Accept)?;
-    Ok(Arrival {
+    Ok(Inbound {
         socket,
         registration,
         destination,

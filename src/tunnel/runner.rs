@@ -7,17 +7,17 @@ use crate::endpoint::is_final;
 use crate::error::{Error, Phase};
 use crate::stream::SamStream;
 use crate::sync::{Backoff, Call, Cancel, Deadline, Monitor, spawn_for_program};
-use crate::tunnel::pair::Pair;
+use crate::tunnel::relay::Relay;
 use crate::tunnel::{TunnelCounters, TunnelEnd, TunnelFailure, TunnelOptions};
 
 /// Longest wait for threads whose sockets have been shut down.
-const FAREWELL: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A tunnel while it runs, whichever kind it is: one thread that accepts, and those of each connection.
 ///
 /// The threads hold this, so dropping the program's handle ends the tunnel, by firing `all` or
 /// `accepting`: they unblock the thread that accepts, and shut down the sockets of the connections.
-pub(super) struct Running {
+pub(super) struct TunnelRunner {
     options: TunnelOptions,
     /// Ends everything.
     all: Cancel,
@@ -40,7 +40,7 @@ struct State {
 /// What a connection is made of.
 pub(super) type Ends = (TcpStream, SamStream);
 
-impl Running {
+impl TunnelRunner {
     /// # Errors
     ///
     /// [`Error::Cancelled`] when the handle has fired.
@@ -132,7 +132,7 @@ impl Running {
         let carry = move || {
             let running = &place.0;
             let outcome = open(accepted, running)
-                .and_then(|(local, stream)| Pair::carry(running, local, stream));
+                .and_then(|(local, stream)| Relay::carry(running, local, stream));
             if let Err(failure) = outcome {
                 running.count(&failure);
             }
@@ -197,10 +197,10 @@ impl Running {
     pub(super) fn close(&self) {
         self.end(TunnelEnd::Closed);
         self.all.cancel();
-        self.wait_until(Deadline::after(Some(FAREWELL)), State::is_over);
+        self.wait_until(Deadline::after(Some(CLOSE_TIMEOUT)), State::is_over);
     }
 
-    /// Accepts no more, and ends what still runs after a time. Says whether nothing did.
+    /// Accepts no more, and ends what still runs after a time. Returns true if nothing did.
     pub(super) fn shut_down(&self, time: Duration) -> bool {
         self.end(TunnelEnd::Closed);
         let finished = self.wait_until(Deadline::after(Some(time)), State::is_over);
@@ -233,10 +233,10 @@ impl State {
 }
 
 /// One of the connections that may be open at once.
-struct Place(Arc<Running>);
+struct Place(Arc<TunnelRunner>);
 
 impl Place {
-    fn take(running: &Arc<Running>) -> Self {
+    fn take(running: &Arc<TunnelRunner>) -> Self {
         let mut state = running.state.lock();
         state.open += 1;
         state.accepted += 1;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Healer;
+use super::Supervisor;
 use crate::address::{Destination, I2pAddr};
 use crate::bridge::SamBridge;
 use crate::error::{Error, Phase};
@@ -13,7 +13,7 @@ use crate::sync::{Call, Cancel, Deadline};
 /// noticed by another thread.
 const NOTICE: Duration = Duration::from_millis(500);
 
-impl Healer {
+impl Supervisor {
     pub(in crate::healing) fn dial(
         self: &Arc<Self>,
         peer: &I2pAddr,

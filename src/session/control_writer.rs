@@ -7,78 +7,77 @@ use std::time::{Duration, Instant};
 
 use crate::connection::write_all;
 use crate::error::{Error, Phase, SessionLoss};
-use crate::session::control::Control;
+use crate::session::control::ControlSocket;
 use crate::sync::{BufferPool, Call, Deadline, Monitor, Wake, spawn};
 use crate::wire::Command;
 
-/// Most commands that wait to be said. A bridge that makes us say more does not listen.
+/// Most commands that wait to be written. A bridge that causes more of them does not read.
 const MOST_QUEUED: usize = 64;
 
 /// Longest time one command takes to be written.
 const WRITE_TIME: Duration = Duration::from_secs(30);
 
-/// Time between commands of which neither answers the bridge: i2pd and emissary 0.4.0 pass over one
-/// that comes in one segment with another.
-pub(crate) const BREATH: Duration = Duration::from_millis(100);
+/// Time between two commands that do not answer the bridge: i2pd and emissary 0.4.0 ignore one that
+/// comes in one segment with another.
+pub(crate) const COMMAND_GAP: Duration = Duration::from_millis(100);
 
-/// Time between two datagrams: i2pd reads one out of a segment, and leaves what else is in it until
-/// it hears more.
-const DATAGRAM_BREATH: Duration = Duration::from_millis(5);
+/// Time between two datagrams: i2pd reads one out of a segment, and the rest only when more comes.
+const DATAGRAM_GAP: Duration = Duration::from_millis(5);
 
-/// Most datagrams that wait to be said.
+/// Most datagrams that wait to be written.
 const MOST_DATAGRAMS: usize = 12;
 
-/// How long the thread that speaks stays when there is nothing to say.
-const LINGER: Duration = Duration::from_secs(5);
+/// How long the thread stays when there is nothing to write.
+const IDLE_TIME: Duration = Duration::from_secs(5);
 
-/// What is said on a control socket, in order, by a thread that is there while it is needed.
+/// Writes to a control socket, in order, on a thread that runs while it is needed.
 ///
-/// The keeper must go on reading while a bridge does not, or the two would wait for each other;
-/// and dropping a session must not block. So neither writes.
-pub(crate) struct Voice {
+/// The thread that reads must go on while a bridge does not read, or the two would wait for each other,
+/// and dropping a session must not block. So neither of them writes.
+pub(crate) struct ControlWriter {
     state: Arc<Monitor<State>>,
     heartbeat: Option<Duration>,
-    /// For datagrams that wait to be said.
+    /// For datagrams that wait to be written.
     buffers: BufferPool,
 }
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Said>,
+    queue: VecDeque<Outbound>,
     /// How many of those that wait are datagrams.
     datagrams: usize,
-    speaking: bool,
-    /// Nothing is said any more, but for a last word.
-    hushed: bool,
-    /// A last word, and when it is to be said. The socket is closed behind it.
+    running: bool,
+    /// Only the last command is written from now on.
+    stopped: bool,
+    /// A last command, and when it is due. The socket is closed after it.
     last: Option<(Command, Instant)>,
-    /// The last word was said.
+    /// The last command was written.
     parting: bool,
     next_beat: Option<Instant>,
     unanswered: bool,
-    /// Nobody holds the session any more, and then it is closed.
+    /// When a session that nobody holds any more is closed.
     close_at: Option<Instant>,
 }
 
-/// What waits to be said.
-enum Said {
+/// A command or datagram that waits to be written.
+enum Outbound {
     Command(Command),
     Datagram(Vec<u8>),
 }
 
 /// What the thread does next.
-enum Next {
-    Say(Command),
+enum Action {
+    Send(Command),
     Datagram(Vec<u8>),
-    Beat,
+    Heartbeat,
     /// The last heartbeat was not answered until the next was due.
     Dead(Duration),
     Close,
-    Farewell,
+    Quit,
     Leave,
 }
 
-impl Voice {
+impl ControlWriter {
     pub(crate) fn new(heartbeat: Option<Duration>) -> Self {
         Self {
             state: Monitor::new(State::default()),
@@ -95,81 +94,89 @@ impl Voice {
         &self.buffers
     }
 
-    /// Says a command after those that wait. It is not waited for.
-    pub(crate) fn say(&self, control: &Arc<Control>, command: &Command) -> Result<(), SessionLoss> {
+    /// Queues a command, and does not wait until it is written.
+    pub(crate) fn send(
+        &self,
+        control: &Arc<ControlSocket>,
+        command: &Command,
+    ) -> Result<(), SessionLoss> {
         self.state.update(|state| {
-            if state.hushed {
+            if state.stopped {
                 return Ok(());
             }
             if state.queue.len() - state.datagrams >= MOST_QUEUED {
                 return Err(SessionLoss::Garbled);
             }
-            state.queue.push_back(Said::Command(command.clone()));
+            state.queue.push_back(Outbound::Command(command.clone()));
             state
-                .ensure_speaking(control)
+                .ensure_running(control)
                 .map_err(|error| SessionLoss::Io(error.kind()))
         })
     }
 
-    /// Says a last command when this time has passed, and closes the socket behind it.
-    pub(crate) fn say_last(
+    /// Writes a last command when this time has passed, and then closes the socket.
+    pub(crate) fn send_last(
         &self,
-        control: &Arc<Control>,
+        control: &Arc<ControlSocket>,
         command: Command,
         after: Duration,
     ) -> io::Result<()> {
         self.state.update(|state| {
             state.last = Some((command, from_now(after)));
-            state.hushed = true;
-            state.ensure_speaking(control)
+            state.stopped = true;
+            state.ensure_running(control)
         })
     }
 
     /// Closes the session when this time has passed.
-    pub(crate) fn close_after(&self, control: &Arc<Control>, time: Duration) -> io::Result<()> {
+    pub(crate) fn close_after(
+        &self,
+        control: &Arc<ControlSocket>,
+        time: Duration,
+    ) -> io::Result<()> {
         self.state.update(|state| {
             state.close_at = Some(from_now(time));
-            state.ensure_speaking(control)
+            state.ensure_running(control)
         })
     }
 
-    /// Says nothing more, or nothing but the datagrams that were sent before.
-    pub(crate) fn hush(&self, finish: bool) {
+    /// Drops what is queued, or all of it but the datagrams, and queues nothing more.
+    pub(crate) fn stop(&self, finish: bool) {
         self.state.update(|state| {
             state
                 .queue
-                .retain(|said| finish && matches!(said, Said::Datagram(_)));
+                .retain(|outbound| finish && matches!(outbound, Outbound::Datagram(_)));
             state.datagrams = state.queue.len();
-            state.hushed = true;
+            state.stopped = true;
         });
     }
 
     /// Starts the heartbeat.
-    pub(crate) fn wake_up(&self, control: &Arc<Control>) -> io::Result<()> {
-        self.state.update(|state| state.ensure_speaking(control))
+    pub(crate) fn start_heartbeat(&self, control: &Arc<ControlSocket>) -> io::Result<()> {
+        self.state.update(|state| state.ensure_running(control))
     }
 
-    /// The bridge is alive, whatever it said.
-    pub(crate) fn heard_something(&self) {
+    /// Notes that the bridge is alive: it sent something.
+    pub(crate) fn note_life(&self) {
         if self.heartbeat.is_some() {
             self.state.lock().unanswered = false;
         }
     }
 
     /// Waits for something to do.
-    fn next(&self) -> Next {
+    fn next(&self) -> Action {
         let idle_since = Instant::now();
         let next = self.state.wait_until_due(|state| {
             match state.queue.pop_front() {
-                Some(Said::Command(command)) => return Ok(Next::Say(command)),
-                Some(Said::Datagram(said)) => {
+                Some(Outbound::Command(command)) => return Ok(Action::Send(command)),
+                Some(Outbound::Datagram(outbound)) => {
                     state.datagrams -= 1;
-                    return Ok(Next::Datagram(said));
+                    return Ok(Action::Datagram(outbound));
                 }
                 None => {}
             }
             if state.parting {
-                return Ok(Next::Farewell);
+                return Ok(Action::Quit);
             }
             let due = Deadline::at(self.due_at(state, idle_since));
             match due.has_passed() {
@@ -177,19 +184,19 @@ impl Voice {
                 false => Err(due),
             }
         });
-        if matches!(next, Next::Datagram(_)) {
+        if matches!(next, Action::Datagram(_)) {
             // There is room for another.
             self.state.wake();
         }
         next
     }
 
-    /// When there is something to do, if nothing is said before.
+    /// Returns when there is something to do, if nothing is queued before.
     fn due_at(&self, state: &mut State, idle_since: Instant) -> Instant {
         if let Some((_, at)) = &state.last {
             return *at;
         }
-        if state.hushed {
+        if state.stopped {
             return idle_since;
         }
         let beat = self
@@ -198,84 +205,84 @@ impl Voice {
         match (beat, state.close_at) {
             (Some(beat), Some(close)) => beat.min(close),
             (Some(at), None) | (None, Some(at)) => at,
-            (None, None) => idle_since + LINGER,
+            (None, None) => idle_since + IDLE_TIME,
         }
     }
 
-    /// The time to wait has run out.
-    fn due(&self, state: &mut State) -> Next {
+    /// Returns what is due now.
+    fn due(&self, state: &mut State) -> Action {
         if let Some((command, _)) = state.last.take() {
             state.parting = true;
-            return Next::Say(command);
+            return Action::Send(command);
         }
-        if !state.hushed && state.close_at.is_some_and(|at| at <= Instant::now()) {
-            return Next::Close;
+        if !state.stopped && state.close_at.is_some_and(|at| at <= Instant::now()) {
+            return Action::Close;
         }
-        let Some(interval) = self.heartbeat.filter(|_| !state.hushed) else {
-            state.speaking = false;
-            return Next::Leave;
+        let Some(interval) = self.heartbeat.filter(|_| !state.stopped) else {
+            state.running = false;
+            return Action::Leave;
         };
         if state.unanswered {
-            return Next::Dead(interval);
+            return Action::Dead(interval);
         }
         state.unanswered = true;
         state.next_beat = Some(from_now(interval));
-        Next::Beat
+        Action::Heartbeat
     }
 }
 
 impl State {
     /// Starts the thread that writes, unless it runs.
-    fn ensure_speaking(&mut self, control: &Arc<Control>) -> io::Result<()> {
-        if !self.speaking {
-            let speaker = Arc::clone(control);
-            spawn("i2p-sam-voice", move || speaker.speak())?;
-            self.speaking = true;
+    fn ensure_running(&mut self, control: &Arc<ControlSocket>) -> io::Result<()> {
+        if !self.running {
+            let writer = Arc::clone(control);
+            spawn("i2p-sam-writer", move || writer.run_writer())?;
+            self.running = true;
         }
         Ok(())
     }
 }
 
-/// A time that the clock cannot hold is far enough away.
+/// Returns the time after this one. A time that the clock cannot hold is limited.
 fn from_now(time: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
     Instant::now() + time.min(FAR)
 }
 
-impl Control {
+impl ControlSocket {
     /// The work of the thread that writes. It ends 5 s after the last command if there is no heartbeat,
     /// after QUIT, or when the session is lost.
-    fn speak(self: &Arc<Self>) {
+    fn run_writer(self: &Arc<Self>) {
         loop {
-            let outcome = match self.voice().next() {
-                Next::Say(command) => self.write(&command),
-                Next::Datagram(said) => self.write_datagram(said),
-                Next::Beat => self.send_heartbeat(),
-                Next::Dead(interval) => {
-                    self.lose(SessionLoss::Unanswered(interval));
+            let outcome = match self.writer().next() {
+                Action::Send(command) => self.write(&command),
+                Action::Datagram(outbound) => self.write_datagram(outbound),
+                Action::Heartbeat => self.send_heartbeat(),
+                Action::Dead(interval) => {
+                    self.fail(SessionLoss::Unanswered(interval));
                     continue;
                 }
-                Next::Close => {
+                Action::Close => {
                     self.close(Duration::ZERO);
                     continue;
                 }
-                Next::Farewell => {
-                    // It fails only where there is no connection any more.
+                Action::Quit => {
+                    // It fails only if there is no connection any more.
                     let _ = self.socket().shutdown(Shutdown::Write);
-                    self.await_farewell(Duration::ZERO);
+                    self.wait_hung_up(Duration::ZERO);
                     return self.hang_up();
                 }
-                Next::Leave => return,
+                Action::Leave => return,
             };
             if let Err(error) = outcome {
-                let first = self.lose(match error {
+                let first = self.fail(match error {
                     Error::UnexpectedEof { .. } => SessionLoss::BridgeGone,
                     Error::Io { source, .. } => SessionLoss::Io(source.kind()),
                     Error::SessionLost(loss) => loss,
                     _ => SessionLoss::Garbled,
                 });
-                // We closed it, and the bridge does not even take our last word.
+                // We closed it, and the bridge does not even take the last command.
                 if !first {
                     return self.hang_up();
                 }
@@ -285,24 +292,24 @@ impl Control {
 
     fn send_heartbeat(&self) -> Result<(), Error> {
         if self.is_of_forwarding() {
-            self.voice().heard_something();
+            self.writer().note_life();
         } else {
-            self.ask_who_we_are()?;
+            self.look_up_me()?;
         }
         self.run_beats()
     }
 
-    /// Asks what every router answers; a PING makes i2pd hang up.
-    fn ask_who_we_are(&self) -> Result<(), Error> {
-        // Its own deadline notices a bridge that is gone; the answer to a heartbeat would come after.
+    /// Sends a lookup that every router answers; a PING makes i2pd hang up.
+    fn look_up_me(&self) -> Result<(), Error> {
+        // Its own deadline notices a bridge that is gone. The answer to this one would come after its.
         if self.is_looking_up() {
-            self.voice().heard_something();
+            self.writer().note_life();
             return Ok(());
         }
-        // Something may just have been asked, or may be asked at once.
-        thread::sleep(BREATH);
+        // Another command may just have been written, or may be written at once.
+        thread::sleep(COMMAND_GAP);
         self.write(&Command::naming_lookup("ME")?)?;
-        thread::sleep(BREATH);
+        thread::sleep(COMMAND_GAP);
         Ok(())
     }
 
@@ -310,10 +317,10 @@ impl Control {
         self.write_bytes(command.as_bytes())
     }
 
-    fn write_datagram(&self, said: Vec<u8>) -> Result<(), Error> {
-        let outcome = self.write_bytes(&said);
-        self.voice().buffers().give_back(said);
-        thread::sleep(DATAGRAM_BREATH);
+    fn write_datagram(&self, outbound: Vec<u8>) -> Result<(), Error> {
+        let outcome = self.write_bytes(&outbound);
+        self.writer().buffers().give_back(outbound);
+        thread::sleep(DATAGRAM_GAP);
         outcome
     }
 
@@ -322,28 +329,28 @@ impl Control {
         write_all(self.socket(), bytes, &call)
     }
 
-    /// Says a datagram after what waits to be said, when there is room for it.
-    pub(crate) fn say_datagram(
+    /// Queues a datagram when there is room for it.
+    pub(crate) fn send_datagram(
         self: &Arc<Self>,
-        said: Vec<u8>,
+        outbound: Vec<u8>,
         nonblocking: bool,
         call: &Call,
     ) -> Result<(), Error> {
-        let voice = self.voice();
-        let mut said = Some(said);
-        call.wait_on(&voice.state, |state| {
+        let writer = self.writer();
+        let mut outbound = Some(outbound);
+        call.wait_on(&writer.state, |state| {
             if state.datagrams >= MOST_DATAGRAMS {
                 return match nonblocking {
                     true => Err(Error::WouldBlock),
                     false => Ok(None),
                 };
             }
-            state.queue.extend(said.take().map(Said::Datagram));
+            state.queue.extend(outbound.take().map(Outbound::Datagram));
             state.datagrams += 1;
-            let speaks = state.ensure_speaking(self);
+            let speaks = state.ensure_running(self);
             speaks.map(Some).map_err(|source| call.io_error(source))
         })?;
-        voice.state.wake();
+        writer.state.wake();
         Ok(())
     }
 }

@@ -9,15 +9,15 @@ use crate::error::{Error, Phase};
 use crate::stream::SamStream;
 use crate::sync::{Backoff, Call, Monitor, Target, spawn_scoped};
 use crate::tunnel::TunnelFailure;
-use crate::tunnel::hung_up::has_hung_up;
-use crate::tunnel::running::Running;
+use crate::tunnel::peer_closed::has_hung_up;
+use crate::tunnel::runner::TunnelRunner;
 
 /// What is carried at once, one way.
 const BUFFER: usize = 16 * 1024;
 
 /// How long the local side may go on writing when the stream is over, and nobody reads it: to close
 /// its socket at once would take from it what it has not read yet.
-const PARTING: Duration = Duration::from_secs(5);
+const CLOSE_DELAY: Duration = Duration::from_secs(5);
 
 /// What a slow stream carries in a second: so long after it was written, a byte has arrived.
 const SLOW: u32 = 32 * 1024;
@@ -33,10 +33,10 @@ const LONGEST_LOOK: Duration = Duration::from_secs(5);
 ///
 /// The thread of the direction that ended first ends the other, by shutting down its sockets. The
 /// tunnel's handle shuts both down as well.
-pub(super) struct Pair {
+pub(super) struct Relay {
     local: Arc<TcpStream>,
     stream: SamStream,
-    running: Arc<Running>,
+    running: Arc<TunnelRunner>,
     state: Arc<Monitor<State>>,
 }
 
@@ -65,34 +65,34 @@ enum Way {
     ToLocal,
 }
 
-impl Pair {
+impl Relay {
     /// Carries until both directions have ended.
     pub(super) fn carry(
-        running: &Arc<Running>,
+        running: &Arc<TunnelRunner>,
         local: TcpStream,
         stream: SamStream,
     ) -> Result<(), TunnelFailure> {
-        let pair = Self::new(running, local, stream);
-        pair.set_up().map_err(broken)?;
+        let relay = Self::new(running, local, stream);
+        relay.set_up().map_err(broken)?;
         let registry = running.all().registry();
-        let local = registry.register(Target::socket(&pair.local));
-        let stream = registry.register(pair.stream.target());
+        let local = registry.register(Target::socket(&relay.local));
+        let stream = registry.register(relay.stream.target());
         let (Ok(_local), Ok(_stream)) = (local, stream) else {
             return Ok(());
         };
         thread::scope(|scope| {
-            spawn_scoped(scope, "i2p-sam-tunnel", || pair.send())?;
-            pair.receive();
+            spawn_scoped(scope, "i2p-sam-tunnel", || relay.send())?;
+            relay.receive();
             Ok(())
         })
         .map_err(broken)?;
-        match pair.state.lock().failure.take() {
+        match relay.state.lock().failure.take() {
             Some(failure) => Err(failure),
             None => Ok(()),
         }
     }
 
-    fn new(running: &Arc<Running>, local: TcpStream, stream: SamStream) -> Self {
+    fn new(running: &Arc<TunnelRunner>, local: TcpStream, stream: SamStream) -> Self {
         let now = Instant::now();
         Self {
             local: Arc::new(local),
@@ -262,7 +262,10 @@ impl Pair {
     fn outwait_local(&self) {
         let over = |state: &mut State| Ok((state.local_done || state.over).then_some(()));
         // It ends sooner if the tunnel is closed.
-        let _ = self.call().within(Some(PARTING)).wait_on(&self.state, over);
+        let _ = self
+            .call()
+            .within(Some(CLOSE_DELAY))
+            .wait_on(&self.state, over);
     }
 
     fn call(&self) -> Call {

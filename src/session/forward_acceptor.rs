@@ -7,100 +7,100 @@ use std::time::Duration;
 
 use crate::connection::Connection;
 use crate::error::{Error, Phase};
-use crate::session::backlog::{Arrival, Backlog};
-use crate::session::control::Control;
-use crate::session::guard::Core;
+use crate::session::accept_queue::{AcceptQueue, Inbound};
+use crate::session::control::ControlSocket;
+use crate::session::core::SessionCore;
 use crate::sync::{AcceptWaker, Backoff, Call, Deadline, Monitor, spawn};
 use crate::wire::{ParseError, ParseErrorKind, StreamHeader};
 
-/// Most callers that have not said who they are. One more, and the oldest is dropped: a router says
-/// it at once, so that whoever has been silent for longest is the least likely to be one.
+/// Most connections whose header has not come. With one more the oldest is dropped: a router sends the
+/// header at once, so the oldest is the least likely to be a router's.
 const MOST_UNKNOWN: usize = 64;
 
-/// But nobody is dropped for it before this time: in a burst the threads that read are late, and not
-/// the callers.
-const FAIR_TIME: Duration = Duration::from_secs(1);
+/// None is dropped for it before this time: in a burst the threads that read are late, and not the
+/// router.
+const MIN_HEADER_TIME: Duration = Duration::from_secs(1);
 
-/// Who connects to the port that a router forwards to, and the streams that came of it.
+/// Accepts the connections to the port to which a router forwards, and queues their streams.
 ///
-/// One thread lets callers in, and one for each caller reads who calls, so that nobody waits for
-/// one who says nothing. They end with the lifetime of the FORWARD socket, which unblocks the first
+/// One thread accepts, and one for each connection reads its header, so that none waits for a silent
+/// one. They end with the lifetime of the FORWARD socket, which unblocks the first
 /// ([`AcceptWaker`]); that one then shuts down the sockets of the others.
-pub(crate) struct Callers {
-    core: Arc<Core>,
-    forwarding: Arc<Control>,
-    believed: Vec<IpAddr>,
-    patience: Option<Duration>,
-    backlog: Arc<Backlog>,
+pub(crate) struct ForwardAcceptor {
+    core: Arc<SessionCore>,
+    forwarding: Arc<ControlSocket>,
+    allowed_sources: Vec<IpAddr>,
+    header_timeout: Option<Duration>,
+    queue: Arc<AcceptQueue>,
     state: Arc<Monitor<State>>,
     dropped: AtomicU64,
 }
 
 #[derive(Default)]
 struct State {
-    /// Those who have not said who they are, the oldest first.
+    /// The connections whose header has not come, the oldest first.
     unknown: BTreeMap<u64, (Deadline, Arc<TcpStream>)>,
     came: u64,
 }
 
-impl Callers {
-    /// Begins to let callers in.
+impl ForwardAcceptor {
+    /// Starts to accept connections.
     pub(crate) fn start(
-        core: &Arc<Core>,
-        forwarding: &Arc<Control>,
+        core: &Arc<SessionCore>,
+        forwarding: &Arc<ControlSocket>,
         listener: TcpListener,
-        believed: &[IpAddr],
-        patience: Option<Duration>,
+        allowed_sources: &[IpAddr],
+        header_timeout: Option<Duration>,
     ) -> io::Result<Arc<Self>> {
-        let believed = match believed {
-            // The FORWARD socket's own end may have come already, and then it tells no address.
+        let allowed_sources = match allowed_sources {
+            // The FORWARD socket may have ended already, and then it has no address.
             [] => vec![core.control.socket().peer_addr()?.ip().to_canonical()],
-            believed => believed.iter().map(IpAddr::to_canonical).collect(),
+            allowed_sources => allowed_sources.iter().map(IpAddr::to_canonical).collect(),
         };
-        let callers = Arc::new(Self {
+        let acceptor = Arc::new(Self {
             core: Arc::clone(core),
             forwarding: Arc::clone(forwarding),
-            believed,
-            patience,
-            backlog: Backlog::new(forwarding.lifetime(), core.accepting.backlog().limits()),
+            allowed_sources,
+            header_timeout,
+            queue: AcceptQueue::new(forwarding.lifetime(), core.accept_pool.queue().limits()),
             state: Monitor::new(State::default()),
             dropped: AtomicU64::new(0),
         });
-        // The handles share one place: with the last of them the forwarding ends.
-        callers.backlog.join();
+        // The handles count as one listener: with the last of them the forwarding ends.
+        acceptor.queue.add_listener();
         let waker = AcceptWaker::of(&listener)?;
-        let server = Arc::clone(&callers);
+        let server = Arc::clone(&acceptor);
         spawn("i2p-sam-forward", move || server.serve(&listener, &waker))?;
-        Ok(callers)
+        Ok(acceptor)
     }
 
-    /// Where the streams wait for an `accept`.
-    pub(crate) fn backlog(&self) -> &Arc<Backlog> {
-        &self.backlog
+    /// Returns the queue in which streams wait for an `accept`.
+    pub(crate) fn queue(&self) -> &Arc<AcceptQueue> {
+        &self.queue
     }
 
-    /// How many callers were dropped.
+    /// Returns how many connections were dropped.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Lets callers in until the router does not forward any more.
+    /// The work of the thread that accepts, until the router does not forward any more.
     fn serve(self: &Arc<Self>, listener: &TcpListener, waker: &Arc<AcceptWaker>) {
         let call = Call::new(Phase::Accept).or_lifetime(self.forwarding.lifetime());
         let accepts = call.watch_waiter(waker);
         let unknown = call.watch_waiter(&self.state);
         let mut backoff = Backoff::for_accept();
-        while accepts.is_ok() && unknown.is_ok() && self.backlog.wait_for_room() {
+        while accepts.is_ok() && unknown.is_ok() && self.queue.wait_for_room() {
             match listener.accept() {
                 // It may be the waker.
-                _ if self.backlog.is_over() => break,
+                _ if self.queue.is_over() => break,
                 Ok((socket, from)) => {
                     backoff.reset();
-                    self.let_in(socket, from.ip().to_canonical());
+                    self.admit(socket, from.ip().to_canonical());
                 }
                 Err(error) => {
                     self.fail(error);
-                    self.backlog.sleep(backoff.next_delay());
+                    self.queue.sleep(backoff.next_delay());
                 }
             }
         }
@@ -110,26 +110,28 @@ impl Callers {
         }
     }
 
-    fn let_in(self: &Arc<Self>, socket: TcpStream, from: IpAddr) {
-        if !self.believed.contains(&from) {
+    fn admit(self: &Arc<Self>, socket: TcpStream, from: IpAddr) {
+        if !self.allowed_sources.contains(&from) {
             self.count_dropped();
             return;
         }
         let socket = Arc::new(socket);
-        let number = self.admit(&socket);
-        let callers = Arc::clone(self);
-        let heard = spawn("i2p-sam-caller", move || callers.hear(number, socket));
-        if let Err(error) = heard {
+        let number = self.note_unknown(&socket);
+        let acceptor = Arc::clone(self);
+        let started = spawn("i2p-sam-caller", move || {
+            acceptor.read_header(number, socket)
+        });
+        if let Err(error) = started {
             self.state.lock().unknown.remove(&number);
             self.count_dropped();
             self.fail(error);
         }
     }
 
-    /// Notes one who has not said who it is, in the place of the oldest where there is no other.
-    fn admit(&self, socket: &Arc<TcpStream>) -> u64 {
+    /// Notes a connection whose header has not come. If there are too many, it replaces the oldest.
+    fn note_unknown(&self, socket: &Arc<TcpStream>) -> u64 {
         self.state.wait_until_due(|state| {
-            if state.unknown.len() >= MOST_UNKNOWN && !self.backlog.is_over() {
+            if state.unknown.len() >= MOST_UNKNOWN && !self.queue.is_over() {
                 let fair = state.unknown.first_key_value().map(|(_, (fair, _))| *fair);
                 if let Some(fair) = fair.filter(|fair| !fair.has_passed()) {
                     return Err(fair);
@@ -140,43 +142,43 @@ impl Callers {
             }
             let number = state.came;
             state.came += 1;
-            let fair = Deadline::after(Some(FAIR_TIME));
+            let fair = Deadline::after(Some(MIN_HEADER_TIME));
             state.unknown.insert(number, (fair, Arc::clone(socket)));
             Ok(number)
         })
     }
 
-    /// The work of one thread: reads who calls, and queues the stream. It ends with the header, its
+    /// The work of one thread: reads the header, and queues the stream. It ends with the header, its
     /// deadline, or the shutdown of its socket.
-    fn hear(&self, number: u64, socket: Arc<TcpStream>) {
+    fn read_header(&self, number: u64, socket: Arc<TcpStream>) {
         let outcome = self.receive(socket);
         let unknown = self.state.update(|state| state.unknown.remove(&number));
         let still_wanted = unknown.is_some();
         match outcome {
-            Ok(arrival) if still_wanted => self.backlog.put(arrival),
+            Ok(inbound) if still_wanted => self.queue.push(inbound),
             _ => self.count_dropped(),
         }
     }
 
-    fn receive(&self, socket: Arc<TcpStream>) -> Result<Arrival, Error> {
+    fn receive(&self, socket: Arc<TcpStream>) -> Result<Inbound, Error> {
         let phase = Phase::Accept;
         let call = self.core.call(phase);
         let mut connection = Connection::of_caller(socket, self.core.version, call)?;
         let (destination, from_port, to_port) =
-            match connection.read_header(Deadline::after(self.patience))? {
+            match connection.read_header(Deadline::after(self.header_timeout))? {
                 StreamHeader::Peer {
                     destination,
                     from_port,
                     to_port,
                 } => (destination, from_port, to_port),
-                // Anybody can say this here; only on a socket of ours it means what it says.
+                // Any program can send this here; it means something only on a socket of ours.
                 StreamHeader::Status(_) => {
                     let unexpected = ParseError::new(ParseErrorKind::Unexpected, 0);
                     return Err(Error::protocol(phase, unexpected));
                 }
             };
         let (socket, registration) = connection.hand_over(phase)?;
-        Ok(Arrival {
+        Ok(Inbound {
             socket,
             registration,
             destination,
@@ -189,14 +191,14 @@ impl Callers {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Tells the next `accept`.
+    /// Fails the next `accept` with it.
     fn fail(&self, source: io::Error) {
         let phase = Phase::Accept;
-        self.backlog.fail(Error::Io { phase, source });
+        self.queue.fail(Error::Io { phase, source });
     }
 }
 
 fn hang_up(socket: &TcpStream) {
-    // It fails only where there is no connection any more.
+    // It fails only if there is no connection any more.
     let _ = socket.shutdown(Shutdown::Both);
 }

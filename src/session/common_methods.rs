@@ -1,6 +1,6 @@
 /// What every kind of session says of itself, and how it is waited for: the fields that hold its
 /// [`SessionGuard`](crate::SessionGuard) and its [`Cancel`](crate::Cancel) handle are named.
-macro_rules! session_handle {
+macro_rules! common_methods {
     ($session:ident, $($guard:ident).+, $($cancel:ident).+) => {
         impl $session {
             /// Our public destination: what others dial, and send to.
@@ -80,7 +80,7 @@ macro_rules! session_handle {
                 call.wait_ended(self.core().control.lifetime())
             }
 
-            fn core(&self) -> &std::sync::Arc<$crate::session::guard::Core> {
+            fn core(&self) -> &std::sync::Arc<$crate::session::core::SessionCore> {
                 self.$($guard).+.core()
             }
         }
@@ -97,4 +97,4 @@ macro_rules! session_handle {
         }
     };
 }
-pub(crate) use session_handle;
+pub(crate) use common_methods;
