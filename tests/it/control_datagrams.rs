@@ -242,7 +242,15 @@ fn unsupported_styles_are_refused_before_sending() {
 fn invalid_size_ends_session() {
     let destination = key(9).destination().to_base64();
     let begin = format!("DATAGRAM RECEIVED DESTINATION={destination}");
-    for behind in ["", " SIZE=", " SIZE=-1", " SIZE=65536", " SIZE=x", " SIZE"] {
+    for behind in [
+        "",
+        " SIZE=",
+        " SIZE=-1",
+        " SIZE=+1",
+        " SIZE=65536",
+        " SIZE=x",
+        " SIZE",
+    ] {
         let line = format!("{begin}{behind}\nx");
         let loss = loss_after(line.as_bytes(), false);
         assert_eq!(loss, SessionLoss::Garbled, "{behind}");
@@ -299,6 +307,19 @@ fn datagram_without_sender_is_dropped_and_counted() {
     assert_eq!(session.dropped().malformed, bad.len() as u64);
     say(&socket, b"PING 5\n");
     assert_eq!(read(&socket, 7), "PONG 5\n");
+}
+
+#[test]
+fn raw_protocol_with_sign_is_dropped_and_counted() {
+    let router = Router::start();
+    let (session, socket) = router.raw();
+    say(
+        &socket,
+        b"RAW RECEIVED SIZE=1 PROTOCOL=+18\nxRAW RECEIVED SIZE=2\nde",
+    );
+    let mut buf = [0; 10];
+    assert_eq!(session.recv_with_header(&mut buf).unwrap(), (2, None));
+    assert_eq!(session.dropped().malformed, 1);
 }
 
 #[test]
