@@ -1,10 +1,11 @@
-//! A local TCP port that is an address inside I2P, for programs that know nothing of it.
+//! A local TCP port that leads to an address inside I2P, for programs that know nothing of I2P.
 //!
 //! ```text
 //! client_tunnel LISTEN_ADDR I2P_ADDRESS      such as 127.0.0.1:8080 stats.i2p
 //! ```
 //!
-//! Whoever can connect to the port dials as us, so listen on loopback. It runs until it is killed.
+//! Any program that can connect to the port dials from this destination, so listen on loopback. It
+//! runs until it is killed.
 
 mod common;
 

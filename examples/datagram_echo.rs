@@ -1,4 +1,4 @@
-//! A datagram that is answered: server and client in one process.
+//! A datagram and its reply: server and client in one process.
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use common::{Outcome, Place};
 use i2p_sam::{DatagramSession, DatagramStyle, Error};
 
-/// How long an answer is waited for before the datagram is sent again.
+/// The wait for a reply before the datagram is sent again.
 const AGAIN: Duration = Duration::from_secs(2);
 const TIMES: u32 = 30;
 
@@ -34,7 +34,7 @@ fn run() -> Outcome {
     Ok(())
 }
 
-/// Sends back what comes, until the session ends.
+/// Sends back each datagram until the session ends.
 fn echo(session: &DatagramSession) {
     let mut buf = [0; 32_768];
     loop {
@@ -50,8 +50,8 @@ fn echo(session: &DatagramSession) {
     }
 }
 
-/// Datagrams are lost now and then, and on i2pd the first to a peer always is: who wants an answer
-/// asks again.
+/// Sends a datagram until a reply comes. Datagrams are sometimes lost, and on i2pd the first to a
+/// peer always is.
 fn ask(client: &DatagramSession, server: &DatagramSession) -> Outcome {
     let question = b"is anybody there?";
     let mut answer = [0; 32_768];
@@ -68,5 +68,5 @@ fn ask(client: &DatagramSession, server: &DatagramSession) -> Outcome {
             Err(error) => return Err(error.into()),
         }
     }
-    Err("nobody answers".into())
+    Err("no reply came".into())
 }

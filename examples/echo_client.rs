@@ -1,4 +1,4 @@
-//! Sends its input to an echo server, and prints what comes back.
+//! Sends its input to an echo server, and prints the replies.
 //!
 //! ```text
 //! echo_client ADDRESS
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::{Outcome, Place};
 
-/// An answer that takes longer is not waited for.
+/// The longest wait for a reply.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> std::process::ExitCode {
@@ -26,7 +26,7 @@ fn run() -> Outcome {
     stream.set_read_timeout(Some(PATIENCE))?;
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
     let mut piece = [0; 16 * 1024];
-    // Hanging up ends both directions, so each piece is waited for.
+    // Closing ends both directions, so wait for the reply to each piece.
     loop {
         let read = input.read(&mut piece)?;
         if read == 0 {
@@ -37,8 +37,8 @@ fn run() -> Outcome {
         output.write_all(&piece[..read])?;
         output.flush()?;
     }
-    // All has come back. The server waits for our end, which it would not learn of if only the process
-    // ended.
+    // Every reply has arrived. The server waits for the end of this stream, which it would not
+    // notice if the process just ended.
     session.close();
     Ok(())
 }

@@ -1,10 +1,9 @@
-//! Says back whatever it is told, until the peer hangs up or its time is up.
+//! Sends back everything that it receives, until the peer closes or its time expires.
 //!
 //! ```text
 //! echo_server
 //! ```
-//!
-//! Ctrl-C stops it: it accepts nobody any more, lets those it has finish, and says how many it
+//! Ctrl-C stops it: it accepts no more streams, lets the open ones finish, and prints how many it
 //! served.
 
 pub(crate) mod common;
@@ -25,7 +24,7 @@ fn start() -> Outcome {
     run(&Place::find()?, &server, || server.stop_on_ctrl_c())
 }
 
-/// Serves until it is stopped. `ready` is called when it begins to accept.
+/// Serves until it is stopped. It calls `ready` when it begins to accept.
 pub(crate) fn run(place: &Place, server: &Arc<Server>, ready: impl FnOnce() -> Outcome) -> Outcome {
     let session = place.healing_session("echo-server", place.session("echo-server"))?;
     let listener = session.listener()?;
@@ -42,8 +41,9 @@ pub(crate) fn run(place: &Place, server: &Arc<Server>, ready: impl FnOnce() -> O
     Ok(outcome?)
 }
 
-/// What the bridge says first, `<destination> FROM_PORT=… TO_PORT=…`, the library has read: it is
-/// `peer_addr`, and the stream begins behind it, at the peer's first byte.
+/// Echoes one stream. The library has already read the bridge's first line, `<destination>
+/// FROM_PORT=… TO_PORT=…`: it is `peer_addr`, and the stream begins after it, at the peer's first
+/// byte.
 fn echo(mut stream: &SamStream) -> Outcome {
     println!("{} calls", stream.peer_addr());
     let mut piece = [0; 4096];
@@ -56,6 +56,6 @@ fn echo(mut stream: &SamStream) -> Outcome {
         stream.write_all(&piece[..read])?;
         echoed += read;
     }
-    println!("{}: {echoed} bytes said back", stream.peer_addr());
+    println!("{}: {echoed} bytes echoed", stream.peer_addr());
     Ok(())
 }

@@ -4,8 +4,8 @@
 //! eepget [http://]ADDRESS[:PORT][/PATH]
 //! ```
 //!
-//! The body goes to standard output, everything else to standard error. It fails unless the
-//! server says 2xx and the whole body came.
+//! The body goes to standard output, everything else to standard error. It fails unless the server
+//! replies with a status of 2xx and the whole body arrives.
 
 mod common;
 
@@ -17,7 +17,7 @@ use common::{Outcome, Place};
 use i2p_sam::{I2pAddr, SamStream};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A server that has not hung up this long after its reply does not.
+/// The longest wait for the server to close after its reply.
 const GOODBYE: Duration = Duration::from_secs(5);
 const LONGEST_LINE: u64 = 8 * 1024;
 const LONGEST_HEAD: usize = 64 * 1024;
@@ -47,13 +47,13 @@ fn run() -> Outcome {
     let reply = read_reply(&stream)?;
     std::io::stdout().write_all(&reply.body)?;
     eprintln!("{} bytes after {:?}", reply.body.len(), start.elapsed());
-    // The server hangs up behind its reply; if it does not, it is told of our end.
+    // The server closes after its reply. If it does not, dropping the stream ends it.
     if stream.finish(GOODBYE).is_err() {
         session.close();
     }
     match reply.status.split_whitespace().nth(1) {
         Some(code) if code.starts_with('2') => Ok(()),
-        _ => Err(format!("the server said: {}", reply.status).into()),
+        _ => Err(format!("the server replied: {}", reply.status).into()),
     }
 }
 
@@ -62,8 +62,8 @@ struct Reply {
     body: Vec<u8>,
 }
 
-/// Reads a reply to its end: as many bytes as it says it has, or, where it does not say, until the
-/// server hangs up.
+/// Reads a reply to its end: as many bytes as its length names, or, if it names none, until the
+/// server closes.
 fn read_reply(stream: &SamStream) -> Outcome<Reply> {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
@@ -96,11 +96,11 @@ fn read_reply(stream: &SamStream) -> Outcome<Reply> {
     }
 }
 
-/// The end of a stream and the loss of the session look alike; this tells them apart.
+/// Distinguishes the end of the stream from the loss of the session, which both read as the end.
 fn cut_off(stream: &SamStream, place: &str) -> Box<dyn Error + Send + Sync> {
     match stream.session_error() {
         Some(loss) => format!("the reply was cut off {place}: {loss}").into(),
-        None => format!("the server hung up {place}").into(),
+        None => format!("the server closed the stream {place}").into(),
     }
 }
 
@@ -111,7 +111,7 @@ fn split(url: &str) -> Outcome<(I2pAddr, String)> {
         None => "/".to_owned(),
     };
     if path.contains(|char: char| char.is_whitespace() || char.is_control()) {
-        return Err("the path holds a blank: write %20".into());
+        return Err("the path contains a blank: write %20".into());
     }
     Ok((I2pAddr::from_url(url)?, path))
 }

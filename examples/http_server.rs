@@ -1,13 +1,13 @@
-//! An eepsite: a small HTTP server on a destination of its own, a thread for each connection.
+//! An eepsite: a small HTTP server on its own destination, with a thread for each connection.
 //!
 //! ```text
 //! http_server [KEYFILE]
 //! ```
 //!
 //! `/` is a page, `/bytes/N` a body of N bytes. With a key file the site keeps its address; the
-//! file is made when it is not there. A router that is restarted finds the site there again.
+//! file is created if it does not exist. After a restart of the router the site is there again.
 //!
-//! Ctrl-C stops it: it accepts nobody any more, lets those it has finish, and says how many it
+//! Ctrl-C stops it: it accepts no more streams, lets the open ones finish, and prints how many it
 //! served.
 
 mod common;
@@ -19,12 +19,12 @@ use common::server::{Limits, Server};
 use common::{Outcome, Place};
 use i2p_sam::{PrivateKey, SamStream, SignatureType};
 
-/// Longest request line and headers that are read.
+/// The longest request line and headers that are read.
 const LONGEST_HEAD: u64 = 8 * 1024;
-/// Largest body that is made, a piece at a time.
+/// The largest body; it is generated piece by piece.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
 const PIECE: usize = 16 * 1024;
-/// A client that is silent for longer is not waited for, though its time may not be up.
+/// The longest wait for a silent client, even if its connection's time has not expired.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> std::process::ExitCode {
@@ -60,10 +60,10 @@ fn key(place: &Place, path: &str) -> Outcome<PrivateKey> {
     Ok(PrivateKey::load_or_generate::<i2p_sam::Error>(path, make)?)
 }
 
-/// Answers one request, and ends the stream: HTTP/1.0.
+/// Replies to one request, and ends the stream: HTTP/1.0.
 ///
-/// What the bridge says first, `<destination> FROM_PORT=… TO_PORT=…`, the library has read: it is
-/// `peer_addr`, and the stream begins behind it, at the request.
+/// The library has already read the bridge's first line, `<destination> FROM_PORT=… TO_PORT=…`: it
+/// is `peer_addr`, and the stream begins after it, at the request.
 fn answer(stream: &SamStream) -> Outcome {
     println!("{} calls", stream.peer_addr());
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -87,7 +87,7 @@ fn answer(stream: &SamStream) -> Outcome {
     Ok(())
 }
 
-/// What is answered. A large body is never in memory as a whole, for there may be many.
+/// The body of a reply. A large one is never in memory as a whole, since there may be many.
 enum Body {
     Text(&'static str),
     Bytes(usize),
@@ -101,11 +101,11 @@ impl Body {
         }
     }
 
-    /// Adds the bytes of the body from one place to another.
+    /// Appends the bytes of the body between two offsets.
     fn piece(&self, from: usize, to: usize, out: &mut Vec<u8>) {
         match self {
             Self::Text(text) => out.extend_from_slice(&text.as_bytes()[from..to]),
-            // In these a missing, doubled or misplaced part shows.
+            // With this pattern a missing, doubled or misplaced part is visible.
             Self::Bytes(_) => out.extend((from..to).map(|n| (n ^ (n >> 8) ^ (n >> 16)) as u8)),
         }
     }
@@ -132,8 +132,8 @@ fn send(mut stream: &SamStream, status: &str, body: &Body) -> Outcome {
     }
 }
 
-/// Lets the client end the stream, who knows where the reply ends. i2pd 2.59 loses the last part of
-/// a stream that is ended while more than some 60 kB of it are under way.
+/// Lets the client end the stream, since it knows where the reply ends. i2pd 2.59 loses the last
+/// part of a stream that is ended while more than some 60 kB of it are under way.
 fn await_hang_up(mut stream: &SamStream) {
     let mut bin = [0; 1024];
     while matches!(stream.read(&mut bin), Ok(1..)) {}

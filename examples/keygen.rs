@@ -1,10 +1,10 @@
-//! Makes a key file, and prints the address that it stands for.
+//! Creates a key file, and prints its address.
 //!
 //! ```text
 //! keygen FILE
 //! ```
 //!
-//! A file that is there already is kept, and its address printed. The key itself is never printed.
+//! An existing file is kept, and its address is printed. The key itself is never printed.
 
 mod common;
 
@@ -25,9 +25,12 @@ fn run() -> Outcome {
         made = Some(key.destination().clone());
         Ok(key)
     })?;
-    // Another process may have been faster: then the file holds its key, and ours is gone.
+    // If another process was faster, the file contains its key, and the key of this process was
+    // dropped.
     if made.as_ref() == Some(key.destination()) {
-        eprintln!("Made {path}, which its owner alone can read. Whoever has it is this address:");
+        eprintln!(
+            "Made {path}, which only its owner can read. Any program that has it can act as this address:"
+        );
     } else {
         eprintln!("{path} existed already. Its address:");
     }

@@ -1,11 +1,11 @@
-//! Looks up who addresses belong to, and which services they offer.
+//! Looks up the destinations of addresses, and the services they offer.
 //!
 //! ```text
 //! lookup ADDRESS…      names, .b32.i2p addresses, whole destinations or links
 //! ```
 //!
-//! i2pd and emissary find a `.b32.i2p` address for a session only, so one is made for those that are
-//! not found without; it takes seconds.
+//! i2pd and emissary find a `.b32.i2p` address only for a session, so this program makes one for
+//! the addresses that are not found without a session; that takes seconds.
 
 mod common;
 
@@ -48,7 +48,7 @@ fn show(place: &Place, session: &mut Option<StreamSession>, address: &I2pAddr) -
             println!("{address} {}", found.destination().b32());
             show_services(&found);
         }
-        // Whose it is stands in it; only what it offers needs a router that finds it.
+        // A full destination needs no router; only its services do.
         (Err(error), Some(destination)) => {
             println!("{address} {}", destination.b32());
             eprintln!("{address}: {}", in_full(&error));
@@ -62,7 +62,7 @@ fn show(place: &Place, session: &mut Option<StreamSession>, address: &I2pAddr) -
     Ok(())
 }
 
-/// The session that was made for an address before, or a new one.
+/// Returns the session that was made for an earlier address, or a new one.
 fn session_for_lookups<'a>(
     place: &Place,
     session: &'a mut Option<StreamSession>,

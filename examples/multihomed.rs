@@ -1,12 +1,12 @@
-//! A server that is at several routers at once, under one address: it answers PING with PONG, and says
-//! by which router each caller came.
+//! A server at several routers under one address: it answers PING with PONG, and prints through
+//! which router each stream came.
 //!
 //! ```text
 //! multihomed [KEYFILE]
 //! ```
 //!
-//! It is at all bridges that `I2P_SAM_ADDRESS` names, separated by commas. Where no bridge answers it
-//! shows on two private networks that it is at both, and stays at one when the other ends.
+//! It uses all bridges in `I2P_SAM_ADDRESS`, separated by commas. If no bridge answers, it starts
+//! two private networks, shows that it is at both, and remains at one when the other ends.
 
 mod common;
 
@@ -103,7 +103,7 @@ fn tell(session: &MultihomedSession) {
     }
 }
 
-/// Waits for such an event, and gives the address of the bridge it is about.
+/// Waits for such an event, and returns the address of its bridge.
 fn await_home(
     events: &mpsc::Receiver<(String, HealingEvent)>,
     is_it: impl Fn(&HealingEvent) -> bool,
@@ -116,14 +116,14 @@ fn await_home(
     }
 }
 
-/// One thread a connection, whichever home it has come to.
+/// Runs one thread for each connection, whichever home it came through.
 fn answer_all(listener: &MultihomedListener) {
     for stream in listener.incoming() {
         match stream {
             Ok(stream) => drop(thread::spawn(move || {
                 let home = stream.bridge().address();
                 match answer(&stream) {
-                    Ok(()) => println!("PING came by {home}"),
+                    Ok(()) => println!("PING came through {home}"),
                     Err(error) => eprintln!("{}: {}", stream.peer_addr(), in_full(&*error)),
                 }
             })),
@@ -154,6 +154,6 @@ fn expect(mut stream: &SamStream, expected: &[u8; 4]) -> Outcome {
     stream.read_exact(&mut word)?;
     match word == *expected {
         true => Ok(()),
-        false => Err("the peer said something else".into()),
+        false => Err("the peer sent something else".into()),
     }
 }

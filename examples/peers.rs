@@ -34,7 +34,7 @@ fn run() -> Outcome {
         "Try: {}cargo run --example peers {address}",
         place.environment()
     );
-    // Accept in one thread, dial in others: a session is shared by cloning it.
+    // Accept in one thread and dial in others: clones share a session.
     let accepting = thread::spawn(move || accept(&listener, usize::MAX));
     for address in addresses {
         let session = session.clone();
@@ -66,7 +66,7 @@ fn pair(place: &Place) -> Outcome {
     Ok(())
 }
 
-/// Answers so many greetings, each on a thread of its own.
+/// Answers this many greetings, each on its own thread.
 fn accept(listener: &SamListener, greetings: usize) -> Outcome {
     let mut answering = Vec::new();
     for stream in listener.incoming().take(greetings) {
@@ -91,7 +91,7 @@ fn answer(stream: &SamStream) -> Outcome {
 fn dial(session: &StreamSession, address: &str) -> Outcome {
     let stream = session.connect(address)?;
     (&stream).write_all(b"hello\n")?;
-    println!("{} says: {}", stream.peer_addr(), line(&stream)?);
+    println!("{} sent: {}", stream.peer_addr(), line(&stream)?);
     Ok(())
 }
 
@@ -101,6 +101,6 @@ fn line(stream: &SamStream) -> Outcome<String> {
     BufReader::new(stream).read_line(&mut line)?;
     match line.strip_suffix('\n') {
         Some(line) => Ok(line.to_owned()),
-        None => Err("the peer hung up in the middle of a line".into()),
+        None => Err("the peer closed in the middle of a line".into()),
     }
 }

@@ -18,7 +18,7 @@ use i2p_sam::{SamListener, SamStream, StreamSession};
 const PING: &[u8; 4] = b"PING";
 const PONG: &[u8; 4] = b"PONG";
 
-/// A peer that says nothing for this long is not waited for.
+/// The longest wait for a silent peer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> std::process::ExitCode {
@@ -61,8 +61,8 @@ fn server(place: &Place) -> Outcome {
     Err("the session ended".into())
 }
 
-/// One thread a connection. The stream begins at the peer's first byte: the line in which the
-/// bridge says who calls has been read, and is `peer`.
+/// Runs one thread for each connection. The stream begins at the peer's first byte: the library has
+/// read the bridge's line before it, which names the peer; it is `peer`.
 fn serve(listener: &SamListener) {
     for stream in listener.incoming() {
         let stream = match stream {
@@ -85,11 +85,11 @@ fn serve(listener: &SamListener) {
 
 fn answer(mut stream: SamStream) -> Outcome {
     stream.set_read_timeout(Some(PATIENCE))?;
-    // What a peer writes in one piece may come in several.
+    // The bytes that a peer writes in one piece may arrive in several.
     let mut word = [0; PING.len()];
     stream.read_exact(&mut word)?;
     if word != *PING {
-        return Err("it did not say PING".into());
+        return Err("it did not send PING".into());
     }
     stream.write_all(PONG)?;
     Ok(())
@@ -105,14 +105,14 @@ fn client(place: &Place, address: &str) -> Outcome {
     let mut word = [0; PONG.len()];
     stream.read_exact(&mut word)?;
     if word != *PONG {
-        return Err("the server did not say PONG".into());
+        return Err("the server did not send PONG".into());
     }
     println!(
         "PONG from {} after {:?}",
         stream.peer_addr(),
         start.elapsed()
     );
-    // The server hangs up behind its answer.
+    // The server closes after its reply.
     stream.finish(PATIENCE)?;
     Ok(())
 }

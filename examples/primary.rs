@@ -1,9 +1,9 @@
-//! One destination for streams, datagrams and raw datagrams, with an echo over each; who asks is
-//! another such destination, in the same process.
+//! One destination for streams, datagrams and raw datagrams, with an echo over each. The client is
+//! another such destination in the same process.
 //!
-//! `primary` shows all three, `primary stream raw` those that are named. What a router does not add
-//! to a primary session is said and left out: i2pd adds only streams, and emissary, the router of the
-//! private network, serves datagrams or raw datagrams, but not both.
+//! `primary` shows all three styles, `primary stream raw` only the named ones. A style that a
+//! router does not add to a primary session is reported and left out: i2pd adds only streams, and
+//! emissary, the router of the private network, serves datagrams or raw datagrams, but not both.
 
 mod common;
 
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use common::{Outcome, Place};
 use i2p_sam::{DatagramSession, DatagramStyle, Error, PrimarySession, RawSession, SamListener};
 
-/// How long an answer is waited for before a datagram is sent again.
+/// The wait for a reply before a datagram is sent again.
 const AGAIN: Duration = Duration::from_secs(2);
 const TIMES: u32 = 30;
 
@@ -43,18 +43,18 @@ fn run() -> Outcome {
         };
         match echoed {
             Ok(time) => println!("ECHO over {style} after {time:?}"),
-            // It is no reason to do without the others.
+            // The other styles may still work.
             Err(error) if is_unavailable(&*error) => println!("No {style} here: {error}"),
             Err(error) => return Err(error),
         }
     }
-    // Everything beneath ends with it.
+    // All subsessions end with it.
     server.close();
     client.close();
     Ok(())
 }
 
-/// Whether the router does not add a subsession of this style.
+/// Returns true if the router does not add a subsession of this style.
 fn is_unavailable(error: &(dyn std::error::Error + 'static)) -> bool {
     match error.downcast_ref::<Error>() {
         Some(Error::Unsupported(_)) => true,
@@ -78,7 +78,7 @@ fn over_a_stream(server: &PrimarySession, client: &PrimarySession) -> Outcome<Du
     }
 }
 
-/// Sends back what comes, until the session ends.
+/// Sends back each stream's bytes until the session ends.
 fn echo_streams(listener: &SamListener) {
     for stream in listener.incoming() {
         let Ok(mut stream) = stream else { return };
@@ -109,7 +109,7 @@ fn echo_datagrams(session: &DatagramSession) {
     });
 }
 
-/// A raw datagram does not say who sent it: who wants an answer puts its address in front.
+/// A raw datagram does not name its sender, so the client puts its own address at the start.
 fn over_raw_datagrams(server: &PrimarySession, client: &PrimarySession) -> Outcome<Duration> {
     let echoing = server.raw()?;
     thread::spawn(move || echo_raw(&echoing));
@@ -145,7 +145,7 @@ fn until_the_end(mut answer: impl FnMut() -> Result<usize, Error>) {
     }
 }
 
-/// Datagrams are lost now and then: who wants an answer asks again.
+/// Sends a datagram until a reply comes, since datagrams are sometimes lost.
 fn ask(
     send: impl Fn() -> Result<usize, Error>,
     receive: impl Fn(&mut [u8]) -> Result<usize, Error>,
@@ -160,5 +160,5 @@ fn ask(
             Err(error) => return Err(error.into()),
         }
     }
-    Err("nobody answers".into())
+    Err("no reply came".into())
 }

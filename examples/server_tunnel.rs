@@ -1,11 +1,11 @@
-//! A local TCP service, reached over I2P.
+//! Makes a local TCP service reachable over I2P.
 //!
 //! ```text
 //! server_tunnel SERVICE_ADDR [KEYFILE]      such as 127.0.0.1:8080
 //! ```
 //!
-//! With a key file the service keeps its address; the file is made when it is not there. The service
-//! may be restarted at any time, and so may the router. It runs until it is killed.
+//! With a key file the service keeps its address; the file is created if it does not exist. The
+//! service may be restarted at any time, and so may the router. It runs until it is killed.
 
 mod common;
 

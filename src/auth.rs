@@ -3,22 +3,23 @@ use crate::error::{Error, Phase};
 use crate::sync::Deadline;
 use crate::wire::{Command, CommandError};
 
-/// Who may use the bridge. Java I2P alone knows users; i2pd and emissary hang up when they are told
-/// of them ([`Error::UnexpectedEof`]).
+/// Users of the bridge. Only Java I2P has users; i2pd and emissary close the connection if they
+/// receive these commands ([`Error::UnexpectedEof`]).
 ///
-/// Any program that reaches the bridge may say all this while passwords are not asked for.
+/// Any program that reaches the bridge can send them while passwords are not required.
 ///
-/// Users belong to one bridge: of [several](SamBridge#several-bridges), speak to each of
-/// [`bridges`](SamBridge::bridges) by itself.
+/// Users belong to one bridge: if there are [several](SamBridge#several-bridges), call these
+/// methods on each of [`bridges`](SamBridge::bridges).
 impl SamBridge {
-    /// Makes the bridge ask every socket for a user's name and password, from now on. Add a user
+    /// Makes the bridge require a user's name and password on every socket from now on. Add a user
     /// first: this bridge then needs those [`credentials`](crate::SamBridgeBuilder::credentials)
     /// itself.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] when the bridge says no, [`Error::UnexpectedEof`] when it knows no users,
-    /// [`Error::Setting`] for several bridges. Otherwise as [`version`](SamBridge::version).
+    /// Returns [`Error::Refused`] if the bridge refuses, [`Error::UnexpectedEof`] if it has no
+    /// users, [`Error::Setting`] for several bridges. Other errors are those of
+    /// [`version`](SamBridge::version).
     ///
     /// ```no_run
     /// let bridge = i2p_sam::SamBridge::from_env()?;
@@ -31,11 +32,11 @@ impl SamBridge {
         self.auth(&Command::new("AUTH", "ENABLE"))
     }
 
-    /// Lets anybody use the bridge who reaches it, from now on.
+    /// Lets any program that reaches the bridge use it from now on.
     ///
     /// # Errors
     ///
-    /// As [`auth_enable`](SamBridge::auth_enable).
+    /// Returns the errors of [`auth_enable`](SamBridge::auth_enable).
     pub fn auth_disable(&self) -> Result<(), Error> {
         self.auth(&Command::new("AUTH", "DISABLE"))
     }
@@ -44,9 +45,9 @@ impl SamBridge {
     ///
     /// # Errors
     ///
-    /// [`Error::Command`] when name or password is empty or holds CR, LF or NUL: nothing was sent
-    /// then. [`Error::Refused`] when there is such a user already. Otherwise as
-    /// [`auth_enable`](SamBridge::auth_enable). No error shows the password.
+    /// Returns [`Error::Command`] if the name or the password is empty or contains CR, LF or NUL;
+    /// nothing is sent in that case. Returns [`Error::Refused`] if the user exists already. Other
+    /// errors are those of [`auth_enable`](SamBridge::auth_enable). No error shows the password.
     pub fn auth_add(&self, user: &str, password: &str) -> Result<(), Error> {
         let command = user_command("ADD", user)?.pair("PASSWORD", password)?;
         self.auth(&command)
@@ -56,8 +57,8 @@ impl SamBridge {
     ///
     /// # Errors
     ///
-    /// [`Error::Command`] when the name cannot be sent, [`Error::Refused`] when there is no such
-    /// user. Otherwise as [`auth_enable`](SamBridge::auth_enable).
+    /// Returns [`Error::Command`] if the name cannot be sent, [`Error::Refused`] if there is no
+    /// such user. Other errors are those of [`auth_enable`](SamBridge::auth_enable).
     pub fn auth_remove(&self, user: &str) -> Result<(), Error> {
         self.auth(&user_command("REMOVE", user)?)
     }
@@ -67,7 +68,7 @@ impl SamBridge {
             return Err(Error::setting(
                 "bridge",
                 self.address(),
-                "it is one of several, and users belong to one: ask each of `bridges` by itself",
+                "it is one of several, and users belong to one bridge: call this on each of `bridges`",
             ));
         }
         let mut connection = self.open()?;

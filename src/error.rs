@@ -19,19 +19,19 @@ pub use refusal::{Refusal, ResultCode};
 pub use setting::SettingError;
 pub(crate) use setting::shown;
 
-/// What went wrong, and so what to do about it.
+/// The reason why a call failed, and the basis to decide what to do.
 ///
-/// | to find out | ask |
+/// | question | answer |
 /// |---|---|
 /// | Is the session gone, so that a new one is needed? | [`is_session_lost`](Error::is_session_lost) |
 /// | Is the peer the reason, so that other peers can be reached? | [`is_peer_fault`](Error::is_peer_fault) |
 /// | Which peer? | [`peer`](Error::peer) |
-/// | May the same call succeed if it is made again? | [`is_retryable`](Error::is_retryable) |
-/// | Did a deadline run out, and which? | [`is_timeout`](Error::is_timeout), [`phase`](Error::phase) |
-/// | Did we end it ourselves? | [`Error::Cancelled`], [`SessionLoss::Closed`] |
+/// | May the same call succeed if it is repeated? | [`is_retryable`](Error::is_retryable) |
+/// | Did a deadline expire, and which? | [`is_timeout`](Error::is_timeout), [`phase`](Error::phase) |
+/// | Did this program end it? | [`Error::Cancelled`], [`SessionLoss::Closed`] |
 ///
-/// `Display` does not repeat the [`source`](std::error::Error::source): a program that shows errors to
-/// people shows the whole chain, as `anyhow` does with `{:#}`.
+/// `Display` does not repeat the [`source`](std::error::Error::source): a program that shows errors
+/// to people shows the whole chain, as `anyhow` does with `{:#}`.
 ///
 /// ```
 /// let error = i2p_sam::SamBridge::new("localhost").unwrap_err();
@@ -44,15 +44,15 @@ pub(crate) use setting::shown;
 /// eprintln!("{text}");
 /// ```
 ///
-/// No error holds a byte of a private key or of a session's id, nor a password: what a bridge explains
-/// is cut where it could be one.
+/// No error contains a byte of a private key or of a session's id, nor a password: the explanation
+/// of a bridge is cut at any place that could be one.
 ///
 /// # Refusals
 ///
-/// What may pass is worth another try after a pause: a peer may come online, a router may let go of a
-/// key. "Dial" stands for dialling a peer and for looking one up.
+/// If the reason may pass, retry after a pause: a peer may come online, a router may release a key.
+/// "Dial" means dialling a peer or looking one up.
 ///
-/// | the bridge's result | asked for | [peer's fault](Error::is_peer_fault) | [may pass](Error::is_retryable) | [kind](Error::kind) |
+/// | the bridge's result | request | [peer's fault](Error::is_peer_fault) | [may pass](Error::is_retryable) | [kind](Error::kind) |
 /// |---|---|---|---|---|
 /// | `CANT_REACH_PEER`, "connect to myself" (i2pd) | dial | yes | no | `HostUnreachable` |
 /// | `CANT_REACH_PEER`, `PEER_NOT_FOUND`, `LEASESET_NOT_FOUND` | anything | dial | yes | `HostUnreachable` |
@@ -70,38 +70,38 @@ pub(crate) use setting::shown;
 /// | `NOVERSION` | a version | no | no | `Unsupported` |
 /// | `I2P_ERROR`, `ALREADY_ACCEPTING`, others | anything | no | no | `Other` |
 ///
-/// A router finds a `.b32.i2p` address as soon as its owner is online, so "not found" may pass. A name is
-/// found when it stands in the router's address book, which changes when a subscription or the user
-/// adds it: a program does not wait for that.
+/// A router finds a `.b32.i2p` address as soon as its owner is online, so "not found" may pass. A
+/// router finds a name if its address book contains it. The address book changes only if a
+/// subscription or the user adds a name, so a program does not wait for that.
 ///
 /// # Errors of other kinds
 ///
-/// As an [`io::Error`] (by `?` or `into`) the error keeps itself inside and has this kind:
+/// As an [`io::Error`] (by `?` or `into`) the error stays inside and has this kind:
 ///
 /// | [`io::ErrorKind`] | if | [may pass](Error::is_retryable) |
 /// |---|---|---|
-/// | `TimedOut` | a deadline ran out | yes |
+/// | `TimedOut` | a deadline expired | yes |
 /// | `WouldBlock` | a non-blocking call found nothing | yes |
-/// | `UnexpectedEof` | the bridge hung up | yes |
-/// | the system's | no bridge could be reached | yes |
+/// | `UnexpectedEof` | the bridge closed the connection | yes |
+/// | the kind of the system's error | no bridge could be reached | yes |
 /// | `ConnectionRefused` | nothing listens at the bridge's UDP address | yes |
 /// | `Other` | a limit of descriptors or threads was reached | yes |
-/// | the system's | the system refused something else | no |
+/// | the kind of the system's error | the system refused something else | no |
 /// | `NotConnected` | the session is lost or closed | no |
-/// | `ConnectionAborted` | the router does not forward any more | no |
-/// | `AddrInUse` | what the session does excludes this | no |
+/// | `ConnectionAborted` | the router no longer forwards | no |
+/// | `AddrInUse` | another use of the session excludes this | no |
 /// | `Unsupported` | the router cannot do it | no |
 /// | `InvalidInput` | an address, key, name, value or size was refused before it was sent; a buffer is too small; a key file is no regular file | no |
-/// | `PermissionDenied` | a key file is open to other users, or belongs to one | no |
-/// | `AlreadyExists` | a key file holds another key | no |
-/// | `InvalidData` | the bridge broke the protocol, or a key file holds no usable key | no |
+/// | `PermissionDenied` | a key file is open to other users, or belongs to another user | no |
+/// | `AlreadyExists` | a key file contains another key | no |
+/// | `InvalidData` | the bridge broke the protocol, or a key file contains no usable key | no |
 /// | `Other` | the call was cancelled | no |
 ///
-/// A cancelled call is never `Interrupted`: the helpers of `std` would make it again.
+/// A cancelled call never has the kind `Interrupted`: std's helpers would repeat it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No SAM bridge could be reached. A router must run, with SAM switched on.
+    /// No SAM bridge could be reached. A router must run with SAM switched on.
     #[error(
         "no SAM bridge answers at {address}. An I2P router must run there with SAM \
          switched on: in Java I2P, start the SAM application bridge on the console's page of \
@@ -109,18 +109,18 @@ pub enum Error {
          `[sam]` in i2pd.conf and restart it"
     )]
     Unreachable {
-        /// The address that was tried; of several bridges all, separated by commas.
+        /// The address that was tried; for several bridges all addresses, separated by commas.
         address: Box<str>,
         /// The system's error.
         source: io::Error,
     },
-    /// Nothing listens at the bridge's UDP address. The datagram that was sent before this call is
-    /// lost, and this one was not sent.
+    /// Nothing listens at the bridge's UDP address. The datagram sent before this call is lost, and
+    /// the datagram of this call was not sent.
     ///
     /// The address is that of [`udp_address`](crate::SamBridgeBuilder::udp_address) or
-    /// `I2P_SAM_UDP_ADDRESS`. Java I2P and emissary listen at UDP port 7655; i2pd listens at its TCP
-    /// port minus one, unless its `sam.portudp` says otherwise or is off. A firewall, and a bridge on
-    /// another machine, may not report a closed port.
+    /// `I2P_SAM_UDP_ADDRESS`. Java I2P and emissary listen on UDP port 7655; i2pd listens on its
+    /// TCP port minus one, unless its `sam.portudp` sets another port or is off. A firewall, and a
+    /// bridge on another machine, may not report a closed port.
     #[error(
         "nothing listens at the bridge's UDP address {address}: set `udp_address` or \
          I2P_SAM_UDP_ADDRESS to the UDP port of the bridge, which in i2pd is its TCP port minus one"
@@ -128,73 +128,74 @@ pub enum Error {
     UdpClosed {
         /// The UDP address to which datagrams were sent.
         address: Box<str>,
-        /// What the system reported.
+        /// The error that the system reported.
         source: io::Error,
     },
-    /// A deadline ran out.
+    /// A deadline expired.
     #[error("{} took longer than {after:?}", Activity(*phase, peer.as_deref()))]
     Timeout {
-        /// What was waited for.
+        /// The phase that took too long.
         phase: Phase,
-        /// The time it was given.
+        /// The time allowed for it.
         after: Duration,
-        /// Who was dialled or looked up, in the short form of [`I2pAddr`].
+        /// The peer that was dialled or looked up, in the short form of [`I2pAddr`].
         peer: Option<Box<str>>,
     },
     /// A [`Cancel`](crate::Cancel) handle ended the call.
     #[error("{phase} was cancelled")]
     Cancelled {
-        /// What was waited for.
+        /// The phase that was cancelled.
         phase: Phase,
     },
-    /// A non-blocking call found nothing: no peer dialled, no datagram came.
+    /// A non-blocking call found nothing: no peer dialled, no datagram arrived.
     #[error("nothing is waiting")]
     WouldBlock,
-    /// A datagram is empty, or larger than its kind can be. Nothing was sent.
-    #[error("a datagram of {size} bytes cannot be sent: it holds 1 to {max}")]
+    /// A datagram is empty, or larger than its kind allows. Nothing was sent.
+    #[error("a datagram of {size} bytes cannot be sent: the limits are 1 and {max} bytes")]
     DatagramSize {
-        /// The bytes that were given.
+        /// The number of bytes given.
         size: usize,
-        /// The most bytes that one can hold.
+        /// The most bytes that one datagram can hold.
         max: usize,
     },
-    /// A datagram is larger than the buffer. It was discarded, or, if it was only peeked at, stays.
+    /// A datagram is larger than the buffer. It was discarded, or, if it was only peeked at,
+    /// remains.
     #[error("a datagram of {needed} bytes does not fit into a buffer of {given}")]
     BufferTooSmall {
-        /// The datagram's bytes.
+        /// The number of bytes in the datagram.
         needed: usize,
-        /// The buffer's.
+        /// The number of bytes in the buffer.
         given: usize,
     },
     /// The bridge refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The session is gone, and everything that was made from it. Make a new one.
+    /// The session is gone, and so is everything made from it. Make a new one.
     #[error("the session is gone: {0}")]
     SessionLost(SessionLoss),
-    /// A [`HealingSession`](crate::HealingSession) is gone for good, because of the source.
-    #[error("the session is gone, and is not made again")]
+    /// A [`HealingSession`](crate::HealingSession) ended for good; the source is the reason.
+    #[error("the session is gone and will not be made again")]
     HealingEnded(#[source] Arc<Self>),
-    /// The router does not forward any more, though the session may live: forward again.
-    #[error("the router does not forward any more: {0}")]
+    /// The router no longer forwards, although the session may live: forward again.
+    #[error("the router no longer forwards: {0}")]
     ForwardLost(SessionLoss),
-    /// The bridge hung up in the middle of an exchange. i2pd and emissary do so instead of
-    /// answering a command that they refuse.
-    #[error("the bridge hung up during {phase}")]
+    /// The bridge closed the connection in the middle of an exchange. i2pd and emissary do so
+    /// instead of replying to a command that they refuse.
+    #[error("the bridge closed the connection during {phase}")]
     UnexpectedEof {
-        /// What was waited for.
+        /// The phase that was interrupted.
         phase: Phase,
     },
-    /// The bridge answered with something that is not SAM.
+    /// The bridge replied with something that is not SAM.
     #[error("the bridge broke the protocol during {phase}")]
     Protocol {
-        /// What was waited for.
+        /// The phase that was interrupted.
         phase: Phase,
-        /// What is wrong with the answer.
+        /// The fault in the reply.
         source: ParseError,
     },
-    /// The bridge answered a lookup with the destination of another service than the one that was
-    /// asked for. Do not trust the bridge.
+    /// The bridge replied to a lookup with the destination of another service than the requested
+    /// one. Do not trust the bridge.
     #[error(
         "the bridge answered the lookup of {asked} with the destination of {answered}: \
          do not trust this bridge"
@@ -202,42 +203,42 @@ pub enum Error {
     WrongDestination {
         /// The service that was looked up: a `.b32.i2p` address or a full destination.
         asked: Box<Host>,
-        /// The address of the destination in the answer.
+        /// The address of the destination in the reply.
         answered: B32,
     },
-    /// The bridge speaks a version that was not asked for, and
-    /// [`strict_versions`](crate::SamBridgeBuilder::strict_versions) insists.
-    #[error("the bridge speaks SAM {offered}, which was not asked for")]
+    /// The bridge uses a version that was not offered, and
+    /// [`strict_versions`](crate::SamBridgeBuilder::strict_versions) is set.
+    #[error("the bridge uses SAM {offered}, which this client did not offer")]
     Version {
-        /// What the bridge speaks.
+        /// The version that the bridge uses.
         offered: Version,
     },
     /// A setting cannot be used. Nothing was sent.
     #[error(transparent)]
     Setting(#[from] SettingError),
-    /// What the session does already, or has done, excludes this. Nothing was sent.
+    /// Another use of the session, present or past, excludes this. Nothing was sent.
     #[error("{0}")]
     Occupied(&'static str),
-    /// The router cannot do this, and would end the session if it were asked. Nothing was sent.
+    /// The router cannot do this, and would end the session on such a request. Nothing was sent.
     #[error("{0}")]
     Unsupported(&'static str),
     /// A field cannot be sent to a bridge. Nothing was sent.
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// This is no I2P address. Nothing was sent.
+    /// The text is not an I2P address. Nothing was sent.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// This is no private key.
+    /// The bytes or the text are not a private key.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// A key file could not be read or written.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
-    /// The system refused something: a socket, a thread. When a limit of the system was reached,
-    /// `Display` names the limit and what to do.
+    /// The system refused something: a socket, a thread. If a limit of the system was reached,
+    /// `Display` names the limit and the remedy.
     #[error("{phase} failed{}", Advice(source))]
     Io {
-        /// What was being done.
+        /// The phase that failed.
         phase: Phase,
         /// The system's error.
         source: io::Error,
@@ -245,7 +246,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Returns what was being done, if the error came out of a wait.
+    /// Returns the phase of the call, if the error comes from a wait.
     #[must_use]
     pub fn phase(&self) -> Option<Phase> {
         match self {
@@ -263,8 +264,8 @@ impl Error {
         }
     }
 
-    /// Returns who was dialled or looked up, if the bridge refused or took too long: a name, or a
-    /// `.b32.i2p` address, with the port that was given.
+    /// Returns the peer that was dialled or looked up, if the bridge refused or took too long: a
+    /// name or a `.b32.i2p` address, with the port that was given.
     #[must_use]
     pub fn peer(&self) -> Option<&str> {
         match self {
@@ -274,20 +275,20 @@ impl Error {
         }
     }
 
-    /// Returns whether the session that this was asked of is gone. Another call on it fails as well.
+    /// Returns true if the session of this call is gone. Another call on it fails as well.
     #[must_use]
     pub fn is_session_lost(&self) -> bool {
         matches!(self, Self::SessionLost(_) | Self::HealingEnded(_))
     }
 
-    /// Returns whether a deadline ran out.
+    /// Returns true if a deadline expired.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Timeout { .. })
     }
 
-    /// Returns whether the peer, or its address, is the reason: bridge and session are well. See
-    /// [the table](Error#refusals).
+    /// Returns true if the peer, or its address, is the reason: the bridge and the session still
+    /// work. See [the table](Error#refusals).
     #[must_use]
     pub fn is_peer_fault(&self) -> bool {
         match self {
@@ -297,7 +298,7 @@ impl Error {
         }
     }
 
-    /// Returns whether the same call may succeed if it is made again after a pause, on the same
+    /// Returns true if the same call may succeed if it is repeated after a pause, on the same
     /// session. See [the tables](Error#refusals).
     #[must_use]
     pub fn is_retryable(&self) -> bool {
@@ -354,7 +355,7 @@ impl Error {
         Self::Setting(SettingError::new(setting, value, reason))
     }
 
-    /// Names the peer, if a peer was dialled or looked up and the bridge refused or was late.
+    /// Adds the peer, if a peer was dialled or looked up and the bridge refused or was late.
     pub(crate) fn about(self, peer: &I2pAddr) -> Self {
         match self {
             Self::Refused(refusal) => Self::Refused(refusal.about(peer)),
@@ -374,22 +375,22 @@ impl From<SessionLoss> for Error {
     }
 }
 
-/// Keeps the error inside, so that `io::Error::downcast` gives it back.
+/// Keeps the error inside, so that `io::Error::downcast` returns it.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         Self::new(error.kind(), error)
     }
 }
 
-/// Why a session is gone. Everything made from it ended with it.
+/// The reason why a session is gone. Everything made from it ended with it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionLoss {
-    /// We closed it.
+    /// This program closed it.
     #[error("it was closed")]
     Closed,
-    /// The bridge hung up: its router stopped, or the bridge was restarted.
-    #[error("the bridge hung up")]
+    /// The bridge closed the connection: its router stopped, or the bridge was restarted.
+    #[error("the bridge closed the connection")]
     BridgeGone,
     /// The connection to the bridge broke.
     #[error("the connection to the bridge broke: {0}")]
@@ -397,15 +398,15 @@ pub enum SessionLoss {
     /// The bridge gave the reason: `PONG timeout`, `Session is closed`, `INVALID_ID`.
     #[error("{0}")]
     Refused(Refusal),
-    /// A heartbeat was not answered in time: the bridge's machine is gone, or asleep.
+    /// A heartbeat was not answered in time: the bridge's machine is gone or asleep.
     #[error("the bridge did not answer a heartbeat within {0:?}")]
     Unanswered(Duration),
-    /// The bridge sent a line without an end, or takes nothing we send.
-    #[error("the bridge does not speak SAM any more")]
+    /// The bridge sent a line without an end, or accepts nothing that this client sends.
+    #[error("the bridge no longer follows the SAM protocol")]
     Garbled,
 }
 
-/// What to do about a limit of the system, if that was the reason.
+/// The remedy for a limit of the system, if that was the reason.
 struct Advice<'a>(&'a io::Error);
 
 impl fmt::Display for Advice<'_> {
@@ -515,7 +516,8 @@ mod tests {
         errors
     }
 
-    /// The place of the variant. The compiler asks for that of a new one, and a test for an error of it.
+    /// Returns the index of the variant. The compiler requires it for a new variant, and a test
+    /// requires an error of that variant.
     fn place(error: &Error) -> usize {
         match error {
             Error::Unreachable { .. } => 0,
@@ -544,7 +546,7 @@ mod tests {
         }
     }
 
-    /// The place of the last variant.
+    /// The index of the last variant.
     const LAST: usize = 22;
 
     #[test]
@@ -553,7 +555,7 @@ mod tests {
         assert!(places.into_iter().eq(0..=LAST));
     }
 
-    /// No parent may repeat the text of what is behind it.
+    /// No parent may repeat the text of its source.
     fn check_chain(error: &(dyn std::error::Error + 'static)) {
         let mut parents = vec![error.to_string()];
         let mut source = error.source();

@@ -1,15 +1,15 @@
-//! I2P for programs that block.
+//! A blocking I2P client for threads.
 //!
 //! I2P is an anonymous network in which a program has a *destination*, which is a set of keys,
-//! instead of an IP address. A router runs on the machine, or near it, and lets programs take part
+//! instead of an IP address. A router runs on the machine, or near it, and offers programs access
 //! through its SAM bridge. This crate is a client of that bridge: SAM 3.1 to 3.3 for threads and
-//! blocking sockets, with what a user of [`std::net`] expects. It needs no async runtime.
+//! blocking sockets, modelled on [`std::net`]. It needs no async runtime.
 //!
 //! ```no_run
 //! use std::io::{Read, Write};
 //! use i2p_sam::SamBridge;
 //!
-//! // The bridge that I2P_SAM_ADDRESS names, or the one on 127.0.0.1:7656.
+//! // The bridge at I2P_SAM_ADDRESS, or at 127.0.0.1:7656 if that is not set.
 //! let bridge = SamBridge::from_env()?;
 //! let session = bridge.session().nickname("quick-start").stream()?;
 //!
@@ -20,79 +20,79 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # The way through it
+//! # Overview
 //!
-//! | | is | like |
+//! | type | purpose | like |
 //! |---|---|---|
-//! | [`SamBridge`] | where a router's bridge is; makes keys, looks up names, makes sessions | an address |
-//! | [`StreamSession`] | a destination of our own, with the tunnels that lead to it | a network interface |
-//! | [`SamListener`] | accepts what peers dial | [`TcpListener`](std::net::TcpListener) |
-//! | [`ForwardListener`] | the same, where the router connects to a TCP port of ours | [`TcpListener`](std::net::TcpListener) |
+//! | [`SamBridge`] | the address of a router's bridge; generates keys, looks up names, makes sessions | an address |
+//! | [`StreamSession`] | a destination of this program, with the tunnels that lead to it | a network interface |
+//! | [`SamListener`] | accepts streams from peers | [`TcpListener`](std::net::TcpListener) |
+//! | [`ForwardListener`] | the same, but the router connects to a local TCP port | [`TcpListener`](std::net::TcpListener) |
 //! | [`HealingSession`] | a session for streams that is made again when it is lost | |
-//! | [`MultihomedSession`] | the same key at several bridges, and one listener for all of them | |
+//! | [`MultihomedSession`] | the same key at several bridges, with one listener for all of them | |
 //! | [`SamStream`] | one connection to a peer | [`TcpStream`](std::net::TcpStream) |
-//! | [`DatagramSession`], [`RawSession`] | datagrams to and from a destination of our own | [`UdpSocket`](std::net::UdpSocket) |
+//! | [`DatagramSession`], [`RawSession`] | datagrams to and from a destination of this program | [`UdpSocket`](std::net::UdpSocket) |
 //! | [`PrimarySession`] | one destination for several of these sessions | |
-//! | [`ClientTunnel`], [`ServerTunnel`] | TCP programs that know nothing of I2P, carried over it | |
-//! | [`Cancel`] | ends what blocks, from another thread | |
-//! | [`I2pAddr`], [`Destination`], [`PrivateKey`] | who is who | [`SocketAddr`](std::net::SocketAddr) |
+//! | [`ClientTunnel`], [`ServerTunnel`] | connect TCP programs that know nothing of I2P | |
+//! | [`Cancel`] | ends blocking calls from another thread | |
+//! | [`I2pAddr`], [`Destination`], [`PrivateKey`] | addresses and identities | [`SocketAddr`](std::net::SocketAddr) |
 //!
-//! # What lives how long
+//! # Lifetimes
 //!
-//! A session lives as long as anything that was made from it: a clone, a listener, a stream, a
-//! [`SessionGuard`]. A stream returned by a function that dropped its session goes on. When the
-//! last of them is dropped the session ends in the background, and what its streams wrote last
-//! still gets [some time](SessionBuilder::linger) to arrive; [`close`](StreamSession::close) ends it
-//! now, and waits until the router has let go of its key. A tunnel keeps its session; dropped, it
-//! accepts no more, and what it carries goes on.
+//! A session lives as long as anything made from it: a clone, a listener, a stream, a
+//! [`SessionGuard`]. A stream returned by a function that dropped its session continues. When the
+//! last of them is dropped, the session ends in the background, and the last bytes of its streams
+//! still have [some time](SessionBuilder::linger) to arrive. [`close`](StreamSession::close) ends
+//! the session now, and waits until the router has released its key. A tunnel keeps its session; a
+//! dropped tunnel accepts no more connections, and its open connections continue.
 //!
-//! A router ends a session when its control socket closes, so a session has a thread that keeps
-//! that socket: it answers the bridge's `PING` and notes why the session ended
-//! ([`StreamSession::closed`], [`SamStream::session_error`]). While there is a listener, further
-//! threads hold armed accepts. They have small stacks. Threads that call the program's code, for
-//! sessions that heal and for tunnels, have the stack that `std` gives.
+//! A router ends a session when its control socket closes, so each session has a thread for that
+//! socket: it answers the bridge's `PING` and records why the session ended
+//! ([`StreamSession::closed`], [`SamStream::session_error`]). While there is a listener, more
+//! threads hold pending accepts. They have small stacks. Threads that call the program's code, for
+//! sessions that heal and for tunnels, have the default stack size of `std`.
 //!
 //! # Threads
 //!
 //! Everything is `Send` and `Sync`, and every method takes `&self`: accept in one thread and dial
-//! in ten others. No lock is held while a socket is waited for.
+//! in ten others. No lock is held during a wait for a socket.
 //!
 //! # Time-outs
 //!
-//! Every call has one deadline for all it waits for, so that a bridge which drips bytes cannot
-//! stretch it; an error says in which [`Phase`] it ran out. [`SamBridgeBuilder`] sets them:
-//! 30 s to connect to the bridge, 30 s to greet it, 30 s for a command, 60 s for a lookup, 300 s
-//! for a session, 180 s to dial a peer. `accept` and streams wait for ever unless told otherwise.
+//! Every call has one deadline for all its waits, so that a bridge which sends single bytes cannot
+//! extend it; an error names the [`Phase`] in which it expired. [`SamBridgeBuilder`] sets them:
+//! 30 s to connect to the bridge, 30 s for the greeting, 30 s for a command, 60 s for a lookup,
+//! 300 s for a session, 180 s to dial a peer. `accept` and streams wait without limit unless a time-out
+//! is set.
 //!
 //! # Servers
 //!
-//! Four things that a server learns late from a network that does not report them:
+//! The network does not report these four things, so servers often learn them late:
 //!
-//! - **A peer that dies without a word** is not reported to a reader, who blocks for longer than 400 s.
+//! - **A peer that dies silently** is not reported to a reader, which blocks for longer than 400 s.
 //!   Set a [read time-out](SamStream::set_read_timeout) on every stream.
-//! - **A restart on i2pd needs a pause.** i2pd holds a key for about 5 s after its session ended, and a
-//!   session that gets the key earlier serves nobody. Within a process the library waits for 6 s. Across
-//!   processes it replaces such a session, which takes longer than a pause does: let a supervisor wait for
-//!   6 s before it starts the server again, systemd with `RestartSec=6`.
-//! - **A clock that jumps** makes its router deaf for about a minute: peers reject what it has published, and
-//!   it rejects what they have. Nothing has to be done but to wait.
-//! - **A sender may fill the router's memory.** i2pd does not slow a sender down whose peer does not read; see
-//!   [`SamStream`].
+//! - **A restart on i2pd needs a pause.** i2pd holds a key for about 5 s after its session ended,
+//!   and a session that gets the key earlier serves no peer. Within a process the library waits for
+//!   6 s. Across processes it replaces such a session, which takes longer than a pause: let a
+//!   supervisor wait for 6 s before it restarts the server, systemd with `RestartSec=6`.
+//! - **A clock that jumps** makes its router unreachable for about a minute: peers reject what it
+//!   has published, and it rejects what they have published. Only waiting helps.
+//! - **A sender may fill the router's memory.** i2pd does not slow down a sender whose peer does
+//!   not read; see [`SamStream`].
 //!
 //! # Secrets
 //!
 //! A private key, a password and the id of a session never appear in `Debug`, in an error or in a
-//! panic; the crate logs nothing. [`PrivateKey::expose_base64`] and
-//! [`PrivateKey::expose_bytes`] are the only ways out for a key, and key files are readable by
-//! their owner alone. A key file that others may read, or that belongs to another user, is
-//! [refused](PrivateKey::load).
+//! panic; the crate logs nothing. A key leaves the crate only through [`PrivateKey::expose_base64`]
+//! and [`PrivateKey::expose_bytes`], and only the owner can read key files. A key file that other
+//! users may read, or that belongs to another user, is [refused](PrivateKey::load).
 //!
-//! What a SAM bridge cannot hide: every program of the same host that reaches it can use it, and
-//! the connection to it is not encrypted.
+//! A SAM bridge has limits: every program on the same host that reaches it can use it, and the
+//! connection to it is not encrypted.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
-// What a bridge, a file or a user supplied never panics, and nothing is printed.
+// Input from a bridge, a file or a user never causes a panic, and nothing is printed.
 #![warn(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -162,7 +162,7 @@ pub use tunnel::{
 };
 pub use version::Version;
 
-/// What threads share must be fit to be shared; this does not compile when it is not.
+/// Shared types must be `Send` and `Sync`; this does not compile otherwise.
 const _: () = {
     const fn shared<T: Send + Sync>() {}
     shared::<SamBridge>();
@@ -192,7 +192,7 @@ const _: () = {
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// What changes nothing when its result is dropped must be used.
+/// A value without effect when it is dropped must be used.
 ///
 /// ```
 /// #![deny(unused_must_use)]

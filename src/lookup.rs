@@ -6,12 +6,12 @@ use crate::error::{Error, Phase};
 use crate::service::{ServiceRecord, ServiceRecordError, service_name};
 use crate::wire::{Message, ParseError, ParseErrorKind, redact};
 
-/// What stands in front of an option's name in a reply.
+/// The prefix of an option's name in a reply.
 const OPTION: &str = "OPTION:";
 
-/// Who an address belongs to, and what its owner says about it.
+/// The destination of an address, and the options that its owner published.
 ///
-/// What [`SamBridge::lookup_with_options`](crate::SamBridge::lookup_with_options) found.
+/// [`SamBridge::lookup_with_options`](crate::SamBridge::lookup_with_options) returns it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Lookup {
     destination: Destination,
@@ -19,19 +19,19 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    /// Who the address belongs to.
+    /// Returns the destination of the address.
     pub fn destination(&self) -> &Destination {
         &self.destination
     }
 
-    /// The options of the lease set, name and value, as the bridge sent them and in its order. A
-    /// router that does not know options sends none: i2pd, and Java I2P 2.8.
+    /// Returns the options of the lease set, name and value, in the order in which the bridge sent
+    /// them. A router that does not support options sends none: i2pd, and Java I2P 2.8.
     pub fn options(&self) -> impl Iterator<Item = (&str, &str)> {
         self.options.iter().map(|(key, value)| (&**key, &**value))
     }
 
-    /// The service records among the options, in the order of the reply. One that is malformed is
-    /// an error in its place, and does not cost the others.
+    /// Returns the service records among the options, in the order of the reply. A malformed record
+    /// is an error at its place and does not affect the others.
     pub fn services(&self) -> impl Iterator<Item = Result<ServiceRecord<'_>, ServiceRecordError>> {
         let named = |(key, records)| Some((service_name(key)?, records));
         self.options()
@@ -39,9 +39,10 @@ impl Lookup {
             .flat_map(|(name, records)| self.records(name, records))
     }
 
-    /// The records of one service: `services_of("smtp", "tcp")` are those of `_smtp._tcp`.
+    /// Returns the records of one service: `services_of("smtp", "tcp")` returns those of
+    /// `_smtp._tcp`.
     ///
-    /// The one with the lowest [`priority`](ServiceRecord::priority) is to be tried first.
+    /// Try the record with the lowest [`priority`](ServiceRecord::priority) first.
     pub fn services_of(
         &self,
         service: &str,
@@ -85,7 +86,7 @@ impl Lookup {
         })
     }
 
-    /// Checks that the destination is the one that was asked for: a bridge may lie.
+    /// Checks that the destination matches the requested address: a bridge may lie.
     pub(crate) fn check(self, asked: &Host) -> Result<Self, Error> {
         if asked.contradicts(&self.destination) {
             return Err(Error::WrongDestination {
@@ -97,7 +98,7 @@ impl Lookup {
     }
 }
 
-/// What a peer wrote into its lease set is cut wherever it could be a key.
+/// Peers write the options into their lease sets, so any part that could be a key is cut out.
 impl fmt::Debug for Lookup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let options: Vec<_> = self

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crate::address::{Destination, Host};
 use crate::sync::lock;
 
-/// Who an address belonged to when it was last looked up: so many addresses, for so long. The clock
-/// is the caller's.
+/// The destinations of recent lookups: a limited number of addresses, each for a limited time. The
+/// caller supplies the clock.
 pub(crate) struct LookupCache {
     entries: usize,
     ttl: Duration,
@@ -16,7 +16,7 @@ pub(crate) struct LookupCache {
 #[derive(Default)]
 struct Known {
     found: HashMap<Host, (Destination, Instant)>,
-    /// The oldest first.
+    /// The oldest entry comes first.
     order: VecDeque<Host>,
 }
 
@@ -38,8 +38,8 @@ impl LookupCache {
         self.is_fresh(*since, now).then(|| destination.clone())
     }
 
-    /// Remembers a name or a hash. What an encrypted lease set belongs to is not kept: it can be
-    /// asked with a secret, or without.
+    /// Stores the destination of a name or a hash. Destinations of encrypted lease sets are not
+    /// stored: a lookup may carry a secret or not.
     pub(crate) fn keep(&self, host: &Host, destination: &Destination, now: Instant) {
         if self.is_off() || !matches!(host, Host::Name(_) | Host::B32(_)) {
             return;

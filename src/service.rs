@@ -5,16 +5,16 @@ use std::time::Duration;
 use crate::address::{AddressError, Host, I2pAddr};
 use crate::wire::redact;
 
-/// Where a destination says that one of its services is found: I2P's counterpart of an SRV record.
+/// The place of one of a destination's services: I2P's counterpart of an SRV record.
 ///
-/// It stands in the lease set, as the option `_smtp._tcp` whose value is
+/// The destination publishes it in its lease set, as the option `_smtp._tcp` with the value
 ///
 /// ```text
 /// 1 86400 0 0 25 ….b32.i2p [options]      the service is at that address
 /// 0 86400 25 [options]                    the service is here: at the destination looked up
 /// ```
 ///
-/// with commas between the records where there are several. [`Lookup`](crate::Lookup) reads them.
+/// with commas between the records if there are several. [`Lookup`](crate::Lookup) reads them.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ServiceRecord<'a> {
     service: &'a str,
@@ -28,49 +28,50 @@ pub struct ServiceRecord<'a> {
 }
 
 impl<'a> ServiceRecord<'a> {
-    /// The service, such as `smtp`.
+    /// Returns the service, such as `smtp`.
     pub fn service(&self) -> &'a str {
         self.service
     }
 
-    /// `tcp` for streams, `udp` for datagrams.
+    /// Returns `tcp` for streams and `udp` for datagrams.
     pub fn protocol(&self) -> &'a str {
         self.protocol
     }
 
-    /// How long the record may be remembered, in whole seconds.
+    /// Returns how long the record may be cached, in whole seconds.
     pub fn ttl(&self) -> Duration {
         self.ttl
     }
 
-    /// Of several records the one with the lowest priority is to be tried first. 0 for a service at
-    /// the destination itself.
+    /// Returns the priority: of several records, try the one with the lowest priority first. 0 for
+    /// a service at the destination itself.
     pub fn priority(&self) -> u16 {
         self.priority
     }
 
-    /// Of several records of one priority, the one with the larger weight is to be chosen more
-    /// often. 0 for a service at the destination itself.
+    /// Returns the weight: of several records with one priority, choose the one with the larger
+    /// weight more often. 0 for a service at the destination itself.
     pub fn weight(&self) -> u16 {
         self.weight
     }
 
-    /// The I2CP port; 0 is any.
+    /// Returns the I2CP port; 0 means any port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Who offers the service, with the [`port`](ServiceRecord::port): it can be dialled as it is.
+    /// Returns the service's address with the [`port`](ServiceRecord::port). It can be dialled
+    /// unchanged.
     pub fn target(&self) -> &I2pAddr {
         &self.target
     }
 
-    /// What the record says to the application, as it was sent; mostly empty.
+    /// Returns the options for the application, as they were sent; usually empty.
     pub fn options(&self) -> &'a str {
         self.options
     }
 
-    /// Reads one record. `own` is who was looked up.
+    /// Reads one record. `own` is the destination that was looked up.
     pub(crate) fn parse(
         (service, protocol): (&'a str, &'a str),
         text: &'a str,
@@ -95,7 +96,7 @@ impl<'a> ServiceRecord<'a> {
         let port = fields.number().ok_or(Port)?;
         let host = match here {
             true => own.clone(),
-            // Not as an address: it could name a second port.
+            // Not parsed as an address: that could name a second port.
             false => fields.next().parse().map_err(Target)?,
         };
         Ok(Self {
@@ -111,7 +112,7 @@ impl<'a> ServiceRecord<'a> {
     }
 }
 
-/// What a peer wrote into its lease set is cut wherever it could be a key.
+/// Peers write the records into their lease sets, so any part that could be a key is cut out.
 impl fmt::Debug for ServiceRecord<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServiceRecord")
@@ -126,42 +127,42 @@ impl fmt::Debug for ServiceRecord<'_> {
     }
 }
 
-/// Why a service record cannot be read: the first field that is missing or malformed. More may
-/// come, so match with a wildcard.
+/// The first field of a service record that is missing or malformed. More kinds may be added, so
+/// match with a wildcard.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServiceRecordError {
-    /// It begins with neither `0` nor `1`.
+    /// The record begins with neither `0` nor `1`.
     #[error("a service record of an unknown version")]
     Version,
-    /// The time to live is no number of seconds, or above 4294967295.
+    /// The time to live is not a number of seconds, or is above 4294967295.
     #[error("a service record without a time to live")]
     Ttl,
-    /// The priority is no number up to 65535.
+    /// The priority is not a number up to 65535.
     #[error("a service record without a priority")]
     Priority,
-    /// The weight is no number up to 65535.
+    /// The weight is not a number up to 65535.
     #[error("a service record without a weight")]
     Weight,
-    /// The port is no number up to 65535.
+    /// The port is not a number up to 65535.
     #[error("a service record without a port")]
     Port,
-    /// The target is no address, or has a port of its own.
+    /// The target is not an address, or has its own port.
     #[error("a service record without a valid target")]
     Target(#[source] AddressError),
 }
 
-/// The service and the protocol in an option's name, if it is one of a service.
+/// Returns the service and the protocol in an option's name, if it names a service.
 pub(crate) fn service_name(key: &str) -> Option<(&str, &str)> {
     let (service, protocol) = key.strip_prefix('_')?.split_once("._")?;
     (!service.is_empty() && !protocol.is_empty()).then_some((service, protocol))
 }
 
-/// Words with blanks between them.
+/// Words separated by blanks.
 struct Fields<'a>(&'a str);
 
 impl<'a> Fields<'a> {
-    /// The next word, empty at the end.
+    /// Returns the next word, or an empty text at the end.
     fn next(&mut self) -> &'a str {
         let text = self.0.trim_start();
         let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
@@ -169,7 +170,7 @@ impl<'a> Fields<'a> {
         word
     }
 
-    /// Digits only: `parse` alone would let a `+` pass.
+    /// Accepts digits only: `parse` alone would accept a `+`.
     fn number<T: FromStr>(&mut self) -> Option<T> {
         let word = self.next();
         let digits = word.bytes().all(|byte| byte.is_ascii_digit());

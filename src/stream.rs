@@ -12,41 +12,42 @@ use crate::error::{Error, Phase, SessionLoss};
 use crate::session::{OpenStream, SessionGuard};
 use crate::sync::{Call, Deadline, Registration, Target};
 
-/// How long after a stream the session may end that took it along.
+/// The time between the end of a stream and the end of a session that it kept alive.
 const LOSS_GRACE: Duration = Duration::from_millis(50);
 
-/// What is read at a time of what nobody wants.
+/// The number of bytes read at a time from a stream whose data is discarded.
 const DISCARDED: usize = 4096;
 
-/// A stream to a peer, used as a [`TcpStream`] is.
+/// A stream to a peer, used like a [`TcpStream`].
 ///
-/// The first byte read is the peer's first byte: what the bridge says in front of it has been
-/// taken away. Time-outs, non-blocking mode, `peek` and the traits behave as those of the
-/// [`TcpStream`] to the bridge, which they are.
+/// The first byte read is the peer's first byte: the bridge's lines before it have been removed.
+/// Time-outs, non-blocking mode, `peek` and the traits are those of the [`TcpStream`] to the
+/// bridge.
 ///
 /// Six things differ from TCP:
 ///
-/// - **There is no half-close.** When either side shuts down its writing, both routers end the
-///   stream in both directions, and an answer that is under way is lost. Say where a message ends
-///   by other means, such as its length.
-/// - **Who writes last should not hang up first.** What is written just before a stream is dropped
-///   is delivered, if the process lives on for some seconds, but i2pd 2.59 loses the last part, or the
-///   end itself, when more than some 60 kB are still under way. Let the side that reads hang up when
-///   it has all, and [`finish`](SamStream::finish) on the other side.
-/// - **Small writes are slow.** Java I2P holds the first small write about 180 ms back in case more
-///   comes. Write a request in one piece.
-/// - **A peer that dies without a word is not reported to a reader.** If the peer's machine loses its
-///   power or its network, a read blocks for longer than 400 s. Set a
-///   [read time-out](SamStream::set_read_timeout). A writer of 1 kB each second fails after 82 s on
-///   i2pd 2.59, and after 279 s on i2pd 2.45.
-/// - **A writer may not be slowed down.** i2pd accepts what the peer does not read into its own memory:
-///   a writer sent 100 MB to a peer that did not read, and the router grew from 18 to 334 MB. emissary
-///   0.4.0 blocks the writer after 8.9 MB. Agree on how much may be sent before the peer confirms it.
-/// - **A side that accepts and writes first may wait.** On emissary 0.4.0 what it writes before the
-///   dialler has sent anything arrives after 9 s. Let the dialler write first.
+/// - **There is no half-close.** If either side shuts down writing, both routers end the stream in
+///   both directions, and a reply that is under way is lost. Mark the end of a message by other
+///   means, such as its length.
+/// - **The side that writes last should not close first.** Bytes written just before a stream is
+///   dropped are delivered if the process lives on for some seconds, but i2pd 2.59 loses the last
+///   part, or the end itself, if more than some 60 kB are still under way. Let the side that reads
+///   close when it has everything, and call [`finish`](SamStream::finish) on the other side.
+/// - **Small writes are slow.** Java I2P holds the first small write back for about 180 ms in case
+///   more comes. Write a request in one piece.
+/// - **A peer that dies silently is not reported to a reader.** If the peer's machine loses its
+///   power or its network, a read blocks for longer than 400 s. Set a [read
+///   time-out](SamStream::set_read_timeout). A writer of 1 kB each second fails after 82 s on i2pd
+///   2.59, and after 279 s on i2pd 2.45.
+/// - **A writer may not be slowed down.** i2pd stores in its own memory what the peer does not
+///   read: a writer sent 100 MB to a peer that did not read, and the router grew from 18 to 334 MB.
+///   emissary 0.4.0 blocks the writer after 8.9 MB. Agree on how much may be sent before the peer
+///   confirms it.
+/// - **A side that accepts and writes first may wait.** On emissary 0.4.0 its bytes arrive after
+///   9 s if it writes before the dialler has sent anything. Let the dialler write first.
 ///
 /// The end of the stream and the loss of the session both read as `Ok(0)`;
-/// [`session_error`](SamStream::session_error) tells them apart.
+/// [`session_error`](SamStream::session_error) distinguishes them.
 ///
 /// ```no_run
 /// use std::io::{BufRead, BufReader, Write};
@@ -62,7 +63,8 @@ pub struct SamStream {
     shared: Arc<Shared>,
 }
 
-/// What clones of a stream share. The socket comes first: it is closed before the session may end.
+/// The state that clones of a stream share. The socket is the first field, so that it is closed
+/// before the session may end.
 struct Shared {
     socket: Arc<TcpStream>,
     registration: Option<Registration>,
@@ -93,68 +95,71 @@ impl SamStream {
         }
     }
 
-    /// The socket, as what a handle can end.
+    /// Returns the socket as a target that a handle can shut down.
     pub(crate) fn target(&self) -> Target {
         Target::socket(&self.shared.socket)
     }
 
-    /// Who is on the other side: what was dialled, or who dialled, with the port where one is
+    /// Returns the address of the peer: the dialled address or the caller's, with the port if it is
     /// known.
     pub fn peer_addr(&self) -> &I2pAddr {
         &self.shared.peer
     }
 
-    /// The peer's destination, where it is known: always for a stream that was accepted, and for
-    /// one that was dialled by destination. A router does not tell whose a dialled name is.
+    /// Returns the peer's destination, if it is known: always for an accepted stream, and for one
+    /// that was dialled by destination. A router does not send the destination of a dialled name.
     pub fn peer_destination(&self) -> Option<&Destination> {
         self.shared.peer.destination()
     }
 
-    /// Returns the peer's `.b32.i2p` address, if it is known: always for a stream that was accepted,
-    /// and for one that was dialled by destination or `.b32.i2p` address.
+    /// Returns the peer's `.b32.i2p` address, if it is known: always for an accepted stream, and
+    /// for one that was dialled by destination or `.b32.i2p` address.
     ///
-    /// Compare peers by it: [`peer_addr`](Self::peer_addr) has a port as well. See
+    /// Compare peers by it: [`peer_addr`](Self::peer_addr) includes the port. See
     /// [`I2pAddr`](I2pAddr#equality-and-lists-of-peers) for an allow-list.
     pub fn peer_b32(&self) -> Option<B32> {
         self.shared.peer.b32()
     }
 
-    /// Our own side: the session's destination, with the port that was dialled, or dialled from.
+    /// Returns the local address: the session's destination with the port that was dialled, or
+    /// dialled from.
     pub fn local_addr(&self) -> &I2pAddr {
         &self.shared.local
     }
 
-    /// The peer's I2CP port. For an accepted stream this is `FROM_PORT`, which i2pd does not tell;
-    /// for a dialled one the port that was dialled.
+    /// Returns the peer's I2CP port. For an accepted stream this is `FROM_PORT`, which i2pd does
+    /// not send; for a dialled one it is the dialled port.
     pub fn peer_port(&self) -> Option<u16> {
         self.shared.peer.port()
     }
 
-    /// Our own I2CP port. For an accepted stream this is `TO_PORT`, which i2pd does not tell; for a
-    /// dialled one the [`from_port`](crate::ConnectOptions::from_port).
+    /// Returns the local I2CP port. For an accepted stream this is `TO_PORT`, which i2pd does not
+    /// send; for a dialled one it is the [`from_port`](crate::ConnectOptions::from_port).
     pub fn local_port(&self) -> Option<u16> {
         self.shared.local.port()
     }
 
-    /// The bridge it goes by: the one at which its session is.
+    /// Returns the bridge of the stream's session.
     pub fn bridge(&self) -> &SamBridge {
         &self.shared.guard.core().bridge
     }
 
-    /// Why the session is gone, if it is: the reason a stream ended that the peer did not end.
+    /// Returns the reason why the session is gone, if it is gone: the cause of an end that the peer
+    /// did not cause.
     ///
-    /// The bridge closes a stream and its session in no certain order; the answer may come some
-    /// milliseconds after the stream's end.
+    /// The bridge closes a stream and its session in no fixed order; the reason may be known only
+    /// some milliseconds after the stream's end.
     pub fn session_error(&self) -> Option<SessionLoss> {
         self.shared.guard.closed()
     }
 
-    /// Another handle to the same stream, as [`TcpStream::try_clone`] makes it: what is read
-    /// through one is gone from the other, and time-outs are shared. It takes no descriptor.
+    /// Returns another handle to the same stream, as [`TcpStream::try_clone`] does: bytes read
+    /// through one handle are gone from the other, and time-outs are shared. It needs no
+    /// descriptor.
     ///
     /// # Errors
     ///
-    /// None; the type is that of `std`.
+    /// There are none; the type is that of `std`.
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self {
             shared: Arc::clone(&self.shared),
@@ -164,38 +169,39 @@ impl SamStream {
     /// Ends the stream: all pending and future calls on any handle return at once, as in
     /// [`TcpStream::shutdown`].
     ///
-    /// **`Shutdown::Write` is no half-close.** Java I2P and i2pd end both directions when either
-    /// side stops writing, and what the peer was about to answer is lost.
+    /// **`Shutdown::Write` is no half-close.** Java I2P and i2pd end both directions if either side
+    /// stops writing, and a reply that the peer was about to send is lost.
     ///
     /// # Errors
     ///
-    /// Those of [`TcpStream::shutdown`].
+    /// Returns the errors of [`TcpStream::shutdown`].
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.shared.open.end();
         self.shared.socket.shutdown(how)
     }
 
-    /// Waits until the peer has hung up, and closes the stream: the way to end a program that wrote
-    /// last, since what is under way dies with the process.
+    /// Waits until the peer has closed, and then closes the stream. A program that wrote last ends
+    /// this way, since bytes under way are lost when the process ends.
     ///
-    /// It is for the side that has read what it wants: what still comes is read and discarded. The
-    /// peer should hang up when it has all, as a server does that has answered, or one that read what
-    /// it knows the length of. If the peer waits for our end as well, both wait until `timeout`; end
-    /// such a stream by dropping it, and wait with
-    /// [`StreamSession::finish`](crate::StreamSession::finish). Other handles to the stream end too.
+    /// It is for the side that has read everything it needs: bytes that still arrive are read and
+    /// discarded. The peer should close when it has everything, as a server does after its reply,
+    /// or a program that has read a message of known length. If the peer waits for this side's end
+    /// as well, both wait until `timeout`; end such a stream by dropping it, and wait with
+    /// [`StreamSession::finish`](crate::StreamSession::finish). Other handles to the stream end
+    /// too.
     ///
     /// # Errors
     ///
-    /// `TimedOut` if the peer had not hung up in time: what was written may have arrived, or not;
-    /// `NotConnected` if the session is lost; otherwise those of a read. The stream is closed all the
-    /// same.
+    /// Returns `TimedOut` if the peer has not closed in time: the written bytes may have arrived or
+    /// not; `NotConnected` if the session is lost; otherwise the errors of a read. The stream is
+    /// closed in every case.
     ///
     /// ```no_run
     /// use std::io::Write;
     /// use std::time::Duration;
     ///
     /// let mut stream = i2p_sam::SamBridge::from_env()?.connect("log.i2p")?;
-    /// stream.write_all(b"one line, after which the server hangs up\n")?;
+    /// stream.write_all(b"one line, after which the server closes\n")?;
     /// stream.finish(Duration::from_secs(60))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -227,14 +233,16 @@ impl SamStream {
         }
     }
 
-    /// The bare socket, which begins where reading stopped, and what keeps its session alive.
+    /// Returns the bare socket, positioned after the bytes already read, and a guard that keeps its
+    /// session alive.
     ///
-    /// Drop the guard and, unless something else holds the session, the router ends the stream.
-    /// Closing the session does not shut this socket down; the router ends the stream all the same.
+    /// If the guard is dropped and nothing else keeps the session, the router ends the stream.
+    /// Closing the session does not shut this socket down, but the router ends the stream.
     ///
     /// # Errors
     ///
-    /// Those of [`TcpStream::try_clone`], and only when there is another handle to the stream.
+    /// Returns the errors of [`TcpStream::try_clone`], and only if there is another handle to the
+    /// stream.
     pub fn into_parts(self) -> io::Result<(TcpStream, SessionGuard)> {
         match Arc::try_unwrap(self.shared) {
             Ok(Shared {
@@ -251,89 +259,93 @@ impl SamStream {
         }
     }
 
-    /// Reads without taking, as [`TcpStream::peek`].
+    /// Reads bytes and leaves them in the stream, as [`TcpStream::peek`] does.
     ///
     /// # Errors
     ///
-    /// Those of [`TcpStream::peek`].
+    /// Returns the errors of [`TcpStream::peek`].
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.shared.socket.peek(buf)
     }
 
-    /// The longest a read may block; `None` is for ever, the default. On Unix a read that runs out
-    /// of time fails with `WouldBlock`, elsewhere with `TimedOut`.
+    /// Sets the longest time that a read may block; `None`, the default, means no limit. On Unix a
+    /// read that exceeds it fails with `WouldBlock`, elsewhere with `TimedOut`.
     ///
-    /// Every server needs one: no router reports a peer that died without a word to a reader.
+    /// Every server needs one: no router reports a silently dead peer to a reader.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for a time of zero; otherwise those of [`TcpStream::set_read_timeout`].
+    /// Returns `InvalidInput` for a time of zero, and the errors of
+    /// [`TcpStream::set_read_timeout`].
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.shared.socket.set_read_timeout(timeout)
     }
 
-    /// The longest a write may block; `None` is for ever, the default. It fails as a read does.
+    /// Sets the longest time that a write may block; `None`, the default, means no limit. A write
+    /// that exceeds it fails as a read does.
     ///
-    /// On i2pd a write blocks for no reader: the router stores what the peer does not read.
+    /// On i2pd a write does not wait for the reader: the router stores what the peer does not read.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for a time of zero; otherwise those of [`TcpStream::set_write_timeout`].
+    /// Returns `InvalidInput` for a time of zero, and the errors of
+    /// [`TcpStream::set_write_timeout`].
     pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.shared.socket.set_write_timeout(timeout)
     }
 
-    /// The longest a read may block.
+    /// Returns the longest time that a read may block.
     ///
     /// # Errors
     ///
-    /// Those of [`TcpStream::read_timeout`].
+    /// Returns the errors of [`TcpStream::read_timeout`].
     pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
         self.shared.socket.read_timeout()
     }
 
-    /// The longest a write may block.
+    /// Returns the longest time that a write may block.
     ///
     /// # Errors
     ///
-    /// Those of [`TcpStream::write_timeout`].
+    /// Returns the errors of [`TcpStream::write_timeout`].
     pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
         self.shared.socket.write_timeout()
     }
 
-    /// Whether reads and writes fail with `WouldBlock` rather than wait. Default: they wait.
+    /// Moves the stream into or out of non-blocking mode, in which reads and writes fail with
+    /// `WouldBlock` instead of waiting. By default they wait.
     ///
     /// # Errors
     ///
-    /// Those of [`TcpStream::set_nonblocking`].
+    /// Returns the errors of [`TcpStream::set_nonblocking`].
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         self.shared.socket.set_nonblocking(nonblocking)
     }
 
-    /// Whether small writes go to the bridge at once (`TCP_NODELAY`). Default: they do. It does
-    /// not change what the router does with them.
+    /// Sets `TCP_NODELAY`: if true, the default, small writes go to the bridge at once. It does not
+    /// change how the router handles them.
     ///
     /// # Errors
     ///
-    /// Those of [`TcpStream::set_nodelay`].
+    /// Returns the errors of [`TcpStream::set_nodelay`].
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.shared.socket.set_nodelay(nodelay)
     }
 
-    /// Whether small writes go to the bridge at once.
+    /// Returns true if small writes go to the bridge at once.
     ///
     /// # Errors
     ///
-    /// Those of [`TcpStream::nodelay`].
+    /// Returns the errors of [`TcpStream::nodelay`].
     pub fn nodelay(&self) -> io::Result<bool> {
         self.shared.socket.nodelay()
     }
 
-    /// Takes the error that waits on the socket, as [`TcpStream::take_error`].
+    /// Takes the pending error of the socket, as [`TcpStream::take_error`] does.
     ///
     /// # Errors
     ///
-    /// Those of [`TcpStream::take_error`].
+    /// Returns the errors of [`TcpStream::take_error`].
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.shared.socket.take_error()
     }
@@ -395,7 +407,7 @@ impl Write for SamStream {
     }
 }
 
-/// Shows who is on both sides.
+/// Shows the addresses of both sides.
 impl fmt::Debug for SamStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SamStream")

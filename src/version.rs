@@ -30,12 +30,12 @@ impl Version {
         Self { major, minor }
     }
 
-    /// The number in front of the dot.
+    /// Returns the number before the dot.
     pub fn major(self) -> u8 {
         self.major
     }
 
-    /// The number behind the dot.
+    /// Returns the number after the dot.
     pub fn minor(self) -> u8 {
         self.minor
     }

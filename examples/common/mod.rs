@@ -1,4 +1,5 @@
-//! Where an example runs: on the router's bridge if one answers, else on a private network.
+//! Finds the bridge for an example: the router's if one answers, otherwise that of a private
+//! network.
 
 #![allow(dead_code, reason = "each example uses a part of it")]
 
@@ -18,11 +19,11 @@ use i2p_sam_testnet::Testnet;
 
 pub(crate) use server::{Outcome, in_full};
 
-/// Names further options of the sessions: `inbound.length=0 outbound.length=0`. A router that knows
-/// no other can make no tunnels without these two.
+/// Names more options for the sessions: `inbound.length=0 outbound.length=0`. A router that knows
+/// no other router can build no tunnels without these two.
 const OPTIONS: &str = "I2P_SAM_OPTIONS";
 
-/// Ends an example, and prints why if it failed.
+/// Ends an example, and prints the error if it failed.
 pub(crate) fn exit_code(outcome: Outcome) -> ExitCode {
     let Err(error) = outcome else {
         return ExitCode::SUCCESS;
@@ -31,17 +32,17 @@ pub(crate) fn exit_code(outcome: Outcome) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// A bridge that answers, and what its network needs to be told.
+/// A bridge that answers, and the options that its network needs.
 pub(crate) struct Place {
     pub(crate) bridge: SamBridge,
     options: SessionOptions,
-    /// Ends with this.
+    /// The private network; it ends when this value is dropped.
     network: Option<Testnet>,
 }
 
 impl Place {
-    /// The bridge that `I2P_SAM_ADDRESS` names or the one on 127.0.0.1:7656, if it answers; else
-    /// the bridge of a private I2P network of three routers, started inside this process.
+    /// Returns the bridge at `I2P_SAM_ADDRESS`, or at 127.0.0.1:7656, if it answers; otherwise the
+    /// bridge of a private I2P network of three routers, started inside this process.
     pub(crate) fn find() -> Outcome<Self> {
         match Self::at_router()? {
             Some(place) => Ok(place),
@@ -49,15 +50,12 @@ impl Place {
         }
     }
 
-    /// The bridge that `I2P_SAM_ADDRESS` names or the one on 127.0.0.1:7656, if it answers.
+    /// Returns the bridge at `I2P_SAM_ADDRESS`, or at 127.0.0.1:7656, if it answers.
     pub(crate) fn at_router() -> Outcome<Option<Self>> {
         let bridge = SamBridge::from_env()?;
         match bridge.version() {
             Ok(version) => {
-                eprintln!(
-                    "The SAM bridge at {} speaks SAM {version}.",
-                    bridge.address()
-                );
+                eprintln!("The SAM bridge at {} uses SAM {version}.", bridge.address());
                 Ok(Some(Self {
                     bridge,
                     options: with_named(SessionOptions::new())?,
@@ -72,7 +70,7 @@ impl Place {
         }
     }
 
-    /// A private network, which ends when this is dropped.
+    /// Starts a private network, which ends when the returned value is dropped.
     pub(crate) fn embedded() -> Outcome<Self> {
         eprintln!("Starting a private I2P network of three routers inside this process instead.");
         let network = Testnet::start_with(|step| eprintln!("  {step}"))?;
@@ -91,18 +89,18 @@ impl Place {
         })
     }
 
-    /// A session in the making, with the options that this network needs.
+    /// Returns a session builder with the options that this network needs.
     pub(crate) fn session(&self, nickname: &str) -> SessionBuilder {
         self.session_at(&self.bridge, nickname)
     }
 
-    /// A session at another bridge, of a network that needs to be told the same.
+    /// Returns a session builder at another bridge of a network that needs the same options.
     pub(crate) fn session_at(&self, bridge: &SamBridge, nickname: &str) -> SessionBuilder {
         let builder = bridge.session().options(self.options.clone());
         builder.nickname(nickname)
     }
 
-    /// Makes a session, and shows that something happens while the router builds tunnels.
+    /// Creates a session, and prints dots while the router builds tunnels.
     pub(crate) fn stream_session(&self, nickname: &str) -> Outcome<StreamSession> {
         let builder = self.session(nickname);
         eprint!("Building tunnels for {nickname} ");
@@ -110,13 +108,13 @@ impl Place {
         Ok(session)
     }
 
-    /// Makes a session that is made again whenever it is lost, and says so when it is.
+    /// Creates a session that is made again whenever it is lost, and prints each such event.
     pub(crate) fn healing_session(
         &self,
         nickname: &str,
         builder: SessionBuilder,
     ) -> Outcome<HealingSession> {
-        // A router may hold the key of a server that was killed a moment ago.
+        // A router may still hold the key of a server that was killed a moment ago.
         let options = HealingOptions::new().patient(true);
         let options = options.on_event(|event| eprintln!("{event}"));
         eprint!("Building tunnels for {nickname} ");
@@ -124,7 +122,8 @@ impl Place {
         Ok(session)
     }
 
-    /// How another process reaches the same network, where it would not by itself.
+    /// Returns the environment with which another process reaches the same network, if it needs
+    /// one.
     pub(crate) fn environment(&self) -> String {
         match &self.network {
             Some(network) => format!(
@@ -137,7 +136,7 @@ impl Place {
     }
 }
 
-/// Adds the options that the environment names.
+/// Adds the options from the environment.
 fn with_named(mut options: SessionOptions) -> Outcome<SessionOptions> {
     let text = match env::var(OPTIONS) {
         Err(VarError::NotPresent) => return Ok(options),
@@ -152,7 +151,7 @@ fn with_named(mut options: SessionOptions) -> Outcome<SessionOptions> {
     Ok(options)
 }
 
-/// Prints a dot a second until the work is done, and how long it took.
+/// Prints a dot each second until the work is done, and then the time it took.
 fn with_dots<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let start = Instant::now();
     let (done, wait) = mpsc::channel::<()>();

@@ -1,4 +1,4 @@
-//! A server that is fit for use: a thread for each connection, within bounds, that stops when told.
+//! A server for real use: a thread for each connection, within limits, with an orderly end.
 
 #![allow(dead_code, reason = "each example and test uses a part of it")]
 
@@ -14,28 +14,30 @@ use i2p_sam::{Accept, Cancel, ResultCode, SamStream};
 
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// An error with its causes: `Display` of an error does not repeat what its source says.
+/// Returns an error with its causes: an error's `Display` does not repeat the text of its source.
 pub(crate) fn in_full(error: &(dyn Error + 'static)) -> String {
     let causes = iter::successors(Some(error), |&error| error.source());
     let texts: Vec<String> = causes.map(ToString::to_string).collect();
     texts.join(": ")
 }
 
-/// What threads get to notice that their streams were ended, before they are left behind.
+/// The time that threads get to notice the end of their streams before the server returns without
+/// them.
 const BREATH: Duration = Duration::from_secs(2);
 
-/// What a server may use.
+/// The limits of a server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Connections at once, and so threads. While so many run none is accepted: who dials waits in
-    /// the session's backlog, and behind it at the router.
+    /// The most connections at once, and therefore threads. While that many run, none is accepted:
+    /// further callers wait in the session's backlog, and after that at the router.
     pub(crate) connections: usize,
-    /// Bytes of stack a thread has. The system gives only what is touched, so it costs addresses
-    /// rather than memory; what a handler puts on the stack, and the report of a panic, must fit.
+    /// The bytes of stack for each thread. The system supplies only the pages that are used, so
+    /// this costs address space rather than memory. A handler's data and the report of a panic must
+    /// fit.
     pub(crate) stack: usize,
-    /// How long a connection may take, from its accept to its end, however busy it is.
+    /// The longest time from a connection's accept to its end, even if it is active.
     pub(crate) time: Duration,
-    /// How much longer what runs may run when the server is stopped.
+    /// The time that running connections get after the server is stopped.
     pub(crate) grace: Duration,
 }
 
@@ -50,7 +52,7 @@ impl Default for Limits {
     }
 }
 
-/// Serves what a listener accepts, until it is stopped.
+/// Serves the streams of a listener until it is stopped.
 pub(crate) struct Server {
     limits: Limits,
     cancel: Cancel,
@@ -68,14 +70,15 @@ impl Server {
         })
     }
 
-    /// Runs the handler for each stream that comes in, on a thread of its own. The stream ends when
-    /// the handler returns.
+    /// Runs the handler for each incoming stream, on its own thread. The stream ends when the
+    /// handler returns.
     ///
-    /// Returns when the server was stopped and what ran has ended, or had to.
+    /// Returns after the server was stopped and its connections have ended or were ended.
     ///
     /// # Errors
     ///
-    /// The listener's, when nothing more can come; what runs is let finish then, too.
+    /// Returns the listener's error if no more streams can come; running connections may finish in
+    /// that case too.
     pub(crate) fn serve<L: Accept, H: Handler>(
         self: &Arc<Self>,
         listener: L,
@@ -84,21 +87,22 @@ impl Server {
         let accepting = listener.with_cancel(&self.cancel);
         drop(listener);
         let outcome = self.accept(&accepting, &Arc::new(handler));
-        // With the last listener: whoever dials from now on is hung up on.
+        // Drops the last listener: from now on the session closes new streams.
         drop(accepting);
         self.finish();
         outcome
     }
 
-    /// Accepts nobody any more. What runs is let finish, within the time of grace.
+    /// Stops accepting. Running connections may finish within the grace time.
     pub(crate) fn stop(&self) {
         self.cancel.cancel();
-        // Under the lock, or who is about to wait would miss it.
+        // Holds the lock, so that a thread about to wait does not miss the notification.
         let _state = self.lock();
         self.changed.notify_all();
     }
 
-    /// Stops at Ctrl-C, and when the system asks the process to end. Asked again, it ends at once.
+    /// Stops at Ctrl-C, and when the system asks the process to end. A second signal ends it at
+    /// once.
     pub(crate) fn stop_on_ctrl_c(self: &Arc<Self>) -> Outcome {
         let server = Arc::clone(self);
         ctrlc::set_handler(move || {
@@ -131,7 +135,7 @@ impl Server {
                 Err(i2p_sam::Error::Timeout { .. }) => {}
                 Err(i2p_sam::Error::Cancelled { .. }) => return Ok(()),
                 Err(error) if is_final(&error) => return Err(error),
-                // The library tries again by itself, and takes its time over it.
+                // The library retries by itself, with pauses.
                 Err(error) => eprintln!("accept: {}", in_full(&error)),
             }
         }
@@ -142,13 +146,13 @@ impl Server {
         let slot = Slot::take(self, &stream);
         let handler = Arc::clone(handler);
         let thread = thread::Builder::new().stack_size(self.limits.stack);
-        // A stream for which there is no thread is counted and closed with its slot.
+        // A stream without a thread is counted and closed with its slot.
         if let Err(error) = thread.spawn(move || slot.run(stream, &*handler)) {
             eprintln!("{peer}: no thread: {error}");
         }
     }
 
-    /// Waits until what runs has ended; ends it, when it does not.
+    /// Waits until the running connections have ended, and ends those that exceed their time.
     fn finish(&self) {
         let none = |state: &State| state.running == 0;
         self.wait(Some(self.limits.grace), none);
@@ -156,7 +160,7 @@ impl Server {
         self.wait(Some(BREATH), none);
     }
 
-    /// Waits for something, and ends who runs out of time meanwhile.
+    /// Waits for a condition, and meanwhile ends the connections whose time has expired.
     fn wait(&self, patience: Option<Duration>, done: impl Fn(&State) -> bool) {
         let until = patience.and_then(|patience| Instant::now().checked_add(patience));
         let mut state = self.lock();
@@ -175,29 +179,29 @@ impl Server {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing in here panics half way through a change.
+        // Nothing in here panics in the middle of a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What is done with a stream.
+/// The function that serves a stream.
 ///
-/// It may borrow the stream, no more: the server ends it when the handler returns or its time is
-/// up. Reads and writes then fail, or read as if the peer had hung up.
+/// It only borrows the stream: the server ends the stream when the handler returns or its time
+/// expires. Reads and writes then fail, or read as if the peer had closed.
 pub(crate) trait Handler: Fn(&SamStream) -> Outcome + Send + Sync + 'static {}
 
 impl<H: Fn(&SamStream) -> Outcome + Send + Sync + 'static> Handler for H {}
 
-/// What has happened so far. Each accepted connection that has ended is in one of the others.
+/// The results so far. Each accepted connection that has ended counts in one of the other fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counters {
     pub(crate) accepted: u64,
     pub(crate) served: u64,
-    /// The handler gave an error, or there was no thread for it.
+    /// The handler returned an error, or there was no thread for it.
     pub(crate) failed: u64,
     pub(crate) panicked: u64,
     pub(crate) timed_out: u64,
-    /// Ran on when the server had to end.
+    /// The handler was still running when the server had to end.
     pub(crate) cut_off: u64,
     pub(crate) most_at_once: usize,
 }
@@ -221,22 +225,23 @@ impl fmt::Display for Counters {
 
 #[derive(Default)]
 struct State {
-    /// By the order they came in, which is that in which their time is up. What was ended has left.
+    /// In order of arrival, which is the order in which their time expires. Ended streams are
+    /// removed.
     open: BTreeMap<u64, Open>,
-    /// Threads, with those whose stream was ended and that have not noticed.
+    /// The number of threads, including those that have not yet noticed the end of their streams.
     running: usize,
     counters: Counters,
 }
 
 struct Open {
     stream: SamStream,
-    /// `None` is beyond what the clock can hold.
+    /// `None` if the time is beyond the clock's range.
     ends: Option<Instant>,
 }
 
 impl State {
-    /// Ends the streams whose time is up, and says how long it is until the next one's. Shutting a
-    /// socket down does not block.
+    /// Ends the streams whose time has expired, and returns the time until the next one expires.
+    /// Shutting down a socket does not block.
     fn end_overdue(&mut self) -> Duration {
         while let Some(first) = self.open.first_entry() {
             let Some(ends) = first.get().ends else {
@@ -262,13 +267,13 @@ impl State {
 
 impl Open {
     fn end(&self) {
-        // It fails only where there is no connection any more to be ended.
+        // It fails only if there is no connection left to end.
         let _ = self.stream.shutdown(std::net::Shutdown::Both);
     }
 }
 
-/// The place of one connection among those that may run; free again when it is dropped, however
-/// the handler ended.
+/// The place of one connection among the running ones; dropping it frees the place, however the
+/// handler ended.
 struct Slot {
     server: Arc<Server>,
     number: u64,
@@ -304,7 +309,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        // The stream is closed before its place is free: bounds are for descriptors, too.
+        // The stream is closed before its place is free: the limits cover descriptors too.
         let open = self.server.lock().open.remove(&self.number);
         let in_time = open.is_some();
         drop(open);
@@ -326,7 +331,7 @@ fn left_until(end: Instant) -> Duration {
     end.saturating_duration_since(Instant::now())
 }
 
-/// Whether every later `accept` fails as well.
+/// Returns true if every later `accept` fails as well.
 fn is_final(error: &i2p_sam::Error) -> bool {
     match error {
         i2p_sam::Error::ForwardLost(_) => true,

@@ -1,4 +1,4 @@
-//! Addresses that end in `.b32.i2p`: by hash (52 characters) and of encrypted leasesets (56 or more).
+//! Addresses that end in `.b32.i2p`: hashes (52 characters) and encrypted lease sets (56 or more).
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use super::error::AddressError;
 use super::signature::SignatureType;
 
 const SUFFIX: &str = ".b32.i2p";
-/// Characters of a hash; an encrypted leaseset's address is longer.
+/// The number of characters in a hash; the address of an encrypted lease set is longer.
 const HASH_LABEL_LEN: usize = 52;
 const B33_LABEL_MIN: usize = 56;
 
@@ -22,8 +22,8 @@ const KNOWN_FLAGS: u8 = FLAG_TWO_BYTE_TYPES | FLAG_SECRET | FLAG_CLIENT_KEY;
 
 /// The short address of a [`Destination`]: base32 of its SHA-256, then `.b32.i2p`.
 ///
-/// 52 characters and the suffix; lower case when printed, either case when read. The router finds
-/// the full destination by it, as long as the service is online.
+/// It has 52 characters and the suffix. It is printed in lower case and read in either case. The
+/// router finds the full destination by this address as long as the service is online.
 ///
 /// # Examples
 ///
@@ -42,7 +42,7 @@ pub struct B32 {
 }
 
 impl B32 {
-    /// The address of the destination with this SHA-256.
+    /// Returns the address of the destination with this SHA-256.
     ///
     /// # Examples
     ///
@@ -54,13 +54,13 @@ impl B32 {
         Self { hash }
     }
 
-    /// The address of the destination whose SHA-256 is this base64 text of 44 characters.
+    /// Reads the base64 form of a destination's SHA-256: 44 characters.
     ///
-    /// In this form a DATAGRAM3 names its sender.
+    /// A DATAGRAM3 names its sender in this form.
     ///
     /// # Errors
     ///
-    /// [`InvalidBase64`](AddressError::InvalidBase64) or
+    /// Returns [`InvalidBase64`](AddressError::InvalidBase64) or
     /// [`Base64Length`](AddressError::Base64Length).
     ///
     /// # Examples
@@ -80,19 +80,13 @@ impl B32 {
         }
     }
 
-    /// The SHA-256 of the destination.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert_eq!(i2p_sam::B32::from_hash([7; 32]).hash(), [7; 32]);
-    /// ```
+    /// Returns the SHA-256 of the destination.
     pub fn hash(&self) -> [u8; 32] {
         self.hash
     }
 }
 
-/// It allocates nothing.
+/// Writes the address without an allocation.
 impl fmt::Display for B32 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = [0; HASH_LABEL_LEN + SUFFIX.len()];
@@ -123,13 +117,14 @@ impl From<&Destination> for B32 {
     }
 }
 
-/// The address of an encrypted leaseset ("b33"): 56 or more characters and `.b32.i2p`.
+/// The address of an encrypted lease set ("b33"): 56 or more characters and `.b32.i2p`.
 ///
-/// It holds the public signing key itself instead of a hash, because the leaseset can only be
-/// found and decrypted with it, and tells what else the client needs (specification, "B32 for
-/// Encrypted Leasesets"). The flags and types at its front are mixed with a CRC-32 of the key, so a
-/// typing error in the key makes them senseless; to notice that, only flags and [`SignatureType`]s that this
-/// crate knows are accepted. The two-byte form of the types is read, though no router writes it.
+/// It contains the public signing key instead of a hash, because a client needs that key to find
+/// and decrypt the lease set. Its flags state what else the client needs (specification, "B32 for
+/// Encrypted Leasesets"). The flags and types at the start are mixed with a CRC-32 of the key, so a
+/// typing error in the key makes them invalid. To detect such errors, only flags and
+/// [`SignatureType`]s that this crate knows are accepted. The two-byte form of the types is read,
+/// although no router writes it.
 ///
 /// # Examples
 ///
@@ -152,7 +147,7 @@ pub struct B33 {
 }
 
 impl B33 {
-    /// The address of a service with this key, if it is of a type that can be blinded.
+    /// Returns the address of a service with this key, if keys of its type can be blinded.
     pub(super) fn blinding(signature_type: SignatureType, public_key: &[u8]) -> Option<Self> {
         let can_be = matches!(
             signature_type,
@@ -166,105 +161,49 @@ impl B33 {
         })
     }
 
-    /// The same address, which says that a [secret](Self::secret_required) has to be known too.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let address: i2p_sam::B33 = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p".parse()?;
-    /// assert!(address.with_secret().secret_required());
-    /// # Ok::<(), i2p_sam::AddressError>(())
-    /// ```
+    /// Returns the same address with the flag that a [secret](Self::secret_required) is required.
     #[must_use]
     pub fn with_secret(mut self) -> Self {
         self.flags |= FLAG_SECRET;
         self
     }
 
-    /// The same address, which says that only [clients whose keys](Self::client_key_required) the
-    /// service knows are let in.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let address: i2p_sam::B33 = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p".parse()?;
-    /// assert!(address.with_client_key().client_key_required());
-    /// # Ok::<(), i2p_sam::AddressError>(())
-    /// ```
+    /// Returns the same address with the flag that a [client key](Self::client_key_required) is
+    /// required.
     #[must_use]
     pub fn with_client_key(mut self) -> Self {
         self.flags |= FLAG_CLIENT_KEY;
         self
     }
 
-    /// Whether a secret has to be known as well: session option `i2cp.leaseSetSecret`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let address: i2p_sam::B33 = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p".parse()?;
-    /// assert!(!address.secret_required());
-    /// # Ok::<(), i2p_sam::AddressError>(())
-    /// ```
+    /// Returns true if the client needs a secret as well: session option `i2cp.leaseSetSecret`.
     pub fn secret_required(&self) -> bool {
         self.flags & FLAG_SECRET != 0
     }
 
-    /// Whether the service lets in only clients whose keys it knows: session option
+    /// Returns true if the service accepts only clients whose keys it knows: session option
     /// `i2cp.leaseSetPrivKey`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let address: i2p_sam::B33 = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p".parse()?;
-    /// assert!(!address.client_key_required());
-    /// # Ok::<(), i2p_sam::AddressError>(())
-    /// ```
     pub fn client_key_required(&self) -> bool {
         self.flags & FLAG_CLIENT_KEY != 0
     }
 
-    /// How the service's destination signs: Ed25519 or RedDSA, so far.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let address: i2p_sam::B33 = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p".parse()?;
-    /// assert_eq!(address.signature_type(), i2p_sam::SignatureType::Ed25519);
-    /// # Ok::<(), i2p_sam::AddressError>(())
-    /// ```
+    /// Returns the signature type of the service's destination: Ed25519 or RedDSA so far.
     pub fn signature_type(&self) -> SignatureType {
         self.signature_type
     }
 
-    /// How the blinded key signs: RedDSA, so far.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let address: i2p_sam::B33 = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p".parse()?;
-    /// assert_eq!(address.blinded_type(), i2p_sam::SignatureType::RedDsa);
-    /// # Ok::<(), i2p_sam::AddressError>(())
-    /// ```
+    /// Returns the signature type of the blinded key: RedDSA so far.
     pub fn blinded_type(&self) -> SignatureType {
         self.blinded_type
     }
 
-    /// The public signing key of the service, not blinded; as long as its
-    /// [type](Self::signature_type) says.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let address: i2p_sam::B33 = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p".parse()?;
-    /// assert_eq!(address.public_key().len(), 32);
-    /// # Ok::<(), i2p_sam::AddressError>(())
-    /// ```
+    /// Returns the public signing key of the service, not blinded. Its length is that of its
+    /// [type](Self::signature_type).
     pub fn public_key(&self) -> &[u8] {
         &self.public_key
     }
 
-    /// Whether this is the address of the destination. What else a client needs says nothing of it.
+    /// Returns true if this is the address of the destination. The flags are not compared.
     pub(super) fn is_of(&self, destination: &Destination) -> bool {
         destination.b33().is_some_and(|own| {
             own.signature_type == self.signature_type && own.public_key == self.public_key
@@ -306,7 +245,7 @@ impl FromStr for B33 {
     }
 }
 
-/// A `.b32.i2p` address of either kind, told apart by its length.
+/// A `.b32.i2p` address of either kind; the length determines which.
 pub(super) enum AnyB32 {
     Hash(B32),
     Encrypted(B33),
@@ -323,17 +262,17 @@ impl FromStr for AnyB32 {
     }
 }
 
-/// Whether the text ends like these addresses, and so is no host name.
+/// Returns true if the text ends like one of these addresses and is therefore no host name.
 pub(super) fn is_b32(text: &str) -> bool {
     without_suffix(text, SUFFIX).is_some() || text.eq_ignore_ascii_case("b32.i2p")
 }
 
-/// Whether only the suffix is missing for one of these addresses.
+/// Returns true if the text lacks only the suffix of one of these addresses.
 pub(super) fn is_b32_label(text: &str) -> bool {
     text.len() >= HASH_LABEL_LEN && format!("{text}{SUFFIX}").parse::<AnyB32>().is_ok()
 }
 
-/// What stands in front of `suffix`, which may be in either case.
+/// Returns the text before `suffix`, which may be in either case.
 pub(super) fn without_suffix<'a>(text: &'a str, suffix: &str) -> Option<&'a str> {
     let at = text.len().checked_sub(suffix.len())?;
     let (label, end) = text.split_at_checked(at)?;
@@ -354,7 +293,7 @@ fn wrong_length(label: &str) -> AddressError {
     }
 }
 
-/// Mixes the first three bytes with the checksum of the rest; once more, and they are back.
+/// Mixes the first three bytes with the checksum of the rest. A second call restores them.
 fn mix_with_crc(bytes: &mut [u8]) {
     let Some((head, rest)) = bytes.split_at_mut_checked(3) else {
         return;
@@ -395,7 +334,7 @@ mod tests {
     use super::super::tests::pattern;
     use super::*;
 
-    // Made with Python: zlib.crc32 and base64.b32encode over the key pattern(32, 7).
+    // Generated with Python: zlib.crc32 and base64.b32encode over the key pattern(32, 7).
     const B33_PLAIN: &str = "yme6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p";
     const B33_SECRET: &str = "yee6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p";
     const B33_CLIENT: &str = "y4c6uy5xfgm6dp2wwyox5trojra6sdavhu5gyceesjad6xatmcs7o6qg.b32.i2p";
@@ -523,7 +462,7 @@ mod tests {
                     .map(|(i, c)| if i == at { other } else { c })
                     .collect();
                 if let Ok(address) = typed.parse::<B33>() {
-                    // Flags and types have no checksum of their own: asking for a secret is one bit.
+                    // The flags and types have no checksum of their own: one bit requires a secret.
                     assert_eq!(address.public_key(), pattern(32, 7), "{typed}");
                 }
             }

@@ -11,11 +11,11 @@ use super::encoding::{Cursor, base64_decode, base64_encode, base64_shown};
 use super::error::AddressError;
 use super::signature::SignatureType;
 
-/// Encryption key (256) and signing key (128), in front of the certificate.
+/// The encryption key (256 bytes) and the signing key (128), which precede the certificate.
 const KEYS_LEN: usize = 384;
-/// The shortest destination: keys, and a certificate without payload.
+/// The shortest destination: the keys, and a certificate without payload.
 const MIN_LEN: usize = KEYS_LEN + 3;
-/// What of a signing key fits in front of the certificate; the rest is in its payload.
+/// The part of a signing key that fits before the certificate; the rest is in its payload.
 const SIGNING_KEY_ROOM: usize = 128;
 
 const CERTIFICATE_NULL: u8 = 0;
@@ -23,15 +23,15 @@ const CERTIFICATE_KEY: u8 = 5;
 
 /// A service's public identity, which is also its full address.
 ///
-/// 387 bytes or more: an encryption key (256 bytes, unused today), a signing key (128), and a
-/// certificate that names their types. An Ed25519 destination, the usual kind, has 391 bytes, or
-/// 524 characters of base64. There is nothing secret in it. `Display` and `FromStr` are the base64
-/// text; `Debug` is the short [`b32`](Self::b32). A clone costs one reference count.
+/// It has 387 bytes or more: an encryption key (256 bytes, unused today), a signing key (128), and
+/// a certificate that names their types. An Ed25519 destination, the usual kind, has 391 bytes, or
+/// 524 characters of base64. It contains no secret. `Display` and `FromStr` use the base64 text;
+/// `Debug` shows the short [`b32`](Self::b32). A clone costs one reference count.
 ///
-/// What is checked: the certificate is NULL (and empty) or KEY (specification, "Common structures",
-/// *Destination* and *Key certificates*), nothing follows it, and a known signature type has
-/// exactly the excess key bytes it needs. A peer may use a signature type that this crate does not
-/// know; it is accepted, and [`signature_type`](Self::signature_type) is `None`.
+/// These rules are checked: the certificate is NULL (and empty) or KEY (specification, "Common
+/// structures", *Destination* and *Key certificates*), nothing follows it, and a known signature
+/// type has exactly the excess key bytes it needs. A peer may use a signature type that this crate
+/// does not know: it is accepted, and [`signature_type`](Self::signature_type) returns `None`.
 ///
 /// # Examples
 ///
@@ -55,20 +55,20 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// Reads the binary form: exactly one destination, and nothing behind it.
+    /// Reads the binary form: exactly one destination with nothing after it.
     ///
     /// # Errors
     ///
-    /// [`Truncated`](AddressError::Truncated),
+    /// Returns [`Truncated`](AddressError::Truncated),
     /// [`InvalidCertificate`](AddressError::InvalidCertificate), or
-    /// [`TrailingBytes`](AddressError::TrailingBytes), which a private key gives.
+    /// [`TrailingBytes`](AddressError::TrailingBytes), which a private key causes.
     ///
     /// # Examples
     ///
     /// ```
     /// use i2p_sam::{AddressError, Destination};
     ///
-    /// // All zeros is a NULL certificate, and so a DSA key: the oldest kind.
+    /// // All zeros: a NULL certificate and therefore a DSA key, the oldest kind.
     /// assert!(Destination::from_bytes(&[0; 387]).is_ok());
     ///
     /// let error = Destination::from_bytes(&[0; 388]).unwrap_err();
@@ -87,14 +87,14 @@ impl Destination {
 
     /// Reads the base64 text (516 characters or more) that routers and address books use.
     ///
-    /// The alphabet is I2P's (`-` and `~` for `+` and `/`), the padding has to be there, and no
-    /// white space is skipped: one destination has exactly one text.
+    /// The alphabet is I2P's (`-` and `~` for `+` and `/`), the padding is required, and white
+    /// space is not skipped: one destination has exactly one text.
     ///
     /// # Errors
     ///
-    /// [`InvalidBase64`](AddressError::InvalidBase64) or
-    /// [`Base64Length`](AddressError::Base64Length), and whatever
-    /// [`from_bytes`](Self::from_bytes) returns.
+    /// Returns [`InvalidBase64`](AddressError::InvalidBase64) or
+    /// [`Base64Length`](AddressError::Base64Length), and every error of
+    /// [`from_bytes`](Self::from_bytes).
     ///
     /// # Examples
     ///
@@ -112,54 +112,33 @@ impl Destination {
         Self::from_bytes(&base64_decode(text)?)
     }
 
-    /// The base64 text, as a router is given it: 516 characters or more.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let destination = i2p_sam::Destination::from_bytes(&[0; 387]).unwrap();
-    /// assert_eq!(destination.to_base64(), "A".repeat(516));
-    /// ```
+    /// Returns the base64 text that routers use: 516 characters or more.
     pub fn to_base64(&self) -> String {
         base64_encode(&self.bytes)
     }
 
-    /// The base64 text, written without an allocation.
+    /// Returns a value that displays the base64 text without an allocation.
     pub(super) fn shown(&self) -> impl fmt::Display {
         base64_shown(&self.bytes)
     }
 
-    /// The binary form: 387 bytes or more.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let destination = i2p_sam::Destination::from_bytes(&[0; 387]).unwrap();
-    /// assert_eq!(destination.as_bytes().len(), 387);
-    /// ```
+    /// Returns the binary form: 387 bytes or more.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The SHA-256 of the binary form, by which the network finds the destination.
+    /// Returns the SHA-256 of the binary form, by which the network finds the destination.
     ///
-    /// It is computed at each call.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let destination = i2p_sam::Destination::from_bytes(&[0; 387]).unwrap();
-    /// assert_eq!(i2p_sam::B32::from_hash(destination.hash()), destination.b32());
-    /// ```
+    /// Each call computes it.
     pub fn hash(&self) -> [u8; 32] {
         Sha256::digest(&self.bytes).into()
     }
 
     /// Returns the short address: base32 of the [`hash`](Self::hash) and `.b32.i2p`, 60 characters.
     ///
-    /// Show and log a destination by it, and compare peers by it: it is the same for everything
-    /// that names this destination, and a small key for a map. Anybody who has only this can dial
-    /// the destination as long as it is online.
+    /// Use it to show, log and compare destinations: everything that names this destination has the
+    /// same `B32`, which is also a small key for a map. A program that knows only this address can
+    /// dial the destination as long as it is online.
     ///
     /// # Examples
     ///
@@ -173,12 +152,12 @@ impl Destination {
         B32::from_hash(self.hash())
     }
 
-    /// The address under which its *encrypted* lease set is found, or `None` when its key cannot be
-    /// blinded: Ed25519 and RedDSA keys can.
+    /// Returns the address of the *encrypted* lease set, or `None` if the key cannot be blinded.
+    /// Ed25519 and RedDSA keys can.
     ///
-    /// A session publishes one when it is told
-    /// [`LeaseSetType::Encrypted`](crate::LeaseSetType::Encrypted); its [`b32`](Self::b32) finds
-    /// nothing then. If a secret or a client's key is needed as well, say so with
+    /// A session publishes an encrypted lease set if
+    /// [`LeaseSetType::Encrypted`](crate::LeaseSetType::Encrypted) is set; its [`b32`](Self::b32)
+    /// finds nothing then. If clients need a secret or a key of their own as well, add
     /// [`B33::with_secret`] and [`B33::with_client_key`].
     ///
     /// # Examples
@@ -196,12 +175,12 @@ impl Destination {
     /// ```
     pub fn b33(&self) -> Option<B33> {
         let signature_type = self.signature_type()?;
-        // Both have 32 bytes, right-aligned in front of the certificate.
+        // Both have 32 bytes, right-aligned before the certificate.
         let start = KEYS_LEN.checked_sub(signature_type.public_key_len())?;
         B33::blinding(signature_type, self.bytes.get(start..KEYS_LEN)?)
     }
 
-    /// How the destination signs, or `None` for a type that this crate does not know.
+    /// Returns the signature type, or `None` if this crate does not know it.
     ///
     /// # Examples
     ///
@@ -215,34 +194,20 @@ impl Destination {
         SignatureType::from_code(self.signature_type)
     }
 
-    /// The number of the signature type, known or not; 0 for a NULL certificate.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let destination = i2p_sam::Destination::from_bytes(&[0; 387]).unwrap();
-    /// assert_eq!(destination.signature_type_code(), 0);
-    /// ```
+    /// Returns the number of the signature type, known or unknown; 0 for a NULL certificate.
     pub fn signature_type_code(&self) -> u16 {
         self.signature_type
     }
 
-    /// The number of the encryption key's type: 0 (ElGamal) or, rarely, 4 (X25519).
+    /// Returns the number of the encryption key's type: 0 (ElGamal) or, rarely, 4 (X25519).
     ///
-    /// The key itself is unused today, and the number says nothing about how traffic is encrypted:
-    /// that is `i2cp.leaseSetEncType`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # let destination = i2p_sam::Destination::from_bytes(&[0; 387]).unwrap();
-    /// assert_eq!(destination.crypto_type_code(), 0);
-    /// ```
+    /// The key itself is unused today, and the number does not determine how traffic is encrypted:
+    /// `i2cp.leaseSetEncType` does.
     pub fn crypto_type_code(&self) -> u16 {
         self.crypto_type
     }
 
-    /// Reads the destination at the front of `bytes`, and returns what stands behind it.
+    /// Reads the destination at the start of `bytes`, and returns the bytes after it.
     pub(super) fn split_from(bytes: &[u8]) -> Result<(Self, &[u8]), AddressError> {
         let truncated = |expected| AddressError::Truncated {
             expected,
@@ -250,7 +215,8 @@ impl Destination {
         };
         let mut cursor = Cursor::new(bytes);
         let (kind, payload_len) = certificate_header(&mut cursor).ok_or(truncated(MIN_LEN))?;
-        // Before any length is believed: what is no certificate has none.
+        // Check the certificate before its length: bytes that are no certificate have no valid
+        // length.
         let well_formed = match kind {
             CERTIFICATE_NULL => payload_len == 0,
             CERTIFICATE_KEY => payload_len >= 4,
@@ -278,7 +244,7 @@ impl fmt::Debug for Destination {
     }
 }
 
-/// The base64 text; for the short form see [`b32`](Destination::b32).
+/// Writes the base64 text; for the short form see [`b32`](Destination::b32).
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.to_base64())
@@ -307,7 +273,8 @@ fn certificate_header(cursor: &mut Cursor<'_>) -> Option<(u8, usize)> {
     Some((cursor.u8()?, usize::from(cursor.u16()?)))
 }
 
-/// The signature and crypto type in a certificate's payload; an empty one means the old defaults.
+/// Reads the signature and crypto type from a certificate's payload; an empty payload means the old
+/// defaults.
 fn key_types(payload: &[u8]) -> Result<(u16, u16), AddressError> {
     if payload.is_empty() {
         return Ok((SignatureType::DsaSha1.code(), 0));
@@ -317,7 +284,7 @@ fn key_types(payload: &[u8]) -> Result<(u16, u16), AddressError> {
         return Err(AddressError::InvalidCertificate);
     };
     if let Some(known) = SignatureType::from_code(signature_type) {
-        // Bytes beyond what the key needs would give one service many addresses.
+        // More bytes than the key needs would give one service many addresses.
         let excess = known.public_key_len().saturating_sub(SIGNING_KEY_ROOM);
         if cursor.rest().len() != excess {
             return Err(AddressError::InvalidCertificate);
@@ -363,7 +330,7 @@ mod tests {
 
     #[test]
     fn b32_and_hash_match_another_implementation() {
-        // Python: hashlib.sha256, base64.b32encode.
+        // Generated with Python: hashlib.sha256, base64.b32encode.
         for (certificate, hash, b32) in [
             (
                 &[5, 0, 4, 0, 7, 0, 0][..],
@@ -385,7 +352,7 @@ mod tests {
 
     #[test]
     fn base64_matches_another_implementation() {
-        // Python: base64.b64encode(…, altchars=b"-~").
+        // Generated with Python: base64.b64encode(…, altchars=b"-~").
         let text = Destination::from_bytes(&ed25519()).unwrap().to_base64();
         assert!(text.starts_with("PF6BtAxexo4Eo0Bsl9Y8-9xTrog3GhJRIbWVYUPA7i1V-2OMd~7gtvX5J1-v"));
         assert!(text.ends_with("wJc-D-la~~Vea1iAPnupB7LXD3ZHBQAEAAcAAA=="));
@@ -433,7 +400,7 @@ mod tests {
             &[2, 0, 0],                // HIDDEN
             &[3, 0, 0],                // SIGNED
             &[4, 0, 0],                // MULTIPLE
-            &[6, 0, 4, 0, 7, 0, 0],    // nobody's
+            &[6, 0, 4, 0, 7, 0, 0],    // unassigned
             &[0, 0, 4, 0, 7, 0, 0],    // NULL with a payload
             &[5, 0, 0],                // KEY without types
             &[5, 0, 3, 0, 7, 0],       // KEY with half a type

@@ -1,4 +1,4 @@
-//! Bytes and text as I2P writes them: its base64 and base32, CRC-32, and a cursor over binary keys.
+//! I2P's base64 and base32, CRC-32, and a cursor over binary keys.
 
 use std::fmt;
 
@@ -11,15 +11,15 @@ use data_encoding::BASE32_NOPAD;
 const ALPHABET: Alphabet =
     match Alphabet::new("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-~") {
         Ok(alphabet) => alphabet,
-        // Evaluated by the compiler, so this can only ever stop a build.
+        // The compiler evaluates this, so the panic can only stop a build.
         #[allow(clippy::panic)]
         Err(_) => panic!("the alphabet has 64 different characters"),
     };
 
-/// Padding is required and the unused bits are zero, so that one value has exactly one text.
+/// Padding is required and unused bits are zero, so that one value has exactly one text.
 const BASE64: GeneralPurpose = GeneralPurpose::new(&ALPHABET, PAD);
 
-/// Why a text is not base64; without a byte of the text, which may be a secret.
+/// The reason why a text is not base64; it contains no byte of the text, which may be a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Base64Fault {
     Character { offset: usize },
@@ -30,7 +30,7 @@ pub(super) fn base64_encode(bytes: &[u8]) -> String {
     BASE64.encode(bytes)
 }
 
-/// The same text, written piece by piece: no allocation.
+/// Returns a value that displays the base64 text piece by piece, without an allocation.
 pub(super) fn base64_shown(bytes: &[u8]) -> impl fmt::Display {
     Base64Display::new(bytes, &BASE64)
 }
@@ -53,20 +53,21 @@ pub(super) fn base32_encode(bytes: &[u8]) -> String {
     text
 }
 
-/// `text` has exactly the length that these bytes need.
+/// Writes base32 into `text`, which must have exactly the length that these bytes need.
 pub(super) fn base32_encode_into(bytes: &[u8], text: &mut [u8]) {
     BASE32_NOPAD.encode_mut(bytes, text);
     text.make_ascii_lowercase();
 }
 
-/// Takes either case; the error is the offset of the first wrong character.
+/// Decodes base32 in either case; the error is the offset of the first invalid character.
 pub(super) fn base32_decode(text: &str) -> Result<Vec<u8>, usize> {
     BASE32_NOPAD
         .decode(text.to_ascii_uppercase().as_bytes())
         .map_err(|error| error.position)
 }
 
-/// CRC-32 as in zip and gzip. Bit by bit: it only ever sees the few bytes of a b33 address.
+/// Returns the CRC-32 as in zip and gzip. It goes bit by bit, since its input is only a b33
+/// address.
 pub(super) fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
@@ -76,7 +77,7 @@ pub(super) fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
-/// Takes a binary key apart from the front, and never reads past its end.
+/// Reads a binary key from the start and never reads past its end.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cursor<'a> {
     rest: &'a [u8],

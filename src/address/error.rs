@@ -1,7 +1,7 @@
-//! What can be wrong with an address, a private key or a key file.
+//! Errors of addresses, private keys and key files.
 //!
-//! None of these errors holds a byte of what was parsed: a text that was meant as an address may
-//! be a private key, pasted into the wrong field. They say where and what, by offset and length.
+//! None of these errors contains a byte of the input: a text that was meant as an address may be a
+//! private key, pasted into the wrong field. They give offsets and lengths.
 
 use std::fmt;
 use std::io;
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use super::b32::B32;
 use super::encoding::Base64Fault;
 
-/// Why a text or some bytes are not an I2P address.
+/// The reason why a text or some bytes are not an I2P address.
 ///
-/// The message says what to change. It never repeats the input, which may have been a private key
-/// by mistake: only offsets and lengths, in bytes and from 0, are told.
+/// The message explains what to change. It never repeats the input, which may have been a private
+/// key by mistake: it gives only offsets and lengths, in bytes and from 0.
 ///
 /// # Examples
 ///
@@ -26,29 +26,29 @@ use super::encoding::Base64Fault;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
-    /// The text is neither a base64 destination nor does it end in `.i2p`.
+    /// The text is not a base64 destination and does not end in `.i2p`.
     ///
-    /// Names of the ordinary Internet, `localhost` and the router's own word `ME` end here.
+    /// Names of the ordinary Internet, `localhost` and the router's name `ME` cause this error.
     #[error(
         "not an I2P address: {length} bytes of text that do not end in `.i2p`, \
          and a base64 destination has at least 516 characters"
     )]
     NotAnAddress {
-        /// Bytes of the text, without its port.
+        /// The number of bytes in the text, without its port.
         length: usize,
     },
 
-    /// The text holds an address and something else, as a link does.
+    /// The text contains an address and something else, as a link does.
     #[error("an I2P address has no {part}: {}", part.advice())]
     SurplusPart {
-        /// What to leave out.
+        /// The part to remove.
         part: UrlPart,
     },
 
-    /// The `i2paddresshelper` of a link holds neither a destination nor a `.b32.i2p` address.
-    #[error("the link's `i2paddresshelper` holds no destination and no `.b32.i2p` address")]
+    /// The `i2paddresshelper` of a link contains neither a destination nor a `.b32.i2p` address.
+    #[error("the link's `i2paddresshelper` contains no destination and no `.b32.i2p` address")]
     InvalidHelper {
-        /// What is wrong with it; offsets count from its beginning.
+        /// The fault in the helper; offsets count from its start.
         #[source]
         reason: Box<AddressError>,
     },
@@ -64,44 +64,45 @@ pub enum AddressError {
     #[error("base32 without its suffix: append `.b32.i2p`")]
     MissingB32Suffix,
 
-    /// A character that I2P's base64 does not have, or that does not belong at this place.
+    /// The text contains a character that I2P's base64 does not have, or has one at an invalid
+    /// place.
     #[error(
         "not I2P base64 at offset {offset}: its characters are `A-Z a-z 0-9 - ~`, with `=` only \
          to pad the end (`-` and `~` stand where other base64 has `+` and `/`)"
     )]
     InvalidBase64 {
-        /// Where the first wrong character stands.
+        /// The offset of the first invalid character.
         offset: usize,
     },
 
-    /// The base64 text is cut short, or its `=` padding is missing or too long.
+    /// The base64 text is truncated, or its `=` padding is missing or too long.
     #[error(
         "base64 text of {length} characters is cut short or wrongly padded: copy it whole, \
          with the `=` at its end"
     )]
     Base64Length {
-        /// Characters that were given.
+        /// The number of characters in the text.
         length: usize,
     },
 
     /// There are fewer bytes than a destination needs.
     #[error("destination is cut short: {found} bytes of at least {expected}; copy it whole")]
     Truncated {
-        /// Bytes needed, as far as can be told from what is there.
+        /// The number of bytes needed, as far as the bytes read so far determine it.
         expected: usize,
-        /// Bytes that were given.
+        /// The number of bytes given.
         found: usize,
     },
 
     /// Bytes follow the end of the destination; a private key looks like this.
     #[error(
         "{found} bytes where the destination ends after {expected}; if this is a private key, \
-         give it to `PrivateKey`, and never to anybody as an address"
+         give it to `PrivateKey`, and never publish it as an address"
     )]
     TrailingBytes {
-        /// Bytes of the destination.
+        /// The number of bytes in the destination.
         expected: usize,
-        /// Bytes that were given.
+        /// The number of bytes given.
         found: usize,
     },
 
@@ -112,92 +113,95 @@ pub enum AddressError {
     )]
     InvalidCertificate,
 
-    /// The label in front of `.b32.i2p` does not have 52 characters, nor 56 or more.
+    /// The label before `.b32.i2p` does not have 52 characters, nor 56 or more.
     #[error(
-        "`.b32.i2p` address with {length} characters in front of `.b32.i2p`: \
-         there are 52, or at least 56 for an encrypted leaseset"
+        "`.b32.i2p` address with {length} characters before `.b32.i2p`: \
+         there are 52, or at least 56 for an encrypted lease set"
     )]
     B32Length {
-        /// Characters in front of `.b32.i2p`.
+        /// The number of characters before `.b32.i2p`.
         length: usize,
     },
 
-    /// A character that base32 does not have, or bits after the last byte that are not zero.
+    /// The text contains a character that base32 does not have, or non-zero bits after the last
+    /// byte.
     #[error("not base32 at offset {offset}: its characters are `a-z 2-7`; look for a typing error")]
     InvalidBase32 {
-        /// Where the first wrong character stands.
+        /// The offset of the first invalid character.
         offset: usize,
     },
 
-    /// The checksum of an address of an encrypted leaseset does not fit.
+    /// The checksum in the address of an encrypted lease set does not match.
     #[error(
-        "checksum of this encrypted leaseset's address does not fit: look for a typing error \
+        "checksum of this encrypted lease set's address does not fit: look for a typing error \
          (or it uses a signature type or a flag that this version does not know)"
     )]
     B33Checksum,
 
-    /// A character that a host name cannot have.
+    /// A host name contains a character that no host name can have.
     #[error("host name has a character at offset {offset} that is not one of `a-z 0-9 . - _`")]
     InvalidCharacter {
-        /// Where the character stands.
+        /// The offset of the character.
         offset: usize,
     },
 
-    /// A host name with letters outside ASCII.
+    /// A host name contains letters outside ASCII.
     #[error(
         "host name has a non-ASCII letter at offset {offset}: \
          write it in its punycode form (`xn--…`)"
     )]
     NonAscii {
-        /// Where the first such letter stands.
+        /// The offset of the first such letter.
         offset: usize,
     },
 
-    /// Two dots in a row, or a dot at the beginning.
-    #[error("host name has an empty label at offset {offset}: take the surplus dot away")]
+    /// A host name contains two dots in a row, or begins with a dot.
+    #[error("host name has an empty label at offset {offset}: remove the surplus dot")]
     EmptyLabel {
-        /// Where the empty label stands.
+        /// The offset of the empty label.
         offset: usize,
     },
 
-    /// A label of more than 63 bytes.
-    #[error("host name has a label of {length} bytes at offset {offset}: 63 is the most")]
+    /// A host name has a label of more than 63 bytes.
+    #[error("host name has a label of {length} bytes at offset {offset}: the maximum is 63")]
     LabelTooLong {
-        /// Where the label begins.
+        /// The offset of the label.
         offset: usize,
-        /// Its bytes.
+        /// The number of bytes in the label.
         length: usize,
     },
 
-    /// A host name of more than 255 bytes.
-    #[error("host name has {length} bytes: 255 is the most")]
+    /// A host name has more than 255 bytes.
+    #[error("host name has {length} bytes: the maximum is 255")]
     NameTooLong {
-        /// Its bytes.
+        /// The number of bytes in the name.
         length: usize,
     },
 
-    /// What was asked for is a host name, and this is a `.b32.i2p` address.
+    /// A `.b32.i2p` address was given where a host name is needed.
     #[error("a `.b32.i2p` address is not a host name: parse it as `I2pAddr`")]
     NotAHostName,
 
-    /// What follows the colon is not a port.
+    /// The text after the colon is not a port.
     #[error("port at offset {offset} is not a number from 0 to 65535")]
     InvalidPort {
-        /// Where the port begins.
+        /// The offset of the port.
         offset: usize,
     },
 
     /// The address names one port, and the caller another.
-    #[error("address already names port {in_address}, and port {asked} was asked for: give one")]
+    #[error(
+        "address already names port {in_address}, and port {asked} was given beside it: give one of them"
+    )]
     PortConflict {
         /// The port in the address.
         in_address: u16,
-        /// The port given beside it.
+        /// The port given beside the address.
         asked: u16,
     },
 }
 
-/// A part of a link that no address has.
+/// A part of a link that an address does not have.
 ///
 /// # Examples
 ///
@@ -210,15 +214,15 @@ pub enum AddressError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UrlPart {
-    /// What ends in `://`.
+    /// Everything up to `://`.
     Scheme,
-    /// What ends in `@`: a user name, or a user name and a password.
+    /// Everything up to `@`: a user name, or a user name and a password.
     UserInfo,
-    /// The first `/` and what follows.
+    /// The first `/` and everything after it.
     Path,
-    /// The `?` and what follows.
+    /// The `?` and everything after it.
     Query,
-    /// The `#` and what follows.
+    /// The `#` and everything after it.
     Fragment,
 }
 
@@ -226,17 +230,17 @@ impl UrlPart {
     fn advice(self) -> &'static str {
         match self {
             Self::Scheme => {
-                "leave out what ends in `://`, or read the link with `I2pAddr::from_url`"
+                "remove everything up to `://`, or read the link with `I2pAddr::from_url`"
             }
-            Self::UserInfo => "leave out what ends in `@`",
+            Self::UserInfo => "remove everything up to `@`",
             Self::Path => {
-                "leave out the first `/` and what follows, or read the link with `I2pAddr::from_url`"
+                "remove the first `/` and everything after it, or read the link with `I2pAddr::from_url`"
             }
             Self::Query => {
-                "leave out the `?` and what follows, or read the link with `I2pAddr::from_url`"
+                "remove the `?` and everything after it, or read the link with `I2pAddr::from_url`"
             }
             Self::Fragment => {
-                "leave out the `#` and what follows, or read the link with `I2pAddr::from_url`"
+                "remove the `#` and everything after it, or read the link with `I2pAddr::from_url`"
             }
         }
     }
@@ -254,9 +258,9 @@ impl fmt::Display for UrlPart {
     }
 }
 
-/// Why some bytes or a text are not a private key.
+/// The reason why some bytes or a text are not a private key.
 ///
-/// The message never holds a byte of the key: only offsets and lengths are told.
+/// The message never contains a byte of the key: it gives only offsets and lengths.
 ///
 /// # Examples
 ///
@@ -269,23 +273,24 @@ impl fmt::Display for UrlPart {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// A character that I2P's base64 does not have, or that does not belong at this place.
+    /// The text contains a character that I2P's base64 does not have, or has one at an invalid
+    /// place.
     #[error(
         "private key is not I2P base64 at offset {offset}: its characters are \
          `A-Z a-z 0-9 - ~`, with `=` only to pad the end"
     )]
     InvalidBase64 {
-        /// Where the first wrong character stands.
+        /// The offset of the first invalid character.
         offset: usize,
     },
 
-    /// The base64 text is cut short, or its `=` padding is missing or too long.
+    /// The base64 text is truncated, or its `=` padding is missing or too long.
     #[error(
         "private key of {length} base64 characters is cut short or wrongly padded: copy it whole, \
          with the `=` at its end"
     )]
     Base64Length {
-        /// Characters that were given.
+        /// The number of characters given.
         length: usize,
     },
 
@@ -293,7 +298,7 @@ pub enum KeyError {
     #[error("private key does not begin with a destination: {0}")]
     Destination(AddressError),
 
-    /// The destination on the first line of a key file is not that of the private key on the
+    /// The destination on the first line of a key file differs from that of the private key on the
     /// second.
     #[error(
         "the first line is the destination of {public}, and the second line the private key of \
@@ -306,37 +311,37 @@ pub enum KeyError {
         private: Box<B32>,
     },
 
-    /// There is a destination and nothing behind it.
+    /// The input is a destination with nothing after it.
     #[error("this is a destination, the public part: give the private key that belongs to it")]
     PublicOnly,
 
-    /// The signature type of the key is none that [`SignatureType`](crate::SignatureType) lists.
+    /// [`SignatureType`](crate::SignatureType) does not list the signature type of the key.
     #[error(
         "private key has a signature type that this version does not know: \
          generate one with SIGNATURE_TYPE 7 (Ed25519)"
     )]
     UnsupportedSignatureType,
 
-    /// The signing key is blank, as with offline signatures, but no whole one follows.
+    /// The signing key is blank, as with offline signatures, but no complete one follows.
     #[error(
-        "private key has a blank signing key, and behind it no valid offline signature: \
+        "private key has a blank signing key, and no valid offline signature after it: \
          it is cut short or damaged"
     )]
     InvalidOfflineSignature,
 
-    /// The number of bytes does not fit the types that the certificate names.
-    #[error("private key of {found} bytes where its types ask for {expected}: copy it whole")]
+    /// The number of bytes does not match the types that the certificate names.
+    #[error("private key of {found} bytes but its types need {expected}: copy it whole")]
     Length {
-        /// Bytes that a key of these types has.
+        /// The number of bytes that a key of these types has.
         expected: usize,
-        /// Bytes that were given.
+        /// The number of bytes given.
         found: usize,
     },
 }
 
-/// Why a key file was not read or written.
+/// The reason why a key file was not read or written.
 ///
-/// The message says what to do, names the file, and never holds a byte of what is in it.
+/// The message names the file and explains what to do. It never contains a byte of the content.
 ///
 /// # Examples
 ///
@@ -355,19 +360,19 @@ pub enum KeyFileError {
     /// The operating system refused.
     #[error("cannot {action} key file {}: {reason}", path.display())]
     Io {
-        /// What was tried, as a verb: `open`, `read`, `create`, ….
+        /// The action that failed, as a verb: `open`, `read`, `create`, ….
         action: &'static str,
         /// The key file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         reason: io::Error,
     },
 
     /// The path names a directory, a FIFO, a device or a socket.
-    #[error("{} is not a regular file: name a file that holds the key, or is to hold it", .0.display())]
+    #[error("{} is not a regular file: name the file for the key", .0.display())]
     NotAFile(PathBuf),
 
-    /// The file belongs to another user than the one this process runs as (Unix only).
+    /// The file belongs to a user other than the one that this process runs as (Unix only).
     #[error(
         "key file {} belongs to the user with id {owner}, and this process runs as the user with \
          id {user}: run it as the owner, or change the owner with `chown {user} {}` if the key is \
@@ -378,13 +383,13 @@ pub enum KeyFileError {
     Owner {
         /// The key file.
         path: PathBuf,
-        /// The id of the user the file belongs to.
+        /// The id of the user who owns the file.
         owner: u32,
-        /// The id of the user this process runs as, which is the effective one.
+        /// The id of the user this process runs as (the effective user).
         user: u32,
     },
 
-    /// Others than the owner may read or write the file (Unix only).
+    /// Users other than the owner may read or write the file (Unix only).
     #[error(
         "key file {} is open to other users (mode {mode:03o}): run `chmod 600 {}`, and make a new \
          key if somebody may have read this one",
@@ -394,30 +399,30 @@ pub enum KeyFileError {
     Permissions {
         /// The key file.
         path: PathBuf,
-        /// The permission bits it has.
+        /// The permission bits of the file.
         mode: u32,
     },
 
-    /// The file has more than 65536 bytes; no key has.
+    /// The file has more than 65536 bytes, which no key has.
     #[error("{} has more than 65536 bytes and cannot be a key file: check the path", .0.display())]
     TooLarge(PathBuf),
 
-    /// The file holds nothing, or only white space.
+    /// The file is empty or contains only white space.
     #[error("key file {} is empty: remove it to have a new key made, or restore it", .0.display())]
     Empty(PathBuf),
 
-    /// What the file holds is not a private key.
-    #[error("{} holds no usable private key: {reason}", path.display())]
+    /// The content of the file is not a private key.
+    #[error("{} contains no usable private key: {reason}", path.display())]
     Invalid {
         /// The file.
         path: PathBuf,
-        /// What is wrong with its content.
+        /// The fault in the content.
         reason: KeyError,
     },
 
-    /// The file holds another key, which is never overwritten.
+    /// The file contains another key, which is never overwritten.
     #[error(
-        "key file {} holds a different key, which is not overwritten: \
+        "key file {} contains a different key, which is not overwritten: \
          choose another path, or move that file away",
         .0.display()
     )]
@@ -425,16 +430,7 @@ pub enum KeyFileError {
 }
 
 impl KeyFileError {
-    /// Whether the file, or the folder it should be in, does not exist.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use i2p_sam::PrivateKey;
-    ///
-    /// let error = PrivateKey::load("no/such/service.key").unwrap_err();
-    /// assert!(error.is_not_found());
-    /// ```
+    /// Returns true if the file, or the folder for it, does not exist.
     pub fn is_not_found(&self) -> bool {
         self.kind() == io::ErrorKind::NotFound
     }
@@ -443,7 +439,7 @@ impl KeyFileError {
     ///
     /// | variant | kind |
     /// |---|---|
-    /// | [`Io`](Self::Io) | that of the operating system's error |
+    /// | [`Io`](Self::Io) | the kind of the operating system's error |
     /// | [`Owner`](Self::Owner), [`Permissions`](Self::Permissions) | `PermissionDenied` |
     /// | [`NotAFile`](Self::NotAFile) | `InvalidInput` |
     /// | [`DifferentKey`](Self::DifferentKey) | `AlreadyExists` |
@@ -487,7 +483,8 @@ impl From<Base64Fault> for KeyError {
     }
 }
 
-/// A path as a shell takes it for one word and not for an option, so that the advice can be pasted.
+/// Quotes a path so that a shell reads it as one word and not as an option; users can paste the
+/// advice.
 fn shell_quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);

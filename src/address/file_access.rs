@@ -1,4 +1,4 @@
-//! Whether a key file is accessible to its owner alone, and the owner is this process's user.
+//! Checks that only the owner can access a key file, and that the owner is this process's user.
 
 use std::fs;
 #[cfg(unix)]
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::error::KeyFileError;
 
-/// Whether the file is this user's alone.
+/// Checks that the file belongs to this user and that no other user can access it.
 #[cfg(unix)]
 pub(super) fn check_access(metadata: &fs::Metadata, path: &Path) -> Result<(), KeyFileError> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -40,8 +40,8 @@ pub(super) fn check_access(_: &fs::Metadata, _: &Path) -> Result<(), KeyFileErro
     Ok(())
 }
 
-/// Returns the effective user of this process. std has no `geteuid`, but a socket belongs to the
-/// user who made it, and needs no file system that may be written to.
+/// Returns the effective user of this process. std has no `geteuid`, but a new socket belongs to
+/// the effective user, and needs no writable file system.
 #[cfg(any(
     target_vendor = "apple",
     target_os = "android",

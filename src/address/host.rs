@@ -1,4 +1,5 @@
-//! What a user may dial: a destination, a `.b32.i2p` address or a host name, with a port or without.
+//! Addresses that can be dialled: a destination, a `.b32.i2p` address or a host name, with or
+//! without a port.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -13,40 +14,40 @@ use super::destination::Destination;
 use super::error::AddressError;
 use super::link::surplus_part;
 
-/// The shortest destination in base64; what is shorter was meant as something else.
+/// The shortest destination in base64; a shorter text was meant as something else.
 const DESTINATION_TEXT_MIN: usize = 516;
 const NAME_MAX: usize = 255;
 const LABEL_MAX: usize = 63;
 
-/// An I2P service and, if one is given, a port: what `SocketAddr` is on the Internet.
+/// An I2P service with an optional port: the counterpart of `SocketAddr`.
 ///
-/// `FromStr` reads, each with `:port` behind it or without,
+/// `FromStr` reads these forms, each with or without a final `:port`:
 ///
-/// * a base64 [`Destination`] (516 characters or more), also with `.i2p` behind it, as BitTorrent
-///   trackers and peer lists have it,
+/// * a base64 [`Destination`] (516 characters or more), also followed by `.i2p`, as in BitTorrent
+///   trackers and peer lists,
 /// * a `.b32.i2p` address, [`B32`] or [`B33`], whose checksum is verified,
 /// * a [`HostName`] that ends in `.i2p`.
 ///
-/// A link (`http://stats.i2p/page`) is no address, and [`from_url`](Self::from_url) reads the
-/// address out of it.
+/// A link (`http://stats.i2p/page`) is no address; [`from_url`](Self::from_url) reads the address
+/// from it.
 ///
 /// I2P ports go from 1 to 65535 and have nothing to do with local TCP ports. 0 means "no port": an
 /// address with port 0 is the address without a port.
 ///
-/// `Display` is short and fit for logs: a destination is shown by its `.b32.i2p` address. What is
-/// shown can be parsed again and is equal to the address. A router is sent
-/// [`to_sam`](Self::to_sam).
+/// `Display` is short and suits logs: it shows a destination by its `.b32.i2p` address. The
+/// displayed text can be parsed again; the result is equal to the address. [`to_sam`](Self::to_sam)
+/// returns the form for routers.
 ///
 /// # Equality, and lists of peers
 ///
 /// Two addresses are equal, and have the same hash, if they name the same service at the same port
-/// and no router is needed to know that: a destination is equal to its own `.b32.i2p` address. What
-/// only a router knows does not count: a [`HostName`] is equal to no destination, and neither is a
-/// [`B33`].
+/// and no router is needed to know that: a destination is equal to its own `.b32.i2p` address.
+/// Facts that only a router knows do not count: a [`HostName`] is equal to no destination, and
+/// neither is a [`B33`].
 ///
-/// The address of a [peer who was accepted](crate::SamStream::peer_addr) has the port that the peer
-/// dialled from, as a `SocketAddr` has, so an allow-list of addresses would depend on it. Compare
-/// peers by [`b32`](Self::b32), as programs compare an `IpAddr`:
+/// The address of an [accepted peer](crate::SamStream::peer_addr) has the port from which the peer
+/// dialled, as a `SocketAddr` has, so an allow-list of addresses would depend on it. Compare peers
+/// by [`b32`](Self::b32), as programs compare an `IpAddr`:
 ///
 /// ```
 /// use std::collections::HashSet;
@@ -60,7 +61,7 @@ const LABEL_MAX: usize = 63;
 /// let allowed = allow_list(&["gem7z2yovuoqqbg3sd5qzb5dhaiit6osezfdo3cbuonanzjsuzaq.b32.i2p"])?;
 /// let may_enter = |peer: &I2pAddr| peer.b32().is_some_and(|b32| allowed.contains(&b32));
 ///
-/// // A peer who was accepted: a whole destination, and a port.
+/// // An accepted peer: a whole destination, and a port.
 /// let destination = i2p_sam::Destination::from_bytes(&[0; 387])?;
 /// assert!(may_enter(&I2pAddr::from(destination).with_port(1024)));
 ///
@@ -79,7 +80,7 @@ const LABEL_MAX: usize = 63;
 /// assert_eq!(addr.to_string(), "stats.i2p:80");
 /// assert_eq!(addr.to_sam(), "stats.i2p");
 ///
-/// // Clearnet names, and the router's own word for the session itself, are no addresses.
+/// // Clearnet names, and the router's name for the session itself, are no addresses.
 /// assert!("example.com".parse::<I2pAddr>().is_err());
 /// assert!("ME".parse::<I2pAddr>().is_err());
 /// # Ok::<(), i2p_sam::AddressError>(())
@@ -91,7 +92,7 @@ pub struct I2pAddr {
 }
 
 impl I2pAddr {
-    /// The service, without the port.
+    /// Returns the service without the port.
     ///
     /// # Examples
     ///
@@ -106,7 +107,8 @@ impl I2pAddr {
         &self.host
     }
 
-    /// Returns the port, if there is one: 1 to 65535. `None` by default, and for port 0.
+    /// Returns the port, 1 to 65535, or `None` if there is none. `None` is the default; port 0 is
+    /// `None` too.
     ///
     /// # Examples
     ///
@@ -121,7 +123,7 @@ impl I2pAddr {
         self.port.map(NonZeroU16::get)
     }
 
-    /// Returns the same service at this port, whichever it had before. Port 0 is no port.
+    /// Returns the same service at this port, replacing any other port. Port 0 means no port.
     ///
     /// # Examples
     ///
@@ -140,7 +142,7 @@ impl I2pAddr {
         }
     }
 
-    /// The same service, and no port.
+    /// Returns the same service without a port.
     ///
     /// # Examples
     ///
@@ -155,13 +157,13 @@ impl I2pAddr {
         Self { port: None, ..self }
     }
 
-    /// The full destination, if this address holds one.
+    /// Returns the full destination, if this address contains one.
     ///
     /// # Examples
     ///
     /// ```
     /// # use i2p_sam::I2pAddr;
-    /// // A name has to be looked up first.
+    /// // A name needs a lookup first.
     /// assert!("stats.i2p".parse::<I2pAddr>()?.destination().is_none());
     /// # Ok::<(), i2p_sam::AddressError>(())
     /// ```
@@ -172,10 +174,11 @@ impl I2pAddr {
         }
     }
 
-    /// Returns the `.b32.i2p` address of 60 characters, which identifies the service whatever the
-    /// port. `None` for a [`HostName`] or a [`B33`]: [look it up](crate::SamBridge::lookup) first.
+    /// Returns the `.b32.i2p` address of 60 characters, which identifies the service regardless of
+    /// the port. `None` for a [`HostName`] or a [`B33`]: [look it up](crate::SamBridge::lookup)
+    /// first.
     ///
-    /// This is what to compare peers by, and the key for a map of peers.
+    /// Use it to compare peers, and as the key of a map of peers.
     ///
     /// # Examples
     ///
@@ -194,9 +197,10 @@ impl I2pAddr {
         }
     }
 
-    /// What a router is given as `DESTINATION=` or `NAME=`: the service in full, and no port.
+    /// Returns the form for routers, as `DESTINATION=` or `NAME=` carries it: the full service, no
+    /// port.
     ///
-    /// Never needs quotes, which i2pd does not understand.
+    /// It never needs quotes, which i2pd does not understand.
     ///
     /// # Examples
     ///
@@ -216,7 +220,7 @@ impl I2pAddr {
         }
     }
 
-    /// Reads a text that is nothing but an address.
+    /// Reads a text that is an address and nothing more.
     pub(super) fn parse_whole(text: &str) -> Result<Self, AddressError> {
         let Some((host, port)) = text.rsplit_once(':') else {
             return text.parse().map(|host| Self { host, port: None });
@@ -227,12 +231,12 @@ impl I2pAddr {
         Ok(Self::from(host).with_port(port))
     }
 
-    /// The same port at this host.
+    /// Returns the same port at this host.
     pub(super) fn with_host(self, host: Host) -> Self {
         Self { host, ..self }
     }
 
-    /// The same text, written without an allocation unless it is a [`B33`].
+    /// Returns a value that displays the same text, without an allocation unless it is a [`B33`].
     pub(crate) fn sam(&self) -> impl fmt::Display {
         SamText(&self.host)
     }
@@ -251,7 +255,7 @@ impl fmt::Display for SamText<'_> {
     }
 }
 
-/// The short form, with `:port` if there is one.
+/// Writes the short form, with `:port` if there is a port.
 impl fmt::Display for I2pAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.port {
@@ -308,11 +312,11 @@ impl From<HostName> for I2pAddr {
     }
 }
 
-/// A service, in one of the ways I2P can name it.
+/// A service, in one of the forms that I2P has for it.
 ///
-/// `Display` is the short form: a destination is shown by its `.b32.i2p` address. A destination is
-/// equal to its own [`B32`], and has the same hash; that costs a SHA-256 whenever a destination is
-/// compared or hashed.
+/// `Display` writes the short form: a destination is shown by its `.b32.i2p` address. A destination
+/// is equal to its own [`B32`] and has the same hash; each comparison or hash of a destination
+/// costs a SHA-256.
 ///
 /// # Examples
 ///
@@ -332,14 +336,14 @@ pub enum Host {
     Destination(Destination),
     /// The hash of a destination.
     B32(B32),
-    /// The key of an encrypted leaseset.
+    /// The key of an encrypted lease set.
     B33(B33),
     /// A name in the router's address book.
     Name(HostName),
 }
 
 impl Host {
-    /// Whether the destination is provably not that of this service. A name proves nothing.
+    /// Returns true if the destination is provably not that of this service. A name proves nothing.
     pub(crate) fn contradicts(&self, destination: &Destination) -> bool {
         match self {
             Self::Destination(own) => own != destination,
@@ -359,7 +363,7 @@ impl Host {
     }
 }
 
-/// What two hosts have in common if they provably name the same service.
+/// The value that two hosts share if they provably name the same service.
 #[derive(PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Identity<'a> {
     Hash(B32),
@@ -415,7 +419,7 @@ impl FromStr for Host {
             });
         }
         if let Some(label) = without_suffix(text, ".i2p") {
-            // No host name is that long, and no base64 has a dot.
+            // No host name is that long, and base64 contains no dot.
             if label.len() >= DESTINATION_TEXT_MIN && !label.contains('.') {
                 return label.parse().map(Self::Destination);
             }
@@ -431,12 +435,12 @@ impl FromStr for Host {
     }
 }
 
-/// A name in the router's address book, as `stats.i2p`.
+/// A name in the router's address book, such as `stats.i2p`.
 ///
-/// Ends in `.i2p`; made of `a-z 0-9 - _` in labels of 1 to 63 bytes with dots between, 255 bytes at
-/// the most; capital letters become small ones. International names are written in punycode
-/// (`xn--…`). Nothing else can be in it, so it fits into a SAM line as it is: no blank, no quote, no
-/// `=`, no line end. A `.b32.i2p` address is not a host name.
+/// It ends in `.i2p` and consists of `a-z 0-9 - _` in labels of 1 to 63 bytes, separated by dots,
+/// with 255 bytes at most; capital letters become small ones. International names are written in
+/// punycode (`xn--…`). No other character is possible, so the name fits into a SAM line unchanged:
+/// it has no blank, no quote, no `=` and no line end. A `.b32.i2p` address is not a host name.
 ///
 /// # Examples
 ///
@@ -454,7 +458,7 @@ impl FromStr for Host {
 pub struct HostName(Arc<str>);
 
 impl HostName {
-    /// The name, in lower case.
+    /// Returns the name in lower case.
     ///
     /// # Examples
     ///
@@ -494,11 +498,11 @@ impl FromStr for HostName {
     }
 }
 
-/// Whatever can be dialled: texts, addresses, destinations, and any of them with a port.
+/// A value that can be dialled: a text, an address, a destination, or any of them with a port.
 ///
-/// Modelled on [`ToSocketAddrs`](std::net::ToSocketAddrs), but pure: nothing is looked up.
-/// A [`PrivateKey`](crate::PrivateKey) is not among them, so it cannot be dialled by mistake; dial
-/// its [`destination`](crate::PrivateKey::destination).
+/// It is modelled on [`ToSocketAddrs`](std::net::ToSocketAddrs) but does no lookup. A
+/// [`PrivateKey`](crate::PrivateKey) does not implement it, so it cannot be dialled by mistake;
+/// dial its [`destination`](crate::PrivateKey::destination).
 ///
 /// # Examples
 ///
@@ -518,11 +522,12 @@ impl FromStr for HostName {
 /// # Ok::<(), AddressError>(())
 /// ```
 pub trait ToI2pAddr {
-    /// The address.
+    /// Converts the value into an address.
     ///
     /// # Errors
     ///
-    /// [`AddressError`] if a text is not an address, or if it names one port and the pair another.
+    /// Returns [`AddressError`] if a text is not an address, or if it names one port and the pair
+    /// another.
     ///
     /// # Examples
     ///
@@ -589,7 +594,7 @@ impl<T: ToI2pAddr + ?Sized> ToI2pAddr for &T {
     }
 }
 
-/// Sets the port; 0 sets none. An address that names another one is refused rather than overruled.
+/// Sets the port; 0 sets none. An address that names another port is refused, not overruled.
 impl<T: ToI2pAddr> ToI2pAddr for (T, u16) {
     fn to_i2p_addr(&self) -> Result<I2pAddr, AddressError> {
         let (address, asked) = self;
@@ -604,7 +609,7 @@ impl<T: ToI2pAddr> ToI2pAddr for (T, u16) {
     }
 }
 
-/// Digits only: `parse` alone would let a `+` pass.
+/// Accepts digits only: `parse` alone would accept a `+`.
 fn parse_port(text: &str) -> Option<u16> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten()
@@ -801,7 +806,7 @@ mod tests {
                 assert_eq!(error, AddressError::MissingB32Suffix, "{text}");
                 assert!(error.to_string().contains("append `.b32.i2p`"));
             }
-            // Not any word of this length.
+            // Not every word of this length is a label.
             let text = label.replace('a', "1");
             let error = AddressError::NotAnAddress { length: text.len() };
             assert_eq!(parse(&text), Err(error));
@@ -893,7 +898,7 @@ mod tests {
         assert_eq!(without.to_string(), "a.i2p");
     }
 
-    /// The same service in each of the ways that prove it, and others.
+    /// Returns one service in each of the forms that prove it, and other services.
     fn hosts() -> Vec<Vec<Host>> {
         let other = Destination::from_bytes(&[0; 387]).unwrap();
         let same = |destination: Destination| {

@@ -1,4 +1,4 @@
-//! A service's private key: never printed, never compared byte by byte until the first difference.
+//! A service's private key: never printed, and compared without stopping at the first difference.
 
 use std::fmt;
 use std::hint::black_box;
@@ -11,27 +11,27 @@ use super::encoding::{Cursor, base64_decode, base64_encode};
 use super::error::KeyError;
 use super::signature::SignatureType;
 
-/// Bytes of the encryption private key, used or not.
+/// Bytes of the encryption private key, used or unused.
 const ENCRYPTION_KEY_LEN: usize = 256;
-/// What some tools write instead for [`CRYPTO_X25519`].
+/// The length that some tools write instead for [`CRYPTO_X25519`].
 const X25519_KEY_LEN: usize = 32;
 const CRYPTO_X25519: u16 = 4;
 
-/// The private key of a destination: who has it, is the service.
+/// The private key of a destination: any program that has it can act as the service.
 ///
-/// The bytes that routers exchange as `DESTINATION=` at session creation and as `PRIV=`: the
-/// [`Destination`], an encryption private key (256 bytes and unused; 32 in some tools' files with
-/// crypto type 4), the signing private key, and, if that one is all zeros, an
-/// [offline signature](OfflineSignature). An Ed25519 key has 679 bytes, or 908 characters of base64.
+/// It consists of the bytes that routers exchange as `DESTINATION=` at session creation and as
+/// `PRIV=`: the [`Destination`], an encryption private key (256 bytes and unused; 32 in some tools'
+/// files with crypto type 4), the signing private key, and, if that one is all zeros, an [offline
+/// signature](OfflineSignature). An Ed25519 key has 679 bytes, or 908 characters of base64.
 ///
-/// Nothing prints it: there is no `Display`, and `Debug` shows the `.b32.i2p` address only. To
-/// get at the bytes one has to say so, with [`expose_bytes`](Self::expose_bytes) or
-/// [`expose_base64`](Self::expose_base64). Two keys are compared without stopping at the first
-/// difference. A clone costs one reference count.
+/// Nothing prints it: there is no `Display`, and `Debug` shows only the `.b32.i2p` address. Only
+/// [`expose_bytes`](Self::expose_bytes) and [`expose_base64`](Self::expose_base64) return the
+/// bytes. Two keys are compared without stopping at the first difference. A clone costs one
+/// reference count.
 ///
 /// The memory is **not** overwritten when the key is dropped: without `unsafe` code that cannot be
-/// promised (the compiler may leave such writes out), and copies pass through socket buffers
-/// anyway. Who needs more keeps the long-term key off the machine, with an offline signature.
+/// promised (the compiler may omit such writes), and copies pass through socket buffers anyway. If
+/// you need more protection, keep the long-term key off the machine and use an offline signature.
 ///
 /// # Examples
 ///
@@ -55,16 +55,16 @@ pub struct PrivateKey {
 }
 
 impl PrivateKey {
-    /// Reads the binary form: exactly one key, and nothing behind it.
+    /// Reads the binary form: exactly one key with nothing after it.
     ///
-    /// Types and lengths are checked. Whether private and public part belong together, and
-    /// whether an offline signature is genuine, only the router finds out. (Of a key with crypto
-    /// type 4, whose encryption key may have 256 bytes or 32, one cut is not noticed: the one after
-    /// exactly 64 private bytes, which is as long as the short form.)
+    /// Types and lengths are checked. Only the router finds out whether the private and the public part
+    /// belong together, and whether an offline signature is genuine. (With crypto type 4 the encryption
+    /// key may have 256 bytes or 32, so one truncation is not detected: a long key cut after
+    /// exactly 64 private bytes has the length of the short form.)
     ///
     /// # Errors
     ///
-    /// [`KeyError`] says which part does not fit; no byte of the key is in it.
+    /// Returns a [`KeyError`] that names the invalid part; it contains no byte of the key.
     ///
     /// # Examples
     ///
@@ -98,15 +98,16 @@ impl PrivateKey {
         })
     }
 
-    /// Reads the base64 text that routers give out: 884 characters or more.
+    /// Reads the base64 text that routers send: 884 characters or more.
     ///
-    /// The alphabet is I2P's (`-` and `~` for `+` and `/`), the padding has to be there, and no
-    /// white space is skipped. (A [key file](Self::load) may end in a newline.)
+    /// The alphabet is I2P's (`-` and `~` for `+` and `/`), the padding is required, and white
+    /// space is not skipped. (A [key file](Self::load) may end in a newline.)
     ///
     /// # Errors
     ///
-    /// [`InvalidBase64`](KeyError::InvalidBase64) or [`Base64Length`](KeyError::Base64Length), and
-    /// whatever [`from_bytes`](Self::from_bytes) returns.
+    /// Returns [`InvalidBase64`](KeyError::InvalidBase64) or
+    /// [`Base64Length`](KeyError::Base64Length), and every error of
+    /// [`from_bytes`](Self::from_bytes).
     ///
     /// # Examples
     ///
@@ -120,7 +121,7 @@ impl PrivateKey {
         Self::from_bytes(&base64_decode(text)?)
     }
 
-    /// The public part, which may be given to anybody.
+    /// Returns the public part, which may be given to anyone.
     ///
     /// # Examples
     ///
@@ -133,7 +134,7 @@ impl PrivateKey {
         &self.destination
     }
 
-    /// How the destination signs.
+    /// Returns the signature type of the destination.
     ///
     /// With an [offline signature](Self::offline_signature) this is the long-term type.
     ///
@@ -150,7 +151,7 @@ impl PrivateKey {
         self.signature_type
     }
 
-    /// What is said about the transient key, if the long-term signing key is kept elsewhere.
+    /// Returns the data of the transient key if the long-term signing key is kept elsewhere.
     ///
     /// # Examples
     ///
@@ -165,7 +166,8 @@ impl PrivateKey {
         self.offline
     }
 
-    /// The whole private key in binary. **Secret: never log it, never send it but to your router.**
+    /// Returns the whole private key in binary. **Secret: do not log it; send it to your router
+    /// only.**
     ///
     /// # Examples
     ///
@@ -179,7 +181,8 @@ impl PrivateKey {
         &self.bytes
     }
 
-    /// The whole private key in base64. **Secret: never log it, never send it but to your router.**
+    /// Returns the whole private key in base64. **Secret: do not log it; send it to your router
+    /// only.**
     ///
     /// # Examples
     ///
@@ -194,14 +197,14 @@ impl PrivateKey {
     }
 }
 
-/// Shows whose key it is, and nothing of the key.
+/// Shows the address of the key and nothing of the key itself.
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PrivateKey({})", self.destination.b32())
     }
 }
 
-/// Looks at all bytes, wherever the first difference is.
+/// Compares all bytes, wherever the first difference is.
 impl PartialEq for PrivateKey {
     fn eq(&self, other: &Self) -> bool {
         if self.bytes.len() != other.bytes.len() {
@@ -230,12 +233,12 @@ impl TryFrom<&[u8]> for PrivateKey {
     }
 }
 
-/// What a private key without its long-term signing key says about the transient key it has instead.
+/// The transient key of a private key whose long-term signing key is kept elsewhere.
 ///
-/// The long-term key stays off the machine and signs a transient one for some time (specification,
-/// "Common structures", *Offline signature*). When that time is over, routers refuse the session,
-/// and a new transient key must be signed with the tool that made the first. The signature itself
-/// is not verified here.
+/// The long-term key stays off the machine and signs a transient key for a limited time
+/// (specification, "Common structures", *Offline signature*). After that time, routers refuse the
+/// session, and the tool that made the first transient key must sign a new one. The signature
+/// itself is not verified here.
 ///
 /// # Examples
 ///
@@ -253,7 +256,8 @@ pub struct OfflineSignature {
 }
 
 impl OfflineSignature {
-    /// When the transient key stops being valid; in whole seconds, at the latest in the year 2106.
+    /// Returns the time at which the transient key expires: in whole seconds, no later than the
+    /// year 2106.
     ///
     /// # Examples
     ///
@@ -268,7 +272,7 @@ impl OfflineSignature {
         SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(self.expires))
     }
 
-    /// Whether that time has come, by this machine's clock.
+    /// Returns true if the transient key has expired, by this machine's clock.
     ///
     /// # Examples
     ///
@@ -282,7 +286,7 @@ impl OfflineSignature {
         self.expires() <= SystemTime::now()
     }
 
-    /// How the transient key signs.
+    /// Returns the signature type of the transient key.
     ///
     /// # Examples
     ///
@@ -297,7 +301,7 @@ impl OfflineSignature {
     }
 }
 
-/// Reads what stands behind the destination, and wants to consume all of it.
+/// Reads the bytes after the destination; all of them must be used.
 fn read_private_part(
     private: &[u8],
     public_len: usize,
@@ -333,7 +337,7 @@ fn read_offline_part(
     let public_key = cursor.take(transient_type.public_key_len())?;
     cursor.take(long_term_type.signature_len())?;
     let private_key = cursor.take(transient_type.private_key_len())?;
-    // A file of zeros has the shape of an offline signature of type 0, and is none.
+    // A file of zeros has the form of an offline signature of type 0 but is none.
     let complete = cursor.rest().is_empty() && !is_blank(public_key) && !is_blank(private_key);
     complete.then_some(OfflineSignature {
         expires,
@@ -417,7 +421,7 @@ mod tests {
         }
     }
 
-    /// With crypto type 4 the long form, cut after 64 bytes, has the shape of the short one.
+    /// With crypto type 4 the long form, cut after 64 bytes, has the length of the short one.
     #[test]
     fn crypto_type_4_has_one_ambiguous_truncation() {
         for bytes in [key_bytes(&X25519, 256, 32, 1), offline_key(&X25519, 256)] {

@@ -1,4 +1,5 @@
-//! Private keys on disk: only for their owner, whole or not at all, and never overwritten.
+//! Private keys on disk: readable by their owner only, written completely or not at all, and never
+//! overwritten.
 
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
@@ -13,9 +14,10 @@ use super::error::{KeyError, KeyFileError};
 use super::file_access::check_access;
 use super::key::PrivateKey;
 
-/// More than any key has; keeps a wrong path from filling the memory.
+/// The limit is more than any key has; it keeps a wrong path from filling the memory.
 const MAX_LEN: u64 = 64 * 1024;
-/// How long another process may take from claiming a name to filling it (see `claim_and_rename`).
+/// The number of polls for another process that has claimed a name and not yet filled it (see
+/// `claim_and_rename`).
 const CLAIM_POLLS: u32 = 100;
 const CLAIM_POLL: Duration = Duration::from_millis(20);
 
@@ -24,20 +26,20 @@ impl PrivateKey {
     ///
     /// * the binary key, as i2pd, Bitcoin and Java's `.dat` files have it,
     /// * the base64 text of the key on one line,
-    /// * two lines of base64, the destination and then the whole key, as the Go libraries
-    ///   `i2pkeys` and `sam3` write them.
+    /// * two lines of base64, the destination and then the whole key, as the Go libraries `i2pkeys`
+    ///   and `sam3` write them.
     ///
     /// White space at the end of a text is skipped, and a line may end in CRLF.
     ///
-    /// # Who else may read it
+    /// # Access by other users
     ///
-    /// Anybody who can read a key file can be this service, and anybody who can write it decides
-    /// who this service is. So on Unix the file must belong to the effective user of this process,
-    /// also if that is root, and must not be accessible to its group or to others. The
-    /// owner is checked on Linux, Android, the systems of Apple and the BSDs, and not on other
-    /// Unix systems. The folder is not checked: use one that only trusted users may write to, since
-    /// others could remove the key or put one of your other keys in its place. Windows has neither
-    /// check; files in a user's profile are private there by default.
+    /// Any program that can read a key file can act as this service, and any program that can write
+    /// it can replace the identity of this service. So on Unix the file must belong to the
+    /// effective user of this process, even if that user is root, and neither its group nor others
+    /// may have access. The owner is checked on Linux, Android, Apple's systems and the BSDs, but
+    /// not on other Unix systems. The folder is not checked: use one that only trusted users can
+    /// write to, since other users could remove the key or replace it with another of your keys. On
+    /// Windows there is neither check; files in a user's profile are private there by default.
     ///
     /// # Errors
     ///
@@ -47,8 +49,8 @@ impl PrivateKey {
     /// * [`Owner`](KeyFileError::Owner) if the file belongs to another user,
     /// * [`Permissions`](KeyFileError::Permissions) if other users may access it,
     /// * [`TooLarge`](KeyFileError::TooLarge) above 65536 bytes,
-    /// * [`Empty`](KeyFileError::Empty) or [`Invalid`](KeyFileError::Invalid) if there is no key
-    ///   in it. The error holds no byte of the content.
+    /// * [`Empty`](KeyFileError::Empty) or [`Invalid`](KeyFileError::Invalid) if it contains no
+    ///   key. The error contains no byte of the content.
     ///
     /// # Examples
     ///
@@ -70,25 +72,25 @@ impl PrivateKey {
         })
     }
 
-    /// Writes the key to a file of its own, in binary.
+    /// Writes the key to its own file, in binary.
     ///
-    /// The file appears under its name only when it is whole and on the disk, and it never replaces
-    /// another key, even if two processes save at once. If it holds this very key already, it is
-    /// left as it is. On Unix only the owner may read and write it, from the first byte on; a file
-    /// system that cannot promise this (FAT, some network file systems) is refused before the key is
-    /// written. For a moment a `.i2p-key-….tmp` stands beside it, which is left behind only if the
-    /// process is killed. The folder must exist.
+    /// The file appears under its name only when it is complete and on disk, and it never replaces
+    /// another key, even if two processes save at the same time. If the file already contains this
+    /// key, it is left unchanged. On Unix only the owner can read and write the file, from its
+    /// first byte on; a file system that cannot guarantee this (FAT, some network file systems) is
+    /// refused before the key is written. For a moment a `.i2p-key-….tmp` exists in the same
+    /// folder; it remains only if the process is killed. The folder must exist.
     ///
-    /// On file systems without hard links the name is claimed by an empty file for a moment. So an
-    /// empty file is waited for, 2 seconds, before it counts as an error.
+    /// On file systems without hard links an empty file claims the name for a moment. So an empty
+    /// file counts as an error only after a wait of 2 seconds.
     ///
     /// # Errors
     ///
-    /// * [`DifferentKey`](KeyFileError::DifferentKey) if the file holds another key,
+    /// * [`DifferentKey`](KeyFileError::DifferentKey) if the file contains another key,
     /// * [`Io`](KeyFileError::Io) if it cannot be written,
     /// * [`Owner`](KeyFileError::Owner) or [`Permissions`](KeyFileError::Permissions) if the file
-    ///   system does not keep a new file to this user,
-    /// * if there is a file already, also whatever [`load`](Self::load) returns for it.
+    ///   system does not reserve a new file for this user,
+    /// * if the file exists, also every error of [`load`](Self::load).
     ///
     /// # Examples
     ///
@@ -113,16 +115,16 @@ impl PrivateKey {
         self.must_be(&load_settled(path)?, path)
     }
 
-    /// Loads the key, or, if there is no such file, generates and saves one.
+    /// Loads the key, or generates and saves one if the file does not exist.
     ///
-    /// `generate` is called at most once, and only if the file does not exist; a damaged or an
-    /// unsafe file is an error, never a reason to make a new identity. If another process saves
-    /// its key in the meantime, that one is returned and the generated one is dropped: all end with
-    /// the same key. An empty file is waited for like in [`save`](Self::save).
+    /// `generate` is called at most once, and only if the file does not exist. A damaged or unsafe
+    /// file is an error, never a reason to make a new identity. If another process saves its key in
+    /// the meantime, that key is returned and the generated one is dropped: all processes end with
+    /// the same key. An empty file is waited for as in [`save`](Self::save).
     ///
     /// # Errors
     ///
-    /// Whatever `generate` returns, and whatever [`load`](Self::load) and [`save`](Self::save) do.
+    /// Returns every error of `generate`, [`load`](Self::load) and [`save`](Self::save).
     ///
     /// # Examples
     ///
@@ -161,13 +163,13 @@ impl PrivateKey {
     }
 }
 
-/// A file that is not yet under its name, and goes away unless it gets there.
+/// A file that does not have its final name yet, and is removed unless it gets that name.
 struct TempFile {
     path: PathBuf,
 }
 
 impl TempFile {
-    /// `target` is the key file it is to become, which errors name.
+    /// Creates the file. `target` is the final key file, which errors name.
     fn create(target: &Path, content: &[u8]) -> Result<Self, KeyFileError> {
         let path = folder_of(target)?.join(temp_name());
         let file = create_private(&path).map_err(io_error("create", target))?;
@@ -183,10 +185,10 @@ impl Drop for TempFile {
     }
 }
 
-/// How a finished file gets its name: `false` if the name is taken.
+/// Gives a finished file its name; returns `false` if the name is taken.
 type Place = fn(&Path, &Path) -> io::Result<bool>;
 
-/// Puts the key under its name unless the name is taken: then `false`, and nothing has changed.
+/// Saves the key under its name. Returns `false`, and changes nothing, if the name is taken.
 fn publish(key: &PrivateKey, path: &Path, place: Place) -> Result<bool, KeyFileError> {
     let temp = TempFile::create(path, key.expose_bytes())?;
     let placed = place(&temp.path, path).map_err(io_error("create", path))?;
@@ -197,19 +199,20 @@ fn publish(key: &PrivateKey, path: &Path, place: Place) -> Result<bool, KeyFileE
     Ok(placed)
 }
 
-/// A rename would replace what another process has just saved; a link fails if the name is taken.
+/// Links the file to its name. A rename would replace a key that another process has just saved; a
+/// link fails if the name is taken.
 fn link_or_claim(temp: &Path, path: &Path) -> io::Result<bool> {
     match fs::hard_link(temp, path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        // FAT and some network file systems have no links, and Android forbids them; each says so
-        // with an error of its own. If something else is wrong, the other way fails too.
+        // FAT and some network file systems have no links, and Android forbids them; each has its
+        // own error code for that. If something else is wrong, the claim fails as well.
         Err(_) => claim_and_rename(temp, path),
     }
 }
 
-/// Without links: an empty file claims the name, which only one process can do, and that process
-/// then renames over its own claim. Others see an empty file for a moment and wait.
+/// Claims the name with an empty file, without links. Only one process can do that; it then renames
+/// over its own claim. Other processes see an empty file for a moment and wait.
 fn claim_and_rename(temp: &Path, path: &Path) -> io::Result<bool> {
     match create_private(path) {
         Ok(claim) => drop(claim),
@@ -222,7 +225,7 @@ fn claim_and_rename(temp: &Path, path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Loads a key that another process may be just about to put there.
+/// Loads a key that another process may be writing at this moment.
 fn load_settled(path: &Path) -> Result<PrivateKey, KeyFileError> {
     for _ in 0..CLAIM_POLLS {
         match PrivateKey::load(path) {
@@ -233,14 +236,14 @@ fn load_settled(path: &Path) -> Result<PrivateKey, KeyFileError> {
     PrivateKey::load(path)
 }
 
-/// `None` stands for a file without content.
+/// Parses the content of a key file; the error `None` means a file without content.
 fn parse(content: &[u8]) -> Result<PrivateKey, Option<KeyError>> {
     let text = content.trim_ascii_end();
     if text.is_empty() {
         return Err(None);
     }
     let is_text = |byte: u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
-    // Binary keys hold a certificate's zeros, so they never look like text.
+    // Binary keys contain the zeros of a certificate, so they never look like text.
     match std::str::from_utf8(text) {
         Ok(text) if text.bytes().all(is_text) => parse_text(text),
         _ => PrivateKey::from_bytes(content),
@@ -248,12 +251,12 @@ fn parse(content: &[u8]) -> Result<PrivateKey, Option<KeyError>> {
     .map_err(Some)
 }
 
-/// The key alone, or on a second line behind its destination.
+/// Parses the key alone, or on a second line after its destination.
 fn parse_text(text: &str) -> Result<PrivateKey, KeyError> {
     let lines = text
         .split_once('\n')
         .map(|(first, second)| (first.trim_ascii_end().parse::<Destination>(), second));
-    // Anything else in front of a line end is a key that does not stand on one line.
+    // Any other text before a line end is a key wrapped over several lines.
     let Some((Ok(destination), second)) = lines else {
         return text.parse();
     };
@@ -268,7 +271,7 @@ fn parse_text(text: &str) -> Result<PrivateKey, KeyError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, KeyFileError> {
-    // To open a FIFO would wait for its writer, so look before; what counts is checked after.
+    // Opening a FIFO would wait for its writer, so look first; the check after opening decides.
     let metadata = fs::metadata(path).map_err(io_error("open", path))?;
     if !metadata.is_file() {
         return Err(KeyFileError::NotAFile(path.to_owned()));
@@ -289,7 +292,7 @@ fn read(path: &Path) -> Result<Vec<u8>, KeyFileError> {
     Ok(content)
 }
 
-/// A new file that, where there are modes, nobody else can open, not even before its first byte.
+/// Creates a file that, on systems with modes, no other user can open, even before its first byte.
 fn create_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -298,23 +301,23 @@ fn create_private(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Writes to a new file, unless other users may read it: a file system may ignore the mode, or give
+/// Writes to a new file unless other users may read it: a file system may ignore the mode, or give
 /// the file to another user.
 fn write_private(mut file: File, content: &[u8], target: &Path) -> Result<(), KeyFileError> {
     let metadata = file.metadata().map_err(io_error("create", target))?;
     check_access(&metadata, target)?;
     file.write_all(content).map_err(io_error("write", target))?;
-    // The name must not come to stand on the disk before the bytes do.
+    // The name must not reach the disk before the bytes do.
     file.sync_all().map_err(io_error("write", target))
 }
 
-/// Makes the new name survive a power cut.
+/// Makes the new name survive a power failure.
 #[cfg(unix)]
 fn sync_folder(path: &Path) -> Result<(), KeyFileError> {
     use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
 
     match File::open(folder_of(path)?).and_then(|folder| folder.sync_all()) {
-        // A folder that may be written but not listed, or a file system that cannot do it.
+        // The folder may be writable but not readable, or the file system may not support it.
         Err(error) if matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported) => {
             Ok(())
         }
@@ -322,7 +325,7 @@ fn sync_folder(path: &Path) -> Result<(), KeyFileError> {
     }
 }
 
-/// Windows has no way to sync a folder, and writes its journal by itself.
+/// Does nothing: Windows cannot sync a folder and writes its journal itself.
 #[cfg(not(unix))]
 fn sync_folder(_: &Path) -> Result<(), KeyFileError> {
     Ok(())
@@ -332,15 +335,16 @@ fn folder_of(path: &Path) -> Result<&Path, KeyFileError> {
     match (path.parent(), path.file_name()) {
         (Some(folder), Some(_)) if folder.as_os_str().is_empty() => Ok(Path::new(".")),
         (Some(folder), Some(_)) => Ok(folder),
-        // `/`, or something that ends in `..`.
+        // The path is `/` or ends in `..`.
         _ => Err(KeyFileError::NotAFile(path.to_owned())),
     }
 }
 
-/// Not the key file's own name with something added, which could be too long for the file system.
+/// Returns a name that is not derived from the key file's: a longer name could exceed the file
+/// system's limit.
 fn temp_name() -> String {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
-    // The process id, because after a fork both sides would draw the same numbers.
+    // Includes the process id, because after a fork both processes would draw the same numbers.
     let unique = (std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
     format!(".i2p-key-{:016x}.tmp", RandomState::new().hash_one(unique))
 }
@@ -364,7 +368,7 @@ mod tests {
     use super::super::tests::{destination_bytes, ed25519_key, key_bytes, pattern};
     use super::*;
 
-    /// A folder of its own for one test.
+    /// A separate folder for one test.
     struct Folder(PathBuf);
 
     impl Folder {
@@ -378,7 +382,7 @@ mod tests {
             self.0.join("service.key")
         }
 
-        /// A file with this content that only the owner can read.
+        /// Creates a file with this content that only the owner can read.
         fn with_file(content: &[u8]) -> Self {
             let folder = Self::new();
             let mut file = create_private(&folder.key_path()).unwrap();
@@ -663,7 +667,7 @@ mod tests {
         assert_eq!(folder.names(), ["service.key"]);
     }
 
-    /// Runs `work` at once in many threads, each with a seed of its own.
+    /// Runs `work` in many threads at the same time, each with its own seed.
     fn race<T: Send>(work: impl Fn(u32) -> T + Sync) -> Vec<T> {
         let barrier = Barrier::new(16);
         thread::scope(|scope| {
@@ -838,8 +842,8 @@ mod tests {
             assert!(PrivateKey::load(&path).is_ok());
         }
 
-        /// A key file that belongs to another user: only root can make one, and anybody else finds
-        /// a file of root's.
+        /// Returns a key file that belongs to another user: root can make one, and other users find
+        /// one of root's.
         fn foreign_file(folder: &Folder) -> PathBuf {
             let path = folder.key_path();
             let other = fs::metadata(&path).unwrap().uid() ^ 1;

@@ -1,34 +1,34 @@
-//! Addresses in links: what a browser, a tracker or a chat has instead of an address.
+//! Reads addresses from links, as browsers, trackers and chats have them.
 
 use super::error::{AddressError, UrlPart};
 use super::host::{Host, I2pAddr};
 
-/// The parameter with which a link brings the destination of its host name.
+/// The query parameter in which a link carries the destination of its host name.
 const HELPER: &str = "i2paddresshelper";
 
 impl I2pAddr {
-    /// Reads the address out of a link: `[scheme://]host[:port][/path][?query][#fragment]`.
+    /// Reads the address from a link: `[scheme://]host[:port][/path][?query][#fragment]`.
     ///
-    /// The host and the port are those that [`FromStr`](std::str::FromStr) reads, which takes
-    /// nothing else: a program that dials, and has no use for a path, should not drop one silently.
-    /// Here the scheme, whatever it is, the path, the query and the fragment are left out. No scheme
-    /// stands for a port: `http://stats.i2p/` has none, and
+    /// The host and the port have the form that [`FromStr`](std::str::FromStr) reads. `FromStr`
+    /// refuses everything else, since a program that dials and has no use for a path should not
+    /// drop one silently. This function drops the scheme (any scheme), the path, the query and the
+    /// fragment. No scheme implies a port: `http://stats.i2p/` has none, and
     /// [`with_port`](Self::with_port) sets one.
     ///
-    /// If the query has an `i2paddresshelper`, the address is what that holds, a base64 destination
-    /// or a `.b32.i2p` address, at the link's port. **It is the word of whoever wrote the link:** a
-    /// host name is not checked against it, and does not become part of the address. To find out who
-    /// a name belongs to, [look it up](crate::SamBridge::lookup). A host that is a destination or a
-    /// `.b32.i2p` address is checked against it.
+    /// If the query has an `i2paddresshelper`, the address is its value, a base64 destination or a
+    /// `.b32.i2p` address, with the link's port. **Only the author of the link vouches for it:** a
+    /// host name is not checked against the helper and does not become part of the address. To find
+    /// the destination of a name, [look it up](crate::SamBridge::lookup). A host that is a
+    /// destination or a `.b32.i2p` address is checked against the helper.
     ///
     /// # Errors
     ///
-    /// * those of `FromStr`; offsets count from the beginning of the host,
-    /// * [`SurplusPart`](AddressError::SurplusPart) for a user name or a password (what ends in
-    ///   `@`), which no router takes and which is often there to deceive,
-    /// * [`InvalidHelper`](AddressError::InvalidHelper) if the `i2paddresshelper` holds neither a
-    ///   destination nor a `.b32.i2p` address,
-    /// * [`HelperMismatch`](AddressError::HelperMismatch) if the host is not the one that the
+    /// * every error of `FromStr`; offsets count from the start of the host,
+    /// * [`SurplusPart`](AddressError::SurplusPart) for a user name or a password (the part that
+    ///   ends in `@`), which no router accepts and which often serves to deceive,
+    /// * [`InvalidHelper`](AddressError::InvalidHelper) if the `i2paddresshelper` contains neither
+    ///   a destination nor a `.b32.i2p` address,
+    /// * [`HelperMismatch`](AddressError::HelperMismatch) if the host differs from the one that the
     ///   `i2paddresshelper` names.
     ///
     /// # Examples
@@ -43,7 +43,7 @@ impl I2pAddr {
     /// let addr = I2pAddr::from_url(&format!("http://new.i2p/?i2paddresshelper={b32}"))?;
     /// assert_eq!(addr.to_string(), b32);
     ///
-    /// // Not everything that holds an address is one.
+    /// // A link that contains an address is not itself an address.
     /// let error = "http://stats.i2p/".parse::<I2pAddr>().unwrap_err();
     /// assert_eq!(error, AddressError::SurplusPart { part: UrlPart::Scheme });
     /// # Ok::<(), AddressError>(())
@@ -68,7 +68,7 @@ impl I2pAddr {
     }
 }
 
-/// Returns what is to be left out of a text so that it is an address, if the rest is one.
+/// Returns the part to remove from a text to make it an address, if the rest is one.
 pub(super) fn surplus_part(text: &str) -> Option<UrlPart> {
     let link = Link::split(text);
     if link.has_scheme {
@@ -111,7 +111,7 @@ impl<'a> Link<'a> {
         }
     }
 
-    /// The first part behind the scheme that no address has.
+    /// Returns the first part after the scheme that an address does not have.
     fn surplus_part(&self) -> Option<UrlPart> {
         let parts = [
             (self.has_user_info, UrlPart::UserInfo),
@@ -144,7 +144,7 @@ fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.bytes().all(of_scheme)
 }
 
-/// A name in place of a destination would have to be looked up as well.
+/// Reads the value of a helper. A name is refused, since it would need a lookup as well.
 fn read_helper(text: &str) -> Result<Host, AddressError> {
     let length = text.len();
     let text = percent_decoded(text).ok_or(AddressError::NotAnAddress { length })?;
@@ -154,7 +154,8 @@ fn read_helper(text: &str) -> Result<Host, AddressError> {
     }
 }
 
-/// Links have `%3D` for the `=` at the end of a destination, and some `%7E` for `~`.
+/// Decodes `%3D`, which links have for the `=` at the end of a destination, and `%7E`, which some
+/// have for `~`.
 fn percent_decoded(text: &str) -> Option<String> {
     let mut parts = text.split('%');
     let mut bytes = parts.next()?.as_bytes().to_vec();
@@ -169,7 +170,7 @@ fn percent_decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Whether the host of a link may be the one that its helper names.
+/// Returns true if the host of a link may be the host that its helper names.
 fn agree(host: &Host, helper: &Host) -> bool {
     match (host, helper) {
         (Host::Name(_), _) => true,
@@ -209,7 +210,7 @@ mod tests {
         }
     }
 
-    /// Addresses of each kind, with a port and without.
+    /// Returns addresses of each kind, with a port and without.
     fn addresses() -> Vec<String> {
         let hosts = [
             "a.i2p".to_owned(),
@@ -282,7 +283,7 @@ mod tests {
     #[test]
     fn link_without_address_is_refused() {
         let not_an_address = |length| AddressError::NotAnAddress { length };
-        // Without a scheme, what stands in front of the first `/` has an empty port.
+        // Without a scheme, the text before the first `/` has an empty port.
         let no_port = |offset| AddressError::InvalidPort { offset };
         for (link, error) in [
             ("", not_an_address(0)),

@@ -1,7 +1,7 @@
-//! Who is who in I2P: public destinations, private keys, and the addresses a user may type.
+//! Identities in I2P: public destinations, private keys, and the addresses that users type.
 //!
-//! Public and private keys are different types here, so that one can never be dialled, logged or
-//! published in place of the other: a [`Destination`] prints itself, a [`PrivateKey`] never does.
+//! Public and private keys are different types, so that neither can be dialled, logged or published
+//! in place of the other: a [`Destination`] can be printed, a [`PrivateKey`] cannot.
 
 mod b32;
 mod destination;
@@ -21,10 +21,10 @@ pub use host::{Host, HostName, I2pAddr, ToI2pAddr};
 pub use key::{OfflineSignature, PrivateKey};
 pub use signature::SignatureType;
 
-/// Keys for the tests of this folder: any bytes do, only types and lengths mean something.
+/// Keys for the tests of this folder: only their types and lengths matter, not their bytes.
 #[cfg(test)]
 mod tests {
-    /// The same `len` bytes for the same seed, and never a run of zeros.
+    /// Returns the same `len` bytes for the same seed, and never a run of zeros.
     pub(super) fn pattern(len: usize, seed: u32) -> Vec<u8> {
         let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
         let mut next = || {
@@ -56,7 +56,8 @@ mod tests {
         key_bytes(&[5, 0, 4, 0, 7, 0, 0], 256, 32, seed)
     }
 
-    /// A blank signing key, and an Ed25519 transient one, valid until 0x70000001 (2029).
+    /// Returns a blank signing key and an Ed25519 transient key that is valid until 0x70000001
+    /// (2029).
     pub(super) fn offline_key(certificate: &[u8], encryption: usize) -> Vec<u8> {
         let (signing, signature) = if certificate.len() > 7 {
             (66, 132)

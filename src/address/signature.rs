@@ -1,12 +1,12 @@
-//! The signature types of I2P that a SAM client deals in.
+//! The signature types of I2P that a SAM client uses.
 
 use std::fmt;
 
-/// How a destination signs.
+/// The signature type of a destination.
 ///
-/// A router is told the number ([`code`](Self::code)); people are told the name (`Display`). Only
-/// the types listed here ever leave this crate, because i2pd 2.59 crashes as a process when it is
-/// asked for one it does not know.
+/// Routers receive the number ([`code`](Self::code)); people see the name (`Display`). This crate
+/// sends only the types listed here, because the i2pd 2.59 process crashes if a client requests a
+/// type that it does not know.
 ///
 /// # Examples
 ///
@@ -20,7 +20,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 #[non_exhaustive]
 pub enum SignatureType {
-    /// Type 0: DSA with SHA-1. Historic, and weak: for keys that exist already.
+    /// Type 0: DSA with SHA-1. Historic and weak: only for existing keys.
     DsaSha1,
     /// Type 1: ECDSA on the curve P-256 with SHA-256.
     EcdsaSha256P256,
@@ -28,21 +28,15 @@ pub enum SignatureType {
     EcdsaSha384P384,
     /// Type 3: ECDSA on the curve P-521 with SHA-512.
     EcdsaSha512P521,
-    /// Type 7: Ed25519. The default of this crate, and what the network uses.
+    /// Type 7: Ed25519. The default of this crate, and the type that the network uses.
     #[default]
     Ed25519,
-    /// Type 11: RedDSA, an Ed25519 whose keys can be blinded. For encrypted leasesets.
+    /// Type 11: RedDSA, an Ed25519 whose keys can be blinded, for encrypted lease sets.
     RedDsa,
 }
 
 impl SignatureType {
-    /// The number that stands in certificates and in `SIGNATURE_TYPE=`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert_eq!(i2p_sam::SignatureType::RedDsa.code(), 11);
-    /// ```
+    /// Returns the number that certificates and `SIGNATURE_TYPE=` contain.
     pub const fn code(self) -> u16 {
         match self {
             Self::DsaSha1 => 0,
@@ -54,7 +48,7 @@ impl SignatureType {
         }
     }
 
-    /// The type with this number, or `None` if this crate does not know it.
+    /// Returns the type with this number, or `None` if this crate does not know it.
     ///
     /// # Examples
     ///
@@ -76,13 +70,7 @@ impl SignatureType {
         }
     }
 
-    /// Bytes of the public signing key: 32 to 132.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert_eq!(i2p_sam::SignatureType::Ed25519.public_key_len(), 32);
-    /// ```
+    /// Returns the number of bytes in the public signing key: 32 to 132.
     pub const fn public_key_len(self) -> usize {
         match self {
             Self::DsaSha1 => 128,
@@ -93,13 +81,7 @@ impl SignatureType {
         }
     }
 
-    /// Bytes of the private signing key: 20 to 66.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert_eq!(i2p_sam::SignatureType::EcdsaSha512P521.private_key_len(), 66);
-    /// ```
+    /// Returns the number of bytes in the private signing key: 20 to 66.
     pub const fn private_key_len(self) -> usize {
         match self {
             Self::DsaSha1 => 20,
@@ -109,13 +91,7 @@ impl SignatureType {
         }
     }
 
-    /// Bytes of a signature: 40 to 132.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert_eq!(i2p_sam::SignatureType::Ed25519.signature_len(), 64);
-    /// ```
+    /// Returns the number of bytes in a signature: 40 to 132.
     pub const fn signature_len(self) -> usize {
         match self {
             Self::DsaSha1 => 40,
@@ -126,7 +102,7 @@ impl SignatureType {
     }
 }
 
-/// The name the specification gives the type, which routers print too.
+/// Writes the name that the specification gives the type, which routers print too.
 impl fmt::Display for SignatureType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

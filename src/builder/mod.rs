@@ -29,8 +29,9 @@ const MOST_ARMED_ACCEPTS: usize = 64;
 const BACKLOG: usize = 64;
 const MOST_BACKLOG: usize = 4096;
 
-/// Time for the last bytes of a session's streams to arrive.
-const LINGER: Duration = Duration::from_secs(10);
+/// Time for the last bytes of a session's streams to arrive. i2pd sends a first packet that was lost
+/// again after 9 s.
+const LINGER: Duration = Duration::from_secs(15);
 
 /// Describes a session, and makes it.
 ///
@@ -177,7 +178,7 @@ impl SessionBuilder {
         self
     }
 
-    /// How long the session stays when the last thing made from it is dropped. Default: 10 s.
+    /// How long the session stays when the last thing made from it is dropped. Default: 15 s.
     ///
     /// A router drops what a stream has not delivered when its session ends, and delivering takes
     /// seconds in I2P. So what was written just before the last stream was dropped gets this time,

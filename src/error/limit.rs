@@ -1,23 +1,23 @@
-//! Limits of the system that a program can reach: no fault of a bridge, and passing.
+//! Limits of the system that a program can reach: no fault of a bridge, and temporary.
 
 use std::io;
 
 /// A limit of the system that stopped a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Limit {
-    /// The process has as many descriptors open as it may.
+    /// The process has as many open descriptors as it may have.
     ProcessDescriptors,
-    /// All processes together have as many files open as the system allows.
+    /// All processes together have as many open files as the system allows.
     SystemDescriptors,
     /// The system starts no further thread.
     Threads,
 }
 
 impl Limit {
-    /// The limit that the system's error reports, if it reports one.
+    /// Returns the limit that the system's error reports, if it reports one.
     ///
-    /// `std` has no [`io::ErrorKind`] for descriptors. An error that is kept never comes from a wait,
-    /// so `WouldBlock` is what a system answers that starts no thread.
+    /// `std` has no [`io::ErrorKind`] for descriptors. An error that is kept never comes from a
+    /// wait, so `WouldBlock` means that the system starts no thread.
     pub(crate) fn of(error: &io::Error) -> Option<Self> {
         match error.raw_os_error() {
             Some(code) if code == PROCESS_DESCRIPTORS => Some(Self::ProcessDescriptors),
@@ -27,7 +27,7 @@ impl Limit {
         }
     }
 
-    /// What was reached, and the remedy.
+    /// Returns a text that names the limit and the remedy.
     pub(crate) fn advice(self) -> &'static str {
         match self {
             Self::ProcessDescriptors => {

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// What a call was doing. Errors and time-outs name it.
+/// The action of a call. Errors and time-outs name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
@@ -20,20 +20,20 @@ pub enum Phase {
     StreamConnect,
     /// Arming an accept, or waiting for a peer to dial.
     Accept,
-    /// Asking the router to forward.
+    /// Setting up forwarding at the router.
     Forward,
     /// Sending a datagram.
     Send,
     /// Waiting for a datagram.
     Receive,
-    /// Waiting for a peer to hang up, or for what was written last to arrive.
+    /// Waiting for a peer to close, or for the last written bytes to arrive.
     Finish,
     /// Waiting for the end of a session.
     WaitClosed,
 }
 
 impl Phase {
-    /// Whether a peer is involved that the call has named.
+    /// Returns true if the call named a peer.
     pub(crate) fn has_peer(self) -> bool {
         matches!(self, Self::Lookup | Self::StreamConnect)
     }
@@ -50,7 +50,7 @@ impl fmt::Display for Phase {
             Self::SessionAdd => "adding a subsession",
             Self::StreamConnect => "dialling a peer",
             Self::Accept => "accepting a connection",
-            Self::Forward => "asking the router to forward",
+            Self::Forward => "setting up forwarding at the router",
             Self::Send => "sending a datagram",
             Self::Receive => "waiting for a datagram",
             Self::Finish => "waiting for streams to end",
@@ -59,7 +59,7 @@ impl fmt::Display for Phase {
     }
 }
 
-/// A phase, with the peer where it is known.
+/// A phase, with the peer if it is known.
 pub(crate) struct Activity<'a>(pub(crate) Phase, pub(crate) Option<&'a str>);
 
 impl fmt::Display for Activity<'_> {

@@ -5,7 +5,7 @@ use crate::address::{Host, I2pAddr};
 use crate::error::phase::{Activity, Phase};
 use crate::wire::{Message, Secret, conceal, redact};
 
-/// A bridge's refusal: what was asked, the result, and the explanation that the bridge gave.
+/// A bridge's refusal: the request, the result, and the bridge's explanation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     phase: Phase,
@@ -24,7 +24,7 @@ impl Refusal {
         }
     }
 
-    /// Reads the refusal of a command that held these secrets, which a bridge may repeat.
+    /// Reads the refusal of a command that contained these secrets, which a bridge may repeat.
     pub(crate) fn concealing(
         phase: Phase,
         code: ResultCode,
@@ -40,12 +40,13 @@ impl Refusal {
             phase,
             peer: None,
             code,
-            // What could be a key is cut after that: a cut would hide where a secret stands.
+            // Texts that could be a key are cut only now: cutting them first would hide the place
+            // of a secret.
             explanation: raw("MESSAGE").map(|text| redact(&conceal(&text, secrets)).into()),
         }
     }
 
-    /// Creates the refusal of a key that another session uses, which not every bridge refuses.
+    /// Creates the refusal of a key that another session uses. Not every bridge refuses it.
     pub(crate) fn key_in_use(explanation: &str) -> Self {
         Self {
             phase: Phase::SessionCreate,
@@ -55,64 +56,65 @@ impl Refusal {
         }
     }
 
-    /// Names the peer, if a peer was dialled or looked up.
+    /// Adds the peer, if a peer was dialled or looked up.
     pub(crate) fn about(mut self, peer: &I2pAddr) -> Self {
         self.peer = self.phase.has_peer().then(|| Peer::new(peer));
         self
     }
 
-    /// Returns what was asked.
+    /// Returns the phase of the request.
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.phase
     }
 
-    /// Returns who was dialled or looked up, in the short form of [`I2pAddr`]: a name, or a
-    /// `.b32.i2p` address, with the port that was given.
+    /// Returns the peer that was dialled or looked up, in the short form of [`I2pAddr`]: a name or
+    /// a `.b32.i2p` address, with the port that was given.
     #[must_use]
     pub fn peer(&self) -> Option<&str> {
         self.peer.as_ref().map(|peer| &*peer.text)
     }
 
-    /// Returns the result that the bridge gave.
+    /// Returns the bridge's result.
     #[must_use]
     pub fn code(&self) -> &ResultCode {
         &self.code
     }
 
-    /// Returns the bridge's own words (`MESSAGE=`). What could be a key is left out, and so are the
-    /// user name and the password that the bridge was sent.
+    /// Returns the bridge's explanation (`MESSAGE=`). Texts that could be a key are removed, and so
+    /// are the user name and the password that the bridge received.
     #[must_use]
     pub fn explanation(&self) -> Option<&str> {
         self.explanation.as_deref()
     }
 
-    /// Whether the bridge speaks of a session it does not have, in one of the ways it says so.
+    /// Returns true if the bridge does not have the session, in one of several forms.
     ///
-    /// Java I2P answers `I2P_ERROR` and "Session is closed" when the router behind it is gone,
-    /// `INVALID_ID` when another client took the id.
+    /// Java I2P replies with `I2P_ERROR` and "Session is closed" if its router is gone, and with
+    /// `INVALID_ID` if another client took the id.
     pub(crate) fn means_session_lost(&self) -> bool {
         self.code == ResultCode::InvalidId || self.speaks_of_the_end()
     }
 
-    /// Whether the bridge says that the session is over, whatever it was asked.
+    /// Returns true if the bridge reports the end of the session, whatever the request was.
     pub(crate) fn speaks_of_the_end(&self) -> bool {
         self.code == ResultCode::I2pError
             && (self.says("session is closed") || self.says("pong timeout"))
     }
 
-    /// Whether the bridge does not know the style that was asked for, in Java I2P's words or i2pd's.
+    /// Returns true if the bridge does not know the requested style, in Java I2P's wording or
+    /// i2pd's.
     pub(crate) fn means_unknown_style(&self) -> bool {
         self.is_of_i2pd() || self.says("unrecognized session style")
     }
 
-    /// Returns true if the router has not ended the last forwarding of the session yet, in the words
-    /// of Java I2P.
+    /// Returns true if the router has not ended the last forwarding of the session yet, in Java
+    /// I2P's wording.
     pub(crate) fn means_still_forwarding(&self) -> bool {
         self.phase == Phase::Forward && self.says("forwarding server is already defined")
     }
 
-    /// Whether it is i2pd that does not know the style.
+    /// Returns true if the reply is i2pd's and means that it does not know the style.
     pub(crate) fn is_of_i2pd(&self) -> bool {
         self.says("unknown style")
     }
@@ -143,14 +145,14 @@ impl Refusal {
         self.classification().kind
     }
 
-    /// Classifies it as the table does at [`Error`](crate::Error#refusals), line by line.
+    /// Classifies the refusal as the table at [`Error`](crate::Error#refusals) does, line by line.
     fn classification(&self) -> Classification {
         use ResultCode::*;
 
         let form = self.peer.as_ref().map(|peer| peer.form);
         let of_peer = self.phase.has_peer();
         match (&self.code, form) {
-            // i2pd says so of our own destination.
+            // i2pd's reply for the session's own destination.
             (CantReachPeer, _) if self.says("connect to myself") => {
                 Classification::lasting(ErrorKind::HostUnreachable).of_peer(of_peer)
             }
@@ -170,9 +172,9 @@ impl Refusal {
             (I2pError, _) if self.phase == Phase::Hello => {
                 Classification::lasting(ErrorKind::PermissionDenied)
             }
-            // Routers keep key and id of a closed session for a second or more.
+            // Routers keep the key and id of a closed session for a second or more.
             _ if self.means_duplicate() => Classification::passing(ErrorKind::AddrInUse),
-            // Java I2P keeps a forwarding that was dropped for a moment.
+            // Java I2P keeps a dropped forwarding for a moment.
             (I2pError, _) if self.says("already defined") => {
                 Classification::passing(ErrorKind::AddrInUse)
             }
@@ -202,23 +204,23 @@ impl std::error::Error for Refusal {}
 
 /// The value of `RESULT` in a bridge's reply.
 ///
-/// Results that are not known here are kept as they came.
+/// Unknown results are kept as they arrived.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ResultCode {
     /// `OK`
     Ok,
-    /// `ALREADY_ACCEPTING`: another way to accept is active on the session.
+    /// `ALREADY_ACCEPTING`: the session already accepts in another way.
     AlreadyAccepting,
     /// `CANT_REACH_PEER`: the peer exists, or may, but could not be reached.
     CantReachPeer,
-    /// `CONNECTION_REFUSED`: the peer does not take the connection.
+    /// `CONNECTION_REFUSED`: the peer refuses the connection.
     ConnectionRefused,
     /// `DUPLICATED_DEST`, or `DUPLICATE_DEST` (emissary): the key is in use.
     DuplicatedDest,
     /// `DUPLICATED_ID`, or `DUPLICATE_ID` (emissary): the session id is in use.
     DuplicatedId,
-    /// `I2P_ERROR`: anything, explained by the message, if at all.
+    /// `I2P_ERROR`: any error; the message may explain it.
     I2pError,
     /// `INVALID_ID`: the bridge has no such session.
     InvalidId,
@@ -234,7 +236,7 @@ pub enum ResultCode {
     PeerNotFound,
     /// `TIMEOUT`: the router gave up.
     Timeout,
-    /// Any other word, with whatever could be a key cut out.
+    /// Any other word. Parts that could be a key are cut out.
     Other(Box<str>),
 }
 
@@ -243,7 +245,7 @@ impl ResultCode {
         Self::concealing(word, &[])
     }
 
-    /// Reads the word, and leaves these secrets out of one that is not known.
+    /// Reads the word, and removes these secrets from an unknown one.
     fn concealing(word: &str, secrets: &[Secret]) -> Self {
         match word {
             "OK" => Self::Ok,
@@ -265,7 +267,7 @@ impl ResultCode {
     }
 }
 
-/// The word of the protocol.
+/// Writes the word of the protocol.
 impl fmt::Display for ResultCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -288,7 +290,7 @@ impl fmt::Display for ResultCode {
     }
 }
 
-/// Who was dialled or looked up.
+/// The peer that was dialled or looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Peer {
     text: Box<str>,
@@ -308,14 +310,14 @@ impl Peer {
     }
 }
 
-/// How a peer was named. It decides whether "not found" may pass.
+/// The form in which a peer was named. It decides whether "not found" may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// An address book knows it, or does not until somebody adds it.
+    /// A name. An address book contains it, or does not until somebody adds it.
     Name,
     /// A `.b32.i2p` address, which is found while its owner is online.
     Hash,
-    /// All of it.
+    /// A full destination.
     Destination,
 }
 
@@ -372,7 +374,7 @@ mod tests {
         crate::Destination::from_bytes(&[0; 387]).unwrap().into()
     }
 
-    /// The four ways to name a peer, the last of which is not to.
+    /// Returns the four ways to name a peer; the last is no name.
     fn peers() -> [(&'static str, Option<I2pAddr>); 4] {
         let hash = destination().b32().unwrap();
         [

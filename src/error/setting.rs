@@ -2,9 +2,9 @@ use std::fmt;
 
 use crate::wire::redact;
 
-/// A setting that cannot be used: its name, its value, and why. Nothing was sent.
+/// A setting that cannot be used: its name, its value, and the reason. Nothing was sent.
 ///
-/// The value is cut wherever it could be a key, and in front of an `@`, where a password could be.
+/// The value is cut at any place that could be a key, and before an `@`, where a password could be.
 ///
 /// ```
 /// use i2p_sam::{Error, SamBridge};
@@ -36,21 +36,21 @@ impl SettingError {
         }
     }
 
-    /// Returns the name of the setting, which is mostly that of the method or of the environment
-    /// variable that set it.
+    /// Returns the name of the setting: usually that of the method or of the environment variable
+    /// that set it.
     #[must_use]
     pub fn setting(&self) -> &'static str {
         self.setting
     }
 
-    /// Returns the value that was refused, fit to be shown.
+    /// Returns the refused value in a form that may be shown.
     #[must_use]
     pub fn value(&self) -> &str {
         &self.value
     }
 }
 
-/// The value of a setting, fit to be shown.
+/// Returns the value of a setting in a form that may be shown.
 pub(crate) fn shown(value: &str) -> String {
     match value.rsplit_once('@') {
         Some((_, host)) => redact(&format!("…@{host}")),

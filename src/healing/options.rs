@@ -325,7 +325,7 @@ mod tests {
                     lived,
                     pause,
                 },
-                ["60.0s", "the bridge hung up", "500.0ms"],
+                ["60.0s", "the bridge closed the connection", "500.0ms"],
             ),
             (
                 HealingEvent::Trying { attempt: 2, away },

@@ -242,7 +242,7 @@ impl StreamSession {
     ///
     /// It waits until every stream that was made from the session is dropped. A stream that was
     /// dropped before its peer had hung up gets the session's
-    /// [`linger`](crate::SessionBuilder::linger), 10 s unless set, from its drop on; after one that
+    /// [`linger`](crate::SessionBuilder::linger), 15 s unless set, from its drop on; after one that
     /// was read to its end, or [finished](crate::SamStream::finish), there is nothing to wait for. No
     /// router reports what was delivered. All of it takes no longer than `timeout`, and
     /// [`close`](StreamSession::close) up to 2.5 s more.

@@ -3,24 +3,24 @@ use std::fmt;
 use crate::version::Version;
 use crate::wire::{Secret, redact};
 
-/// Longest command, with its line end: 8192 bytes.
+/// The length of the longest command with its line end: 8192 bytes.
 ///
-/// Java I2P answers a longer one with `Line too long` and closes; i2pd has the same limit.
+/// Java I2P replies to a longer one with `Line too long` and closes; i2pd has the same limit.
 pub const MAX_COMMAND: usize = 8192;
 
-/// Longest name or value of an option, in bytes. I2CP gives a length one byte.
+/// The length of the longest name or value of an option, in bytes. I2CP gives a length one byte.
 const MAX_OPTION: usize = 255;
 
 /// A key of a command and its value.
 pub(crate) type Pair = (&'static str, String);
 
-/// One line for a bridge. What exists is sayable: one line, within the limit, nothing to escape
-/// left unescaped.
+/// One line for a bridge. Each value of this type can be sent: it is one line within the limit,
+/// with everything escaped that needs to be.
 ///
-/// Values are quoted only where they must be, since i2pd does not know quotes: with it, a value
-/// with a blank arrives in pieces.
+/// Values are quoted only if necessary, since i2pd does not know quotes: with it, a value that
+/// contains a blank arrives in pieces.
 ///
-/// `Debug` shows the two words of the command and nothing else: the rest may be a private key.
+/// `Debug` shows only the two words and the length of the command: the rest may be a private key.
 ///
 /// ```
 /// use i2p_sam::wire::Command;
@@ -34,14 +34,14 @@ pub(crate) type Pair = (&'static str, String);
 pub struct Command {
     line: String,
     words: &'static str,
-    /// What a bridge may repeat and no error may show.
+    /// The texts that a bridge may repeat and no error may show.
     secrets: Vec<Secret>,
 }
 
 impl Command {
-    /// Begins a command of two words.
+    /// Creates a command of two words.
     ///
-    /// The words are the caller's own, never a user's; they are not checked.
+    /// The words come from the program, never from a user; they are not checked.
     pub fn new(topic: &'static str, action: &'static str) -> Self {
         Self {
             line: format!("{topic} {action}\n"),
@@ -50,11 +50,11 @@ impl Command {
         }
     }
 
-    /// `HELLO VERSION MIN= MAX=`, with `USER` and `PASSWORD` where the bridge asks for them.
+    /// Creates `HELLO VERSION MIN= MAX=`, with `USER` and `PASSWORD` if the bridge requires them.
     ///
     /// # Errors
     ///
-    /// [`CommandError`] when user name or password cannot be said.
+    /// Returns [`CommandError`] if the user name or the password cannot be sent.
     pub fn hello(
         min: Version,
         max: Version,
@@ -73,49 +73,49 @@ impl Command {
         }
     }
 
-    /// `DEST GENERATE SIGNATURE_TYPE=`.
+    /// Creates `DEST GENERATE SIGNATURE_TYPE=`.
     ///
     /// # Errors
     ///
-    /// None that a number can cause; the type is that of [`pair`](Command::pair).
+    /// A number causes none; the result has the type of [`pair`](Command::pair).
     pub fn dest_generate(signature_type: u16) -> Result<Self, CommandError> {
         Self::new("DEST", "GENERATE").pair("SIGNATURE_TYPE", &signature_type.to_string())
     }
 
-    /// `NAMING LOOKUP NAME=`.
+    /// Creates `NAMING LOOKUP NAME=`.
     ///
     /// # Errors
     ///
-    /// [`CommandError`] when the name cannot be said.
+    /// Returns [`CommandError`] if the name cannot be sent.
     pub fn naming_lookup(name: &str) -> Result<Self, CommandError> {
         Self::new("NAMING", "LOOKUP").pair("NAME", name)
     }
 
-    /// `SESSION REMOVE ID=`, which ends a subsession.
+    /// Creates `SESSION REMOVE ID=`, which ends a subsession.
     ///
     /// # Errors
     ///
-    /// [`CommandError`] when the id cannot be said.
+    /// Returns [`CommandError`] if the id cannot be sent.
     pub fn session_remove(id: &str) -> Result<Self, CommandError> {
         Self::new("SESSION", "REMOVE").pair("ID", id)
     }
 
-    /// `STREAM ACCEPT ID= SILENT=false`.
+    /// Creates `STREAM ACCEPT ID= SILENT=false`.
     ///
     /// # Errors
     ///
-    /// [`CommandError`] when the id cannot be said.
+    /// Returns [`CommandError`] if the id cannot be sent.
     pub fn stream_accept(id: &str) -> Result<Self, CommandError> {
         Self::new("STREAM", "ACCEPT")
             .pair("ID", id)?
             .pair("SILENT", "false")
     }
 
-    /// `STREAM CONNECT ID= DESTINATION= SILENT=false`, with the ports that are given.
+    /// Creates `STREAM CONNECT ID= DESTINATION= SILENT=false`, with the ports if they are given.
     ///
     /// # Errors
     ///
-    /// [`CommandError`] when id or destination cannot be said.
+    /// Returns [`CommandError`] if the id or the destination cannot be sent.
     pub fn stream_connect(
         id: &str,
         destination: &str,
@@ -130,11 +130,11 @@ impl Command {
             .port("TO_PORT", to_port)
     }
 
-    /// `STREAM FORWARD ID= PORT= SILENT=`, with the host if one is given.
+    /// Creates `STREAM FORWARD ID= PORT= SILENT=`, with the host if one is given.
     ///
     /// # Errors
     ///
-    /// [`CommandError`] when id or host cannot be said.
+    /// Returns [`CommandError`] if the id or the host cannot be sent.
     pub fn stream_forward(
         id: &str,
         port: u16,
@@ -151,26 +151,27 @@ impl Command {
         command.pair("SILENT", if silent { "true" } else { "false" })
     }
 
-    /// `PING`, with the text that is to come back.
+    /// Creates `PING` with the text that the bridge returns.
     ///
     /// # Errors
     ///
-    /// [`CommandError`] when the text holds a line end or NUL, or is too long.
+    /// Returns [`CommandError`] if the text contains a line end or NUL, or is too long.
     pub fn ping(text: &str) -> Result<Self, CommandError> {
         Self::free_text("PING", text)
     }
 
-    /// `PONG`, with the text of the `PING` it answers: Java I2P ends a session whose `PONG` has
-    /// lost it.
+    /// Creates `PONG` with the text of the `PING` that it answers: Java I2P ends a session whose
+    /// `PONG` lacks the text.
     ///
     /// # Errors
     ///
-    /// [`CommandError`] when the text holds a line end or NUL, or is too long.
+    /// Returns [`CommandError`] if the text contains a line end or NUL, or is too long.
     pub fn pong(text: &str) -> Result<Self, CommandError> {
         Self::free_text("PONG", text)
     }
 
-    /// `QUIT`, the last word of a session. Java I2P and emissary free its id and key at once.
+    /// Creates `QUIT`, the last command of a session. Java I2P and emissary free its id and key at
+    /// once.
     pub fn quit() -> Self {
         Self {
             line: "QUIT\n".to_owned(),
@@ -193,13 +194,13 @@ impl Command {
         command.within_limit(word)
     }
 
-    /// Adds `key=value`, quoted and escaped where that is needed.
+    /// Adds `key=value`, quoted and escaped if necessary.
     ///
     /// # Errors
     ///
-    /// [`CommandError`] when the key is empty or holds a blank, `=`, a quote, a backslash or a
-    /// control character; when the value is empty (Java I2P reads an empty value as `true`) or
-    /// holds CR, LF or NUL; when the line would pass [`MAX_COMMAND`].
+    /// Returns [`CommandError`] if the key is empty or contains a blank, `=`, a quote, a backslash
+    /// or a control character; if the value is empty (Java I2P reads an empty value as `true`) or
+    /// contains CR, LF or NUL; or if the line would exceed [`MAX_COMMAND`].
     pub fn pair(mut self, key: &str, value: &str) -> Result<Self, CommandError> {
         check_key(key)?;
         check_text(key, value)?;
@@ -245,17 +246,18 @@ impl Command {
         Ok(self)
     }
 
-    /// The passwords in it, and the names that go with them.
+    /// Returns the passwords in the command, and the names that belong to them.
     pub(crate) fn secrets(&self) -> &[Secret] {
         &self.secrets
     }
 
-    /// The line with its line end. It may hold a private key or a password: never log it.
+    /// Returns the line with its line end. It may contain a private key or a password: do not log
+    /// it.
     pub fn as_str(&self) -> &str {
         &self.line
     }
 
-    /// The bytes of [`as_str`](Command::as_str).
+    /// Returns the bytes of [`as_str`](Command::as_str).
     pub fn as_bytes(&self) -> &[u8] {
         self.line.as_bytes()
     }
@@ -270,14 +272,14 @@ impl PartialEq for Command {
 
 impl Eq for Command {}
 
-/// Shows the first word only.
+/// Shows only the words and the length of the command.
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Command({} …, {} bytes)", self.words, self.line.len())
     }
 }
 
-/// A field that cannot be said in one line, and why. It never holds the field's text.
+/// A field that cannot be sent in one line, and the reason. It never contains the field's text.
 ///
 /// ```
 /// use i2p_sam::wire::{Command, CommandFault};
@@ -301,38 +303,38 @@ impl CommandError {
         }
     }
 
-    /// The name of the field, such as `NAME` or `inbound.length`.
+    /// Returns the name of the field, such as `NAME` or `inbound.length`.
     pub fn field(&self) -> &str {
         &self.field
     }
 
-    /// What is wrong with it.
+    /// Returns the kind of the fault.
     pub fn fault(&self) -> CommandFault {
         self.fault
     }
 }
 
-/// The kinds of [`CommandError`]. More may come, so match with a wildcard.
+/// The kinds of [`CommandError`]. More may be added, so match with a wildcard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandFault {
-    /// It holds, at this byte, a character that no line can carry there.
+    /// The field contains a character at this byte that no line can carry there.
     #[error("a forbidden character at byte {offset}")]
     Character {
-        /// Counted from 0.
+        /// The offset of the character, from 0.
         offset: usize,
     },
-    /// It is empty. Java I2P would read that as `true`.
+    /// The field is empty. Java I2P would read that as `true`.
     #[error("it is empty")]
     Empty,
-    /// It, or the line with it, is longer than this many bytes.
+    /// The field, or the line with it, is longer than this many bytes.
     #[error("longer than {0} bytes")]
     TooLong(usize),
-    /// It would need quotes, which this version of the protocol, or this kind of field on some
-    /// routers, does not have.
-    #[error("it holds a blank, quote or backslash, which not every router can be told")]
+    /// The field would need quotes, which this version of the protocol, or this kind of field on
+    /// some routers, does not support.
+    #[error("it contains a blank, quote or backslash, which not every router can receive")]
     Quotes,
-    /// It is outside the range the protocol gives it.
+    /// The field is outside the range that the protocol allows.
     #[error("outside {min} to {max}")]
     Range {
         /// The smallest value.
@@ -340,15 +342,15 @@ pub enum CommandFault {
         /// The largest value.
         max: i64,
     },
-    /// It is no whole number of milliseconds, which is what routers count in.
-    #[error("no whole number of milliseconds")]
+    /// The field is not a whole number of milliseconds, the unit of routers.
+    #[error("not a whole number of milliseconds")]
     Fraction,
-    /// The client sets it itself; set it through the method made for it.
+    /// The client sets the field itself; set it through its own method.
     #[error("the client sets it itself")]
     Reserved,
 }
 
-/// Checks the name of an option: up to 255 bytes, sayable as a key.
+/// Checks the name of an option: up to 255 bytes, valid as a key.
 pub(crate) fn check_name(name: &str) -> Result<(), CommandError> {
     check_key(name)?;
     if name.len() > MAX_OPTION {
@@ -357,7 +359,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Checks the value of an option: 1 to 255 bytes, sayable in one line.
+/// Checks the value of an option: 1 to 255 bytes that fit into one line.
 pub(crate) fn check_value(name: &str, value: &str) -> Result<(), CommandError> {
     check_text(name, value)?;
     match value.len() {
@@ -367,7 +369,7 @@ pub(crate) fn check_value(name: &str, value: &str) -> Result<(), CommandError> {
     }
 }
 
-/// Whether a value can only be said in quotes.
+/// Returns true if a value can only be sent in quotes.
 pub(crate) fn needs_quotes(value: &str) -> bool {
     value
         .chars()

@@ -1,19 +1,19 @@
 use crate::wire::header::number;
 use crate::wire::{Message, ParseError, ParseErrorKind};
 
-/// Longest line in front of a datagram's payload, which is Java I2P's limit for one.
+/// The length of the longest line before a datagram's payload, which is Java I2P's limit for one.
 pub(crate) const MAX_DATAGRAM_HEADER: usize = 2048;
 
-/// The line a bridge puts in front of a forwarded datagram, read where it lies: who sent it, and
-/// the I2CP ports where the router tells them.
+/// The line that a bridge sends before a forwarded datagram, parsed in place: the sender, and the
+/// I2CP ports if the router sends them.
 ///
 /// ```text
 /// <destination or hash> FROM_PORT=1 TO_PORT=2     Java I2P, emissary
-/// <destination or hash>                           i2pd, which tells no ports even at SAM 3.3
+/// <destination or hash>                           i2pd, which sends no ports even at SAM 3.3
 /// ```
 ///
-/// What follows the line end is the payload, and never read for anything: a peer may well begin it
-/// with `FROM_PORT=`.
+/// Everything after the line end is the payload and is never parsed: a peer may begin it with
+/// `FROM_PORT=`.
 ///
 /// ```
 /// use i2p_sam::wire::DatagramHeader;
@@ -26,23 +26,23 @@ pub(crate) const MAX_DATAGRAM_HEADER: usize = 2048;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DatagramHeader<'a> {
-    /// The sender as it was said: the base64 of a destination or, in front of a `DATAGRAM3`, of a
+    /// The sender as the bridge sent it: the base64 of a destination or, before a `DATAGRAM3`, of a
     /// hash. It is not checked.
     pub sender: &'a str,
-    /// The port the peer sent from. Port 0 is no port, and reads as `None`.
+    /// The port from which the peer sent. Port 0 means no port and becomes `None`.
     pub from_port: Option<u16>,
-    /// The port the peer sent to. Port 0 is no port, and reads as `None`.
+    /// The port to which the peer sent. Port 0 means no port and becomes `None`.
     pub to_port: Option<u16>,
 }
 
 impl<'a> DatagramHeader<'a> {
-    /// Reads the line of a packet, and gives the payload behind it.
+    /// Reads the line of a packet, and returns it with the payload after it.
     ///
     /// # Errors
     ///
-    /// [`ParseErrorKind::TooLong`] when no line ends within the first 2048 bytes,
-    /// [`ParseErrorKind::Utf8`], [`ParseErrorKind::Empty`] when nobody is named, and
-    /// [`ParseErrorKind::Value`] for a port that is none.
+    /// Returns [`ParseErrorKind::TooLong`] if no line ends within the first 2048 bytes,
+    /// [`ParseErrorKind::Utf8`], [`ParseErrorKind::Empty`] if no sender is named, and
+    /// [`ParseErrorKind::Value`] for an invalid port.
     pub fn split(packet: &'a [u8]) -> Result<(Self, &'a [u8]), ParseError> {
         let (line, payload) = split_line(packet)?;
         let mut words = words(line);
@@ -62,8 +62,8 @@ impl<'a> DatagramHeader<'a> {
     }
 }
 
-/// The line a bridge puts in front of a forwarded raw datagram, where it was asked for one
-/// (`HEADER=true`) and gives one: Java I2P does, i2pd does not.
+/// The line that a bridge sends before a forwarded raw datagram if the client requested it
+/// (`HEADER=true`) and the bridge supports it: Java I2P does, i2pd does not.
 ///
 /// ```
 /// use i2p_sam::wire::RawHeader;
@@ -78,19 +78,19 @@ impl<'a> DatagramHeader<'a> {
 pub struct RawHeader {
     /// The I2CP protocol.
     pub protocol: u8,
-    /// The port the peer sent from; 0 is no port.
+    /// The port from which the peer sent; 0 means no port.
     pub from_port: u16,
-    /// The port the peer sent to; 0 is no port.
+    /// The port to which the peer sent; 0 means no port.
     pub to_port: u16,
 }
 
 impl RawHeader {
-    /// Reads the line of a packet, and gives the payload behind it.
+    /// Reads the line of a packet, and returns it with the payload after it.
     ///
     /// # Errors
     ///
-    /// As [`DatagramHeader::split`]; [`ParseErrorKind::MissingPair`] when one of the three is not
-    /// there.
+    /// Returns the errors of [`DatagramHeader::split`], and [`ParseErrorKind::MissingPair`] if one
+    /// of the three fields is missing.
     pub fn split(packet: &[u8]) -> Result<(Self, &[u8]), ParseError> {
         let (line, payload) = split_line(packet)?;
         let fields = Fields::read(words(line).filter_map(|word| word.split_once('=')))?;

@@ -3,7 +3,7 @@ use std::str::FromStr;
 use crate::address::Destination;
 use crate::wire::{Message, ParseError, ParseErrorKind};
 
-/// The line a bridge puts in front of an accepted stream: who calls, or that nobody will.
+/// The line that a bridge sends before an accepted stream: the peer, or a status if none will come.
 ///
 /// ```text
 /// <destination> FROM_PORT=1111 TO_PORT=2222     a peer; the ports only from SAM 3.2 on, never from i2pd
@@ -20,28 +20,29 @@ use crate::wire::{Message, ParseError, ParseErrorKind};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum StreamHeader<'a> {
-    /// A peer, and its I2CP ports if the bridge sends them. Port 0 is no port, and reads as `None`.
+    /// A peer, and its I2CP ports if the bridge sends them. Port 0 means no port and becomes
+    /// `None`.
     Peer {
-        /// Who calls.
+        /// The destination of the peer.
         destination: Destination,
-        /// The port the peer dialled from.
+        /// The port from which the peer dialled.
         from_port: Option<u16>,
-        /// The port the peer dialled.
+        /// The port that the peer dialled.
         to_port: Option<u16>,
     },
-    /// The bridge's status, instead of a peer. Whatever its result is, no stream follows.
+    /// The bridge's status instead of a peer. No stream follows, whatever its result is.
     Status(Message<'a>),
 }
 
 impl<'a> StreamHeader<'a> {
     /// Reads the line, with or without its line end.
     ///
-    /// A destination has at least 516 characters, so the word `STREAM` in its place can only
-    /// begin a status.
+    /// A destination has at least 516 characters, so the word `STREAM` in its place can only begin
+    /// a status.
     ///
     /// # Errors
     ///
-    /// [`ParseErrorKind::Value`] for a malformed destination or port; otherwise those of
+    /// Returns [`ParseErrorKind::Value`] for a malformed destination or port, and the errors of
     /// [`Message::parse`].
     pub fn parse(line: &'a [u8]) -> Result<Self, ParseError> {
         let message = Message::parse(line)?;

@@ -1,29 +1,29 @@
 use std::io;
 
-/// Longest line that is read, with its line end: 64 KiB.
+/// The length of the longest line that is read, with its line end: 64 KiB.
 ///
-/// The longest legal reply, `DEST REPLY` with its two keys, has about 1.5 kB.
+/// The longest valid reply, `DEST REPLY` with its two keys, has about 1.5 kB.
 pub const MAX_LINE: usize = 64 * 1024;
 
-/// Most bytes that are looked at, or taken, at once. A destination line has about 560.
+/// The most bytes that are peeked at, or taken, at once. A destination line has about 560.
 const WINDOW: usize = 1024;
 
-/// Something a line can be taken from without taking what follows it.
+/// A source from which one line can be taken without the bytes that follow it.
 ///
-/// Implemented for `&TcpStream`. Both methods block as the underlying source does.
+/// It is implemented for `&TcpStream`. Both methods block as the underlying source does.
 pub trait LineSource {
-    /// Copies bytes that wait in the source and leaves them there. `Ok(0)` is the end.
+    /// Copies bytes that wait in the source and leaves them there. `Ok(0)` means the end.
     ///
     /// # Errors
     ///
-    /// Those of the underlying source.
+    /// Returns the errors of the underlying source.
     fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize>;
 
-    /// Takes bytes out of the source. `Ok(0)` is the end.
+    /// Takes bytes out of the source. `Ok(0)` means the end.
     ///
     /// # Errors
     ///
-    /// Those of the underlying source.
+    /// Returns the errors of the underlying source.
     fn take(&mut self, buf: &mut [u8]) -> io::Result<usize>;
 }
 
@@ -37,30 +37,30 @@ impl LineSource for &std::net::TcpStream {
     }
 }
 
-/// How a line ended. Its bytes are in the buffer, without the line end.
+/// The end of a line. Its bytes are in the buffer, without the line end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// With `\n`.
+    /// The line ended with `\n`.
     Complete,
-    /// With the end of the source. Java I2P and emissary leave the line end out of their last
-    /// words, so this may be an error reply; it may also be half of something else.
+    /// The source ended. Java I2P and emissary omit the line end of their last reply, so the line
+    /// may be an error reply; it may also be half of something else.
     Unterminated,
     /// There was no line: the source ended before the first byte.
     End,
 }
 
-/// Takes one line from `source` into `line`, and not one byte more.
+/// Takes one line from `source` into `line`, and no byte after it.
 ///
-/// The bytes are looked at before they are taken: those in front of a line end belong to the line,
-/// those behind it stay where they are. A router may send a reply, the destination line and a
-/// peer's first bytes in one segment; the peer's bytes are the caller's.
+/// The bytes are peeked at before they are taken: those before a line end belong to the line, those
+/// after it remain in the source. A router may send a reply, the destination line and a peer's
+/// first bytes in one segment; the peer's bytes belong to the caller.
 ///
-/// What was in `line` is dropped first.
+/// The previous content of `line` is dropped first.
 ///
 /// # Errors
 ///
-/// `InvalidData` when [`MAX_LINE`] bytes hold no line end; otherwise what `source` says.
-/// `Interrupted` is tried again. What was taken so far stays in `line`.
+/// Returns `InvalidData` if [`MAX_LINE`] bytes contain no line end, and the errors of `source`.
+/// `Interrupted` is retried. The bytes taken so far remain in `line`.
 ///
 /// ```
 /// use std::io::{self, Read};
@@ -112,7 +112,7 @@ pub fn read_line(source: &mut impl LineSource, line: &mut Vec<u8>) -> io::Result
     }
 }
 
-/// Takes `wanted` bytes that were seen. Says whether they were all still there.
+/// Takes `wanted` bytes that were peeked at. Returns true if all of them were still there.
 fn take_exactly(
     source: &mut impl LineSource,
     line: &mut Vec<u8>,
@@ -147,7 +147,7 @@ mod tests {
 
     use super::*;
 
-    /// Shows its bytes in the given portions, as a socket does.
+    /// A source that returns its bytes in the given portions, as a socket does.
     struct Portions(VecDeque<Vec<u8>>);
 
     impl Portions {

@@ -4,9 +4,9 @@ use std::fmt;
 use crate::error::ResultCode;
 use crate::wire::redact;
 
-/// One message of a bridge, read where it lies: every part borrows from the line.
+/// One message of a bridge, parsed in place: every part borrows from the line.
 ///
-/// A message is a topic, mostly an action, and pairs in any order:
+/// A message consists of a topic, usually an action, and pairs in any order:
 ///
 /// ```text
 /// SESSION STATUS RESULT=I2P_ERROR MESSAGE="duplicate destination"
@@ -15,10 +15,10 @@ use crate::wire::redact;
 ///
 /// `PING` and `PONG` carry free text instead of pairs ([`text`](Message::text)).
 ///
-/// The reader is lenient where real routers are sloppy: Java I2P repeats the name of a failed
-/// lookup without quoting it, so a reply can hold a token that is no pair; it becomes a key
-/// without a value. Unknown keys are kept. `Debug` names the keys and never shows their values,
-/// since `SESSION STATUS` and `DEST REPLY` carry private keys.
+/// The parser is lenient where real routers are inexact: Java I2P repeats the name of a failed
+/// lookup without quotes, so a reply can contain a token that is no pair; it becomes a key without
+/// a value. Unknown keys are kept. `Debug` names the keys and never shows their values, since
+/// `SESSION STATUS` and `DEST REPLY` carry private keys.
 ///
 /// ```
 /// use i2p_sam::wire::Message;
@@ -41,9 +41,9 @@ impl<'a> Message<'a> {
     ///
     /// # Errors
     ///
-    /// [`ParseErrorKind::Utf8`] when the line is no UTF-8, [`ParseErrorKind::Empty`] when it holds
-    /// nothing but blanks. Pairs are read only when they are asked for, so that a malformed one
-    /// does not cost the `RESULT` in front of it.
+    /// Returns [`ParseErrorKind::Utf8`] if the line is not UTF-8, and [`ParseErrorKind::Empty`] if
+    /// it contains only blanks. Pairs are parsed on access, so that a malformed one does not
+    /// invalidate the `RESULT` before it.
     pub fn parse(line: &'a [u8]) -> Result<Self, ParseError> {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -78,29 +78,29 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The first word, such as `SESSION`.
+    /// Returns the first word, such as `SESSION`.
     pub fn topic(&self) -> &'a str {
         self.topic
     }
 
-    /// The second word, such as `STATUS`, where there is one that is not a pair.
+    /// Returns the second word, such as `STATUS`, if there is one that is not a pair.
     pub fn action(&self) -> Option<&'a str> {
         self.action
     }
 
-    /// Whether topic and action are these.
+    /// Returns true if the topic and the action are these.
     pub fn is(&self, topic: &str, action: &str) -> bool {
         self.topic == topic && self.action == Some(action)
     }
 
-    /// The free text behind `PING` or `PONG`, and nothing for any other message.
+    /// Returns the free text after `PING` or `PONG`, and `None` for any other message.
     ///
-    /// One blank separates it from the word; whatever follows belongs to the text.
+    /// One blank separates the text from the word; everything after the blank belongs to the text.
     pub fn text(&self) -> Option<&'a str> {
         matches!(self.topic, "PING" | "PONG").then_some(self.rest)
     }
 
-    /// The pairs, in the order of the line. Empty for `PING` and `PONG`.
+    /// Returns the pairs, in the order of the line. There are none for `PING` and `PONG`.
     pub fn params(&self) -> Params<'a> {
         let rest = match self.text() {
             Some(_) => "",
@@ -114,9 +114,9 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The value of the first pair with this key.
+    /// Returns the value of the first pair with this key.
     ///
-    /// A key that stands without `=` has no value. What follows a malformed pair is not searched.
+    /// A key without `=` has no value. The part after a malformed pair is not searched.
     pub fn value(&self, key: &str) -> Option<Value<'a>> {
         self.params()
             .map_while(Result::ok)
@@ -124,20 +124,20 @@ impl<'a> Message<'a> {
             .and_then(|param| param.value)
     }
 
-    /// What the bridge makes of the command: the value of `RESULT`.
+    /// Returns the bridge's result for the command: the value of `RESULT`.
     pub fn result(&self) -> Option<ResultCode> {
         let value = self.value("RESULT")?;
         Some(ResultCode::from_wire(&value.unescape()))
     }
 
-    /// The explanation a bridge gave (`MESSAGE=`), fit to be shown: control characters are
-    /// replaced and anything long enough to be a key is cut out.
+    /// Returns the explanation of the bridge (`MESSAGE=`) in a form that may be shown: control
+    /// characters are replaced, and anything long enough to be a key is cut out.
     pub fn explanation(&self) -> Option<String> {
         self.value("MESSAGE").map(|value| redact(&value.unescape()))
     }
 }
 
-/// Shows topic, action and the names of the pairs; never a value.
+/// Shows the topic, the action and the names of the pairs; never a value.
 impl fmt::Debug for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message")
@@ -150,8 +150,8 @@ impl fmt::Debug for Message<'_> {
 
 /// The pairs of a [`Message`], read one by one.
 ///
-/// Yields an error for the first malformed pair, and nothing after it. Cloning it is cheap and
-/// reads again from where the original stands.
+/// The iterator yields an error for the first malformed pair, and nothing after it. A clone is
+/// cheap and continues at the place of the original.
 ///
 /// ```
 /// use i2p_sam::wire::Message;
@@ -194,7 +194,7 @@ impl fmt::Debug for Params<'_> {
     }
 }
 
-/// One `KEY=value` of a message; the value is missing where no `=` stands.
+/// One `KEY=value` of a message; the value is missing if there is no `=`.
 ///
 /// ```
 /// use i2p_sam::wire::Message;
@@ -213,12 +213,12 @@ pub struct Param<'a> {
 }
 
 impl<'a> Param<'a> {
-    /// The name, as it stands in the line. It is empty for `=value`, which Java I2P can echo.
+    /// Returns the name as in the line. It is empty for `=value`, which Java I2P can echo.
     pub fn key(&self) -> &'a str {
         self.key
     }
 
-    /// The value, where an `=` stands.
+    /// Returns the value, if there is a `=`.
     pub fn value(&self) -> Option<Value<'a>> {
         self.value
     }
@@ -234,9 +234,10 @@ impl fmt::Debug for Param<'_> {
     }
 }
 
-/// A value as it stands in the line, and what it means.
+/// A value as in the line, and its meaning.
 ///
-/// Inside quotes `\"` is a quote and `\\` a backslash (SAM 3.2). A bare value means itself.
+/// Inside quotes `\"` means a quote and `\\` a backslash (SAM 3.2). A value without quotes has no
+/// escapes.
 ///
 /// ```
 /// use i2p_sam::wire::Message;
@@ -255,17 +256,17 @@ pub struct Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// The bytes of the line between the quotes, or up to the next blank.
+    /// Returns the bytes of the line between the quotes, or up to the next blank.
     pub fn raw(&self) -> &'a str {
         self.raw
     }
 
-    /// Whether the value stands in quotes.
+    /// Returns true if the value is in quotes.
     pub fn is_quoted(&self) -> bool {
         self.quoted
     }
 
-    /// The value with its escapes resolved. Borrows unless there is an escape.
+    /// Returns the value with its escapes resolved. It borrows unless there is an escape.
     pub fn unescape(&self) -> Cow<'a, str> {
         if !self.quoted || !self.raw.contains('\\') {
             return Cow::Borrowed(self.raw);
@@ -282,14 +283,14 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Shows the length only: a value may be a private key.
+/// Shows only the length: a value may be a private key.
 impl fmt::Debug for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Value({} bytes)", self.raw.len())
     }
 }
 
-/// Why a line is not a message, and where.
+/// The reason why a line is not a message, and the offset of the fault.
 ///
 /// ```
 /// use i2p_sam::wire::{Message, ParseErrorKind};
@@ -314,37 +315,37 @@ impl ParseError {
         Self { kind, offset }
     }
 
-    /// What is wrong.
+    /// Returns the kind of the fault.
     pub fn kind(&self) -> ParseErrorKind {
         self.kind
     }
 
-    /// The byte of the line at which it went wrong, counted from 0.
+    /// Returns the offset of the fault in the line, in bytes from 0.
     pub fn offset(&self) -> usize {
         self.offset
     }
 }
 
-/// The kinds of [`ParseError`]. More may come, so match with a wildcard.
+/// The kinds of [`ParseError`]. More may be added, so match with a wildcard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseErrorKind {
     /// The line is not UTF-8 from this byte on.
     #[error("not UTF-8")]
     Utf8,
-    /// The line holds no word.
+    /// The line contains no word.
     #[error("an empty line")]
     Empty,
-    /// A quote is opened here and never closed.
+    /// A quote opens here and is never closed.
     #[error("a quote that is not closed")]
     UnterminatedQuote,
-    /// More bytes than [`MAX_LINE`](crate::wire::MAX_LINE) came without a line end.
+    /// More bytes than [`MAX_LINE`](crate::wire::MAX_LINE) arrived without a line end.
     #[error("no end of line")]
     TooLong,
     /// A reply lacks a pair that it must have.
     #[error("a reply without a pair it must have")]
     MissingPair,
-    /// A reply to something else came.
+    /// A reply to another command arrived.
     #[error("a reply to something else")]
     Unexpected,
     /// A destination, key, port or version in a reply is malformed.
@@ -524,7 +525,7 @@ mod tests {
 
     #[test]
     fn echoed_name_with_blank_keeps_result() {
-        // Java I2P does not quote the name it repeats.
+        // Java I2P does not quote the name that it repeats.
         let line = "NAMING REPLY RESULT=KEY_NOT_FOUND NAME=a b.i2p";
         assert_eq!(
             pairs(line),

@@ -1,11 +1,12 @@
-//! The text protocol itself: one message is one line.
+//! The text protocol: one message is one line.
 //!
-//! Nothing in here opens a socket. [`Message`] reads what a bridge says without copying it,
-//! [`Command`] writes what a client may say, [`read_line`] takes one line from a source and not a
-//! byte more, [`StreamHeader`] reads the line that stands in front of an accepted stream, and
-//! [`DatagramHeader`] and [`RawHeader`] the one in front of a datagram.
+//! Nothing here opens a socket. [`Message`] parses the lines of a bridge without copying them,
+//! [`Command`] writes those of a client, [`read_line`] takes exactly one line from a source,
+//! [`StreamHeader`] parses the line before an accepted stream, and [`DatagramHeader`] and
+//! [`RawHeader`] the line before a datagram.
 //!
-//! Most programs never need this module: [`SamBridge`](crate::SamBridge) and the sessions speak
+//! Most programs do not need this module, since [`SamBridge`](crate::SamBridge) and the sessions
+//! use it. It is public for tools that watch or test a bridge.
 //! for them. It is public for tools that watch or test a bridge.
 
 mod command;

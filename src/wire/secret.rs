@@ -1,20 +1,20 @@
-//! What a bridge says may hold a key; what we show may not.
+//! Replies of a bridge may contain a key; the texts that this crate shows may not.
 
-/// Longest run of base64 characters that is shown. A session id has 26, a 32-byte key 43 or 44
-/// of them; the words of a sentence and the labels of a host name have fewer.
+/// The length of the longest run of base64 characters that is shown. A session id has 26, a 32-byte
+/// key 43 or 44; the words of a sentence and the labels of a host name have fewer.
 const LONGEST_RUN: usize = 25;
 
-/// Length of a base32 hash, which is public and of use in a message.
+/// The length of a base32 hash, which is public and useful in a message.
 const B32: usize = 52;
 
-/// Length of the label of an encrypted lease set's address with the longest key, of type P521.
+/// The length of the label of an encrypted lease set's address with the longest key, of type P521.
 const LONGEST_B33: usize = 220;
 
-/// Shortest part of a secret that is left out inside longer words.
+/// The length of the shortest part of a secret that is removed inside longer words.
 const SHORTEST_PART: usize = 4;
 
-/// Text of a bridge made fit for an error message: whatever could be a key is replaced by its
-/// length, control characters by a blank, and what is too long for a message is cut.
+/// Makes a text of a bridge suitable for an error message: anything that could be a key is replaced
+/// by its length, control characters by a blank, and a text too long for a message is cut.
 pub(crate) fn redact(text: &str) -> String {
     const LONGEST_TEXT: usize = 500;
 
@@ -42,12 +42,12 @@ pub(crate) fn redact(text: &str) -> String {
     shown
 }
 
-/// What a command sends to a bridge and no message may show: a password, or the user name of a
-/// greeting, since programs mix the two up.
+/// A text that a command sends to a bridge and no message may show: a password, or the user name of
+/// a greeting, since programs confuse the two.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret {
     text: Box<str>,
-    /// Whether a short text is left out inside words, too.
+    /// If true, a short text is removed inside words too.
     everywhere: bool,
 }
 
@@ -66,7 +66,7 @@ impl Secret {
         }
     }
 
-    /// The secret of a pair that is sent, if its key says that it is one.
+    /// Returns the secret in a pair that is sent, if its key marks it as one.
     pub(crate) fn of_pair(key: &str, value: &str) -> Option<Self> {
         match key {
             "PASSWORD" | "i2cp.password" | "i2cp.leaseSetSecret" => Some(Self::password(value)),
@@ -74,10 +74,10 @@ impl Secret {
         }
     }
 
-    /// The texts in which a bridge may repeat it, and whether they count inside words.
+    /// Returns the texts in which a bridge may repeat it, and whether they count inside words.
     ///
-    /// A bridge that takes it for several words repeats one of them: they end at blanks and control
-    /// characters, at quotes and `=`. The same words are left when quotes are escaped.
+    /// A bridge that reads it as several words repeats one of them: words end at blanks and control
+    /// characters, at quotes and `=`. Escaping quotes leaves the same words.
     fn forms(&self) -> impl Iterator<Item = (&str, bool)> {
         let is_end = |char: char| {
             char.is_whitespace() || char.is_control() || matches!(char, '"' | '\\' | '\'' | '=')
@@ -92,7 +92,7 @@ impl Secret {
     }
 }
 
-/// Text of a bridge without the secrets that it repeats, in whatever form and case.
+/// Removes the secrets that a bridge repeats from its text, in any form and case.
 pub(crate) fn conceal(text: &str, secrets: &[Secret]) -> String {
     let folded = text.to_ascii_lowercase();
     let mut hidden = vec![false; text.len()];
@@ -123,7 +123,7 @@ pub(crate) fn conceal(text: &str, secrets: &[Secret]) -> String {
     shown
 }
 
-/// Whether what stands there is a word of its own.
+/// Returns true if the text at this place is a separate word.
 fn is_word(text: &str, start: usize, end: usize) -> bool {
     let before = text.get(..start).and_then(|text| text.chars().next_back());
     let behind = text.get(end..).and_then(|text| text.chars().next());

@@ -5,13 +5,13 @@ use super::{SessionOptions, base64};
 use crate::address::SignatureType;
 use crate::wire::{CommandFault, check_value};
 
-/// How messages to a session are encrypted from end to end.
+/// The type of end-to-end encryption of messages to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EncryptionType {
-    /// Type 0: ElGamal with AES and session tags. What every peer understands, slow and dated.
+    /// Type 0: ElGamal with AES and session tags. Every peer supports it; it is slow and dated.
     ElGamal,
-    /// Type 4: ECIES on X25519 with ratchets. What the network uses.
+    /// Type 4: ECIES on X25519 with ratchets. The network uses it.
     EciesX25519,
     /// Type 5: ML-KEM-512 with X25519, against quantum computers. Routers since 0.9.67.
     MlKem512X25519,
@@ -22,7 +22,7 @@ pub enum EncryptionType {
 }
 
 impl EncryptionType {
-    /// The number by which routers know it.
+    /// Returns the number that routers use for the type.
     pub const fn code(self) -> u8 {
         match self {
             Self::ElGamal => 0,
@@ -34,16 +34,16 @@ impl EncryptionType {
     }
 }
 
-/// What kind of lease set a session publishes.
+/// The type of lease set that a session publishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LeaseSetType {
-    /// Type 1: the old one, for ElGamal alone.
+    /// Type 1: the old one, for ElGamal only.
     Old,
     /// Type 3: the standard one (LS2).
     Standard,
-    /// Type 5: encrypted. Only who knows the destination can read it, and with
-    /// [`LeaseSetAuth`] only who is let in. Needs a key that can be blinded:
+    /// Type 5: encrypted. Only clients that know the destination can read it, and with
+    /// [`LeaseSetAuth`] only clients with an accepted key. Needs a key that can be blinded:
     /// [`SignatureType::Ed25519`] or, better, [`SignatureType::RedDsa`].
     Encrypted,
     /// Type 7: meta, a list of other lease sets.
@@ -61,13 +61,13 @@ impl LeaseSetType {
     }
 }
 
-/// How a client proves that it may read an encrypted lease set.
+/// The way in which a client proves that it may read an encrypted lease set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LeaseSetAuth {
-    /// 0: not at all.
+    /// 0: no proof.
     None,
-    /// 1: with an X25519 key of its own, whose public half the server knows.
+    /// 1: with its own X25519 key, whose public half the server knows.
     Dh,
     /// 2: with a key that it shares with the server.
     Psk,
@@ -85,8 +85,8 @@ impl LeaseSetAuth {
 
 /// # Lease set and encryption
 ///
-/// The lease set is what peers look up to reach the session: the ends of its inbound tunnels, and
-/// the keys to encrypt to.
+/// Peers look up the lease set to reach the session: it contains the ends of its inbound tunnels,
+/// and the keys for encryption.
 ///
 /// ```
 /// use i2p_sam::{LeaseSetAuth, LeaseSetType, SessionOptions};
@@ -98,8 +98,8 @@ impl LeaseSetAuth {
 ///     .lease_set_client_dh("alice", &public_key_of_alice);
 /// ```
 ///
-/// Who is to dial such a session needs its [`b33`](crate::Destination::b33) address, and Alice
-/// her private key as well:
+/// To dial such a session, a client needs its [`b33`](crate::Destination::b33) address, and Alice
+/// needs her private key as well:
 ///
 /// ```no_run
 /// use i2p_sam::{SamBridge, SessionOptions};
@@ -112,11 +112,12 @@ impl LeaseSetAuth {
 /// # Ok::<(), i2p_sam::Error>(())
 /// ```
 impl SessionOptions {
-    /// `i2cp.leaseSetEncType`: how peers may encrypt to the session, the best first.
+    /// Sets `i2cp.leaseSetEncType`: the encryption types that peers may use for the session, the
+    /// best first.
     ///
-    /// [`new`](Self::new) sets X25519, then ElGamal. SAM's own default is ElGamal alone. A router
-    /// refuses the session for a type it does not know: those with ML-KEM, before 0.9.67. An empty
-    /// list is refused. Read by Java I2P and i2pd.
+    /// [`new`](Self::new) sets X25519, then ElGamal. SAM's own default is ElGamal only. A router
+    /// refuses the session for a type that it does not know: the types with ML-KEM, before 0.9.67.
+    /// An empty list is refused. Read by Java I2P and i2pd.
     ///
     /// ```
     /// use i2p_sam::{EncryptionType, SessionOptions};
@@ -132,15 +133,15 @@ impl SessionOptions {
         self.put("i2cp.leaseSetEncType", Ok(list))
     }
 
-    /// `i2cp.leaseSetType`: the kind of lease set.
+    /// Sets `i2cp.leaseSetType`: the type of lease set.
     ///
-    /// Default: [`Old`](LeaseSetType::Old), where the other options ask for nothing newer. Read by
+    /// Default: [`Old`](LeaseSetType::Old), unless the other options require a newer type. Read by
     /// Java I2P and i2pd.
     pub fn lease_set_type(self, kind: LeaseSetType) -> Self {
         self.put("i2cp.leaseSetType", Ok(kind.code().to_string()))
     }
 
-    /// `i2cp.leaseSetAuthType`: how clients prove that they may read an
+    /// Sets `i2cp.leaseSetAuthType`: the way in which clients prove that they may read an
     /// [`Encrypted`](LeaseSetType::Encrypted) lease set.
     ///
     /// Default: [`None`](LeaseSetAuth::None). Read by Java I2P and i2pd.
@@ -148,17 +149,17 @@ impl SessionOptions {
         self.put("i2cp.leaseSetAuthType", Ok(auth.code().to_string()))
     }
 
-    /// `i2cp.leaseSetClient.dh.N`: lets one more client in, by base64 of its X25519 public key,
-    /// 32 bytes. For [`LeaseSetAuth::Dh`].
+    /// Sets `i2cp.leaseSetClient.dh.N`: adds a client by base64 of its X25519 public key, 32 bytes.
+    /// For [`LeaseSetAuth::Dh`].
     ///
-    /// Each call adds a client; they are numbered 0, 1, … by themselves. The name is for people:
+    /// Each call adds a client; they are numbered 0, 1, … automatically. The name is for people:
     /// any text, sent as base64 as I2CP has it, so up to 156 bytes fit. Read by Java I2P and i2pd.
     pub fn lease_set_client_dh(self, name: &str, public_key: &str) -> Self {
         self.client("i2cp.leaseSetClient.dh", name, public_key)
     }
 
-    /// `i2cp.leaseSetClient.psk.N`: lets one more client in, by base64 of the 32-byte key shared
-    /// with it. For [`LeaseSetAuth::Psk`].
+    /// Sets `i2cp.leaseSetClient.psk.N`: adds a client by base64 of the 32-byte key shared with it.
+    /// For [`LeaseSetAuth::Psk`].
     ///
     /// Each call adds a client, as with [`lease_set_client_dh`](Self::lease_set_client_dh). Read
     /// by Java I2P and i2pd.
@@ -166,7 +167,7 @@ impl SessionOptions {
         self.client("i2cp.leaseSetClient.psk", name, shared_key)
     }
 
-    /// `i2cp.leaseSetPrivKey`: base64 of the 32-byte key, X25519 private or shared, with which
+    /// Sets `i2cp.leaseSetPrivKey`: base64 of the 32-byte key, X25519 private or shared, with which
     /// this session opens the encrypted lease sets of others.
     ///
     /// A secret. Read by Java I2P and i2pd.
@@ -174,55 +175,56 @@ impl SessionOptions {
         self.base64("i2cp.leaseSetPrivKey", base64)
     }
 
-    /// `i2cp.leaseSetSecret`: base64 of a secret that blinds the address of an encrypted lease
-    /// set. Who does not know it cannot look it up.
+    /// Sets `i2cp.leaseSetSecret`: base64 of a secret that blinds the address of an encrypted lease
+    /// set. Clients that do not know it cannot look the lease set up.
     ///
     /// Default: none. Read by Java I2P only.
     pub fn lease_set_secret(self, base64: &str) -> Self {
         self.base64("i2cp.leaseSetSecret", base64)
     }
 
-    /// `i2cp.leaseSetBlindedType`: the signature type of the blinded key of an encrypted lease
+    /// Sets `i2cp.leaseSetBlindedType`: the signature type of the blinded key of an encrypted lease
     /// set.
     ///
-    /// Default: by the type of the session's own key; RedDSA for Ed25519 and RedDSA. Read by Java
+    /// Default: derived from the type of the session's own key; RedDSA for Ed25519 and RedDSA. Read
+    /// by Java
     /// I2P only.
     pub fn lease_set_blinded_type(self, kind: SignatureType) -> Self {
         self.put("i2cp.leaseSetBlindedType", Ok(kind.code().to_string()))
     }
 
-    /// `i2cp.dontPublishLeaseSet`: whether to keep the lease set out of the network's database.
+    /// Sets `i2cp.dontPublishLeaseSet`: if true, the network's database does not get the lease set.
     ///
-    /// Default: false. True for sessions that only dial: nobody can dial them then, while peers
-    /// they dial can still answer. Read by Java I2P and i2pd.
+    /// Default: false. Use true for sessions that only dial: no peer can dial them then, but peers
+    /// that they dial can still reply. Read by Java I2P and i2pd.
     pub fn dont_publish_lease_set(self, hidden: bool) -> Self {
         self.flag("i2cp.dontPublishLeaseSet", hidden)
     }
 
-    /// `shouldBundleReplyInfo`: whether messages carry our lease set now and then, so that peers
-    /// need not look it up to answer.
+    /// Sets `shouldBundleReplyInfo`: if true, messages sometimes carry this session's lease set, so
+    /// that peers need not look it up to reply.
     ///
-    /// Default: true. False saves bandwidth where no reply is needed. Read by Java I2P only.
+    /// Default: true. False saves bandwidth if no reply is needed. Read by Java I2P only.
     pub fn bundle_reply_info(self, bundle: bool) -> Self {
         self.flag("shouldBundleReplyInfo", bundle)
     }
 
-    /// `i2cp.leaseSetPrivateKey`: keeps the lease set's encryption keys over restarts, each as its
-    /// type and base64 of the private key.
+    /// Sets `i2cp.leaseSetPrivateKey`: keeps the lease set's encryption keys over restarts, each as
+    /// its type and base64 of the private key.
     ///
-    /// Default: new keys for each session. As secret as the session's own private key. An ElGamal
-    /// key is too long for an option and is refused. Read by Java I2P only.
+    /// Default: new keys for each session. They are as secret as the session's own private key. An
+    /// ElGamal key is too long for an option and is refused. Read by Java I2P only.
     pub fn lease_set_private_keys(self, keys: &[(EncryptionType, &str)]) -> Self {
         let typed = keys.iter().map(|(kind, key)| typed_key(kind.code(), key));
         let list = typed.collect::<Result<Vec<_>, _>>();
         self.put("i2cp.leaseSetPrivateKey", list.map(|keys| keys.join(",")))
     }
 
-    /// `i2cp.leaseSetSigningPrivateKey`: keeps the lease set's signing key over restarts, as its
-    /// type and base64 of the private key.
+    /// Sets `i2cp.leaseSetSigningPrivateKey`: keeps the lease set's signing key over restarts, as
+    /// its type and base64 of the private key.
     ///
-    /// Only lease sets of the [`Old`](LeaseSetType::Old) type have one. As secret as the session's
-    /// own private key. Read by Java I2P only.
+    /// Only lease sets of the [`Old`](LeaseSetType::Old) type have one. It is as secret as the
+    /// session's own private key. Read by Java I2P only.
     pub fn lease_set_signing_private_key(self, kind: SignatureType, base64: &str) -> Self {
         self.put(
             "i2cp.leaseSetSigningPrivateKey",
@@ -230,7 +232,7 @@ impl SessionOptions {
         )
     }
 
-    /// `i2cp.encryptLeaseSet`: encrypts the lease set in the old style, with
+    /// Sets `i2cp.encryptLeaseSet`: encrypts the lease set in the old style, with
     /// [`lease_set_key`](Self::lease_set_key).
     ///
     /// Superseded by [`LeaseSetType::Encrypted`]. Default: false. Read by Java I2P only.
@@ -238,7 +240,7 @@ impl SessionOptions {
         self.flag("i2cp.encryptLeaseSet", encrypt)
     }
 
-    /// `i2cp.leaseSetKey`: base64 of the 32-byte key for
+    /// Sets `i2cp.leaseSetKey`: base64 of the 32-byte key for
     /// [`encrypt_lease_set`](Self::encrypt_lease_set). A secret.
     ///
     /// Superseded by [`LeaseSetType::Encrypted`]. Read by Java I2P only.
@@ -260,7 +262,7 @@ impl SessionOptions {
     }
 }
 
-/// The name in base64, which holds neither the colon nor the blank that would end it.
+/// Returns the name in base64, which contains neither the colon nor the blank that would end it.
 fn client_name(option: &str, name: &str) -> Result<String, CommandFault> {
     check_value(option, name).map_err(|error| error.fault())?;
     Ok(URL_SAFE.encode(name).replace('_', "~"))

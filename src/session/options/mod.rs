@@ -1,4 +1,4 @@
-//! Options of a session: what the router is told about tunnels, lease set, and streams.
+//! Options of a session: settings of the router for tunnels, lease set, and streams.
 
 mod lease_set;
 mod router;
@@ -21,10 +21,10 @@ pub use streaming::{InactivityAction, LimitAction, StreamingProfile};
 /// Routers read numbers as Java's `int`.
 const INT_MAX: i64 = i32::MAX as i64;
 
-/// How Java I2P and i2pd write that there is no time limit.
+/// Java I2P's and i2pd's value for no time limit.
 const NO_TIME_LIMIT: &str = "-1";
 
-/// What the client says itself, by fields that have methods of their own.
+/// The fields that the client sets itself; each has its own method.
 const RESERVED: [&str; 18] = [
     "STYLE",
     "ID",
@@ -46,24 +46,24 @@ const RESERVED: [&str; 18] = [
     "MAX",
 ];
 
-/// What a session asks of its router: tunnels, encryption, limits on streams.
+/// The options that a session requests from its router: tunnels, encryption, limits on streams.
 ///
-/// [`new`](Self::new) has the few options this crate recommends, [`bare`](Self::bare) has none.
-/// Every method sets one option (where it says so, two) and takes the place of an earlier setting
-/// of the same one; [`option`](Self::option) sets any other by its name.
+/// [`new`](Self::new) sets the few options that this crate recommends, [`bare`](Self::bare) sets
+/// none. Every method sets one option (if documented, two) and replaces an earlier setting of the
+/// same option; [`option`](Self::option) sets any other option by its name.
 ///
-/// What is set is sent, or refused with a reason. A value that is out of range or cannot be said
-/// is remembered, and making the session fails with the first such [`CommandError`] before
-/// anything is sent.
+/// Every setting is sent, or refused with a reason. A value that is out of range or cannot be sent
+/// is remembered, and session creation fails with the first such [`CommandError`] before anything
+/// is sent.
 ///
-/// Routers ignore options they do not know. For each method its documentation says which routers
-/// read the option: *Java I2P and i2pd*, or one of them.
+/// Routers ignore options that they do not know. The documentation of each method names the routers
+/// that read the option: *Java I2P and i2pd*, or one of them.
 ///
 /// Values can be secret keys, so `Debug` shows only the names.
 ///
 /// # Examples
 ///
-/// A server that shows its tunnels as `blog`, and lets one peer in ten times a minute:
+/// A server whose tunnels have the name `blog`, and which accepts a peer up to ten times a minute:
 ///
 /// ```
 /// use i2p_sam::SessionOptions;
@@ -74,7 +74,7 @@ const RESERVED: [&str; 18] = [
 ///     .max_conns_per_minute(Some(10));
 /// ```
 ///
-/// A client that nobody dials, and that rather has speed than three hops of distance:
+/// A client that no peer dials, and that prefers speed to three hops of distance:
 ///
 /// ```
 /// use i2p_sam::SessionOptions;
@@ -91,19 +91,19 @@ pub struct SessionOptions {
 }
 
 impl SessionOptions {
-    /// The options this crate recommends.
+    /// Creates the options that this crate recommends.
     ///
     /// | option | value | because |
     /// |---|---|---|
     /// | `i2cp.leaseSetEncType` | `4,0` | SAM's own default is ElGamal alone, slow and dated |
-    /// | `inbound.quantity`, `outbound.quantity` | 3 | Java I2P would build 2, i2pd 5 |
+    /// | `inbound.quantity`, `outbound.quantity` | 3 | Java I2P builds 2 by default, i2pd 5 |
     pub fn new() -> Self {
         Self::bare()
             .lease_set_encryption(&[EncryptionType::EciesX25519, EncryptionType::ElGamal])
             .tunnel_quantity(3)
     }
 
-    /// No options: the router's defaults for everything.
+    /// Creates empty options: the router's defaults for everything.
     pub fn bare() -> Self {
         Self {
             pairs: Vec::new(),
@@ -111,15 +111,16 @@ impl SessionOptions {
         }
     }
 
-    /// Any option, by its name in the documentation of I2CP, of the streaming library or of i2pd.
+    /// Sets any option by its name in the documentation of I2CP, of the streaming library or of
+    /// i2pd.
     ///
-    /// Names and values have 1 to 255 bytes and are case-sensitive. Line ends and NUL are
-    /// refused, in names also blanks, `=`, quotes, backslashes and control characters. So are the
-    /// names of what the client says itself, in any case: `STYLE`, `ID`, `DESTINATION` and the
-    /// like.
+    /// Names and values have 1 to 255 bytes and are case-sensitive. Line ends and NUL are refused,
+    /// in names also blanks, `=`, quotes, backslashes and control characters. The names of fields
+    /// that the client sends itself are refused too, in any case: `STYLE`, `ID`, `DESTINATION` and
+    /// the like.
     ///
-    /// A value with blanks, quotes or backslashes is sent in quotes. i2pd has none: it takes what
-    /// follows a blank for options of their own.
+    /// A value with blanks, quotes or backslashes is sent in quotes. i2pd does not support quotes:
+    /// it reads the part after a blank as separate options.
     ///
     /// ```
     /// use i2p_sam::SessionOptions;
@@ -139,11 +140,11 @@ impl SessionOptions {
         self.put(name.to_owned(), Ok(value.to_owned()))
     }
 
-    /// Names and values in the order in which they were first set.
+    /// Returns the names and values in the order in which they were first set.
     ///
     /// # Errors
     ///
-    /// [`CommandError`] for the first setting that was refused.
+    /// Returns [`CommandError`] for the first setting that was refused.
     pub(crate) fn pairs(&self) -> Result<impl Iterator<Item = (&str, &str)>, CommandError> {
         if let Some(error) = &self.refused {
             return Err(error.clone());
@@ -189,7 +190,7 @@ impl SessionOptions {
         self.put(name, in_range(value.into(), range))
     }
 
-    /// A number of at least 1, or what stands for none.
+    /// Sets a number of at least 1, or the value that means no limit.
     fn limit(self, name: &'static str, limit: Option<u32>, unlimited: &str) -> Self {
         match limit {
             Some(limit) => self.number(name, limit, 1..=INT_MAX),
@@ -201,7 +202,7 @@ impl SessionOptions {
         self.put(name, whole_millis(time, range))
     }
 
-    /// A time of at least 1 ms, or none.
+    /// Sets a time of at least 1 ms, or none.
     fn time_limit(self, name: &'static str, time: Option<Duration>) -> Self {
         match time {
             Some(time) => self.millis(name, time, 1..=INT_MAX),
@@ -232,14 +233,14 @@ impl SessionOptions {
     }
 }
 
-/// The options of [`SessionOptions::new`].
+/// Creates the options of [`SessionOptions::new`].
 impl Default for SessionOptions {
     fn default() -> Self {
         Self::new()
     }
 }
 
-/// Shows names, and never a value.
+/// Shows names, never a value.
 impl fmt::Debug for SessionOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.pairs.iter().map(|(name, _)| name);
@@ -258,7 +259,7 @@ fn in_range(value: i64, range: RangeInclusive<i64>) -> Result<String, CommandFau
     Ok(value.to_string())
 }
 
-/// Parts of a millisecond are refused: cut off, they would be dropped silently.
+/// Refuses parts of a millisecond: rounding them off would drop them silently.
 fn whole_millis(time: Duration, range: RangeInclusive<i64>) -> Result<String, CommandFault> {
     if time.subsec_nanos() % 1_000_000 != 0 {
         return Err(CommandFault::Fraction);
@@ -266,9 +267,9 @@ fn whole_millis(time: Duration, range: RangeInclusive<i64>) -> Result<String, Co
     in_range(i64::try_from(time.as_millis()).unwrap_or(i64::MAX), range)
 }
 
-/// Refuses what i2pd, which has no quotes, would see in pieces.
+/// Refuses text that i2pd, which has no quotes, would split into pieces.
 fn without_quotes(text: &str) -> Result<String, CommandFault> {
-    // A line end is a blank too, but has a fault of its own.
+    // A line end is white space too, but has its own fault.
     if let Some(offset) = text.find(['\r', '\n', '\0']) {
         return Err(CommandFault::Character { offset });
     }
@@ -278,7 +279,7 @@ fn without_quotes(text: &str) -> Result<String, CommandFault> {
     Ok(text.to_owned())
 }
 
-/// Refuses what is no base64 of I2P's; whether it has the right length, the router knows.
+/// Refuses text that is not I2P's base64. Only the router checks whether the length is right.
 fn base64(text: &str) -> Result<String, CommandFault> {
     let digit = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '~');
     if text.is_empty() {

@@ -2,12 +2,12 @@ use std::time::Duration;
 
 use super::{INT_MAX, SessionOptions};
 
-/// How [`max_concurrent_streams`](SessionOptions::max_concurrent_streams) is switched off.
+/// The value that switches [`max_concurrent_streams`](SessionOptions::max_concurrent_streams) off.
 const ANY_NUMBER: &str = "-1";
-/// How the limits per time are switched off.
+/// The value that switches the limits per time off.
 const OFF: &str = "0";
 
-/// What a stream is used for.
+/// The typical use of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StreamingProfile {
@@ -26,7 +26,7 @@ impl StreamingProfile {
     }
 }
 
-/// What a router does with a stream on which nothing has moved for
+/// The action of a router for a stream without traffic during
 /// [`inactivity_timeout`](SessionOptions::inactivity_timeout).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -35,7 +35,7 @@ pub enum InactivityAction {
     Nothing,
     /// 1: ends it.
     Disconnect,
-    /// 2: sends an acknowledgement once more, to learn whether the peer is there.
+    /// 2: sends an acknowledgement once more, to find out whether the peer is there.
     SendAck,
 }
 
@@ -49,19 +49,19 @@ impl InactivityAction {
     }
 }
 
-/// What a router does with an incoming stream that is over a limit.
+/// The action of a router for an incoming stream that exceeds a limit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LimitAction {
-    /// Resets it, which tells the peer at once.
+    /// Resets it, so that the peer notices at once.
     Reset,
     /// Drops it, and lets the peer wait.
     Drop,
     /// Answers with the router's own HTTP 429.
     Http,
-    /// Answers with this text. The router makes a line end of the two characters `\r` or `\n`,
-    /// a backslash and a letter; real line ends are refused. i2pd, which does not know this
-    /// option, has no quotes either and trips over a text with blanks.
+    /// Replies with this text. The router makes a line end of the two characters `\r` or `\n`, a
+    /// backslash and a letter; real line ends are refused. i2pd does not know this option and has
+    /// no quotes either, so a text with blanks confuses it.
     Text(String),
 }
 
@@ -80,33 +80,33 @@ impl LimitAction {
 ///
 /// For sessions with streams. Times are whole milliseconds.
 impl SessionOptions {
-    /// `i2p.streaming.connectDelay`: how long a dial waits for the first data, at least 1 ms, so
-    /// that the first packet carries it, which saves a round trip through the network.
+    /// Sets `i2p.streaming.connectDelay`: how long a dial waits for the first data, at least 1 ms.
+    /// The first packet then carries the data, which saves a round trip through the network.
     ///
-    /// A dial then succeeds at once, before the peer has answered. `None`, the default: do not
-    /// wait. Read by Java I2P only.
+    /// A dial then succeeds at once, before the peer has replied. `None`, the default: no wait.
+    /// Read by Java I2P only.
     pub fn connect_delay(self, delay: Option<Duration>) -> Self {
         self.time_limit("i2p.streaming.connectDelay", delay)
     }
 
-    /// `i2p.streaming.connectTimeout`: how long the router dials, at least 1 ms; `None` for no
+    /// Sets `i2p.streaming.connectTimeout`: how long the router dials, at least 1 ms; `None` for no
     /// limit.
     ///
-    /// Default: 5 minutes. Read by Java I2P only, and found to have no effect on what SAM dials
-    /// (2.8): use the time-outs of this crate.
+    /// Default: 5 minutes. Read by Java I2P only, and without effect on dials through SAM (2.8):
+    /// use the time-outs of this crate.
     pub fn connect_timeout(self, time: Option<Duration>) -> Self {
         self.time_limit("i2p.streaming.connectTimeout", time)
     }
 
-    /// `i2p.streaming.readTimeout`: how long the bridge waits for data of the peer, at least 1 ms;
-    /// `None`, the default, for no limit.
+    /// Sets `i2p.streaming.readTimeout`: how long the bridge waits for data of the peer, at least 1
+    /// ms; `None`, the default, for no limit.
     ///
     /// Read by Java I2P only.
     pub fn read_timeout(self, time: Option<Duration>) -> Self {
         self.time_limit("i2p.streaming.readTimeout", time)
     }
 
-    /// `i2p.streaming.writeTimeout`: how long the bridge waits to pass data on, at least 1 ms;
+    /// Sets `i2p.streaming.writeTimeout`: how long the bridge waits to pass data on, at least 1 ms;
     /// `None`, the default, for no limit.
     ///
     /// Read by Java I2P only.
@@ -114,14 +114,14 @@ impl SessionOptions {
         self.time_limit("i2p.streaming.writeTimeout", time)
     }
 
-    /// `i2p.streaming.profile`: what the streams are used for.
+    /// Sets `i2p.streaming.profile`: the typical use of the streams.
     ///
     /// Default: [`Bulk`](StreamingProfile::Bulk). Read by Java I2P and i2pd.
     pub fn streaming_profile(self, profile: StreamingProfile) -> Self {
         self.put("i2p.streaming.profile", Ok(profile.code().to_string()))
     }
 
-    /// `i2p.streaming.maxWindowSize`: the most messages under way on one stream, at least 1.
+    /// Sets `i2p.streaming.maxWindowSize`: the most messages under way on one stream, at least 1.
     ///
     /// Default: 128 on Java I2P. Read by Java I2P and i2pd.
     pub fn max_window_size(self, messages: u16) -> Self {
@@ -129,7 +129,7 @@ impl SessionOptions {
         self.number("i2p.streaming.maxWindowSize", messages, range)
     }
 
-    /// `i2p.streaming.initialWindowSize`: the messages under way on a new stream, at least 1.
+    /// Sets `i2p.streaming.initialWindowSize`: the messages under way on a new stream, at least 1.
     ///
     /// Default: 6. Read by Java I2P only.
     pub fn initial_window_size(self, messages: u16) -> Self {
@@ -137,23 +137,23 @@ impl SessionOptions {
         self.number("i2p.streaming.initialWindowSize", messages, range)
     }
 
-    /// `i2p.streaming.initialAckDelay`: how long to wait for data that an acknowledgement could
-    /// go with. May be zero.
+    /// Sets `i2p.streaming.initialAckDelay`: how long the router waits for data to carry an
+    /// acknowledgement. May be zero.
     ///
     /// Default: 750 ms on Java I2P, 200 ms on i2pd; both read it.
     pub fn initial_ack_delay(self, delay: Duration) -> Self {
         self.millis("i2p.streaming.initialAckDelay", delay, 0..=INT_MAX)
     }
 
-    /// `i2p.streaming.inactivityTimeout`: the time without traffic, at least 1 ms, after which the
-    /// [`inactivity_action`](Self::inactivity_action) is taken.
+    /// Sets `i2p.streaming.inactivityTimeout`: the time without traffic, at least 1 ms, before the
+    /// [`inactivity_action`](Self::inactivity_action).
     ///
     /// Default: 90 seconds. Read by Java I2P only.
     pub fn inactivity_timeout(self, time: Duration) -> Self {
         self.millis("i2p.streaming.inactivityTimeout", time, 1..=INT_MAX)
     }
 
-    /// `i2p.streaming.inactivityAction`: what to do with a stream on which nothing moves.
+    /// Sets `i2p.streaming.inactivityAction`: the action for a stream without traffic.
     ///
     /// Default: [`SendAck`](InactivityAction::SendAck). Read by Java I2P only.
     pub fn inactivity_action(self, action: InactivityAction) -> Self {
@@ -161,8 +161,8 @@ impl SessionOptions {
         self.put("i2p.streaming.inactivityAction", Ok(code))
     }
 
-    /// `i2p.streaming.maxResends`: how often to send a message again before the stream is given
-    /// up, at least 1.
+    /// Sets `i2p.streaming.maxResends`: how often the router resends a message before it gives the
+    /// stream up, at least 1.
     ///
     /// Default: 8. Read by Java I2P only.
     pub fn max_resends(self, times: u16) -> Self {
@@ -170,7 +170,7 @@ impl SessionOptions {
         self.number("i2p.streaming.maxResends", times, range)
     }
 
-    /// `i2p.streaming.maxMessageSize`: the most bytes in one message, at least 1.
+    /// Sets `i2p.streaming.maxMessageSize`: the most bytes in one message, at least 1.
     ///
     /// Default: 1730, which fills two tunnel messages. Read by Java I2P only.
     pub fn max_message_size(self, bytes: u16) -> Self {
@@ -178,7 +178,7 @@ impl SessionOptions {
         self.number("i2p.streaming.maxMessageSize", bytes, range)
     }
 
-    /// `i2p.streaming.bufferSize`: how many bytes the router accepts on a stream before it has
+    /// Sets `i2p.streaming.bufferSize`: how many bytes the router accepts on a stream before it has
     /// sent them, 1 to 2147483647.
     ///
     /// Default: 65536. Read by Java I2P only.
@@ -186,7 +186,7 @@ impl SessionOptions {
         self.number("i2p.streaming.bufferSize", bytes, 1..=INT_MAX)
     }
 
-    /// `i2p.streaming.maxConcurrentStreams`: the most streams at once, dialled and accepted
+    /// Sets `i2p.streaming.maxConcurrentStreams`: the most streams at once, dialled and accepted
     /// together, 1 to 2147483647; `None` for no limit.
     ///
     /// Default on Java I2P: no limit. Read by Java I2P and i2pd.
@@ -194,57 +194,57 @@ impl SessionOptions {
         self.limit("i2p.streaming.maxConcurrentStreams", streams, ANY_NUMBER)
     }
 
-    /// `i2p.streaming.maxConnsPerMinute`: streams one peer may open in a minute, 1 to 2147483647;
-    /// `None`, the default, for no limit.
+    /// Sets `i2p.streaming.maxConnsPerMinute`: how many streams one peer may open in a minute, 1 to
+    /// 2147483647; `None`, the default, for no limit.
     ///
-    /// What is over the limit meets the [`limit_action`](Self::limit_action). Read by Java I2P
+    /// The [`limit_action`](Self::limit_action) applies to streams over the limit. Read by Java I2P
     /// only.
     pub fn max_conns_per_minute(self, streams: Option<u32>) -> Self {
         self.limit("i2p.streaming.maxConnsPerMinute", streams, OFF)
     }
 
-    /// `i2p.streaming.maxConnsPerHour`: streams one peer may open in an hour, 1 to 2147483647;
-    /// `None`, the default, for no limit.
+    /// Sets `i2p.streaming.maxConnsPerHour`: how many streams one peer may open in an hour, 1 to
+    /// 2147483647; `None`, the default, for no limit.
     ///
     /// Read by Java I2P only.
     pub fn max_conns_per_hour(self, streams: Option<u32>) -> Self {
         self.limit("i2p.streaming.maxConnsPerHour", streams, OFF)
     }
 
-    /// `i2p.streaming.maxConnsPerDay`: streams one peer may open in a day, 1 to 2147483647;
-    /// `None`, the default, for no limit.
+    /// Sets `i2p.streaming.maxConnsPerDay`: how many streams one peer may open in a day, 1 to
+    /// 2147483647; `None`, the default, for no limit.
     ///
     /// Read by Java I2P only.
     pub fn max_conns_per_day(self, streams: Option<u32>) -> Self {
         self.limit("i2p.streaming.maxConnsPerDay", streams, OFF)
     }
 
-    /// `i2p.streaming.maxTotalConnsPerMinute`: streams all peers together may open in a minute,
-    /// 1 to 2147483647; `None`, the default, for no limit.
+    /// Sets `i2p.streaming.maxTotalConnsPerMinute`: how many streams all peers together may open in
+    /// a minute, 1 to 2147483647; `None`, the default, for no limit.
     ///
-    /// What is over the limit meets the [`limit_action`](Self::limit_action). Read by Java I2P
+    /// The [`limit_action`](Self::limit_action) applies to streams over the limit. Read by Java I2P
     /// only.
     pub fn max_total_conns_per_minute(self, streams: Option<u32>) -> Self {
         self.limit("i2p.streaming.maxTotalConnsPerMinute", streams, OFF)
     }
 
-    /// `i2p.streaming.maxTotalConnsPerHour`: streams all peers together may open in an hour, 1 to
-    /// 2147483647; `None`, the default, for no limit.
+    /// Sets `i2p.streaming.maxTotalConnsPerHour`: how many streams all peers together may open in
+    /// an hour, 1 to 2147483647; `None`, the default, for no limit.
     ///
     /// Read by Java I2P only.
     pub fn max_total_conns_per_hour(self, streams: Option<u32>) -> Self {
         self.limit("i2p.streaming.maxTotalConnsPerHour", streams, OFF)
     }
 
-    /// `i2p.streaming.maxTotalConnsPerDay`: streams all peers together may open in a day, 1 to
-    /// 2147483647; `None`, the default, for no limit.
+    /// Sets `i2p.streaming.maxTotalConnsPerDay`: how many streams all peers together may open in a
+    /// day, 1 to 2147483647; `None`, the default, for no limit.
     ///
     /// Read by Java I2P only.
     pub fn max_total_conns_per_day(self, streams: Option<u32>) -> Self {
         self.limit("i2p.streaming.maxTotalConnsPerDay", streams, OFF)
     }
 
-    /// `i2p.streaming.limitAction`: what to do with an incoming stream that is over a limit.
+    /// Sets `i2p.streaming.limitAction`: the action for an incoming stream that exceeds a limit.
     ///
     /// Default: [`Reset`](LimitAction::Reset). Read by Java I2P only.
     ///
@@ -259,43 +259,44 @@ impl SessionOptions {
         self.text("i2p.streaming.limitAction", action.text())
     }
 
-    /// `i2p.streaming.answerPings`: whether the router answers the pings of peers.
+    /// Sets `i2p.streaming.answerPings`: if true, the router answers the pings of peers.
     ///
     /// Default: true. Read by Java I2P and i2pd.
     pub fn answer_pings(self, answer: bool) -> Self {
         self.flag("i2p.streaming.answerPings", answer)
     }
 
-    /// `i2p.streaming.enforceProtocol`: whether to take only what is marked as streaming, and no
-    /// datagrams.
+    /// Sets `i2p.streaming.enforceProtocol`: if true, the session accepts only messages marked as
+    /// streaming, and no datagrams.
     ///
     /// Default: true. Read by Java I2P only.
     pub fn enforce_protocol(self, enforce: bool) -> Self {
         self.flag("i2p.streaming.enforceProtocol", enforce)
     }
 
-    /// `i2p.streaming.maxOutboundSpeed`: the most bytes a stream sends in a second, 1 to
+    /// Sets `i2p.streaming.maxOutboundSpeed`: the most bytes that a stream sends in a second, 1 to
     /// 2147483647.
     ///
-    /// Default: as fast as it goes. Read by i2pd only.
+    /// Default: no limit. Read by i2pd only.
     pub fn max_outbound_speed(self, bytes_per_second: u32) -> Self {
         let name = "i2p.streaming.maxOutboundSpeed";
         self.number(name, bytes_per_second, 1..=INT_MAX)
     }
 
-    /// `i2p.streaming.maxInboundSpeed`: the most bytes a stream receives in a second, 1 to
-    /// 2147483647.
+    /// Sets `i2p.streaming.maxInboundSpeed`: the most bytes that a stream receives in a second, 1
+    /// to 2147483647.
     ///
-    /// Default: as fast as it goes. Read by i2pd only.
+    /// Default: no limit. Read by i2pd only.
     pub fn max_inbound_speed(self, bytes_per_second: u32) -> Self {
         let name = "i2p.streaming.maxInboundSpeed";
         self.number(name, bytes_per_second, 1..=INT_MAX)
     }
 
-    /// `i2p.streaming.dontSign`: whether to leave out signatures where the protocol wants them.
+    /// Sets `i2p.streaming.dontSign`: if true, signatures are omitted where the protocol requires
+    /// them.
     ///
-    /// Saves processor time, and works only with peers that do not check. Default: false. Read by
-    /// i2pd only.
+    /// It saves processor time, and works only with peers that do not check. Default: false. Read
+    /// by i2pd only.
     pub fn dont_sign(self, omit: bool) -> Self {
         self.flag("i2p.streaming.dontSign", omit)
     }

@@ -15,7 +15,7 @@ const SOURCES: [&str; 5] = [
     include_str!("streaming.rs"),
 ];
 
-/// Public functions that set no option of their own.
+/// Public functions that do not set an option.
 const NO_SETTERS: [&str; 4] = ["new", "bare", "option", "code"];
 
 struct Row {
@@ -156,7 +156,7 @@ fn streaming_setters() -> Vec<Row> {
     }
 }
 
-/// Every setter that takes text, with this text.
+/// Returns every setter that takes text, called with this text.
 fn text_setters(text: &str) -> Vec<SessionOptions> {
     let bare = SessionOptions::bare;
     vec![
@@ -197,7 +197,7 @@ fn range(min: i64, max: i64) -> Option<CommandFault> {
     Some(CommandFault::Range { min, max })
 }
 
-/// The least and the most pass; what is given beyond them is refused.
+/// The minimum and the maximum are accepted; values beyond them are refused.
 fn assert_bounds<T: Copy + std::fmt::Debug>(
     set: impl Fn(SessionOptions, T) -> SessionOptions,
     (min, max): (i64, i64),

@@ -1,4 +1,4 @@
-//! Accepting, by many threads, in time and out of it.
+//! Accepting: from many threads, with and without a timeout.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -125,7 +125,7 @@ fn stream_without_listener_is_closed(router: &Router) {
     assert!(rest(&near).is_empty());
 }
 
-/// The acceptance test of the armed accepts: many threads on both sides, nothing lost.
+/// The acceptance test of pending accepts: many threads on both sides, and no stream is lost.
 fn eight_threads_accept_400_streams(router: &Router) {
     const THREADS: usize = 8;
     const STREAMS: usize = 400;
@@ -209,7 +209,7 @@ fn two_thousand_consecutive_dials_find_listener(router: &Router) {
             thread::spawn(move || {
                 let mut word = [0; 8];
                 let answered = { &stream }.read_exact(&mut word);
-                // One of those who found the listener says nothing.
+                // One of the diallers that reached the listener sends nothing.
                 if answered.is_ok() {
                     put(&stream, &word);
                     rest(&stream);

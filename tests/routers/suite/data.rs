@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::router::LONG;
 
-/// `len` bytes that differ with the seed.
+/// Returns `len` bytes that differ with the seed.
 pub(crate) fn bytes(len: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let next = move || {
@@ -26,7 +26,7 @@ pub(crate) fn checksum(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// Sends each side's bytes to the other at the same time, and compares what comes.
+/// Sends each side's bytes to the other at the same time, and compares what arrives.
 pub(crate) fn exchange(near: &SamStream, far: &SamStream, len: usize) {
     thread::scope(|scope| {
         for (from, to, seed) in [(near, far, 1), (far, near, 2)] {
@@ -46,7 +46,8 @@ pub(crate) fn exchange(near: &SamStream, far: &SamStream, len: usize) {
     });
 }
 
-/// Tries until it succeeds: a router needs more than one dial to find what was published a moment ago.
+/// Retries until it succeeds: a router may need more than one dial to find a lease set that was
+/// just published.
 pub(crate) fn persist<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
     let (_hold, clock) = mpsc::channel::<()>();
     let start = Instant::now();
@@ -70,7 +71,7 @@ pub(crate) fn put(mut stream: &SamStream, bytes: &[u8]) {
     stream.write_all(bytes).unwrap();
 }
 
-/// Reads to the end, which must be one, and not a time-out.
+/// Reads to the end, and fails on a timeout.
 pub(crate) fn rest(mut stream: &SamStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     stream.set_read_timeout(Some(LONG)).unwrap();
@@ -79,7 +80,7 @@ pub(crate) fn rest(mut stream: &SamStream) -> Vec<u8> {
     bytes
 }
 
-/// Proves that both directions of a stream work.
+/// Checks that both directions of a stream work.
 pub(crate) fn greet(near: &SamStream, far: &SamStream) {
     put(near, b"hello");
     assert_eq!(take(far, 5), b"hello");

@@ -1,4 +1,4 @@
-//! Datagrams, with a sender and without.
+//! Datagrams with and without a sender.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ behaviours! {
     control_socket_burst_arrives [ControlSocketDatagrams];
 }
 
-/// How long one datagram is waited for before it is sent again.
+/// The time after which a datagram is sent again.
 pub(super) const AGAIN: Duration = Duration::from_secs(2);
 const TIMES: usize = 30;
 
@@ -27,7 +27,7 @@ pub(super) fn pair(router: &Router, style: DatagramStyle) -> (DatagramSession, D
     pair_over(router, style, DatagramTransport::default())
 }
 
-/// Two sessions, the second with this transport.
+/// Returns two sessions, the second with this transport.
 fn pair_over(
     router: &Router,
     style: DatagramStyle,
@@ -47,13 +47,13 @@ fn pair_over(
     })
 }
 
-/// Sends until it arrives: on i2pd the first datagram to a peer only makes the router look it up.
+/// Sends until it arrives: on i2pd the first datagram to a peer only starts a lookup.
 pub(super) fn deliver(from: &DatagramSession, to: &DatagramSession, payload: &[u8]) -> Sender {
     let mut buf = [0; 40_000];
     for _ in 0..TIMES {
         from.send_to(payload, to.destination()).unwrap();
         match to.recv_from(&mut buf) {
-            // One that was sent before may come late.
+            // An earlier datagram may arrive late.
             Ok((len, sender)) if buf[..len] == *payload => return sender,
             Ok(_) => {}
             Err(error) => assert!(error.is_timeout(), "{error}"),

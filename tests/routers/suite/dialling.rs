@@ -1,4 +1,4 @@
-//! Dialling: by what, and what when it fails.
+//! Dialling: the forms of address, and the errors.
 
 use std::sync::mpsc;
 use std::thread;
@@ -109,7 +109,7 @@ fn unknown_name_is_refused(router: &Router) {
     assert_eq!(pair.client.closed(), None);
 }
 
-/// A destination that no router has, so that dialling it takes as long as the router lets it.
+/// A destination that no router has, so that dialling it takes as long as the router allows.
 fn nobody() -> I2pAddr {
     let mut nobody = bytes(384, 99);
     nobody.extend([5, 0, 4, 0, 7, 0, 0]);
@@ -121,7 +121,7 @@ fn dial_keeps_its_own_deadline(router: &Router) {
     let given = Duration::from_millis(20);
     let start = Instant::now();
     let error = pair.client.connect_timeout(nobody(), given).unwrap_err();
-    // i2pd knows at once that nobody has it.
+    // i2pd knows at once that this peer does not exist.
     assert!(error.is_peer_fault(), "{error}");
     assert!(start.elapsed() < given + Duration::from_millis(500));
 }
@@ -136,7 +136,7 @@ fn cancelled_dial_ends_within_100_ms(router: &Router) {
     let (outcome, ended) = dialling.join().unwrap();
     match outcome {
         Err(Error::Cancelled { .. }) => assert!(ended < fired + Duration::from_millis(100)),
-        // i2pd knows at once that nobody has it, and may be faster than the handle.
+        // i2pd knows at once that this peer does not exist, and may be faster than the cancel.
         Err(error) => assert!(error.is_peer_fault(), "{error}"),
         Ok(()) => panic!("nobody answered"),
     }
@@ -190,7 +190,7 @@ fn two_peers_dial_each_other_simultaneously(router: &Router) {
                 assert_eq!(peer.destination(), Some(other.destination()));
                 assert_eq!(take(&stream, 7), b"dialled");
                 put(&stream, b"accepted");
-                // The other side reads before this one hangs up.
+                // The other side reads before this one closes.
                 assert!(crate::suite::data::rest(&stream).is_empty());
             });
         }
@@ -225,10 +225,10 @@ fn fifty_consecutive_dials_arrive(router: &Router) {
     }
 }
 
-/// i2pd 2.59 and emissary 0.4.0: a session that dialled a server before does not reach it when it is
-/// back, and a new one does.
+/// i2pd 2.59 and emissary 0.4.0: a session that has dialled a server does not reach it after its
+/// restart, but a new session does.
 fn renewed_client_reaches_restarted_server(router: &Router) {
-    /// i2pd 2.59 does not take a key that was there less than 6 s ago.
+    /// i2pd 2.59 refuses a key that was in use less than 6 s ago.
     const AWAY: Duration = Duration::from_secs(8);
 
     let network = router.start_process();

@@ -1,4 +1,4 @@
-//! Lease sets that only who knows the b33 address, or has a key, can read.
+//! Lease sets that can be read only with the b33 address, or with a key.
 
 use i2p_sam::{
     LeaseSetAuth, LeaseSetType, SamStream, SessionOptions, SignatureType, StreamSession,
@@ -65,7 +65,7 @@ fn let_in_one(router: &Router, service: SessionOptions, key: &str) {
         router.builder().options(options).stream().unwrap()
     };
 
-    // i2pd says that a dial has succeeded before it has looked; its stream ends then.
+    // i2pd reports a successful dial before it has looked the peer up; the stream ends then.
     let mallory = with(OF_MALLORY);
     match mallory.connect(address.as_str()) {
         Ok(stream) => assert_eq!(rest(&stream), b""),
@@ -79,7 +79,7 @@ fn let_in_one(router: &Router, service: SessionOptions, key: &str) {
     greet(&near, &far);
 }
 
-/// A lease set is found some seconds after the session was made.
+/// A lease set is found some seconds after the session was created.
 fn eventually_connect(client: &StreamSession, address: &str) -> SamStream {
     persist(|| match client.connect(address) {
         Ok(stream) => Some(stream),

@@ -95,7 +95,7 @@ fn exit_after_stream_finish_delivers_all(router: &Router) {
     let child = passer_by(router, &pair, "stream");
     let (far, _) = pair.listener.accept_timeout(LONG).unwrap();
     assert_eq!(take(&far, passer_by::BYTES), bytes(passer_by::BYTES, 7));
-    // It waits for this.
+    // The child waits for this.
     drop(far);
     child.finish();
 }
@@ -201,7 +201,7 @@ fn session_can_be_closed_twice(router: &Router) {
     assert_eq!(session.closed(), Some(SessionLoss::Closed));
 }
 
-/// What hangs, or not, when a router is gone in an instant.
+/// The calls that may block when a router is killed.
 fn killed_router_ends_blocked_calls_within_1_s(router: &Router) {
     let network = router.start_process();
     let pair = Pair::new(&network);
@@ -231,13 +231,13 @@ fn killed_router_ends_blocked_calls_within_1_s(router: &Router) {
             tell("read", loss.ok());
         });
         scope.spawn(|| {
-            // A write blocks when nobody reads on the other side.
+            // A write blocks if nobody reads on the other side.
             let piece = [0; 64 * 1024];
             while (&far).write_all(&piece).is_ok() {}
             tell("write", pair.server.wait_closed(Some(LONG)).ok());
         });
         scope.spawn(move || {
-            // It takes seconds at the least, and the router has fewer than that to live.
+            // It takes some seconds, and the router is killed before that.
             let outcome = builder.stream().map(drop);
             making.send((outcome, Instant::now())).unwrap();
         });

@@ -1,4 +1,4 @@
-//! Sessions that are made again when their router was killed.
+//! Sessions that are created again after their router was killed.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ behaviours! {
     #[slow] sessions_under_load_heal_after_each_kill [Streams, Restart];
 }
 
-/// How often the router is killed. The old i2pd takes 20 s for a session.
+/// The number of kills. The old i2pd needs 20 s for a session.
 fn rounds(router: &Router) -> usize {
     match router.name().contains("2.45") {
         true => 5,
@@ -107,7 +107,7 @@ fn sessions_under_load_heal_after_each_kill(router: &Router) {
     assert!(answered >= least, "only {answered} calls were answered");
 }
 
-/// The program that is to be healed, seen from here.
+/// The healing program, as the test sees it.
 struct Program(Child);
 
 impl Program {
@@ -146,13 +146,13 @@ impl Program {
         Promise::default()
     }
 
-    /// Until the session is back, no attempt is made sooner than was promised.
+    /// Checks that no attempt is made sooner than promised until the session is back.
     fn wait_until_back(&self, mut promise: Promise) {
         loop {
             let (word, numbers) = self.next();
             match (word.as_str(), &numbers[..]) {
                 ("trying", [away]) => promise.check(Duration::from_millis(*away)),
-                // A session that was made while the router was going.
+                // A session that was created while the router was stopping.
                 ("lost", _) => promise = Promise::default(),
                 ("back", _) => return,
                 _ => {}
@@ -161,7 +161,7 @@ impl Program {
     }
 }
 
-/// When the attempts may be made after a loss, at the soonest.
+/// Returns the earliest times of attempts after a loss.
 struct Promise {
     pause: Duration,
     least: Duration,
@@ -180,7 +180,7 @@ impl Promise {
     fn check(&mut self, away: Duration) {
         self.least += self.pause / 2;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        // What is told is cut to a millisecond.
+        // Reported times are truncated to a millisecond.
         let away = away + Duration::from_millis(1);
         assert!(
             away >= self.least,

@@ -131,7 +131,7 @@ fn close_frees_key(router: &Router) {
     dial(router, &again);
 }
 
-/// A session that was created may still serve nobody.
+/// A session that was just created may not serve yet.
 fn dial(router: &Router, server: &StreamSession) {
     let listener = server.listener().unwrap();
     let pair = router.pair();
@@ -185,7 +185,7 @@ fn invalid_key_is_refused(router: &Router) {
     assert_eq!(message.result(), Some(ResultCode::InvalidKey));
 }
 
-/// Asks for a session in a way that the library itself never would, and gives the reply.
+/// Sends a SESSION CREATE that the library itself never sends, and returns the reply.
 fn say_raw(router: &Router, complete: impl FnOnce(Command) -> Command) -> Vec<u8> {
     use std::io::Write;
 
@@ -203,7 +203,7 @@ fn say_raw(router: &Router, complete: impl FnOnce(Command) -> Command) -> Vec<u8
         create = create.pair(name, value).unwrap();
     }
     socket.write_all(create.as_bytes()).unwrap();
-    // emissary leaves the line end out of its last words.
+    // emissary omits the newline of its final line.
     assert_ne!(read_line(&mut &socket, &mut line).unwrap(), Line::End);
     line
 }

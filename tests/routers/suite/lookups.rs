@@ -1,4 +1,4 @@
-//! Who an address belongs to.
+//! Lookups of addresses.
 
 use i2p_sam::{Error, I2pAddr};
 

@@ -1,4 +1,4 @@
-//! What must hold on every router that can do it.
+//! The behaviours that must hold on every router that supports them.
 
 mod accepting;
 pub(crate) mod data;
@@ -22,21 +22,21 @@ mod volume;
 
 use crate::router::Router;
 
-/// One behaviour, named as a sentence.
+/// One behaviour, named `subject_condition_result`.
 pub(crate) struct Behaviour {
     pub(crate) name: &'static str,
     pub(crate) run: fn(&Router),
     pub(crate) needs: &'static [Need],
-    /// Takes longer than a minute: run only when asked for.
+    /// Takes longer than a minute: run only on request.
     pub(crate) slow: bool,
 }
 
-/// What a router must be able to do for a behaviour to be shown on it.
+/// A capability that a router needs for a behaviour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
     /// Streams between two sessions of one router.
     Streams,
-    /// I2CP ports, told to the accepting side.
+    /// I2CP ports, reported to the accepting side.
     Ports,
     /// Dialling the own destination.
     OwnDial,
@@ -44,13 +44,13 @@ pub(crate) enum Need {
     OtherSignatures,
     /// Finding a destination by its b32 without a session.
     SessionlessLookup,
-    /// Delivering more than some kilobytes behind the end of a stream.
+    /// Delivering more than some kilobytes after the end of a stream.
     BulkBeforeEnd,
     /// Carrying some megabytes a second.
     Bulk,
-    /// Ending a forward with its socket, so that the session can have another.
+    /// Ending a forwarding with its socket, so that the session can have another.
     ForwardAgain,
-    /// An answer to what is refused, rather than silence.
+    /// A reply to a refused command, rather than silence.
     Refusals,
     /// DATAGRAM2 and DATAGRAM3.
     NewDatagrams,
@@ -58,24 +58,24 @@ pub(crate) enum Need {
     LargeDatagrams,
     /// Datagrams on the control socket.
     ControlSocketDatagrams,
-    /// Lease sets that only some can read.
+    /// Encrypted lease sets.
     EncryptedLeaseSets,
     /// Subsessions for datagrams.
     DatagramSubsessions,
-    /// Subsessions for streams, and for nothing else.
+    /// Subsessions for streams, and none for datagrams.
     StreamSubsessionsOnly,
     /// An address book with a name that the suite chooses.
     KnownName,
-    /// Hanging up when it is asked for users of the bridge, which it does not have.
+    /// Closing the connection on AUTH commands, which it does not support.
     NoUsers,
     /// Finding the new lease set of a key whose last session has ended.
     KeyAgain,
-    /// Being started as often as a behaviour asks for, killed, and started again where it was.
+    /// Being started as often as a behaviour requires, killed, and started again in the same place.
     Restart,
 }
 
 impl Need {
-    /// What can be named in the environment.
+    /// The names that the environment may use.
     pub(crate) const ALL: &[Self] = &[
         Self::Streams,
         Self::Ports,
@@ -99,7 +99,7 @@ impl Need {
     ];
 }
 
-/// Lists functions as behaviours; `slow` in front of those that take more than a minute.
+/// Lists functions as behaviours; `slow` marks those that take more than a minute.
 macro_rules! behaviours {
     ($($(#[$slow:ident])? $name:ident $([$($need:ident),+])?;)+) => {
         pub(crate) const ALL: &[crate::suite::Behaviour] = &[$(

@@ -1,6 +1,7 @@
 //! One destination at two routers, of which one is killed.
 //!
-//! The routers do not know each other: each has a network of its own, and so a client of its own.
+//! The routers do not know each other: each has a network of its own, and therefore a client of its
+//! own.
 
 use std::sync::{Mutex, mpsc};
 use std::thread;
@@ -20,8 +21,8 @@ behaviours! {
     multihomed_session_dials_over_either_router [Streams, Restart];
 }
 
-/// Two routers of the behaviour's own, each with a client, a session that is at both, and what
-/// becomes of it.
+/// Two routers for the behaviour alone, each with a client, a session with a home at both, and its
+/// events.
 struct TwoRouters {
     networks: [Network; 2],
     clients: [StreamSession; 2],
@@ -45,7 +46,7 @@ impl TwoRouters {
         let bridge = SamBridge::builder().address(first.address());
         let bridge = bridge.fallback(&second).build().unwrap();
         let builder = bridge.session().options(networks[0].options());
-        // Sessions take up to 20 s, however many are made at the same time.
+        // Sessions take up to 20 s, however many are created at the same time.
         let clients = networks.each_ref().map(client);
         let session = builder.multihomed_with(&options).unwrap();
         let two = Self {
@@ -60,7 +61,7 @@ impl TwoRouters {
         two
     }
 
-    /// Waits for such an event, and gives the address of the bridge it is about.
+    /// Waits for such an event, and returns the address of its bridge.
     fn await_event(&self, is_it: impl Fn(&HealingEvent) -> bool) -> String {
         loop {
             let (home, event) = self.events.recv_timeout(LONG * 2).unwrap();
@@ -84,7 +85,7 @@ impl TwoRouters {
         self.clients[0] = client.join().unwrap();
     }
 
-    /// The client at this router dials, and is served by the home there.
+    /// The client at this router dials, and the home there serves it.
     fn show_that_it_answers(&self, place: usize, listener: &MultihomedListener) {
         let client = &self.clients[place];
         let near = client.connect(self.session.destination()).unwrap();
@@ -96,7 +97,7 @@ impl TwoRouters {
     }
 }
 
-/// A session in the making at this router.
+/// Starts to create a session at this router.
 fn client(network: &Network) -> thread::JoinHandle<StreamSession> {
     let builder = network.builder();
     thread::spawn(move || builder.stream().unwrap())
@@ -126,7 +127,7 @@ fn multihomed_session_dials_over_either_router(router: &Router) {
     let two = TwoRouters::start(router);
     let listeners = two.clients.each_ref().map(|peer| peer.listener().unwrap());
     let options = ConnectOptions::new().timeout(Some(LONG));
-    // The same dial, by whichever home there is: each network knows only its own peer.
+    // The same dial over whichever home is up: each network knows only its own peer.
     let dial = |place: usize| {
         let peer = two.clients[place].destination();
         let near = two.session.connect_with(peer, &options).unwrap();
@@ -138,7 +139,7 @@ fn multihomed_session_dials_over_either_router(router: &Router) {
     };
     dial(0);
     two.networks[0].kill();
-    // At once: nobody has told that the first home is lost.
+    // At once: the loss of the first home is not reported yet.
     dial(1);
     let lost = two.await_event(|event| matches!(event, HealingEvent::Lost { .. }));
     assert_eq!(lost, two.networks[0].bridge().address());

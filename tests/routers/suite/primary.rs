@@ -1,4 +1,4 @@
-//! Sessions beneath a primary session: several of one destination, added and removed while it runs.
+//! Subsessions of a primary session: several with one destination, added and removed while it runs.
 
 use std::io::ErrorKind;
 use std::thread;
@@ -33,7 +33,7 @@ fn primary(router: &Router) -> PrimarySession {
     router.builder().primary().unwrap()
 }
 
-/// A stream to the subsession, seen from both sides.
+/// Returns both ends of a stream to the subsession.
 fn dial_in(router: &Router, session: &StreamSession) -> (SamStream, SamStream) {
     let listener = session.listener().unwrap();
     let pair = router.pair();

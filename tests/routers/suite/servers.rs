@@ -1,4 +1,4 @@
-//! The server of the examples, in a process of its own, under many streams.
+//! The server of the examples, in its own process, with many streams.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ behaviours! {
 
 const STREAMS: usize = 1000;
 
-/// More memory than a server of so many streams may hold resident, in kB.
+/// The limit of resident memory for a server with so many streams, in kB.
 const MEMORY: u64 = 64 * 1024;
 
 fn thousand_open_streams_carry_data(router: &Router) {
@@ -35,7 +35,7 @@ fn thousand_open_streams_carry_data(router: &Router) {
     assert_eq!(dialler.hear("echoed: "), count);
     dialler.tell("hang up");
     for _ in 0..STREAMS {
-        server.hear(": 3000 bytes said back");
+        server.hear(": 3000 bytes echoed");
     }
     dialler.finish();
     let counters = server.finish();
@@ -51,7 +51,7 @@ fn thousand_open_streams_carry_data(router: &Router) {
     assert_eq!(counters, expected);
 }
 
-/// What a child holds resident, in kB.
+/// Returns the resident memory of a child, in kB.
 fn resident(child: &Child) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -1,4 +1,4 @@
-//! What is lost when a program runs for long.
+//! Losses in a program that runs for long.
 
 use std::env;
 
@@ -11,14 +11,14 @@ behaviours! {
     #[slow] long_run_loses_no_stream_or_memory [Streams];
 }
 
-/// How many seconds the program runs. CI has one minute; forty cover four renewals of the tunnels.
+/// The duration in seconds. CI runs one minute; forty cover four renewals of the tunnels.
 const LENGTH_VARIABLE: &str = "I2P_SAM_SOAK_SECONDS";
 const SHORTEST: u64 = 60;
 
-/// Of a thousand datagrams, which nobody sends again, so many may be lost.
+/// The tolerated loss per thousand datagrams, since nobody sends them again.
 const LOST_DATAGRAMS: u64 = 10;
 
-/// Growth of the program that is no leak: what its allocator keeps.
+/// The tolerated growth of the program: memory that its allocator keeps.
 const GROWTH: u64 = 4096;
 
 fn length() -> u64 {

@@ -42,7 +42,7 @@ fn one_mib_arrives_both_ways(router: &Router) {
 }
 
 fn eight_mib_arrive_both_ways(router: &Router) {
-    // The pair is kept for itself: it is a question of bulk, not of sharing.
+    // The pair is not shared, since this behaviour transfers in bulk.
     let pair = router.pair();
     let (near, far) = pair.dial();
     exchange(&near, &far, 8 * 1024 * 1024);
@@ -51,7 +51,7 @@ fn eight_mib_arrive_both_ways(router: &Router) {
 fn stream_starts_at_first_byte(router: &Router) {
     let pair = router.pair();
     for _ in 0..10 {
-        // Written before the accept is even asked for: it may ride with the destination line.
+        // Written before the accept is requested: it may arrive with the destination line.
         let near = pair.client.connect(pair.server.destination()).unwrap();
         put(&near, b"first bytes");
         assert_eq!(take(&pair.accept(), 11), b"first bytes");

@@ -1,4 +1,4 @@
-//! Programs that know nothing of I2P, through a tunnel on either side of it.
+//! Programs without knowledge of I2P, with a tunnel on either side.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -28,7 +28,7 @@ behaviours! {
 
 const LARGEST: usize = 10 * 1024 * 1024;
 
-/// Shorter than usual, for the largest answers are read to this end.
+/// Shorter than the default, since the largest replies are read until this timeout.
 const HALF_CLOSE: Duration = Duration::from_secs(10);
 
 /// A local program, a client tunnel, I2P, a server tunnel, and a local service.
@@ -59,7 +59,7 @@ impl Line {
         socket
     }
 
-    /// What real `curl` gets.
+    /// Returns the output of a real `curl`.
     fn curl(&self, size: usize) -> Vec<u8> {
         let url = format!("http://{}/{size}", self.client.local_addr());
         let mut curl = Command::new("curl");
@@ -71,7 +71,7 @@ impl Line {
         output.stdout
     }
 
-    /// What comes to who ends his writing behind the request, as `nc -N` does.
+    /// Returns the reply to a client that half-closes after its request, as `nc -N` does.
     fn half_closed(&self, size: usize) -> Vec<u8> {
         self.try_half_closed(size).unwrap()
     }
@@ -85,7 +85,7 @@ impl Line {
         Ok(answer)
     }
 
-    /// Asks for each size once, some at a time.
+    /// Requests each size once, several at a time.
     fn ask(&self, sizes: &[usize], at_once: usize, ask: fn(&Self, usize) -> Vec<u8>) {
         let start = Instant::now();
         let next = AtomicUsize::new(0);
@@ -102,7 +102,7 @@ impl Line {
             }
         });
         let took = start.elapsed();
-        // None of them leaves anything open for long.
+        // No connection stays open for long.
         persist(|| (self.client.counters().open + self.server.counters().open == 0).then_some(()));
         let counters = self.client.counters();
         println!("{} requests in {took:?}: {counters:?}", sizes.len());
@@ -113,13 +113,13 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        // The pair's listener is another behaviour's next.
+        // The pair's listener is used by other behaviours.
         self.client.close();
         self.server.close();
     }
 }
 
-/// So many sizes from 1 byte to the largest, each larger than the one before by the same factor.
+/// Returns this many sizes from 1 byte to the largest, in a geometric sequence.
 fn sizes(count: usize, largest: usize) -> Vec<usize> {
     let exponent = |n: usize| n as f64 / (count - 1) as f64;
     let size = |n| (largest as f64).powf(exponent(n)).round() as usize;
@@ -130,14 +130,14 @@ fn body(size: usize) -> Vec<u8> {
     bytes(size, size as u64)
 }
 
-/// A service that answers one request and hangs up. It ends with the tests.
+/// A service that answers one request and closes. It ends with the tests.
 fn serve() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         for socket in listener.incoming() {
             let socket = socket.unwrap();
-            // A client that hangs up half way is for its own side to report.
+            // A client that closes early is reported by its own side.
             thread::spawn(move || answer(socket));
         }
     });
@@ -202,7 +202,7 @@ fn closing_service_is_read_to_end(router: &Router) {
     let pair = router.pair();
     let line = Line::over(&pair);
     let mut socket = line.dial();
-    // Neither side says where the answer ends, and this one says nothing more.
+    // Neither side marks the end of the reply, and this side sends nothing more.
     write!(socket, "GET /150000 plain\r\n\r\n").unwrap();
     let mut answer = Vec::new();
     socket.read_to_end(&mut answer).unwrap();

@@ -1,4 +1,4 @@
-//! The users of a bridge, which Java I2P alone has.
+//! The users of a bridge, which only Java I2P supports.
 
 use i2p_sam::Error;
 

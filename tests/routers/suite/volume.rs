@@ -1,4 +1,4 @@
-//! Many datagrams: none altered, none taken for another's, few lost.
+//! Many datagrams: unaltered, not confused with each other, and few lost.
 
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,13 +22,13 @@ const EACH_WAY: u64 = 5000;
 const LARGEST: u64 = 11_000;
 const PACED: u64 = 2000;
 
-/// Datagrams that are sent before the sender looks how many have come.
+/// The number of datagrams that are sent before the sender checks how many have arrived.
 const WINDOW: u64 = 16;
 
-/// How long what is under way is waited for.
+/// The time to wait for datagrams in flight.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Every size from 1 to 11 000 bytes may come, and each datagram is another.
+/// Every size from 1 to 11 000 bytes occurs, and no two datagrams are equal.
 fn datagram(number: u64, of: u64) -> Vec<u8> {
     let size = 1 + number.wrapping_mul(7919) % LARGEST;
     let mut bytes = number.to_be_bytes().to_vec();
@@ -37,8 +37,8 @@ fn datagram(number: u64, of: u64) -> Vec<u8> {
     bytes
 }
 
-/// The number of a datagram, if it is one that was sent. Of one with fewer than eight bytes only
-/// what is there is compared.
+/// Returns the number of a datagram if it was sent by the test. If it has fewer than eight bytes,
+/// only these are compared.
 fn number(received: &[u8], of: u64) -> u64 {
     let Some((head, _)) = received.split_first_chunk() else {
         let sent = (0..EACH_WAY).find(|number| datagram(*number, of) == received);
@@ -50,7 +50,7 @@ fn number(received: &[u8], of: u64) -> u64 {
     number
 }
 
-/// Sends all numbers, a window at a time, and says how many have come.
+/// Sends all numbers, a window at a time, and returns how many have arrived.
 fn send_all(from: &DatagramSession, to: &DatagramSession, of: u64) -> usize {
     let (came, comes) = mpsc::channel();
     let done = AtomicBool::new(false);
@@ -88,7 +88,7 @@ fn send_all(from: &DatagramSession, to: &DatagramSession, of: u64) -> usize {
     })
 }
 
-/// Packets that look like a bridge's, and are not, for as long as the sessions are at work.
+/// Sends packets that resemble a bridge's, for as long as the sessions run.
 fn forge(at: [&DatagramSession; 2], until: &AtomicBool) -> u64 {
     let forger = UdpSocket::bind("127.0.0.1:0").unwrap();
     let [near, far] = at;
@@ -138,7 +138,7 @@ fn paced_datagrams_lose_under_one_percent(router: &Router) {
         let receiver = scope.spawn(|| {
             let mut buf = vec![0; 2000];
             let mut came = 0;
-            // The time-out is longer than any pause of the sender's.
+            // The timeout is longer than any pause of the sender.
             while let Ok((len, _)) = far.recv_from(&mut buf) {
                 came += u64::from(len == 1000);
             }
@@ -162,7 +162,7 @@ fn warm(near: &DatagramSession, far: &DatagramSession) {
     deliver(far, near, b"warm back");
     let mut buf = [0; 100];
     for session in [near, far] {
-        // Those that were sent again.
+        // Datagrams that were sent again.
         while session.recv_from(&mut buf).is_ok() {}
     }
 }
