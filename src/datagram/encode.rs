@@ -9,7 +9,7 @@ pub(crate) struct OutgoingDatagram<'a> {
     pub(crate) payload: &'a [u8],
     pub(crate) peer: &'a I2pAddr,
     pub(crate) options: &'a DatagramOptions,
-    /// The session's own protocol. A bridge knows it for datagrams that come by UDP only.
+    /// The session's own protocol. A bridge applies it only to datagrams that are sent by UDP.
     pub(crate) protocol: Option<u8>,
 }
 

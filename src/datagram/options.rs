@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use crate::error::Error;
 
-/// The kinds of datagrams that say who sent them. Both sides must use the same.
+/// The styles of datagrams with a sender. Both sides must use the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum DatagramStyle {
-    /// Signed by the sender; who has seen one can send it again. Every router has it.
+    /// Signed by the sender. Anyone who has received one can send it again. Every router has it.
     #[default]
     Datagram,
-    /// Signed, and safe against being sent again by others. i2pd 2.59 has it; i2pd 2.45 and Java I2P
-    /// 2.8.0 do not; emissary 0.4.0 makes the session and delivers nothing.
+    /// Signed, and nobody else can send it again. i2pd 2.59 has it; i2pd 2.45 and Java I2P 2.8.0 do
+    /// not; emissary 0.4.0 creates the session and delivers nothing.
     Datagram2,
-    /// Not signed, and small: the sender is a claim ([`Sender::Unauthenticated`]). i2pd 2.59 has it;
+    /// Not signed, and small: the sender is a claim ([`Sender::Unauthenticated`](crate::Sender::Unauthenticated)). i2pd 2.59 has it;
     /// i2pd 2.45, Java I2P 2.8.0 and emissary 0.4.0 do not.
     Datagram3,
 }
@@ -28,7 +28,7 @@ impl DatagramStyle {
         }
     }
 
-    /// I2CP's number for it.
+    /// Returns I2CP's number for it.
     pub(crate) fn protocol(self) -> u8 {
         match self {
             Self::Datagram => 17,
@@ -38,7 +38,7 @@ impl DatagramStyle {
     }
 }
 
-/// How to send a datagram, where it is not as usual. All of it needs SAM 3.2.
+/// Options of one datagram. All of them need SAM 3.2.
 ///
 /// ```
 /// let options = i2p_sam::DatagramOptions::new().from_port(4444).to_port(53);
@@ -56,60 +56,60 @@ pub struct DatagramOptions {
 }
 
 impl DatagramOptions {
-    /// As usual: nothing is said but who it is for, and the port of the address if it has one.
+    /// Creates the default options: only the address is sent, with its port if it has one.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Our I2CP port. Default: none is said, which is 0. i2pd does not tell the peer.
+    /// Sets our I2CP port. Default: none is sent, which is 0. i2pd does not send it to the peer.
     pub fn from_port(mut self, port: u16) -> Self {
         self.from_port = Some(port);
         self
     }
 
-    /// The peer's I2CP port. Default: that of the address; else none is said, which is 0.
+    /// Sets the peer's I2CP port. Default: that of the address; without one none is sent, which is 0.
     pub fn to_port(mut self, port: u16) -> Self {
         self.to_port = Some(port);
         self
     }
 
-    /// The I2CP protocol of this one datagram; for a [`RawSession`](crate::RawSession) only.
+    /// Sets the I2CP protocol of this one datagram, for a [`RawSession`](crate::RawSession) only.
     /// Default: the session's.
     pub fn protocol(mut self, protocol: u8) -> Self {
         self.protocol = Some(protocol);
         self
     }
 
-    /// How many session tags to send along, for destinations with ElGamal keys (Java I2P). Default:
+    /// Sets how many session tags are sent along, for destinations with ElGamal keys (Java I2P). Default:
     /// the router's.
     pub fn send_tags(mut self, tags: u8) -> Self {
         self.send_tags = Some(tags);
         self
     }
 
-    /// Below how many session tags to send more, for destinations with ElGamal keys (Java I2P).
-    /// Default: the router's.
+    /// Sets the number of session tags below which more are sent, for destinations with ElGamal keys
+    /// (Java I2P). Default: the router's.
     pub fn tag_threshold(mut self, tags: u8) -> Self {
         self.tag_threshold = Some(tags);
         self
     }
 
-    /// When the datagram need not be delivered any more, in whole seconds; under one is one (Java
-    /// I2P). Default: the router's.
+    /// Sets the time after which the datagram need not be delivered any more, in whole seconds; less
+    /// than one counts as one (Java I2P). Default: the router's.
     pub fn expires(mut self, after: Duration) -> Self {
         self.expires = Some(after);
         self
     }
 
-    /// Whether our lease set goes along, so that the peer can answer without looking us up (Java
+    /// Sets whether our lease set is sent along, so that the peer can answer without looking us up (Java
     /// I2P). Default: the router's, which is yes.
     pub fn send_lease_set(mut self, send: bool) -> Self {
         self.send_lease_set = Some(send);
         self
     }
 
-    /// Writes the options behind the destination, whose address may name a port. `protocol` is that
-    /// of a datagram which names none.
+    /// Writes the options, which follow the destination. `port` is that of the address, and `protocol`
+    /// applies to a datagram without one.
     pub(crate) fn write(
         &self,
         port: Option<u16>,

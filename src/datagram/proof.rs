@@ -14,7 +14,7 @@ const MAX_LOST: u32 = 3;
 /// session sends. A datagram that comes back is the only proof that the protocol has. A loss is
 /// concluded only if one has come back before, since a router may not send a session its own.
 pub(crate) struct SelfDatagrams {
-    /// Nobody else can send it.
+    /// Random, so that nobody else can send it.
     payload: String,
     state: Mutex<State>,
 }

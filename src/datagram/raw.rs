@@ -7,17 +7,17 @@ use crate::error::Error;
 use crate::sync::Cancel;
 use crate::wire::{Pair, RawHeader};
 
-/// I2CP's protocol of raw datagrams that say no other.
+/// I2CP's protocol of raw datagrams without another.
 pub(crate) const RAW_PROTOCOL: u8 = 18;
 
-/// Most bytes in a raw datagram.
+/// Largest payload of a raw datagram, in bytes.
 const MAX_PAYLOAD: usize = 32_768;
 
-/// A destination of our own for datagrams that do not say who sent them.
+/// A destination of our own for datagrams without a sender.
 ///
-/// What [`DatagramSession`](crate::DatagramSession) says of loss, of first datagrams and of names
-/// holds here as well. 1 to 32768 bytes can be sent; i2pd cuts what is above some 32.2 kB and
-/// emissary what is above some 7.6 kB, without a word: 7500 bytes are safe everywhere.
+/// Losses, first datagrams and names are as for [`DatagramSession`](crate::DatagramSession). 1 to 32768
+/// bytes can be sent; i2pd cuts datagrams above some 32.2 kB and emissary above some 7.6 kB, without an
+/// error: 7500 bytes are safe everywhere.
 ///
 /// ```no_run
 /// let session = i2p_sam::SamBridge::from_env()?.session().raw()?;
@@ -29,7 +29,7 @@ const MAX_PAYLOAD: usize = 32_768;
 #[derive(Clone)]
 pub struct RawSession {
     socket: DatagramSocket,
-    /// The protocol of what is sent without one, if the session has one of its own.
+    /// The session's own protocol, for datagrams without one.
     protocol: Option<u8>,
 }
 
@@ -49,7 +49,8 @@ impl RawSession {
         self.send_to_with(payload, address, &DatagramOptions::new())
     }
 
-    /// [`send_to`](RawSession::send_to), with ports, a protocol and what the router may be told.
+    /// Sends a datagram as [`send_to`](RawSession::send_to) does, with ports, a protocol and options for
+    /// the router.
     ///
     /// # Errors
     ///
@@ -70,19 +71,19 @@ impl RawSession {
         self.socket.send(&datagram, MAX_PAYLOAD)
     }
 
-    /// Waits for a datagram, and says how long it is. Java I2P delivers empty ones too.
+    /// Waits for a datagram, and returns its length. Java I2P delivers empty ones too.
     ///
     /// # Errors
     ///
-    /// [`Error::BufferTooSmall`], and the datagram is discarded: 32768 bytes always do.
+    /// [`Error::BufferTooSmall`], and the datagram is discarded; 32768 bytes always suffice.
     /// [`Error::Timeout`] after the [read time-out](RawSession::set_read_timeout),
     /// [`Error::WouldBlock`], [`Error::SessionLost`], [`Error::Cancelled`].
     pub fn recv(&self, buf: &mut [u8]) -> Result<usize, Error> {
         Ok(self.socket.receive(buf)?.0)
     }
 
-    /// [`recv`](RawSession::recv), with protocol and ports, if [`RawOptions::header`] asked for
-    /// them.
+    /// Waits for a datagram as [`recv`](RawSession::recv) does, and returns its protocol and ports too,
+    /// if [`RawOptions::header`] is set.
     ///
     /// # Errors
     ///
@@ -96,7 +97,8 @@ impl RawSession {
         Ok((len, header))
     }
 
-    /// [`recv`](RawSession::recv), and the datagram stays, even if the buffer is too small for it.
+    /// Waits for a datagram as [`recv`](RawSession::recv) does, and leaves it to be received again, even
+    /// if the buffer is too small for it.
     ///
     /// # Errors
     ///
@@ -105,7 +107,7 @@ impl RawSession {
         Ok(self.socket.peek(buf)?.0)
     }
 
-    /// The same session; calls made through it end when `cancel` fires.
+    /// Returns the same session; calls made through it end when `cancel` fires.
     #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {
@@ -117,7 +119,7 @@ impl RawSession {
 
 datagram_session!(RawSession);
 
-/// What a [`RawSession`] is for, where it is not as usual.
+/// Options of a [`RawSession`].
 ///
 /// ```
 /// let options = i2p_sam::RawOptions::new().protocol(99);
@@ -130,22 +132,22 @@ pub struct RawOptions {
 }
 
 impl RawOptions {
-    /// As usual: protocol 18, and no header.
+    /// Creates the default options: protocol 18, and no header.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The I2CP protocol of its datagrams, 0 to 255 but for 6, 17, 19 and 20, which are those of
-    /// streams and of datagrams with a sender. Default: none is said, which is 18.
+    /// Sets the I2CP protocol of the session's datagrams: 0 to 255, except 6, 17, 19 and 20, which
+    /// belong to streams and to datagrams with a sender. Default: none is sent, which is 18.
     pub fn protocol(mut self, protocol: u8) -> Self {
         self.protocol = Some(protocol);
         self
     }
 
-    /// Whether the bridge is to say protocol and ports of each datagram. Default: no.
+    /// Sets whether the bridge sends protocol and ports with each datagram. Default: no.
     ///
-    /// Ask only where the router is known to be Java I2P: i2pd and emissary send no header although
-    /// asked, so that all they forward is dropped, unless a peer writes what looks like one.
+    /// Set it only if the router is known to be Java I2P: i2pd and emissary send no header, so that
+    /// everything they forward is dropped, unless a peer writes a line that looks like one.
     pub fn header(mut self, header: bool) -> Self {
         self.header = header;
         self

@@ -1,33 +1,33 @@
 use crate::address::{AddressError, B32, Destination, I2pAddr, ToI2pAddr};
 
-/// Who sent a datagram, and whether that is proven.
+/// The sender of a datagram, proven or claimed.
 ///
-/// It is an address: [`send_to`](crate::DatagramSession::send_to) takes it, and answers.
+/// It is an address: pass it to [`send_to`](crate::DatagramSession::send_to) to answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sender {
     /// The router has checked the sender's signature.
     Authenticated {
-        /// Who sent it.
+        /// The sender.
         destination: Destination,
-        /// The I2CP port it was sent from, if the router tells; i2pd does not.
+        /// The I2CP port it was sent from, if the router sends it; i2pd does not.
         from_port: Option<u16>,
-        /// The I2CP port it was sent to, if the router tells; i2pd does not.
+        /// The I2CP port it was sent to, if the router sends it; i2pd does not.
         to_port: Option<u16>,
     },
-    /// Anyone may have sent it, and named this address: a `DATAGRAM3` has no signature.
+    /// Anyone may have sent it under this address: a `DATAGRAM3` has no signature.
     Unauthenticated {
-        /// Who is said to have sent it.
+        /// The claimed sender.
         address: B32,
-        /// The I2CP port it was sent from, if the router tells; i2pd does not.
+        /// The I2CP port it was sent from, if the router sends it; i2pd does not.
         from_port: Option<u16>,
-        /// The I2CP port it was sent to, if the router tells; i2pd does not.
+        /// The I2CP port it was sent to, if the router sends it; i2pd does not.
         to_port: Option<u16>,
     },
 }
 
 impl Sender {
-    /// The sender's destination, where it is proven.
+    /// Returns the sender's destination if it is proven.
     pub fn destination(&self) -> Option<&Destination> {
         match self {
             Self::Authenticated { destination, .. } => Some(destination),
@@ -35,12 +35,12 @@ impl Sender {
         }
     }
 
-    /// Whether the router has checked who it was.
+    /// Returns true if the router has checked the sender's signature.
     pub fn is_authenticated(&self) -> bool {
         self.destination().is_some()
     }
 
-    /// Where an answer goes: the sender, with the port it sent from, if there is one.
+    /// Returns the address for an answer: the sender, with the port it sent from if there is one.
     pub fn addr(&self) -> I2pAddr {
         let addr = match self {
             Self::Authenticated { destination, .. } => I2pAddr::from(destination),
@@ -52,7 +52,7 @@ impl Sender {
         }
     }
 
-    /// The I2CP port it was sent from, if the router tells.
+    /// Returns the I2CP port it was sent from, if the router sends it.
     pub fn from_port(&self) -> Option<u16> {
         match self {
             Self::Authenticated { from_port, .. } | Self::Unauthenticated { from_port, .. } => {
@@ -61,7 +61,7 @@ impl Sender {
         }
     }
 
-    /// The I2CP port it was sent to, if the router tells.
+    /// Returns the I2CP port it was sent to, if the router sends it.
     pub fn to_port(&self) -> Option<u16> {
         match self {
             Self::Authenticated { to_port, .. } | Self::Unauthenticated { to_port, .. } => *to_port,

@@ -8,7 +8,7 @@ use crate::error::{Error, Phase};
 use crate::sync::Cancel;
 use crate::wire::{ParseError, ParseErrorKind};
 
-/// Most bytes in a datagram that says who sent it.
+/// Largest payload of a datagram with a sender, in bytes.
 const MAX_PAYLOAD: usize = 31_744;
 
 /// A destination of our own that datagrams come to and go from, used as a
@@ -16,19 +16,20 @@ const MAX_PAYLOAD: usize = 31_744;
 ///
 /// Every method takes `&self`, and clones are cheap and the same session: receive in one thread,
 /// send in ten others. Between the bridge and us datagrams go by UDP, so they can be lost even
-/// there; a thread of the session takes them in, and keeps up to 512 of them, or 4 MiB. In the long
-/// run neither sending one nor receiving one allocates, unless it is sent to a text, which is read
-/// each time, or comes from one who is not among the last 16 senders.
+/// there ([`DatagramTransport`](crate::DatagramTransport) has the alternative). A thread of the session
+/// receives them, and keeps up to 512 datagrams, or 4 MiB, until the program does. In the long run
+/// neither sending nor receiving allocates, except for a datagram to an address given as text, which
+/// is parsed each time, and for one whose sender is not among the last 16.
 ///
 /// # What to expect
 ///
-/// - Like UDP, a datagram arrives once, twice or not at all, and nobody says which.
+/// - As with UDP, a datagram arrives once, twice or not at all, without a notice.
 /// - **On i2pd the first datagram to a peer is lost**: it only makes the router look the peer up.
-///   Repeat what was not answered.
+///   Send a datagram again if no answer comes.
 /// - 1 to 31744 bytes can be sent. Above some 11 kB delivery becomes unlikely, and **emissary cuts
-///   what is above some 8 kB** without a word: 8000 bytes are safe everywhere.
-/// - An id that a bridge does not know, a peer it does not find, a name it cannot resolve: the
-///   datagram is gone, and no error tells.
+///   datagrams above some 8 kB** without an error: 8000 bytes are safe everywhere.
+/// - A bridge drops a datagram without an error if it does not know the session's id, does not find
+///   the peer, or cannot resolve the name.
 ///
 /// ```no_run
 /// use i2p_sam::{DatagramStyle, SamBridge};
@@ -52,29 +53,31 @@ impl DatagramSession {
         Self { socket, style }
     }
 
-    /// The kind of its datagrams.
+    /// Returns the style of the session's datagrams.
     pub fn style(&self) -> DatagramStyle {
         self.style
     }
 
-    /// Sends a datagram: to a [`Destination`], a [`Sender`], a `.b32.i2p` address or a name, any of
-    /// them with an I2CP port. It returns how many bytes were sent, which is all of them.
+    /// Sends a datagram to a [`Destination`](crate::Destination), a [`Sender`], a `.b32.i2p` address or
+    /// a name, each with or without an I2CP port. Returns the number of bytes sent, which is that of
+    /// the payload.
     ///
-    /// What is no full destination is left to the router to look up, and **not every router does**:
-    /// Java I2P 2.8.0 and i2pd 2.59 do, i2pd 2.45 and emissary 0.4.0 send nothing and say nothing,
-    /// and Java I2P wants a full one for [`DatagramStyle::Datagram2`].
+    /// The router looks up an address that is not a full destination, but **not every router does**:
+    /// Java I2P 2.8.0 and i2pd 2.59 do, i2pd 2.45 and emissary 0.4.0 send nothing and report no error,
+    /// and Java I2P requires a full destination for [`DatagramStyle::Datagram2`].
     /// [`SamBridge::lookup`](crate::SamBridge::lookup) finds it.
     ///
     /// # Errors
     ///
-    /// [`Error::DatagramSize`] unless it holds 1 to 31744 bytes, [`Error::Address`] when this is no
+    /// [`Error::DatagramSize`] unless it holds 1 to 31744 bytes, [`Error::Address`] if this is no
     /// I2P address, [`Error::Setting`] for a port on a bridge before SAM 3.2,
     /// [`Error::SessionLost`], [`Error::Cancelled`], [`Error::Io`].
     pub fn send_to(&self, payload: &[u8], address: impl ToI2pAddr) -> Result<usize, Error> {
         self.send_to_with(payload, address, &DatagramOptions::new())
     }
 
-    /// [`send_to`](DatagramSession::send_to), with ports and what the router may be told.
+    /// Sends a datagram as [`send_to`](DatagramSession::send_to) does, with ports and options for the
+    /// router.
     ///
     /// # Errors
     ///
@@ -102,11 +105,11 @@ impl DatagramSession {
         self.socket.send(&datagram, MAX_PAYLOAD)
     }
 
-    /// Waits for a datagram, and says how long it is and who sent it.
+    /// Waits for a datagram, and returns its length and its sender.
     ///
     /// # Errors
     ///
-    /// [`Error::BufferTooSmall`], and the datagram is discarded: 31744 bytes always do.
+    /// [`Error::BufferTooSmall`], and the datagram is discarded; 31744 bytes always suffice.
     /// [`Error::Timeout`] after the [read time-out](DatagramSession::set_read_timeout),
     /// [`Error::WouldBlock`], [`Error::SessionLost`], [`Error::Cancelled`].
     pub fn recv_from(&self, buf: &mut [u8]) -> Result<(usize, Sender), Error> {
@@ -114,8 +117,8 @@ impl DatagramSession {
         Ok((len, sender(origin)?))
     }
 
-    /// [`recv_from`](DatagramSession::recv_from), and the datagram stays, even if the buffer is too
-    /// small for it.
+    /// Waits for a datagram as [`recv_from`](DatagramSession::recv_from) does, and leaves it to be
+    /// received again, even if the buffer is too small for it.
     ///
     /// # Errors
     ///
@@ -125,7 +128,7 @@ impl DatagramSession {
         Ok((len, sender(origin)?))
     }
 
-    /// The same session; calls made through it end when `cancel` fires.
+    /// Returns the same session; calls made through it end when `cancel` fires.
     #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self::new(self.socket.with_cancel(cancel), self.style)

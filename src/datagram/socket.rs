@@ -109,7 +109,7 @@ impl DatagramSocket {
             if core.control.lifetime().has_ended() {
                 return None;
             }
-            // It ends a session whose router is gone.
+            // i2pd ends a session whose router is gone.
             if core.is_i2pd() {
                 return Some(Ok(()));
             }
@@ -123,7 +123,7 @@ impl DatagramSocket {
                 options: &DatagramOptions::new(),
                 protocol: None,
             };
-            // One that could not be sent counts as one that was lost.
+            // A datagram that could not be sent counts as lost.
             let _ = transport.send(&core, &datagram, true, &Call::new(Phase::Send));
             Some(Ok(()))
         }));

@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How long after the FORWARD socket the control socket of the same bridge may end.
 const LOSS_GRACE: Duration = Duration::from_millis(50);
 
-/// Time for a bridge to answer whether a session still forwards. It asks nobody.
+/// Time for a bridge to answer if a session still forwards, which it knows itself.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Keeps a router connecting to a TCP port for each stream that peers dial.
