@@ -12,7 +12,7 @@ use crate::error::{Error, Phase, SessionLoss};
 use crate::session::{OpenStream, SessionGuard};
 use crate::sync::{Call, Deadline, Registration, Target};
 
-/// The time between the end of a stream and the end of a session that it kept alive.
+/// How much later than the end of a stream the loss of its session may be noticed.
 const LOSS_GRACE: Duration = Duration::from_millis(50);
 
 /// The number of bytes read at a time from a stream whose data is discarded.
