@@ -43,9 +43,8 @@ impl Frames for ControlFrames {
             return Frame::Lost(SessionLoss::Garbled);
         };
         self.payload.resize(size, 0);
-        match socket.read_exact(&mut self.payload) {
-            Ok(()) => {}
-            Err(error) => return Frame::Lost(loss(&error)),
+        if let Err(error) = socket.read_exact(&mut self.payload) {
+            return Frame::Lost(loss(&error));
         }
         match self.format.read_message(&message) {
             Some(origin) => self.queue.push(origin, &self.payload),

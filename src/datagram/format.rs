@@ -5,8 +5,8 @@ use crate::datagram::options::DatagramStyle;
 use crate::datagram::sender::Sender;
 use crate::wire::{DatagramHeader, Message, RawHeader};
 
-/// The style of raw datagrams.
-const RAW: &str = "RAW";
+/// Most senders that are remembered.
+const MAX_RECENT: usize = 16;
 
 /// The source of a datagram, as its bridge describes it.
 #[derive(Clone)]
@@ -19,7 +19,10 @@ pub(crate) enum Origin {
 /// Reads what a bridge sends with the datagrams of one session.
 pub(crate) enum Format {
     Senders(SenderReader),
-    Raw { header: bool },
+    /// Raw datagrams, with a header if the bridge was asked for it.
+    Raw {
+        header: bool,
+    },
 }
 
 impl Format {
@@ -27,21 +30,15 @@ impl Format {
     pub(crate) fn of(style: DatagramStyle) -> Self {
         Self::Senders(SenderReader {
             style,
-            proven: Recent::default(),
-            claimed: Recent::default(),
+            recent: VecDeque::new(),
         })
-    }
-
-    /// Returns the format of raw datagrams, which have a header if the bridge was asked for it.
-    pub(crate) fn raw(header: bool) -> Self {
-        Self::Raw { header }
     }
 
     /// Returns the style that SAM has for the datagrams.
     pub(crate) fn style(&self) -> &'static str {
         match self {
             Self::Senders(senders) => senders.style.word(),
-            Self::Raw { .. } => RAW,
+            Self::Raw { .. } => "RAW",
         }
     }
 
@@ -77,23 +74,36 @@ impl Format {
 /// Reads the senders of datagrams of one style.
 pub(crate) struct SenderReader {
     style: DatagramStyle,
-    proven: Recent<Destination>,
-    claimed: Recent<B32>,
+    /// The last senders, without ports. One who sends again is not parsed again, which would allocate.
+    recent: VecDeque<(Box<str>, Sender)>,
 }
 
 impl SenderReader {
     fn read(&mut self, header: &DatagramHeader<'_>) -> Option<Sender> {
-        let (name, from_port, to_port) = (header.sender, header.from_port, header.to_port);
+        let name = header.sender;
+        let known = self.recent.iter().find(|(known, _)| **known == *name);
+        let sender = match known {
+            Some((_, sender)) => sender.clone(),
+            None => {
+                let sender = self.parse(name)?;
+                self.recent.truncate(MAX_RECENT - 1);
+                self.recent.push_front((name.into(), sender.clone()));
+                sender
+            }
+        };
+        Some(sender.with_ports(header.from_port, header.to_port))
+    }
+
+    fn parse(&self, name: &str) -> Option<Sender> {
+        let (from_port, to_port) = (None, None);
         Some(match self.style {
             DatagramStyle::Datagram3 => Sender::Unauthenticated {
-                address: self.claimed.read(name, claimed)?,
+                address: claimed(name)?,
                 from_port,
                 to_port,
             },
             DatagramStyle::Datagram | DatagramStyle::Datagram2 => Sender::Authenticated {
-                destination: self
-                    .proven
-                    .read(name, |name| Destination::from_base64(name).ok())?,
+                destination: Destination::from_base64(name).ok()?,
                 from_port,
                 to_port,
             },
@@ -107,27 +117,4 @@ fn claimed(text: &str) -> Option<B32> {
     let whole = || Destination::from_base64(text).ok();
     let hash = B32::from_base64(text).ok();
     hash.or_else(|| Some(B32::from(&whole()?)))
-}
-
-/// The last senders. One who sends again is not parsed again, which would allocate.
-struct Recent<T>(VecDeque<(Box<str>, T)>);
-
-impl<T> Default for Recent<T> {
-    fn default() -> Self {
-        Self(VecDeque::new())
-    }
-}
-
-impl<T: Clone> Recent<T> {
-    fn read(&mut self, text: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
-        const MOST: usize = 16;
-
-        if let Some((_, known)) = self.0.iter().find(|(name, _)| **name == *text) {
-            return Some(known.clone());
-        }
-        let sender = read(text)?;
-        self.0.truncate(MOST - 1);
-        self.0.push_front((text.into(), sender.clone()));
-        Some(sender)
-    }
 }

@@ -116,9 +116,7 @@ impl DatagramOptions {
         protocol: Option<u8>,
         line: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        if let Some(protocol) = self.protocol.filter(|protocol| !is_free(*protocol)) {
-            return Err(protocol_taken(protocol));
-        }
+        self.protocol.map_or(Ok(()), check_protocol)?;
         let to_port = match (self.to_port, port) {
             (Some(asked), Some(in_address)) if asked != in_address => {
                 return Err(Error::setting(
@@ -149,14 +147,13 @@ impl DatagramOptions {
     }
 }
 
-pub(crate) fn protocol_taken(protocol: u8) -> Error {
+/// Refuses the protocols of streams, 6, and of datagrams with a sender, 17, 19 and 20.
+pub(super) fn check_protocol(protocol: u8) -> Result<(), Error> {
     let reason = "the protocols 6, 17, 19 and 20 are those of streams and datagrams";
-    Error::setting("protocol", protocol, reason)
-}
-
-/// Streams have 6, datagrams 17, 19 and 20.
-pub(crate) fn is_free(protocol: u8) -> bool {
-    !matches!(protocol, 6 | 17 | 19 | 20)
+    match protocol {
+        6 | 17 | 19 | 20 => Err(Error::setting("protocol", protocol, reason)),
+        _ => Ok(()),
+    }
 }
 
 /// Writes text. It cannot fail: a program without memory ends.

@@ -1,7 +1,7 @@
 use crate::address::ToI2pAddr;
 use crate::datagram::encode::OutgoingDatagram;
 use crate::datagram::format::{Format, Origin};
-use crate::datagram::options::{DatagramOptions, is_free, protocol_taken};
+use crate::datagram::options::{DatagramOptions, check_protocol};
 use crate::datagram::socket::{DatagramSocket, datagram_session};
 use crate::error::Error;
 use crate::sync::Cancel;
@@ -154,7 +154,8 @@ impl RawOptions {
     }
 
     pub(crate) fn format(&self) -> Format {
-        Format::raw(self.header)
+        let header = self.header;
+        Format::Raw { header }
     }
 
     pub(crate) fn own_protocol(&self) -> Option<u8> {
@@ -164,9 +165,7 @@ impl RawOptions {
     pub(crate) fn pairs(&self) -> Result<Vec<Pair>, Error> {
         let mut pairs = Vec::new();
         if let Some(protocol) = self.protocol {
-            if !is_free(protocol) {
-                return Err(protocol_taken(protocol));
-            }
+            check_protocol(protocol)?;
             pairs.push(("PROTOCOL", protocol.to_string()));
         }
         if self.header {

@@ -52,6 +52,18 @@ impl Sender {
         }
     }
 
+    pub(super) fn with_ports(mut self, from: Option<u16>, to: Option<u16>) -> Self {
+        match &mut self {
+            Self::Authenticated {
+                from_port, to_port, ..
+            }
+            | Self::Unauthenticated {
+                from_port, to_port, ..
+            } => (*from_port, *to_port) = (from, to),
+        }
+        self
+    }
+
     /// Returns the I2CP port it was sent from, if the router sends it.
     pub fn from_port(&self) -> Option<u16> {
         match self {

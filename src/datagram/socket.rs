@@ -1,7 +1,4 @@
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::address::I2pAddr;
 use crate::bridge::SamBridge;
@@ -9,7 +6,7 @@ use crate::datagram::control_frames::ControlFrames;
 use crate::datagram::encode::OutgoingDatagram;
 use crate::datagram::format::{Format, Origin};
 use crate::datagram::options::DatagramOptions;
-use crate::datagram::recv_queue::{DroppedDatagrams, RecvQueue};
+use crate::datagram::recv_queue::RecvQueue;
 use crate::datagram::transport::Transport;
 use crate::datagram::udp::{UdpOptions, UdpPort};
 use crate::error::{Error, Phase};
@@ -23,8 +20,8 @@ use crate::wire::Pair;
 pub(crate) struct DatagramSocket {
     pub(crate) guard: SessionGuard,
     pub(crate) cancel: Cancel,
-    queue: Arc<RecvQueue>,
-    transport: Transport,
+    pub(super) queue: Arc<RecvQueue>,
+    pub(super) transport: Transport,
 }
 
 impl DatagramSocket {
@@ -50,7 +47,7 @@ impl DatagramSocket {
             guard,
             bridge.cancel(),
             queue,
-            Transport::udp(port),
+            Transport::Udp(port),
         ))
     }
 
@@ -140,26 +137,6 @@ impl DatagramSocket {
         self.guard.core()
     }
 
-    pub(crate) fn udp_addr(&self) -> io::Result<SocketAddr> {
-        self.transport.udp_addr()
-    }
-
-    pub(crate) fn dropped(&self) -> DroppedDatagrams {
-        self.queue.dropped()
-    }
-
-    pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.queue.set_read_timeout(timeout)
-    }
-
-    pub(crate) fn read_timeout(&self) -> Option<Duration> {
-        self.queue.read_timeout()
-    }
-
-    pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
-        self.queue.set_nonblocking(nonblocking);
-    }
-
     /// Ends the session, and waits until its key and its UDP port are free.
     pub(crate) fn close(&self) {
         self.core().close();
@@ -206,7 +183,7 @@ macro_rules! datagram_session {
             /// `Unsupported` if datagrams come [on the control
             /// socket](crate::DatagramTransport::ControlSocket).
             pub fn udp_addr(&self) -> std::io::Result<std::net::SocketAddr> {
-                self.socket.udp_addr()
+                self.socket.transport.udp_addr()
             }
 
             /// Sets how long receiving waits; `None`, the default, is for ever. It applies to clones too.
@@ -218,7 +195,7 @@ macro_rules! datagram_session {
                 &self,
                 timeout: Option<std::time::Duration>,
             ) -> std::io::Result<()> {
-                self.socket.set_read_timeout(timeout)
+                self.socket.queue.set_read_timeout(timeout)
             }
 
             /// Returns how long receiving waits.
@@ -227,7 +204,7 @@ macro_rules! datagram_session {
             ///
             /// None; the type is that of `std`.
             pub fn read_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
-                Ok(self.socket.read_timeout())
+                Ok(self.socket.queue.read_timeout())
             }
 
             /// Sets whether receiving fails with [`Error::WouldBlock`](crate::Error::WouldBlock)
@@ -237,7 +214,7 @@ macro_rules! datagram_session {
             ///
             /// None; the type is that of `std`.
             pub fn set_nonblocking(&self, nonblocking: bool) -> std::io::Result<()> {
-                self.socket.set_nonblocking(nonblocking);
+                self.socket.queue.set_nonblocking(nonblocking);
                 Ok(())
             }
 
@@ -252,7 +229,7 @@ macro_rules! datagram_session {
 
             /// Returns the numbers of datagrams dropped so far.
             pub fn dropped(&self) -> crate::DroppedDatagrams {
-                self.socket.dropped()
+                self.socket.queue.dropped()
             }
 
             /// Ends the session now, and waits up to 2 s for the bridge to hang up. The UDP port is

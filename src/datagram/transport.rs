@@ -6,7 +6,7 @@ use crate::datagram::encode::OutgoingDatagram;
 use crate::datagram::udp::{UdpOptions, UdpPort};
 use crate::error::Error;
 use crate::session::SessionCore;
-use crate::sync::{BufferPool, Call};
+use crate::sync::Call;
 
 /// The transport of datagrams between the bridge and us. Default: UDP with the default options.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,25 +43,15 @@ impl Default for DatagramTransport {
 /// The transport of one session.
 #[derive(Clone)]
 pub(crate) enum Transport {
-    Udp {
-        port: Arc<UdpPort>,
-        buffers: Arc<BufferPool>,
-    },
+    Udp(Arc<UdpPort>),
     /// With the topic of the commands that send a datagram: `DATAGRAM` or `RAW`.
     ControlSocket(&'static str),
 }
 
 impl Transport {
-    pub(crate) fn udp(port: Arc<UdpPort>) -> Self {
-        Self::Udp {
-            port,
-            buffers: Arc::default(),
-        }
-    }
-
     pub(crate) fn udp_addr(&self) -> io::Result<SocketAddr> {
         match self {
-            Self::Udp { port, .. } => Ok(port.local()),
+            Self::Udp(port) => Ok(port.local()),
             Self::ControlSocket(_) => Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 "its datagrams come on the control socket",
@@ -77,12 +67,12 @@ impl Transport {
         call: &Call,
     ) -> Result<(), Error> {
         match self {
-            Self::Udp { port, buffers } => {
-                let mut packet = buffers.take();
+            Self::Udp(port) => {
+                let mut packet = port.buffers.take();
                 let sent = datagram
                     .write_packet(core, &mut packet)
                     .and_then(|()| port.send(&packet));
-                buffers.give_back(packet);
+                port.buffers.give_back(packet);
                 sent.map_err(|error| call.map_error(error))
             }
             Self::ControlSocket(topic) => {
@@ -99,7 +89,7 @@ impl Transport {
 
     /// Waits until the UDP port of a session that has ended is free.
     pub(crate) fn await_release(&self) {
-        if let Self::Udp { port, .. } = self {
+        if let Self::Udp(port) = self {
             port.await_release();
         }
     }

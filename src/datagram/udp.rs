@@ -9,7 +9,7 @@ use crate::bridge::{is_timeout, refuse_i2p, resolve};
 use crate::datagram::format::Format;
 use crate::datagram::recv_queue::RecvQueue;
 use crate::error::{Error, Phase};
-use crate::sync::{Call, Deadline, Monitor, Wake, spawn};
+use crate::sync::{BufferPool, Call, Deadline, Monitor, Wake, spawn};
 use crate::wire::{CommandError, CommandFault, Pair, needs_quotes};
 
 /// Largest UDP packet, in bytes.
@@ -130,6 +130,8 @@ pub(crate) struct UdpPort {
     advertised: (String, u16),
     /// The address from which packets are accepted. Port 0 stands for each port.
     accepted: SocketAddr,
+    /// For packets to send.
+    pub(super) buffers: BufferPool,
 }
 
 struct Sockets {
@@ -295,6 +297,7 @@ fn bind(bridge: SocketAddr, named: Box<str>, options: &UdpOptions) -> io::Result
         advertised: (host, port),
         sockets: Monitor::new(Some(Arc::new(Sockets { receiver, sender }))),
         accepted: options.source(bridge),
+        buffers: BufferPool::default(),
         named,
     })
 }
