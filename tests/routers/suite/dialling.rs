@@ -26,7 +26,7 @@ behaviours! {
     two_peers_dial_each_other_simultaneously [Streams];
     sixteen_simultaneous_dials_arrive [Streams];
     fifty_consecutive_dials_arrive [Streams];
-    #[slow] renewed_client_reaches_restarted_server [Streams];
+    #[slow] renewed_client_reaches_restarted_server [Streams, KeyAgain];
 }
 
 fn dial_by_destination_reaches_peer(router: &Router) {
