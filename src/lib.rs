@@ -28,8 +28,7 @@
 //! | [`StreamSession`] | a destination of our own, with the tunnels that lead to it | a network interface |
 //! | [`SamListener`] | accepts what peers dial | [`TcpListener`](std::net::TcpListener) |
 //! | [`ForwardListener`] | the same, where the router connects to a TCP port of ours | [`TcpListener`](std::net::TcpListener) |
-//! | [`HealingSession`] | a session for streams that is made again when it is lost | |
-//! | [`MultihomedSession`] | the same key at several bridges, and one listener for all of them | |
+//! | [`HealingSession`] | a session for streams that is created again when it is lost, at one bridge or several | |
 //! | [`SamStream`] | one connection to a peer | [`TcpStream`](std::net::TcpStream) |
 //! | [`DatagramSession`], [`RawSession`] | datagrams to and from a destination of our own | [`UdpSocket`](std::net::UdpSocket) |
 //! | [`PrimarySession`] | one destination for several of these sessions | |
@@ -119,7 +118,6 @@ mod healing;
 mod listener;
 mod lookup;
 mod lookup_cache;
-mod multihomed;
 mod service;
 mod session;
 mod stream;
@@ -136,10 +134,9 @@ pub use bridge::{SamBridge, SamBridgeBuilder};
 pub use endpoint::{Accept, Connect, Incoming};
 pub use error::{Error, Phase, Refusal, ResultCode, SessionLoss, SettingError};
 pub use forward::ForwardListener;
-pub use healing::{HealingEvent, HealingListener, HealingOptions, HealingSession};
+pub use healing::{HealingEvent, HealingListener, HealingOptions, HealingSession, Replica};
 pub use listener::SamListener;
 pub use lookup::Lookup;
-pub use multihomed::{Home, MultihomedListener, MultihomedSession};
 pub use service::{ServiceRecord, ServiceRecordError};
 pub use session::{
     ConnectOptions, DatagramOptions, DatagramPath, DatagramSession, DatagramSource, DatagramStyle,
@@ -165,9 +162,7 @@ const _: () = {
     shared::<PrimarySession>();
     shared::<HealingSession>();
     shared::<HealingListener>();
-    shared::<MultihomedSession>();
-    shared::<MultihomedListener>();
-    shared::<Home>();
+    shared::<Replica>();
     shared::<SamListener>();
     shared::<SamStream>();
     shared::<ForwardListener>();

@@ -4,60 +4,59 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::address::I2pAddr;
 use crate::endpoint::listener;
-use crate::error::Error;
-use crate::healing::Holder;
+use crate::error::{Error, Phase};
+use crate::healing::reception::Reception;
+use crate::healing::replicas::Replicas;
 use crate::stream::SamStream;
-use crate::sync::{Cancel, Deadline};
+use crate::sync::{Call, Cancel, Deadline};
 
-/// Accepts the streams that peers dial, over whichever session its
-/// [`HealingSession`](crate::HealingSession) has, and used as a
+/// Accepts the streams that peers dial, over whichever sessions its
+/// [`HealingSession`](crate::HealingSession) has, and is used as a
 /// [`SamListener`](crate::SamListener) is. While there is none, `accept` waits.
+/// [`SamStream::bridge`] returns the bridge of a stream.
 ///
-/// What an error of [`accept`](HealingListener::accept) means:
+/// Replicas that have callers are served in turn. As many streams wait for an `accept` at each replica as
+/// the session's [backlog](crate::SessionBuilder::backlog) holds, and one more.
+///
+/// Errors of [`accept`](HealingListener::accept):
 ///
 /// | [`Error`] | go on? |
 /// |---|---|
-/// | [`HealingEnded`](Error::HealingEnded) | no: the session is gone for good |
+/// | [`HealingEnded`](Error::HealingEnded) | no: all replicas gave up |
 /// | [`SessionLost`](Error::SessionLost) | no: it was [closed](crate::HealingSession::close) |
 /// | [`Cancelled`](Error::Cancelled) | no: the handle stays fired |
 /// | [`Timeout`](Error::Timeout) | yes: `accept_timeout` found nobody |
 /// | [`WouldBlock`](Error::WouldBlock) | yes, later |
-/// | any other | yes: an accept could not be armed, and is tried again after a second |
+/// | any other | yes: at one replica an accept could not be armed, and is tried again after a second |
 pub struct HealingListener {
-    holder: Arc<Holder>,
+    /// The replicas live as long as this.
+    replicas: Arc<Replicas>,
+    reception: Arc<Reception>,
     cancel: Cancel,
     nonblocking: Arc<AtomicBool>,
 }
 
 impl HealingListener {
-    pub(super) fn new(holder: &Arc<Holder>, cancel: &Cancel) -> Result<Self, Error> {
-        let listener = Self::unarmed(holder, cancel);
-        holder.healer.listen(cancel)?;
-        Ok(listener)
-    }
-
-    /// One whose first `accept` has the bridge know, unless another listener has or the session is
-    /// made again first.
-    pub(super) fn unarmed(holder: &Arc<Holder>, cancel: &Cancel) -> Self {
-        holder.healer.join();
-        Self {
-            holder: Arc::clone(holder),
+    pub(super) fn new(replicas: &Arc<Replicas>, cancel: &Cancel) -> Result<Self, Error> {
+        Ok(Self {
+            reception: replicas.receive(cancel)?,
+            replicas: Arc::clone(replicas),
             cancel: cancel.clone(),
             nonblocking: Arc::default(),
-        }
+        })
     }
 
-    /// Our own address: what peers dial.
+    /// Returns our own address, which peers dial.
     pub fn local_addr(&self) -> I2pAddr {
-        I2pAddr::from(self.holder.healer.key().destination())
+        I2pAddr::from(self.replicas.key().destination())
     }
 
-    /// Another handle to the same queue; its `accept` ends when `cancel` fires.
+    /// Returns another handle to the same queue; its `accept` ends when `cancel` fires.
     #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
-        self.holder.healer.join();
         Self {
-            holder: Arc::clone(&self.holder),
+            replicas: Arc::clone(&self.replicas),
+            reception: Arc::clone(&self.reception),
             cancel: cancel.clone(),
             nonblocking: Arc::clone(&self.nonblocking),
         }
@@ -69,18 +68,12 @@ impl HealingListener {
 
     fn accept_until(&self, deadline: Deadline) -> Result<(SamStream, I2pAddr), Error> {
         let nonblocking = self.nonblocking.load(Ordering::Relaxed);
-        let healer = &self.holder.healer;
-        healer.accept(&self.cancel, deadline, nonblocking)
+        let call = Call::new(Phase::Accept).or_cancel(&self.cancel);
+        self.reception.accept(&call.until(deadline), nonblocking)
     }
 }
 
 listener!(HealingListener);
-
-impl Drop for HealingListener {
-    fn drop(&mut self) {
-        self.holder.healer.leave();
-    }
-}
 
 /// Shows our own address.
 impl fmt::Debug for HealingListener {

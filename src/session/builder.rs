@@ -7,7 +7,6 @@ use crate::address::{PrivateKey, SignatureType};
 use crate::bridge::SamBridge;
 use crate::error::{Error, Phase};
 use crate::healing::{HealingOptions, HealingSession};
-use crate::multihomed::MultihomedSession;
 use crate::session::backlog::{BacklogLimits, WhenFull};
 use crate::session::datagram::{DatagramSession, DatagramStyle};
 use crate::session::datagrams::{Datagrams, Reader};
@@ -297,12 +296,12 @@ impl SessionBuilder {
         })
     }
 
-    /// Makes a session for streams that is made again whenever it is lost.
+    /// Creates a session for streams that is created again whenever it is lost.
     ///
     /// # Errors
     ///
-    /// Those of [`stream`](SessionBuilder::stream). The first session is made once, and an error is
-    /// told at once, unless the program is [patient](HealingOptions::patient).
+    /// Those of [`stream`](SessionBuilder::stream). The first failure is returned at once, unless
+    /// [`retry_initial`](HealingOptions::retry_initial) is set.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -318,7 +317,7 @@ impl SessionBuilder {
         self.healing_with(&HealingOptions::new())
     }
 
-    /// [`healing`](SessionBuilder::healing), with pauses of its own, and told of.
+    /// [`healing`](SessionBuilder::healing), with options.
     ///
     /// # Errors
     ///
@@ -327,17 +326,17 @@ impl SessionBuilder {
         HealingSession::start(self, options)
     }
 
-    /// Makes the same session at each of [several bridges](SamBridge#several-bridges), with one listener
-    /// for all, and each made again whenever it is lost.
+    /// Creates the same session at each of [several bridges](SamBridge#several-bridges), with one listener
+    /// for all. Each is created again whenever it is lost: a [`HealingSession`] with several replicas.
     ///
-    /// It returns when one of them is made. A transient key is made first, by the first bridge that
-    /// answers. With one bridge it is as [`healing`](SessionBuilder::healing) is.
+    /// It returns when one of them is created. A transient key is generated first, by the first bridge that
+    /// replies.
     ///
     /// # Errors
     ///
-    /// When none can be made, the error that tells most of what to do, of those of
-    /// [`stream`](SessionBuilder::stream) at each bridge; [`Error::Unreachable`] names all that could not
-    /// be reached. Those of [`SamBridge::generate`].
+    /// If none can be created, the most informative of the errors of [`stream`](SessionBuilder::stream) at
+    /// each bridge; [`Error::Unreachable`] names all bridges that could not be reached. Those of
+    /// [`SamBridge::generate`].
     ///
     /// ```no_run
     /// // I2P_SAM_ADDRESS may name several.
@@ -345,22 +344,21 @@ impl SessionBuilder {
     /// let session = bridge.session().multihomed()?;
     /// for stream in &session.listener()? {
     ///     let stream = stream?;
-    ///     println!("{} calls by {}", stream.peer_addr(), stream.bridge().address());
+    ///     println!("{} dialled by {}", stream.peer_addr(), stream.bridge().address());
     /// }
     /// # Ok::<(), i2p_sam::Error>(())
     /// ```
-    pub fn multihomed(self) -> Result<MultihomedSession, Error> {
+    pub fn multihomed(self) -> Result<HealingSession, Error> {
         self.multihomed_with(&HealingOptions::new())
     }
 
-    /// [`multihomed`](SessionBuilder::multihomed), with pauses of its own, and told of:
-    /// [`HealingOptions::on_home_event`] says of which home.
+    /// [`multihomed`](SessionBuilder::multihomed), with options.
     ///
     /// # Errors
     ///
     /// Those of [`multihomed`](SessionBuilder::multihomed).
-    pub fn multihomed_with(self, options: &HealingOptions) -> Result<MultihomedSession, Error> {
-        MultihomedSession::start(self, options)
+    pub fn multihomed_with(self, options: &HealingOptions) -> Result<HealingSession, Error> {
+        HealingSession::start_multihomed(self, options)
     }
 
     /// Makes a session for datagrams that say who sent them.

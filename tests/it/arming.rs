@@ -44,7 +44,7 @@ impl Forwards {
             }
             _ => visit.until_quit(),
         });
-        let options = HealingOptions::new().first_pause(SHORT).forward(true);
+        let options = HealingOptions::new().initial_backoff(SHORT).forward(true);
         let session = scripted.bridge().session().healing_with(&options).unwrap();
         Self {
             scripted,

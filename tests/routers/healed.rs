@@ -60,18 +60,18 @@ pub(crate) fn run(args: &[String]) -> io::Result<()> {
 
 fn pauses() -> HealingOptions {
     HealingOptions::new()
-        .first_pause(FIRST_PAUSE)
-        .longest_pause(LONGEST_PAUSE)
+        .initial_backoff(FIRST_PAUSE)
+        .max_backoff(LONGEST_PAUSE)
 }
 
-fn tell(event: &HealingEvent) {
+fn tell(_: &SamBridge, event: &HealingEvent) {
     match event {
         HealingEvent::Lost { .. } => say("lost"),
-        HealingEvent::Trying { away, .. } => say(&format!("trying {}", away.as_millis())),
-        HealingEvent::Back { attempts, away, .. } => {
+        HealingEvent::Connecting { away, .. } => say(&format!("trying {}", away.as_millis())),
+        HealingEvent::Restored { attempts, away, .. } => {
             say(&format!("back {attempts} {}", away.as_millis()));
         }
-        HealingEvent::Ended { error, .. } => say(&format!("ended {error}")),
+        HealingEvent::GaveUp { error, .. } => say(&format!("ended {error}")),
         _ => {}
     }
 }

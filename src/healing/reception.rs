@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use crate::address::I2pAddr;
 use crate::error::{Error, Phase, SessionLoss};
-use crate::healing::HealingListener;
+use crate::healing::supervisor::Supervisor;
 use crate::stream::SamStream;
 use crate::sync::{Call, Cancel, Deadline, Monitor, Wake, spawn_for_program};
 
@@ -10,11 +10,13 @@ const PHASE: Phase = Phase::Accept;
 
 type Outcome = Result<(SamStream, I2pAddr), Error>;
 
-/// Where the streams of all homes come together, as long as there is a listener.
+/// Collects the streams of all replicas, as long as there is a listener.
 ///
-/// Each home has a thread and one place here: the thread accepts when its place is free. So a home
-/// with many callers keeps those of another from nothing, and what waits, waits at its own home.
+/// Each replica has a thread and one place here: the thread accepts if its place is free. So a replica
+/// with many callers does not block another, and streams that wait, wait in the backlog of their own
+/// session.
 pub(super) struct Reception {
+    supervisors: Vec<Arc<Supervisor>>,
     places: Arc<Monitor<Places>>,
     /// Ends the threads, when the last listener is dropped or the session is closed.
     stop: Cancel,
@@ -28,7 +30,7 @@ struct Places {
 
 enum Place {
     Free,
-    /// What came of an accept, for the next one who asks.
+    /// The outcome of an accept, for the next caller.
     Taken(Outcome),
     /// Nothing will come.
     Closed,
@@ -36,23 +38,27 @@ enum Place {
 }
 
 impl Reception {
-    pub(super) fn of(homes: usize) -> Arc<Self> {
+    /// Creates one that counts as a listener of each replica.
+    pub(super) fn of(supervisors: &[Arc<Supervisor>]) -> Arc<Self> {
+        supervisors.iter().for_each(|one| one.add_listener());
         let places = Places {
-            places: (0..homes).map(|_| Place::Free).collect(),
+            places: supervisors.iter().map(|_| Place::Free).collect(),
             next: 0,
         };
         Arc::new(Self {
+            supervisors: supervisors.to_vec(),
             places: Monitor::new(places),
             stop: Cancel::new(),
         })
     }
 
-    /// Begins to take in what comes.
-    pub(super) fn open(&self, listeners: Vec<HealingListener>) -> Result<(), Error> {
-        for (place, listener) in listeners.into_iter().enumerate() {
-            let (listener, places) = (listener.with_cancel(&self.stop), self.places.clone());
-            let work = move || fill(&places, place, &listener);
-            if let Err(source) = spawn_for_program("i2p-sam-home", work) {
+    /// Starts the threads that accept.
+    pub(super) fn open(&self) -> Result<(), Error> {
+        for (place, supervisor) in self.supervisors.iter().enumerate() {
+            let (supervisor, places) = (Arc::clone(supervisor), Arc::clone(&self.places));
+            let stop = self.stop.clone();
+            let work = move || fill(&places, place, || supervisor.accept(&stop));
+            if let Err(source) = spawn_for_program("i2p-sam-replica", work) {
                 self.close();
                 return Err(Error::Io {
                     phase: PHASE,
@@ -63,9 +69,8 @@ impl Reception {
         Ok(())
     }
 
-    /// The next stream, of each home in turn.
-    pub(super) fn accept(&self, cancel: &Cancel, deadline: Deadline, nonblocking: bool) -> Outcome {
-        let call = Call::new(PHASE).or_cancel(cancel).until(deadline);
+    /// Returns the next stream, of each replica in turn.
+    pub(super) fn accept(&self, call: &Call, nonblocking: bool) -> Outcome {
         let outcome = call.wait_on(&self.places, |places| match places.take() {
             Some(outcome) => Ok(Some(outcome)),
             None => match places.end() {
@@ -79,12 +84,7 @@ impl Reception {
         outcome
     }
 
-    /// Fails when nothing will come.
-    pub(super) fn check(&self) -> Result<(), Error> {
-        self.places.lock().end().map_or(Ok(()), Err)
-    }
-
-    /// Nothing comes any more, and what waits is closed.
+    /// Stops accepting, and closes the streams that wait.
     pub(super) fn close(&self) {
         self.stop.cancel();
         let left_over: Vec<_> = self.places.update(|places| {
@@ -100,13 +100,16 @@ impl Reception {
 impl Drop for Reception {
     fn drop(&mut self) {
         self.close();
+        self.supervisors
+            .iter()
+            .for_each(|one| one.remove_listener());
     }
 }
 
-/// The work of a home's thread. `stop` ends it, which ends the `accept` and closes the places.
-fn fill(places: &Monitor<Places>, place: usize, listener: &HealingListener) {
+/// The work of a replica's thread. `stop` ends it, which ends the `accept` and closes the places.
+fn fill(places: &Monitor<Places>, place: usize, accept: impl Fn() -> Outcome) {
     while wait_for_room(places, place) {
-        let next = match listener.accept() {
+        let next = match accept() {
             Err(Error::SessionLost(SessionLoss::Closed) | Error::Cancelled { .. }) => Place::Closed,
             Err(Error::HealingEnded(error)) => Place::Over(error),
             outcome => Place::Taken(outcome),
@@ -136,7 +139,7 @@ impl Places {
         }
     }
 
-    /// What waits, beginning with whose turn it is.
+    /// Takes an outcome that waits, beginning with the replica whose turn it is.
     fn take(&mut self) -> Option<Outcome> {
         let all = self.places.len();
         for place in (self.next..all).chain(0..self.next) {
@@ -148,7 +151,7 @@ impl Places {
         None
     }
 
-    /// Why nothing will come, when that is so of all homes.
+    /// Returns why nothing will come, if that is true of all replicas.
     fn end(&self) -> Option<Error> {
         let mut end = Error::SessionLost(SessionLoss::Closed);
         for place in &self.places {
@@ -190,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn homes_are_served_in_turn() {
+    fn replicas_are_served_in_turn() {
         let mut state = Places {
             places: vec![taken("a"), Place::Free, taken("c")],
             next: 0,
@@ -198,7 +201,7 @@ mod tests {
         let mut served = Vec::new();
         for _ in 0..4 {
             served.push(word(state.take()));
-            // The first home has callers without end.
+            // The first replica always has callers.
             state.places[0] = taken("a");
         }
         assert_eq!(served, ["a", "c", "a", "a"]);

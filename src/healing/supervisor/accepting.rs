@@ -1,24 +1,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Current, Healer, State};
+use super::{Current, State, Supervisor};
 use crate::address::I2pAddr;
 use crate::error::{Error, Phase};
 use crate::healing::intake::Intake;
 use crate::stream::SamStream;
-use crate::sync::{Call, Cancel, Deadline, Wake, spawn_for_program};
+use crate::sync::{Call, Cancel, Wake, spawn_for_program};
 
 /// Time between two attempts to accept that failed while there is a session.
 const REST: Duration = Duration::from_secs(1);
 
 const PHASE: Phase = Phase::Accept;
 
-/// How its listeners take in what peers dial, over whichever session there is.
+/// How a replica accepts, over whichever session there is.
 ///
-/// One thread has the session accept, or forward, and callers wait for it: a caller has a deadline,
-/// and an accept that it gave up would take the next stream at the bridge with it.
-impl Healer {
-    /// Has the bridge know that a listener accepts, if there is a session.
+/// One thread arms the session, by pending accepts or a forwarding, and callers wait for it: a caller has a
+/// deadline, and an accept that it gave up would take the next stream at the bridge with it.
+impl Supervisor {
+    /// Waits until the session, if there is one, is armed.
     pub(in crate::healing) fn listen(self: &Arc<Self>, cancel: &Cancel) -> Result<(), Error> {
         let call = Call::new(PHASE).or_cancel(cancel);
         call.wait_on(&self.state, |state| {
@@ -28,13 +28,13 @@ impl Healer {
         })
     }
 
-    /// Takes in one more listener, or handle of one.
-    pub(in crate::healing) fn join(&self) {
+    /// Counts one more listener.
+    pub(in crate::healing) fn add_listener(&self) {
         self.state.lock().listeners += 1;
     }
 
-    /// When the last is gone, what comes in is closed.
-    pub(in crate::healing) fn leave(&self) {
+    /// Counts one listener less. After the last, incoming streams are closed.
+    pub(in crate::healing) fn remove_listener(&self) {
         let mut state = self.state.lock();
         state.listeners -= 1;
         if state.listeners > 0 {
@@ -46,29 +46,28 @@ impl Healer {
         drop((intake, failure));
     }
 
+    /// Waits for a stream of whichever session there is, until `cancel` fires.
     pub(in crate::healing) fn accept(
         self: &Arc<Self>,
         cancel: &Cancel,
-        deadline: Deadline,
-        nonblocking: bool,
     ) -> Result<(SamStream, I2pAddr), Error> {
-        let armed = Call::new(PHASE).or_cancel(cancel).until(deadline);
+        let armed = Call::new(PHASE).or_cancel(cancel);
         let call = armed.clone().or_cancel(&self.stop);
         let mut seen = 0;
         loop {
-            let (generation, intake) = match self.intake(seen, &armed, nonblocking) {
-                // A thread that cannot be started fails as fast when it is tried again at once: a
-                // program that asks in a loop must not spin.
-                Err(error @ Error::Io { .. }) if !nonblocking => {
+            let (generation, intake) = match self.intake(seen, &armed) {
+                // If a thread cannot be started, the next attempt fails as fast: callers that accept
+                // in a loop must not spin.
+                Err(error @ Error::Io { .. }) => {
                     return Err(call.sleep(REST).err().unwrap_or(error));
                 }
                 outcome => outcome?,
             };
-            match intake.accept(call.clone(), nonblocking) {
+            match intake.accept(call.clone(), false) {
                 Err(error) if error.is_session_lost() => seen = generation,
                 Err(Error::ForwardLost(_)) => self.disarm(&intake),
                 Err(Error::Cancelled { .. }) if !cancel.is_cancelled() => {
-                    // The handle of the bridge fired, and the thread notes what that means.
+                    // The handle of the bridge fired; the supervisor's thread sets the end.
                     seen = u64::MAX;
                 }
                 outcome => return outcome,
@@ -76,23 +75,13 @@ impl Healer {
         }
     }
 
-    /// Waits until a session that was made after this one takes in what peers dial.
-    fn intake(
-        self: &Arc<Self>,
-        seen: u64,
-        call: &Call,
-        nonblocking: bool,
-    ) -> Result<(u64, Arc<Intake>), Error> {
-        call.wait_on(&self.state, |state| {
-            match self.find_intake(state, seen)? {
-                None if nonblocking => Err(Error::WouldBlock),
-                found => Ok(found),
-            }
-        })
+    /// Waits until a session that was created after this one is armed.
+    fn intake(self: &Arc<Self>, seen: u64, call: &Call) -> Result<(u64, Arc<Intake>), Error> {
+        call.wait_on(&self.state, |state| self.find_intake(state, seen))
     }
 
-    /// What takes in what peers dial, of a session that was made after this one. If the session has
-    /// none, a thread arms it.
+    /// Returns the intake of a session that was created after this one. If the session has none, a thread
+    /// arms it.
     fn find_intake(
         self: &Arc<Self>,
         state: &mut State,
@@ -111,7 +100,7 @@ impl Healer {
         Ok(None)
     }
 
-    /// Has a thread arm the session after this pause, unless one is about to.
+    /// Starts a thread that arms the session after this pause, unless there is one.
     pub(super) fn begin_arming(
         self: &Arc<Self>,
         state: &mut State,
@@ -122,7 +111,7 @@ impl Healer {
         }
         let thread = Arc::clone(self);
         let work = move || thread.arm_after(pause);
-        spawn_for_program("i2p-sam-healer", work).map_err(|source| Error::Io {
+        spawn_for_program("i2p-sam-healing", work).map_err(|source| Error::Io {
             phase: PHASE,
             source,
         })?;
@@ -130,8 +119,8 @@ impl Healer {
         Ok(())
     }
 
-    /// The work of the thread: it arms whichever session there is. It ends when that is done, when there
-    /// is no listener or no session any more, or when `stop` fires.
+    /// The work of the thread: arms whichever session there is. It ends if that is done, if there is no
+    /// listener or no session any more, or if `stop` fires.
     fn arm_after(self: &Arc<Self>, mut pause: Duration) {
         while self.pause(pause).is_ok() {
             let Some(current) = self.unarmed() else {
@@ -147,7 +136,7 @@ impl Healer {
         self.state.lock().arming = false;
     }
 
-    /// The session, if it is to be armed; otherwise nothing is armed any more.
+    /// Returns the session if it is to be armed; otherwise notes that this thread ends.
     fn unarmed(&self) -> Option<Current> {
         self.state.update(|state| {
             let wanted = state.listeners > 0 && state.ended.is_none();
@@ -170,7 +159,7 @@ impl Healer {
                     _ => left_over = Some(intake),
                 }
             }
-            // The thread that heals notices it too.
+            // The supervisor's thread notices it too.
             Err(error) if error.is_session_lost() => {}
             Err(Error::Cancelled { .. }) => {}
             Err(error) => state.failure = Some(error),
@@ -180,7 +169,7 @@ impl Healer {
         self.state.wake();
     }
 
-    /// Forgets what takes nothing in any more, though its session may live, and arms that again.
+    /// Drops an intake that has ended, and arms its session again if that still lives.
     fn disarm(self: &Arc<Self>, intake: &Arc<Intake>) {
         let mut state = self.state.lock();
         let current = state.current.as_mut();

@@ -1,6 +1,4 @@
 mod accepting;
-mod dialling;
-mod renewing;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,44 +6,40 @@ use std::time::{Duration, Instant};
 use crate::address::PrivateKey;
 use crate::bridge::SamBridge;
 use crate::error::{Error, Phase, ResultCode, SessionLoss};
+use crate::healing::first_attempts::FirstAttempts;
 use crate::healing::intake::Intake;
 use crate::healing::options::{HealingEvent, HealingOptions};
 use crate::session::{SessionBuilder, StreamSession};
 use crate::sync::{Backoff, Call, Cancel, Monitor, Wake, spawn_for_program};
 
-pub(crate) use dialling::{dial_deadline, dial_over, look_up_over, lookup_deadline};
-
-/// Is told what came of the first attempt, and says what the healer is to take it for.
-pub(crate) type Judge = Box<dyn FnOnce(Result<(), Error>) -> Result<(), Error> + Send>;
-
-/// A session that is made again when it is lost, by a thread of its own.
+/// Supervises one replica: creates its session again after each loss, on a thread of its own.
 ///
-/// The program's handles keep the thread: when the last is dropped they fire `stop`, which ends it. The
-/// thread holds none of them.
-pub(super) struct Healer {
+/// [`Replicas`](super::replicas::Replicas) fires `stop` when it is dropped, which ends the thread. The
+/// thread does not keep it.
+pub(super) struct Supervisor {
     builder: SessionBuilder,
-    /// Where the sessions are, as the program knows it.
+    /// The bridge as the program knows it.
     bridge: SamBridge,
     key: PrivateKey,
     options: HealingOptions,
-    /// Looks again when there is a session, and when there will be none any more.
-    watcher: Option<Arc<dyn Wake>>,
-    /// Ends the healing. It fires with the handle of the bridge.
+    /// Woken when there is a session, and when there will be none any more.
+    replicas: Arc<Monitor<FirstAttempts>>,
+    /// Ends the thread. It fires with the handle of the bridge.
     stop: Cancel,
     state: Arc<Monitor<State>>,
 }
 
 #[derive(Default)]
 struct State {
-    /// The session there is.
+    /// The current session.
     current: Option<Current>,
-    /// How many there have been.
+    /// The number of sessions so far.
     generation: u64,
-    /// How many listeners the program holds.
+    /// The number of listeners of this replica.
     listeners: usize,
-    /// A thread is about to have the session take in what peers dial.
+    /// A thread is about to arm the session.
     arming: bool,
-    /// Why that failed, for the next listener that asks.
+    /// Why that failed, for the next listener that accepts.
     failure: Option<Error>,
     ended: Option<Ended>,
 }
@@ -63,52 +57,53 @@ enum Ended {
     Failed(Arc<Error>),
 }
 
-impl Healer {
-    /// Makes the first session, and begins to look after it.
+impl Supervisor {
+    /// Creates the first session, and starts to supervise it.
     pub(super) fn start(
         builder: SessionBuilder,
         options: HealingOptions,
+        replicas: Arc<Monitor<FirstAttempts>>,
     ) -> Result<Arc<Self>, Error> {
         let (stop, bridge) = (builder.bridge().cancel().child(), builder.bridge().clone());
         let builder = builder.at(bridge.with_cancel(&stop));
         let session = first(&builder, &bridge, &options)?;
         let key = session.private_key().clone();
-        let healer = Arc::new(Self {
+        let supervisor = Arc::new(Self {
             builder: builder.key(&key),
             bridge,
             key,
             options,
-            watcher: None,
+            replicas,
             stop,
             state: Monitor::new(State::with(session)),
         });
-        healer.launch(None)
+        supervisor.launch(None)
     }
 
-    /// Begins as if a session of this key had just been lost: the thread makes the first one.
-    pub(super) fn pending(
+    /// Starts as if a session of this key had just been lost: the thread creates the first one.
+    pub(super) fn start_lost(
         builder: SessionBuilder,
         key: &PrivateKey,
         options: HealingOptions,
-        watcher: Arc<dyn Wake>,
-        judge: Judge,
+        replicas: Arc<Monitor<FirstAttempts>>,
+        place: usize,
     ) -> Result<Arc<Self>, Error> {
         let (stop, bridge) = (builder.bridge().cancel().child(), builder.bridge().clone());
-        let healer = Arc::new(Self {
+        let supervisor = Arc::new(Self {
             builder: builder.key(key).at(bridge.with_cancel(&stop)),
             bridge,
             key: key.clone(),
             options,
-            watcher: Some(watcher),
+            replicas,
             stop,
             state: Monitor::new(State::default()),
         });
-        healer.launch(Some(judge))
+        supervisor.launch(Some(place))
     }
 
-    fn launch(self: Arc<Self>, judge: Option<Judge>) -> Result<Arc<Self>, Error> {
+    fn launch(self: Arc<Self>, first: Option<usize>) -> Result<Arc<Self>, Error> {
         let thread = Arc::clone(&self);
-        spawn_for_program("i2p-sam-healer", move || thread.heal(judge)).map_err(|source| {
+        spawn_for_program("i2p-sam-healing", move || thread.run(first)).map_err(|source| {
             Error::Io {
                 phase: Phase::SessionCreate,
                 source,
@@ -129,12 +124,12 @@ impl Healer {
         &self.stop
     }
 
-    /// The session there is, if there is one.
+    /// Returns the current session, if there is one.
     pub(super) fn session(&self) -> Option<StreamSession> {
         Some(self.session_and_birth()?.0)
     }
 
-    /// The session that was made after this one, if there is one.
+    /// Returns the session that was created after this one, if there is one; fails if there will be none.
     pub(super) fn newer_session(&self, seen: u64) -> Result<Option<(u64, StreamSession)>, Error> {
         let newer = self.state.lock().newer_than(seen)?;
         Ok(newer.map(|(generation, current)| (generation, current.session)))
@@ -149,7 +144,7 @@ impl Healer {
         self.state.lock().current.clone()
     }
 
-    /// Ends it all. The session, if there is one, is closed as any other is.
+    /// Ends the supervision, and closes the session if there is one.
     pub(super) fn close(&self) {
         let current = {
             let mut state = self.state.lock();
@@ -163,43 +158,59 @@ impl Healer {
         }
     }
 
-    /// Waits for a session that was made after this one.
-    fn newer_than(&self, seen: u64, call: &Call) -> Result<(u64, Current), Error> {
-        call.wait_on(&self.state, |state| state.newer_than(seen))
+    /// Closes the session, if there is one, and waits for the next.
+    pub(super) fn renew(&self, cancel: &Cancel) -> Result<(), Error> {
+        let (seen, current) = {
+            let state = self.state.lock();
+            (state.generation, state.current.clone())
+        };
+        if let Some(current) = current {
+            current.session.close();
+        }
+        let call = Call::new(Phase::SessionCreate).or_cancel(cancel);
+        let created = call.wait_on(&self.state, |state| state.newer_than(seen));
+        created.map(drop)
+    }
+
+    /// Returns why there will be no session any more, if so.
+    pub(super) fn end_error(&self) -> Option<Error> {
+        self.state.lock().ended.as_ref().map(Ended::error)
     }
 
     /// The work of the thread.
-    fn heal(self: &Arc<Self>, mut judge: Option<Judge>) {
+    fn run(self: &Arc<Self>, mut first: Option<usize>) {
         let mut backoff = self.options.backoff();
         while let Some((lost, pause)) = self.await_loss(&mut backoff) {
-            if let Err(error) = self.make_again(&mut backoff, lost, pause, judge.take()) {
+            if let Err(error) = self.recreate(&mut backoff, lost, pause, first.take()) {
                 self.give_up(error, lost);
                 break;
             }
         }
-        // Of a bridge's handle that fired nobody else would tell.
+        // If the handle of the bridge fired, nothing else has set the end.
         self.end(Ended::Failed(Arc::new(Error::Cancelled {
             phase: Phase::SessionCreate,
         })));
-        self.forget();
+        self.drop_session();
     }
 
-    /// Waits until there is no session, though there is to be one. Says since when, and how long
-    /// to pause before the first attempt.
+    /// Waits until the session is lost. Returns the time of the loss and the pause before the first
+    /// attempt; `None` if there is to be no other session.
     fn await_loss(&self, backoff: &mut Backoff) -> Option<(Instant, Duration)> {
         let Some((session, since)) = self.session_and_birth() else {
-            // There has been none, unless it was closed.
-            return self.forget().then(|| (Instant::now(), Duration::ZERO));
+            // There has been no session yet, unless it was closed.
+            return self
+                .drop_session()
+                .then(|| (Instant::now(), Duration::ZERO));
         };
         let reason = session.wait_closed(None).ok()?;
         let (lost, lived) = (Instant::now(), since.elapsed());
         drop(session);
-        if !self.forget() {
+        if !self.drop_session() {
             return None;
         }
         backoff.reset_after_life(lived);
         let pause = backoff.next_delay();
-        self.tell(&HealingEvent::Lost {
+        self.emit(&HealingEvent::Lost {
             reason,
             lived,
             pause,
@@ -207,35 +218,35 @@ impl Healer {
         Some((lost, pause))
     }
 
-    fn make_again(
+    fn recreate(
         self: &Arc<Self>,
         backoff: &mut Backoff,
         lost: Instant,
         mut pause: Duration,
-        mut judge: Option<Judge>,
+        mut first: Option<usize>,
     ) -> Result<(), Error> {
         let mut attempt = 0;
         loop {
             self.pause(pause)?;
             attempt += 1;
             let away = lost.elapsed();
-            self.tell(&HealingEvent::Trying { attempt, away });
-            let outcome = match judge.take() {
-                None => self.make(),
-                Some(judge) => judge(self.make()),
+            self.emit(&HealingEvent::Connecting { attempt, away });
+            let outcome = match first.take() {
+                None => self.create(),
+                Some(place) => FirstAttempts::report(&self.replicas, place, self.create()),
             };
             let away = lost.elapsed();
             let error = match outcome {
                 Ok(()) => {
                     let attempts = attempt;
-                    self.tell(&HealingEvent::Back { attempts, away });
+                    self.emit(&HealingEvent::Restored { attempts, away });
                     return Ok(());
                 }
                 Err(error) if is_final(&error) || self.options.is_over(away) => return Err(error),
                 Err(error) => Arc::new(error),
             };
             pause = backoff.next_delay();
-            self.tell(&HealingEvent::Failed {
+            self.emit(&HealingEvent::AttemptFailed {
                 attempt,
                 error,
                 pause,
@@ -244,8 +255,8 @@ impl Healer {
         }
     }
 
-    /// Makes a session, and has it listen if it should.
-    fn make(self: &Arc<Self>) -> Result<(), Error> {
+    /// Creates a session, and arms it if there are listeners.
+    fn create(self: &Arc<Self>) -> Result<(), Error> {
         let mut current = Current::new(self.builder.clone().stream()?);
         if self.state.lock().listeners > 0 {
             let intake = Intake::open(&current.session, self.options.forwards())?;
@@ -280,8 +291,8 @@ impl Healer {
         call.sleep(time)
     }
 
-    /// Lets go of the session. Says whether there is to be another.
-    fn forget(&self) -> bool {
+    /// Drops the session. Returns true if there is to be another.
+    fn drop_session(&self) -> bool {
         let (current, goes_on) = self.state.update(|state| {
             let goes_on = state.ended.is_none() && !self.stop.is_cancelled();
             (state.current.take(), goes_on)
@@ -296,7 +307,7 @@ impl Healer {
         }
         let (error, away) = (Arc::new(error), lost.elapsed());
         self.end(Ended::Failed(Arc::clone(&error)));
-        self.tell(&HealingEvent::Ended { error, away });
+        self.emit(&HealingEvent::GaveUp { error, away });
     }
 
     fn end(&self, ended: Ended) {
@@ -304,16 +315,14 @@ impl Healer {
         self.announce();
     }
 
-    /// Has all look again who wait for a session.
+    /// Wakes all that wait for a session.
     fn announce(&self) {
         self.state.wake();
-        if let Some(watcher) = &self.watcher {
-            watcher.wake();
-        }
+        self.replicas.wake();
     }
 
-    fn tell(&self, event: &HealingEvent) {
-        self.options.tell(&self.bridge, event);
+    fn emit(&self, event: &HealingEvent) {
+        self.options.emit(&self.bridge, event);
     }
 }
 
@@ -326,8 +335,7 @@ impl State {
         }
     }
 
-    /// The session, if it is another than this one, or who waits for it fails with why there
-    /// will be none.
+    /// Returns the session if it was created after this one; fails if there will be none.
     fn newer_than(&self, seen: u64) -> Result<Option<(u64, Current)>, Error> {
         if let Some(ended) = &self.ended {
             return Err(ended.error());
@@ -360,7 +368,7 @@ impl Ended {
     }
 }
 
-/// Makes the first session. If the program is patient, it is tried again as any other is.
+/// Creates the first session. With `retry_initial` it is tried again as any other is.
 fn first(
     builder: &SessionBuilder,
     bridge: &SamBridge,
@@ -373,24 +381,24 @@ fn first(
         let outcome = builder.clone().stream();
         let away = began.elapsed();
         let error = match outcome {
-            Err(error) if options.is_patient(away) && !is_final(&error) => Arc::new(error),
+            Err(error) if options.retries_initial(away) && !is_final(&error) => Arc::new(error),
             outcome => return outcome,
         };
         let pause = backoff.next_delay();
-        let failed = HealingEvent::Failed {
+        let failed = HealingEvent::AttemptFailed {
             attempt,
             error,
             pause,
             away,
         };
-        options.tell(bridge, &failed);
+        options.emit(bridge, &failed);
         let call = Call::new(Phase::SessionCreate).or_cancel(builder.bridge().cancel());
         call.sleep(pause)?;
     }
 }
 
-/// What no other attempt would mend. Everything else may pass: a router starts, tunnels fail, a key
-/// is in use still, credentials are put right.
+/// Returns true if no other attempt can succeed. Everything else may pass: a router starts, tunnels fail,
+/// a key is still in use, credentials are corrected.
 fn is_final(error: &Error) -> bool {
     match error {
         Error::Refused(refusal) => *refusal.code() == ResultCode::InvalidKey,
