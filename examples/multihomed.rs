@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use common::{Outcome, Place, in_full};
 use i2p_sam::{
-    HealingEvent, HealingListener, HealingOptions, HealingSession, PrivateKey, SamBridge,
-    SamStream, SessionBuilder, SignatureType,
+    HealingEvent, HealingOptions, HealingSession, PrivateKey, SamBridge, SamListener, SamStream,
+    SessionBuilder, SignatureType,
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -117,7 +117,7 @@ fn await_replica(
 }
 
 /// One thread a connection, whichever replica it has come to.
-fn answer_all(listener: &HealingListener) {
+fn answer_all(listener: &SamListener) {
     for stream in listener.incoming() {
         match stream {
             Ok(stream) => drop(thread::spawn(move || {

@@ -27,7 +27,6 @@
 //! | [`SamBridge`] | where a router's bridge is; makes keys, looks up names, makes sessions | an address |
 //! | [`StreamSession`] | a destination of our own, with the tunnels that lead to it | a network interface |
 //! | [`SamListener`] | accepts what peers dial | [`TcpListener`](std::net::TcpListener) |
-//! | [`ForwardListener`] | the same, where the router connects to a TCP port of ours | [`TcpListener`](std::net::TcpListener) |
 //! | [`HealingSession`] | a session for streams that is created again when it is lost, at one bridge or several | |
 //! | [`SamStream`] | one connection to a peer | [`TcpStream`](std::net::TcpStream) |
 //! | [`DatagramSession`], [`RawSession`] | datagrams to and from a destination of our own | [`UdpSocket`](std::net::UdpSocket) |
@@ -131,11 +130,10 @@ pub use address::{
     OfflineSignature, PrivateKey, SignatureType, ToI2pAddr, UrlPart,
 };
 pub use bridge::{SamBridge, SamBridgeBuilder};
-pub use endpoint::{Accept, Connect, Incoming};
+pub use endpoint::Connect;
 pub use error::{Error, Phase, Refusal, ResultCode, SessionLoss, SettingError};
-pub use forward::ForwardListener;
-pub use healing::{HealingEvent, HealingListener, HealingOptions, HealingSession, Replica};
-pub use listener::SamListener;
+pub use healing::{HealingEvent, HealingOptions, HealingSession, Replica};
+pub use listener::{Incoming, ListenerStats, SamListener};
 pub use lookup::Lookup;
 pub use service::{ServiceRecord, ServiceRecordError};
 pub use session::{
@@ -161,11 +159,9 @@ const _: () = {
     shared::<RawSession>();
     shared::<PrimarySession>();
     shared::<HealingSession>();
-    shared::<HealingListener>();
     shared::<Replica>();
     shared::<SamListener>();
     shared::<SamStream>();
-    shared::<ForwardListener>();
     shared::<Forwarding>();
     shared::<SessionGuard>();
     shared::<ClientTunnel>();

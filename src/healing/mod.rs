@@ -7,7 +7,6 @@
 
 mod dialling;
 mod first_attempts;
-mod intake;
 mod listener;
 mod options;
 mod reception;
@@ -21,12 +20,13 @@ use std::time::Duration;
 use crate::address::{Destination, PrivateKey, ToI2pAddr};
 use crate::endpoint::dialler;
 use crate::error::{Error, Phase};
+use crate::listener::SamListener;
 use crate::session::{ConnectOptions, SessionBuilder, StreamSession, known_without_asking};
 use crate::stream::SamStream;
 use crate::sync::{Call, Cancel};
+use listener::ReplicaStreams;
 use replicas::Replicas;
 
-pub use listener::HealingListener;
 pub use options::{HealingEvent, HealingOptions};
 pub use replicas::Replica;
 
@@ -139,8 +139,9 @@ impl HealingSession {
     /// If no replica can accept, the most informative of the errors of [`StreamSession::listener`], but
     /// [`Error::SessionLost`] only if the session was [closed](HealingSession::close);
     /// [`Error::HealingEnded`].
-    pub fn listener(&self) -> Result<HealingListener, Error> {
-        HealingListener::new(&self.replicas, &self.cancel)
+    pub fn listener(&self) -> Result<SamListener, Error> {
+        let streams = ReplicaStreams::open(&self.replicas, &self.cancel)?;
+        Ok(SamListener::new(streams, &self.cancel))
     }
 
     /// [`connect`](HealingSession::connect), with ports and a deadline of its own.
@@ -297,6 +298,73 @@ dialler! {
     /// Those of [`StreamSession::connect`], but [`Error::SessionLost`] only if the session was
     /// [closed](HealingSession::close); [`Error::HealingEnded`].
     HealingSession
+}
+
+impl SessionBuilder {
+    /// Creates a session for streams that is created again whenever it is lost.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`stream`](SessionBuilder::stream). The first failure is returned at once, unless
+    /// [`retry_initial`](HealingOptions::retry_initial) is set.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// let bridge = i2p_sam::SamBridge::from_env()?;
+    /// let session = bridge.session().heartbeat(Some(Duration::from_secs(60))).healing()?;
+    /// for stream in &session.listener()? {
+    ///     println!("{} calls", stream?.peer_addr());
+    /// }
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn healing(self) -> Result<HealingSession, Error> {
+        self.healing_with(&HealingOptions::new())
+    }
+
+    /// [`healing`](SessionBuilder::healing), with options.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`healing`](SessionBuilder::healing).
+    pub fn healing_with(self, options: &HealingOptions) -> Result<HealingSession, Error> {
+        HealingSession::start(self, options)
+    }
+
+    /// Creates the same session at each of [several bridges](crate::SamBridge#several-bridges), with one listener
+    /// for all. Each is created again whenever it is lost: a [`HealingSession`] with several replicas.
+    ///
+    /// It returns when one of them is created. A transient key is generated first, by the first bridge that
+    /// replies.
+    ///
+    /// # Errors
+    ///
+    /// If none can be created, the most informative of the errors of [`stream`](SessionBuilder::stream) at
+    /// each bridge; [`Error::Unreachable`] names all bridges that could not be reached. Those of
+    /// [`SamBridge::generate`](crate::SamBridge::generate).
+    ///
+    /// ```no_run
+    /// // I2P_SAM_ADDRESS may name several.
+    /// let bridge = i2p_sam::SamBridge::from_env()?;
+    /// let session = bridge.session().multihomed()?;
+    /// for stream in &session.listener()? {
+    ///     let stream = stream?;
+    ///     println!("{} dialled by {}", stream.peer_addr(), stream.bridge().address());
+    /// }
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn multihomed(self) -> Result<HealingSession, Error> {
+        self.multihomed_with(&HealingOptions::new())
+    }
+
+    /// [`multihomed`](SessionBuilder::multihomed), with options.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`multihomed`](SessionBuilder::multihomed).
+    pub fn multihomed_with(self, options: &HealingOptions) -> Result<HealingSession, Error> {
+        HealingSession::start_multihomed(self, options)
+    }
 }
 
 /// Shows the destination and the state of each replica; never an id or the key.

@@ -1,14 +1,14 @@
 use std::sync::Arc;
 
-use crate::address::I2pAddr;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::healing::supervisor::Supervisor;
+use crate::listener::ListenerStats;
 use crate::stream::SamStream;
 use crate::sync::{Call, Cancel, Deadline, Monitor, Wake, spawn_for_program};
 
 const PHASE: Phase = Phase::Accept;
 
-type Outcome = Result<(SamStream, I2pAddr), Error>;
+type Outcome = Result<SamStream, Error>;
 
 /// Collects the streams of all replicas, as long as there is a listener.
 ///
@@ -82,6 +82,11 @@ impl Reception {
         // The thread whose place is free now may go on.
         self.places.wake();
         outcome
+    }
+
+    pub(super) fn stats(&self) -> ListenerStats {
+        let stats = self.supervisors.iter().map(|one| one.stats());
+        stats.fold(ListenerStats::default(), std::ops::Add::add)
     }
 
     /// Stops accepting, and closes the streams that wait.

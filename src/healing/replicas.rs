@@ -204,7 +204,7 @@ impl Replicas {
     }
 
     /// Returns why there will be no session any more, if all replicas have ended.
-    fn end(&self) -> Option<Error> {
+    pub(super) fn end(&self) -> Option<Error> {
         let mut ends = Failures::default();
         for supervisor in &self.supervisors {
             match supervisor.end_error()? {

@@ -7,8 +7,8 @@ use crate::address::PrivateKey;
 use crate::bridge::SamBridge;
 use crate::error::{Error, Phase, ResultCode, SessionLoss};
 use crate::healing::first_attempts::FirstAttempts;
-use crate::healing::intake::Intake;
 use crate::healing::options::{HealingEvent, HealingOptions};
+use crate::listener::Source;
 use crate::session::{SessionBuilder, StreamSession};
 use crate::sync::{Backoff, Call, Cancel, Monitor, Wake, spawn_for_program};
 
@@ -44,10 +44,13 @@ struct State {
     ended: Option<Ended>,
 }
 
+/// What receives the streams of a session.
+type Intake = Arc<dyn Source>;
+
 #[derive(Clone)]
 struct Current {
     session: StreamSession,
-    intake: Option<Arc<Intake>>,
+    intake: Option<Intake>,
     since: Instant,
 }
 
@@ -259,8 +262,8 @@ impl Supervisor {
     fn create(self: &Arc<Self>) -> Result<(), Error> {
         let mut current = Current::new(self.builder.clone().stream()?);
         if self.state.lock().listeners > 0 {
-            let intake = Intake::open(&current.session, self.options.forwards())?;
-            current.intake = Some(Arc::new(intake));
+            let intake = self.arm(&current.session)?;
+            current.intake = Some(intake);
         }
         let mut state = self.state.lock();
         if state.ended.is_some() {

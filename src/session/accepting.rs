@@ -1,11 +1,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::address::Destination;
 use crate::connection::Connection;
-use crate::error::{Error, Phase, Refusal, ResultCode};
+use crate::error::{Error, Phase, Refusal, ResultCode, SessionLoss};
+use crate::listener::{ListenerStats, Source};
 use crate::session::arming::{Ready, arm};
 use crate::session::backlog::{Arrival, Backlog, BacklogLimits};
-use crate::session::guard::Core;
+use crate::session::guard::{Core, SessionGuard};
+use crate::stream::SamStream;
 use crate::sync::{Backoff, Call, Deadline, Lifetime, Monitor, spawn};
 use crate::wire::StreamHeader;
 
@@ -68,15 +71,14 @@ impl Accepting {
         &self.backlog
     }
 
-    /// Takes in one more listener. The first arms the accepts, and waits until one of them is.
-    pub(crate) fn listen(core: &Arc<Core>, call: &Call) -> Result<(), Error> {
-        // Before anything is armed: what comes at once must find somebody who listens.
+    /// Adds a listener. The first arms the accepts, and waits until one of them is pending.
+    pub(crate) fn listen(guard: &SessionGuard, call: &Call) -> Result<Listening, Error> {
+        let core = guard.core();
+        // Before anything is armed: a stream that comes at once must find a listener.
         core.accepting.backlog.join();
-        let outcome = Self::arm_first(core, call);
-        if outcome.is_err() {
-            core.accepting.backlog.leave();
-        }
-        outcome
+        let listening = Listening(guard.clone());
+        Self::arm_first(core, call)?;
+        Ok(listening)
     }
 
     fn arm_first(core: &Arc<Core>, call: &Call) -> Result<(), Error> {
@@ -132,6 +134,39 @@ impl Accepting {
             return false;
         }
         true
+    }
+}
+
+/// A listener over the pending accepts of a session. Streams that wait when the last is dropped are closed.
+pub(crate) struct Listening(SessionGuard);
+
+impl Source for Listening {
+    fn destination(&self) -> &Destination {
+        self.0.core().key.destination()
+    }
+
+    fn accept(&self, call: Call, nonblocking: bool) -> Result<SamStream, Error> {
+        let core = self.0.core();
+        let call = call.or_lifetime(core.control.lifetime());
+        let arrival = core.accepting.backlog.accept(&call, nonblocking)?;
+        Ok(arrival.into_stream(&self.0))
+    }
+
+    fn loss(&self) -> Option<SessionLoss> {
+        self.0.closed()
+    }
+
+    fn stats(&self) -> ListenerStats {
+        ListenerStats {
+            turned_away: self.0.core().accepting.backlog.turned_away(),
+            ..ListenerStats::default()
+        }
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.core().accepting.backlog.leave();
     }
 }
 

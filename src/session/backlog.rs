@@ -37,8 +37,7 @@ pub enum WhenFull {
     Wait,
     /// They are accepted and closed at once, so that they learn it without waiting, and can try
     /// again or elsewhere: the dial succeeds, and the stream ends. They are counted
-    /// ([`SamListener::turned_away`](crate::SamListener::turned_away),
-    /// [`ForwardListener::turned_away`](crate::ForwardListener::turned_away)).
+    /// ([`ListenerStats::turned_away`](crate::ListenerStats::turned_away)).
     TurnAway,
 }
 

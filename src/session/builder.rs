@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::address::{PrivateKey, SignatureType};
 use crate::bridge::SamBridge;
 use crate::error::{Error, Phase};
-use crate::healing::{HealingOptions, HealingSession};
 use crate::session::backlog::{BacklogLimits, WhenFull};
 use crate::session::datagram::{DatagramSession, DatagramStyle};
 use crate::session::datagrams::{Datagrams, Reader};
@@ -171,7 +170,7 @@ impl SessionBuilder {
     ///
     /// Each is a socket that the router has given us, and a peer that has been told it is connected.
     /// A few more may be on their way: one for each [armed accept](SessionBuilder::armed_accepts),
-    /// or up to 64 callers of a [`ForwardListener`](crate::ForwardListener).
+    /// or up to 64 callers if the session [forwards](crate::StreamSession::forward).
     pub fn backlog(mut self, streams: usize) -> Self {
         self.backlog.size = streams;
         self
@@ -294,71 +293,6 @@ impl SessionBuilder {
             let guard = at.create("STREAM", &[], None)?;
             Ok(StreamSession::new(guard, at.bridge.cancel().clone()))
         })
-    }
-
-    /// Creates a session for streams that is created again whenever it is lost.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`stream`](SessionBuilder::stream). The first failure is returned at once, unless
-    /// [`retry_initial`](HealingOptions::retry_initial) is set.
-    ///
-    /// ```no_run
-    /// use std::time::Duration;
-    ///
-    /// let bridge = i2p_sam::SamBridge::from_env()?;
-    /// let session = bridge.session().heartbeat(Some(Duration::from_secs(60))).healing()?;
-    /// for stream in &session.listener()? {
-    ///     println!("{} calls", stream?.peer_addr());
-    /// }
-    /// # Ok::<(), i2p_sam::Error>(())
-    /// ```
-    pub fn healing(self) -> Result<HealingSession, Error> {
-        self.healing_with(&HealingOptions::new())
-    }
-
-    /// [`healing`](SessionBuilder::healing), with options.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`healing`](SessionBuilder::healing).
-    pub fn healing_with(self, options: &HealingOptions) -> Result<HealingSession, Error> {
-        HealingSession::start(self, options)
-    }
-
-    /// Creates the same session at each of [several bridges](SamBridge#several-bridges), with one listener
-    /// for all. Each is created again whenever it is lost: a [`HealingSession`] with several replicas.
-    ///
-    /// It returns when one of them is created. A transient key is generated first, by the first bridge that
-    /// replies.
-    ///
-    /// # Errors
-    ///
-    /// If none can be created, the most informative of the errors of [`stream`](SessionBuilder::stream) at
-    /// each bridge; [`Error::Unreachable`] names all bridges that could not be reached. Those of
-    /// [`SamBridge::generate`].
-    ///
-    /// ```no_run
-    /// // I2P_SAM_ADDRESS may name several.
-    /// let bridge = i2p_sam::SamBridge::from_env()?;
-    /// let session = bridge.session().multihomed()?;
-    /// for stream in &session.listener()? {
-    ///     let stream = stream?;
-    ///     println!("{} dialled by {}", stream.peer_addr(), stream.bridge().address());
-    /// }
-    /// # Ok::<(), i2p_sam::Error>(())
-    /// ```
-    pub fn multihomed(self) -> Result<HealingSession, Error> {
-        self.multihomed_with(&HealingOptions::new())
-    }
-
-    /// [`multihomed`](SessionBuilder::multihomed), with options.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`multihomed`](SessionBuilder::multihomed).
-    pub fn multihomed_with(self, options: &HealingOptions) -> Result<HealingSession, Error> {
-        HealingSession::start_multihomed(self, options)
     }
 
     /// Makes a session for datagrams that say who sent them.

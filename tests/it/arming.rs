@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use i2p_sam::{Error, HealingListener, HealingOptions, HealingSession};
+use i2p_sam::{Error, HealingOptions, HealingSession, SamListener};
 
 use crate::support::restless::{SHORT, lose};
 use crate::support::{
@@ -54,7 +54,7 @@ impl Forwards {
         }
     }
 
-    fn listener(&self) -> HealingListener {
+    fn listener(&self) -> SamListener {
         self.answers.send(OK).unwrap();
         self.session.listener().unwrap()
     }

@@ -7,8 +7,8 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use i2p_sam::{
-    Cancel, Error, HealingEvent, HealingListener, HealingOptions, HealingSession, ResultCode,
-    SamBridge, SamStream, SessionBuilder, SessionLoss,
+    Cancel, Error, HealingEvent, HealingOptions, HealingSession, ResultCode, SamBridge,
+    SamListener, SamStream, SessionBuilder, SessionLoss, WhenFull,
 };
 
 use crate::support::restless::{Answer, Router, SHORT, lose};
@@ -82,7 +82,7 @@ fn replicas(session: &HealingSession) -> Vec<bool> {
 }
 
 /// Returns the replica over which the next stream arrives.
-fn next_replica(listener: &HealingListener) -> String {
+fn next_replica(listener: &SamListener) -> String {
     let (stream, peer) = listener.accept_timeout(LONG).unwrap();
     assert_eq!(peer.destination(), Some(key(9).destination()));
     stream.bridge().address()
@@ -676,4 +676,25 @@ fn wait_closed_awaits_end_of_all_replicas() {
     let error = session.wait_closed(Some(LONG)).unwrap().unwrap();
     assert!(matches!(&*error, Error::Refused(_)), "{error}");
     gave_up(&events);
+}
+
+#[test]
+fn rejected_streams_of_all_replicas_are_counted() {
+    let (first, second) = two();
+    let builder = builder(&first, &second).backlog(1);
+    let builder = builder.when_full(WhenFull::TurnAway);
+    let (options, events) = listening(HealingOptions::new());
+    let session = builder.multihomed_with(&options).unwrap();
+    for _ in 0..2 {
+        until_back(&events);
+    }
+    let listener = session.listener().unwrap();
+    assert_eq!(listener.tcp_addr(), None);
+    let _callers = [&first, &second].map(|router| [(); 4].map(|()| router.dial_in()));
+    // At each replica one stream waits in the backlog, and one more may have left it.
+    eventually("both replicas have rejected two streams", || {
+        listener.stats().turned_away >= 4
+    });
+    session.close();
+    assert_eq!(listener.session_error(), Some(SessionLoss::Closed));
 }

@@ -11,8 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use i2p_sam::{
-    DatagramPath, DatagramSession, DatagramStyle, HealingEvent, HealingListener, HealingOptions,
-    SamBridge, SessionBuilder, SessionLoss,
+    DatagramPath, DatagramSession, DatagramStyle, HealingEvent, HealingOptions, SamBridge,
+    SamListener, SessionBuilder, SessionLoss,
 };
 
 use crate::support::{
@@ -182,10 +182,7 @@ fn echo_datagrams(udp: &UdpSocket, sessions: &Sessions) {
 }
 
 /// Returns a healing session that accepts, and its events.
-fn healing(
-    java: &Java,
-    options: HealingOptions,
-) -> (mpsc::Receiver<HealingEvent>, HealingListener) {
+fn healing(java: &Java, options: HealingOptions) -> (mpsc::Receiver<HealingEvent>, SamListener) {
     let (sender, events) = mpsc::channel();
     let sender = Mutex::new(sender);
     let options = options

@@ -795,6 +795,7 @@ fn multihomed_sessions(watcher: &mut Watcher) {
     }
     watcher.debug(&session);
     watcher.debug(&listener);
+    watcher.debug(&listener.stats());
     session.close();
     watcher.failure(listener.accept().unwrap_err());
     watcher.failure(session.connect("peer.i2p").unwrap_err());

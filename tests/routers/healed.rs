@@ -11,9 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use i2p_sam::{
-    HealingEvent, HealingListener, HealingOptions, HealingSession, SamBridge, SamStream,
-};
+use i2p_sam::{HealingEvent, HealingOptions, HealingSession, SamBridge, SamListener, SamStream};
 
 /// What the pauses are made from; the parent knows what that promises.
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -82,7 +80,7 @@ fn say(line: &str) {
 }
 
 /// Until its end, the one listener answers whoever dials.
-fn serve(listener: &HealingListener) {
+fn serve(listener: &SamListener) {
     for stream in listener.incoming() {
         let Ok(stream) = stream else { continue };
         thread::spawn(move || echo(stream));

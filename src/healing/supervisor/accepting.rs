@@ -1,10 +1,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Current, State, Supervisor};
-use crate::address::I2pAddr;
+use super::{Current, Intake, State, Supervisor};
 use crate::error::{Error, Phase};
-use crate::healing::intake::Intake;
+use crate::listener::ListenerStats;
+use crate::session::StreamSession;
 use crate::stream::SamStream;
 use crate::sync::{Call, Cancel, Wake, spawn_for_program};
 
@@ -50,7 +50,7 @@ impl Supervisor {
     pub(in crate::healing) fn accept(
         self: &Arc<Self>,
         cancel: &Cancel,
-    ) -> Result<(SamStream, I2pAddr), Error> {
+    ) -> Result<SamStream, Error> {
         let armed = Call::new(PHASE).or_cancel(cancel);
         let call = armed.clone().or_cancel(&self.stop);
         let mut seen = 0;
@@ -75,8 +75,14 @@ impl Supervisor {
         }
     }
 
+    pub(in crate::healing) fn stats(&self) -> ListenerStats {
+        let current = self.current();
+        let intake = current.and_then(|now| now.intake);
+        intake.map_or_else(ListenerStats::default, |intake| intake.stats())
+    }
+
     /// Waits until a session that was created after this one is armed.
-    fn intake(self: &Arc<Self>, seen: u64, call: &Call) -> Result<(u64, Arc<Intake>), Error> {
+    fn intake(self: &Arc<Self>, seen: u64, call: &Call) -> Result<(u64, Intake), Error> {
         call.wait_on(&self.state, |state| self.find_intake(state, seen))
     }
 
@@ -86,7 +92,7 @@ impl Supervisor {
         self: &Arc<Self>,
         state: &mut State,
         seen: u64,
-    ) -> Result<Option<(u64, Arc<Intake>)>, Error> {
+    ) -> Result<Option<(u64, Intake)>, Error> {
         let Some((generation, current)) = state.newer_than(seen)? else {
             return Ok(None);
         };
@@ -98,6 +104,15 @@ impl Supervisor {
         }
         self.begin_arming(state, Duration::ZERO)?;
         Ok(None)
+    }
+
+    /// Begins to receive the streams of a session.
+    pub(super) fn arm(&self, session: &StreamSession) -> Result<Intake, Error> {
+        let listener = match self.options.forwards() {
+            true => session.forward()?,
+            false => session.listener()?,
+        };
+        Ok(listener.into_source())
     }
 
     /// Starts a thread that arms the session after this pause, unless there is one.
@@ -126,7 +141,7 @@ impl Supervisor {
             let Some(current) = self.unarmed() else {
                 return;
             };
-            let outcome = Intake::open(&current.session, self.options.forwards());
+            let outcome = self.arm(&current.session);
             pause = match outcome {
                 Ok(_) => Duration::ZERO,
                 Err(_) => REST,
@@ -155,7 +170,7 @@ impl Supervisor {
                 let wanted = state.listeners > 0;
                 state.failure = None;
                 match state.current.as_mut().filter(|now| now.is(current)) {
-                    Some(now) if wanted => now.intake = Some(Arc::new(intake)),
+                    Some(now) if wanted => now.intake = Some(intake),
                     _ => left_over = Some(intake),
                 }
             }
@@ -170,7 +185,7 @@ impl Supervisor {
     }
 
     /// Drops an intake that has ended, and arms its session again if that still lives.
-    fn disarm(self: &Arc<Self>, intake: &Arc<Intake>) {
+    fn disarm(self: &Arc<Self>, intake: &Intake) {
         let mut state = self.state.lock();
         let current = state.current.as_mut();
         let its = current.and_then(|now| now.intake.take_if(|its| Arc::ptr_eq(its, intake)));

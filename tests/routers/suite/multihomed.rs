@@ -7,7 +7,7 @@ use std::sync::{Mutex, mpsc};
 use std::thread;
 
 use i2p_sam::{
-    ConnectOptions, HealingEvent, HealingListener, HealingOptions, HealingSession, SamBridge,
+    ConnectOptions, HealingEvent, HealingOptions, HealingSession, SamBridge, SamListener,
     StreamSession,
 };
 
@@ -86,7 +86,7 @@ impl TwoRouters {
     }
 
     /// The client at this router dials, and the replica there serves it.
-    fn show_that_it_answers(&self, place: usize, listener: &HealingListener) {
+    fn show_that_it_answers(&self, place: usize, listener: &SamListener) {
         let client = &self.clients[place];
         let near = client.connect(self.session.destination()).unwrap();
         let (far, peer) = listener.accept_timeout(LONG).unwrap();
