@@ -4,7 +4,7 @@ use std::sync::Arc;
 use crate::address::Destination;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::listener::{ListenerStats, Source};
-use crate::session::{Callers, ForwardOptions, Forwarding, SessionGuard};
+use crate::session::{Backlog, Callers, ForwardOptions, Forwarding, SessionGuard};
 use crate::stream::SamStream;
 use crate::sync::{Call, Cancel};
 
@@ -78,6 +78,10 @@ impl Source for Forwarded {
 
     fn tcp_addr(&self) -> Option<SocketAddr> {
         Some(self.tcp_addr)
+    }
+
+    fn backlog(&self) -> Option<&Backlog> {
+        Some(self.callers.backlog())
     }
 }
 

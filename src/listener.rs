@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::address::{Destination, I2pAddr};
 use crate::error::{Error, Phase, ResultCode, SessionLoss};
+use crate::session::Backlog;
 use crate::stream::SamStream;
 use crate::sync::{Call, Cancel, Deadline};
 
@@ -22,8 +23,8 @@ use crate::sync::{Call, Cancel, Deadline};
 ///
 /// It waits on a queue of the session: nothing is lost when an `accept` times out or is cancelled, and any
 /// number of threads may accept at once through `&self`. The session's
-/// [backlog](crate::SessionBuilder::backlog) sets how many streams wait for an `accept`. A healing session
-/// has a backlog for each replica, and takes one more stream from it.
+/// [backlog](crate::SessionBuilder::backlog) sets how many streams wait for an `accept`; a healing session
+/// has one for each replica.
 ///
 /// Errors of [`accept`](SamListener::accept):
 ///
@@ -254,6 +255,11 @@ pub(crate) trait Source: Send + Sync {
     fn stats(&self) -> ListenerStats;
 
     fn tcp_addr(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// Returns where the streams wait, if that is one place.
+    fn backlog(&self) -> Option<&Backlog> {
         None
     }
 }

@@ -1,15 +1,14 @@
 //! Sessions that are created again after a loss. `replicas.rs` starts them and chooses among them;
 //! `supervisor.rs` decides when one is lost, and creates the next.
 //!
-//! Threads: each replica has one (`supervisor.rs`, ends with [`Replicas`]), one more while its session is
-//! armed (`supervisor/accepting.rs`, ends when that is done), and one while there is a listener
-//! (`reception.rs`, ends with the last listener).
+//! Threads: each replica has one (`supervisor.rs`, ends with [`Replicas`]), and one more while its session
+//! is armed (`supervisor/accepting.rs`, ends when that is done). Streams wait in the backlog of the session
+//! over which they came, which wakes the listeners; each `accept` looks at the replicas in turn.
 
 mod dialling;
 mod first_attempts;
 mod listener;
 mod options;
-mod reception;
 mod replicas;
 mod supervisor;
 

@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::Arc;
 
 use crate::address::{Destination, I2pAddr, PrivateKey};
 use crate::bridge::SamBridge;
@@ -7,11 +7,10 @@ use crate::failover::{Failures, another_may_do};
 use crate::healing::dialling::{dial_deadline, dial_over, look_up_over, lookup_deadline};
 use crate::healing::first_attempts::FirstAttempts;
 use crate::healing::options::HealingOptions;
-use crate::healing::reception::Reception;
 use crate::healing::supervisor::Supervisor;
 use crate::session::{ConnectOptions, SessionBuilder, StreamSession};
 use crate::stream::SamStream;
-use crate::sync::{Call, Cancel, Deadline, Monitor, lock, spawn_scoped};
+use crate::sync::{Call, Cancel, Deadline, Monitor, spawn_scoped};
 
 /// The state of a [`HealingSession`](crate::HealingSession) at one of its bridges, when
 /// [`replicas`](crate::HealingSession::replicas) was called.
@@ -49,8 +48,6 @@ pub(super) struct Replicas {
     /// Woken whenever a session may have been created or a replica may have ended. Those who wait then
     /// look at all of them.
     changed: Arc<Monitor<FirstAttempts>>,
-    /// Shared by the listeners, while there is one.
-    reception: Mutex<Weak<Reception>>,
 }
 
 impl Replicas {
@@ -92,7 +89,6 @@ impl Replicas {
             key,
             supervisors: Vec::new(),
             changed,
-            reception: Mutex::default(),
         }
     }
 
@@ -113,31 +109,32 @@ impl Replicas {
         self.supervisors.iter().find_map(|one| one.session())
     }
 
-    /// Has all replicas accept streams, unless they do.
-    pub(super) fn receive(&self, cancel: &Cancel) -> Result<Arc<Reception>, Error> {
-        if let Some(end) = self.end() {
-            return Err(end);
-        }
-        if let Some(open) = lock(&self.reception).upgrade() {
-            return Ok(open);
-        }
-        let reception = Reception::of(&self.supervisors);
+    pub(super) fn supervisors(&self) -> &[Arc<Supervisor>] {
+        &self.supervisors
+    }
+
+    /// Waits until each replica that has a session accepts, or has failed to.
+    ///
+    /// # Errors
+    ///
+    /// The most informative failure if all have failed.
+    pub(super) fn listen(&self, cancel: &Cancel) -> Result<(), Error> {
         let mut failures = Failures::default();
         let armed = self.at_once(|supervisor| supervisor.listen(cancel));
-        let refused = armed.into_iter().filter_map(Result::err);
-        let refused = refused.map(|error| failures.add(error)).count();
-        if refused == self.supervisors.len() {
-            return Err(failures.verdict());
+        let failed = armed.into_iter().filter_map(Result::err);
+        match failed.map(|error| failures.add(error)).count() {
+            failed if failed == self.supervisors.len() => Err(failures.verdict()),
+            _ => Ok(()),
         }
-        {
-            let mut open = lock(&self.reception);
-            if let Some(other) = open.upgrade() {
-                return Ok(other);
-            }
-            *open = Arc::downgrade(&reception);
-        }
-        reception.open()?;
-        Ok(reception)
+    }
+
+    /// Waits for a change of any replica, until `look` finds something.
+    pub(super) fn wait<T>(
+        &self,
+        call: &Call,
+        mut look: impl FnMut() -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
+        call.wait_on(&self.changed, |_| look())
     }
 
     pub(super) fn dial(
@@ -176,7 +173,7 @@ impl Replicas {
                 None if failures.any() => Ok(Some(None)),
                 next => Ok(next.map(Some)),
             };
-            let next = call.wait_on(&self.changed, |_| next())?;
+            let next = self.wait(&call, next)?;
             let Some((place, generation, session)) = next else {
                 return Err(failures.verdict());
             };
@@ -217,7 +214,7 @@ impl Replicas {
 
     /// Waits until all replicas have ended, and returns why unless the session was closed.
     pub(super) fn wait_closed(&self, call: &Call) -> Result<Option<Arc<Error>>, Error> {
-        let end = call.wait_on(&self.changed, |_| Ok(self.end()))?;
+        let end = self.wait(call, || Ok(self.end()))?;
         match end {
             Error::SessionLost(SessionLoss::Closed) => Ok(None),
             Error::HealingEnded(error) => Ok(Some(error)),
@@ -245,15 +242,11 @@ impl Replicas {
         }
         let call = Call::new(Phase::SessionCreate).or_cancel(cancel);
         let none_tried = vec![0; self.supervisors.len()];
-        let created = call.wait_on(&self.changed, |_| self.untried(&none_tried));
+        let created = self.wait(&call, || self.untried(&none_tried));
         created.map(drop)
     }
 
     pub(super) fn close(&self) {
-        let open = lock(&self.reception).upgrade();
-        if let Some(open) = open {
-            open.close();
-        }
         self.at_once(|supervisor| supervisor.close());
     }
 

@@ -10,7 +10,7 @@ use crate::healing::first_attempts::FirstAttempts;
 use crate::healing::options::{HealingEvent, HealingOptions};
 use crate::listener::Source;
 use crate::session::{SessionBuilder, StreamSession};
-use crate::sync::{Backoff, Call, Cancel, Monitor, Wake, spawn_for_program};
+use crate::sync::{Backoff, Call, Cancel, Monitor, Registration, Wake, spawn_for_program};
 
 /// Supervises one replica: creates its session again after each loss, on a thread of its own.
 ///
@@ -45,12 +45,16 @@ struct State {
 }
 
 /// What receives the streams of a session.
-type Intake = Arc<dyn Source>;
+struct Intake {
+    source: Arc<dyn Source>,
+    /// Wakes the listeners when the source ends.
+    _registration: Option<Registration>,
+}
 
 #[derive(Clone)]
 struct Current {
     session: StreamSession,
-    intake: Option<Intake>,
+    intake: Option<Arc<Intake>>,
     since: Instant,
 }
 
@@ -263,7 +267,7 @@ impl Supervisor {
         let mut current = Current::new(self.builder.clone().stream()?);
         if self.state.lock().listeners > 0 {
             let intake = self.arm(&current.session)?;
-            current.intake = Some(intake);
+            current.intake = Some(Arc::new(intake));
         }
         let mut state = self.state.lock();
         if state.ended.is_some() {

@@ -162,6 +162,10 @@ impl Source for Listening {
             ..ListenerStats::default()
         }
     }
+
+    fn backlog(&self) -> Option<&Backlog> {
+        Some(&self.0.core().accepting.backlog)
+    }
 }
 
 impl Drop for Listening {

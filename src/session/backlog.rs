@@ -1,14 +1,14 @@
 use std::collections::VecDeque;
 use std::net::TcpStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use crate::address::{Destination, I2pAddr};
 use crate::error::{Error, Phase, Refusal};
 use crate::session::guard::SessionGuard;
 use crate::stream::SamStream;
-use crate::sync::{Call, Lifetime, Monitor, Registration, Wake};
+use crate::sync::{Call, Lifetime, Monitor, Registration, Target, Wake, lock};
 
 /// What becomes of peers that dial while the
 /// [backlog](crate::SessionBuilder::backlog) is full.
@@ -80,6 +80,8 @@ pub(crate) struct Backlog {
     limits: BacklogLimits,
     state: Arc<Monitor<State>>,
     turned_away: AtomicU64,
+    /// Waits on this backlog and others.
+    watcher: Mutex<Option<Weak<dyn Wake>>>,
 }
 
 #[derive(Default)]
@@ -99,6 +101,7 @@ impl Backlog {
             limits,
             state: Monitor::new(State::default()),
             turned_away: AtomicU64::new(0),
+            watcher: Mutex::default(),
         })
     }
 
@@ -114,6 +117,21 @@ impl Backlog {
     /// Whether nothing more can come.
     pub(crate) fn is_over(&self) -> bool {
         self.source.has_ended()
+    }
+
+    /// Wakes the watcher from now on whenever [`is_ready`](Backlog::is_ready) may have become true. For the
+    /// end of the source it does so as long as the registration is kept.
+    pub(crate) fn watch(&self, watcher: &Arc<dyn Wake>) -> Option<Registration> {
+        let watcher = Arc::downgrade(watcher);
+        *lock(&self.watcher) = Some(Weak::clone(&watcher));
+        self.source.register(Target::Waiter(watcher)).ok()
+    }
+
+    /// Returns true if an `accept` does not have to wait.
+    pub(crate) fn is_ready(&self) -> bool {
+        let state = self.state.lock();
+        let fails = state.failure.is_some() || state.refusal.is_some() || self.source.has_ended();
+        fails || !state.queue.is_empty()
     }
 
     /// One listener more.
@@ -167,12 +185,14 @@ impl Backlog {
             Ok(room)
         });
         self.state.wake();
+        self.wake_watcher();
     }
 
     /// Queues a stream that was let in when there was room, and may find others before it.
     pub(crate) fn put(&self, arrival: Arrival) {
         let left_over = self.state.update(|state| self.push(state, arrival));
         drop(left_over);
+        self.wake_watcher();
     }
 
     /// Waits until one more stream may come in. Returns false if none will.
@@ -184,6 +204,7 @@ impl Backlog {
     /// Tells the next `accept`.
     pub(crate) fn fail(&self, error: Error) {
         self.state.update(|state| state.failure = Some(error));
+        self.wake_watcher();
     }
 
     /// What failed has been made good before an `accept` asked.
@@ -194,6 +215,7 @@ impl Backlog {
     /// Tells every `accept` from now on.
     pub(crate) fn refuse(&self, refusal: Refusal) {
         self.state.update(|state| state.refusal = Some(refusal));
+        self.wake_watcher();
     }
 
     /// What every `accept` is told, if nothing more will come.
@@ -226,6 +248,13 @@ impl Backlog {
         }
         state.queue.push_back(arrival);
         None
+    }
+
+    fn wake_watcher(&self) {
+        let watcher = lock(&self.watcher).as_ref().and_then(Weak::upgrade);
+        if let Some(watcher) = watcher {
+            watcher.wake();
+        }
     }
 
     /// A call that ends when nothing more can come.

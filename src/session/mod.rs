@@ -31,6 +31,7 @@ mod subsession;
 mod udp;
 mod voice;
 
+pub(crate) use backlog::Backlog;
 pub use backlog::WhenFull;
 pub use builder::SessionBuilder;
 pub(crate) use callers::Callers;

@@ -679,7 +679,7 @@ fn wait_closed_awaits_end_of_all_replicas() {
 }
 
 #[test]
-fn rejected_streams_of_all_replicas_are_counted() {
+fn each_replica_keeps_backlog_and_counts_rejected_streams() {
     let (first, second) = two();
     let builder = builder(&first, &second).backlog(1);
     let builder = builder.when_full(WhenFull::TurnAway);
@@ -691,10 +691,14 @@ fn rejected_streams_of_all_replicas_are_counted() {
     let listener = session.listener().unwrap();
     assert_eq!(listener.tcp_addr(), None);
     let _callers = [&first, &second].map(|router| [(); 4].map(|()| router.dial_in()));
-    // At each replica one stream waits in the backlog, and one more may have left it.
-    eventually("both replicas have rejected two streams", || {
-        listener.stats().turned_away >= 4
+    eventually("each replica has rejected three streams", || {
+        listener.stats().turned_away == 6
     });
+    let mut served = [next_replica(&listener), next_replica(&listener)];
+    served.sort();
+    let mut both = [first.address(), second.address()];
+    both.sort();
+    assert_eq!(served, both);
     session.close();
     assert_eq!(listener.session_error(), Some(SessionLoss::Closed));
 }

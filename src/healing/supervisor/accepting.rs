@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::{Current, Intake, State, Supervisor};
 use crate::error::{Error, Phase};
 use crate::listener::ListenerStats;
-use crate::session::StreamSession;
+use crate::session::{Backlog, StreamSession};
 use crate::stream::SamStream;
 use crate::sync::{Call, Cancel, Wake, spawn_for_program};
 
@@ -20,12 +20,16 @@ const PHASE: Phase = Phase::Accept;
 impl Supervisor {
     /// Waits until the session, if there is one, is armed.
     pub(in crate::healing) fn listen(self: &Arc<Self>, cancel: &Cancel) -> Result<(), Error> {
-        let call = Call::new(PHASE).or_cancel(cancel);
-        call.wait_on(&self.state, |state| {
+        let look = |state: &mut State| {
             let armed = self.find_intake(state, 0)?.is_some();
-            // If there is no session, the next will accept when it is made.
+            // If there is no session, the next will accept when it is created.
             Ok((armed || state.current.is_none()).then_some(()))
-        })
+        };
+        if look(&mut self.state.lock())?.is_some() {
+            return Ok(());
+        }
+        let call = Call::new(PHASE).or_cancel(cancel);
+        call.wait_on(&self.state, look)
     }
 
     /// Counts one more listener.
@@ -46,44 +50,49 @@ impl Supervisor {
         drop((intake, failure));
     }
 
-    /// Waits for a stream of whichever session there is, until `cancel` fires.
-    pub(in crate::healing) fn accept(
+    /// Returns a stream that waits, of a session that was created after the one seen. It notes in `seen` if
+    /// that session is lost, and starts to arm the session if it is not armed.
+    pub(in crate::healing) fn poll(
         self: &Arc<Self>,
-        cancel: &Cancel,
-    ) -> Result<SamStream, Error> {
-        let armed = Call::new(PHASE).or_cancel(cancel);
-        let call = armed.clone().or_cancel(&self.stop);
-        let mut seen = 0;
-        loop {
-            let (generation, intake) = match self.intake(seen, &armed) {
-                // If a thread cannot be started, the next attempt fails as fast: callers that accept
-                // in a loop must not spin.
-                Err(error @ Error::Io { .. }) => {
-                    return Err(call.sleep(REST).err().unwrap_or(error));
-                }
-                outcome => outcome?,
-            };
-            match intake.accept(call.clone(), false) {
-                Err(error) if error.is_session_lost() => seen = generation,
-                Err(Error::ForwardLost(_)) => self.disarm(&intake),
-                Err(Error::Cancelled { .. }) if !cancel.is_cancelled() => {
-                    // The handle of the bridge fired; the supervisor's thread sets the end.
-                    seen = u64::MAX;
-                }
-                outcome => return outcome,
+        seen: &mut u64,
+    ) -> Result<Option<SamStream>, Error> {
+        let found = {
+            let mut state = self.state.lock();
+            // A replica that gave up is not the end, while there are others.
+            match state.ended {
+                Some(_) => return Ok(None),
+                None => self.find_intake(&mut state, *seen)?,
             }
+        };
+        let Some((generation, intake)) = found else {
+            return Ok(None);
+        };
+        match intake.source.accept(Call::new(PHASE), true) {
+            Ok(stream) => return Ok(Some(stream)),
+            Err(Error::WouldBlock) => {}
+            Err(error) if error.is_session_lost() => *seen = generation,
+            Err(Error::ForwardLost(_)) => self.disarm(&intake),
+            Err(error) => return Err(error),
+        }
+        Ok(None)
+    }
+
+    /// Returns true if [`poll`](Supervisor::poll) has something to do.
+    pub(in crate::healing) fn is_ready(&self, seen: u64) -> bool {
+        let state = self.state.lock();
+        let Ok(Some((_, current))) = state.newer_than(seen) else {
+            return false;
+        };
+        match current.intake {
+            Some(intake) => intake.source.backlog().is_some_and(Backlog::is_ready),
+            None => state.failure.is_some() || !state.arming,
         }
     }
 
     pub(in crate::healing) fn stats(&self) -> ListenerStats {
         let current = self.current();
         let intake = current.and_then(|now| now.intake);
-        intake.map_or_else(ListenerStats::default, |intake| intake.stats())
-    }
-
-    /// Waits until a session that was created after this one is armed.
-    fn intake(self: &Arc<Self>, seen: u64, call: &Call) -> Result<(u64, Intake), Error> {
-        call.wait_on(&self.state, |state| self.find_intake(state, seen))
+        intake.map_or_else(ListenerStats::default, |intake| intake.source.stats())
     }
 
     /// Returns the intake of a session that was created after this one. If the session has none, a thread
@@ -92,7 +101,7 @@ impl Supervisor {
         self: &Arc<Self>,
         state: &mut State,
         seen: u64,
-    ) -> Result<Option<(u64, Intake)>, Error> {
+    ) -> Result<Option<(u64, Arc<Intake>)>, Error> {
         let Some((generation, current)) = state.newer_than(seen)? else {
             return Ok(None);
         };
@@ -112,7 +121,15 @@ impl Supervisor {
             true => session.forward()?,
             false => session.listener()?,
         };
-        Ok(listener.into_source())
+        let source = listener.into_source();
+        let listeners: Arc<dyn Wake> = Arc::clone(&self.replicas) as _;
+        let registration = source
+            .backlog()
+            .and_then(|backlog| backlog.watch(&listeners));
+        Ok(Intake {
+            source,
+            _registration: registration,
+        })
     }
 
     /// Starts a thread that arms the session after this pause, unless there is one.
@@ -170,7 +187,7 @@ impl Supervisor {
                 let wanted = state.listeners > 0;
                 state.failure = None;
                 match state.current.as_mut().filter(|now| now.is(current)) {
-                    Some(now) if wanted => now.intake = Some(intake),
+                    Some(now) if wanted => now.intake = Some(Arc::new(intake)),
                     _ => left_over = Some(intake),
                 }
             }
@@ -181,11 +198,11 @@ impl Supervisor {
         }
         drop(state);
         drop(left_over);
-        self.state.wake();
+        self.announce();
     }
 
     /// Drops an intake that has ended, and arms its session again if that still lives.
-    fn disarm(self: &Arc<Self>, intake: &Intake) {
+    fn disarm(self: &Arc<Self>, intake: &Arc<Intake>) {
         let mut state = self.state.lock();
         let current = state.current.as_mut();
         let its = current.and_then(|now| now.intake.take_if(|its| Arc::ptr_eq(its, intake)));
