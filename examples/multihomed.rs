@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use common::{Outcome, Place, in_full};
 use i2p_sam::{
-    HealingEvent, HealingOptions, MultihomedListener, MultihomedSession, PrivateKey, SamBridge,
-    SamStream, SessionBuilder, SignatureType,
+    HealingEvent, HealingOptions, HealingSession, PrivateKey, SamBridge, SamListener, SamStream,
+    SessionBuilder, SignatureType,
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -36,8 +36,8 @@ fn run() -> Outcome {
 }
 
 fn serve(place: &Place, key_file: Option<&str>) -> Outcome {
-    let options = HealingOptions::new()
-        .on_home_event(|bridge, event| eprintln!("{}: {event}", bridge.address()));
+    let options =
+        HealingOptions::new().on_event(|bridge, event| eprintln!("{}: {event}", bridge.address()));
     let builder = with_key(place.session("multihomed"), &place.bridge, key_file)?;
     let session = builder.multihomed_with(&options)?;
     let listener = session.listener()?;
@@ -45,7 +45,7 @@ fn serve(place: &Place, key_file: Option<&str>) -> Outcome {
     tell(&session);
     println!("Try: cargo run --example ping_pong client {address}");
     answer_all(&listener);
-    Err("all homes are gone".into())
+    Err("all replicas are gone".into())
 }
 
 fn show_on_two_networks(key_file: Option<&str>) -> Outcome {
@@ -53,14 +53,14 @@ fn show_on_two_networks(key_file: Option<&str>) -> Outcome {
     let bridge = SamBridge::builder().address(first.bridge.address());
     let bridge = bridge.fallback(&second.bridge).build()?;
     let (sender, events) = mpsc::channel();
-    let options = HealingOptions::new().on_home_event(move |bridge, event| {
+    let options = HealingOptions::new().on_event(move |bridge, event| {
         let _ = sender.send((bridge.address(), event.clone()));
     });
     let builder = with_key(first.session_at(&bridge, "multihomed"), &bridge, key_file)?;
     let session = builder.multihomed_with(&options)?;
-    let up = |event: &HealingEvent| matches!(event, HealingEvent::Back { .. });
-    for _ in session.homes() {
-        println!("There is a home at {}", await_home(&events, up)?);
+    let up = |event: &HealingEvent| matches!(event, HealingEvent::Restored { .. });
+    for _ in session.replicas() {
+        println!("There is a replica at {}", await_replica(&events, up)?);
     }
     let listener = session.listener()?;
     tell(&session);
@@ -68,10 +68,10 @@ fn show_on_two_networks(key_file: Option<&str>) -> Outcome {
 
     ping(&first, &session)?;
     ping(&second, &session)?;
-    println!("Ending the network of the first home");
+    println!("Ending the network of the first replica");
     drop(first);
     let lost = |event: &HealingEvent| matches!(event, HealingEvent::Lost { .. });
-    println!("The home at {} is lost", await_home(&events, lost)?);
+    println!("The replica at {} is lost", await_replica(&events, lost)?);
     ping(&second, &session)?;
 
     session.close();
@@ -92,38 +92,38 @@ fn with_key(
     Ok(builder.key(&key))
 }
 
-fn tell(session: &MultihomedSession) {
+fn tell(session: &HealingSession) {
     println!("The server is {}", session.destination().b32());
-    for home in session.homes() {
-        let state = match home.session() {
+    for replica in session.replicas() {
+        let state = match replica.session() {
             Some(_) => "there",
             None => "being made",
         };
-        println!("  at {}: {state}", home.bridge().address());
+        println!("  at {}: {state}", replica.bridge().address());
     }
 }
 
 /// Waits for such an event, and returns the address of its bridge.
-fn await_home(
+fn await_replica(
     events: &mpsc::Receiver<(String, HealingEvent)>,
     is_it: impl Fn(&HealingEvent) -> bool,
 ) -> Outcome<String> {
     loop {
-        let (home, event) = events.recv_timeout(PATIENCE)?;
+        let (replica, event) = events.recv_timeout(PATIENCE)?;
         if is_it(&event) {
-            return Ok(home);
+            return Ok(replica);
         }
     }
 }
 
-/// Runs one thread for each connection, whichever home it came through.
-fn answer_all(listener: &MultihomedListener) {
+/// Runs one thread for each connection, whichever replica it came through.
+fn answer_all(listener: &SamListener) {
     for stream in listener.incoming() {
         match stream {
             Ok(stream) => drop(thread::spawn(move || {
-                let home = stream.bridge().address();
+                let replica = stream.bridge().address();
                 match answer(&stream) {
-                    Ok(()) => println!("PING came through {home}"),
+                    Ok(()) => println!("PING came through {replica}"),
                     Err(error) => eprintln!("{}: {}", stream.peer_addr(), in_full(&*error)),
                 }
             })),
@@ -139,7 +139,7 @@ fn answer(mut stream: &SamStream) -> Outcome {
     Ok(())
 }
 
-fn ping(place: &Place, session: &MultihomedSession) -> Outcome {
+fn ping(place: &Place, session: &HealingSession) -> Outcome {
     let client = place.stream_session("client")?;
     let mut stream = &client.connect(session.destination())?;
     stream.write_all(b"PING")?;

@@ -27,9 +27,7 @@
 //! | [`SamBridge`] | the address of a router's bridge; generates keys, looks up names, makes sessions | an address |
 //! | [`StreamSession`] | a destination of this program, with the tunnels that lead to it | a network interface |
 //! | [`SamListener`] | accepts streams from peers | [`TcpListener`](std::net::TcpListener) |
-//! | [`ForwardListener`] | the same, but the router connects to a local TCP port | [`TcpListener`](std::net::TcpListener) |
-//! | [`HealingSession`] | a session for streams that is made again when it is lost | |
-//! | [`MultihomedSession`] | the same key at several bridges, with one listener for all of them | |
+//! | [`HealingSession`] | a session for streams that is created again when it is lost, at one bridge or several | |
 //! | [`SamStream`] | one connection to a peer | [`TcpStream`](std::net::TcpStream) |
 //! | [`DatagramSession`], [`RawSession`] | datagrams to and from a destination of this program | [`UdpSocket`](std::net::UdpSocket) |
 //! | [`PrimarySession`] | one destination for several of these sessions | |
@@ -115,7 +113,6 @@ mod error;
 mod forward;
 mod healing;
 mod listener;
-mod multihomed;
 mod primary;
 mod session;
 mod stream;
@@ -133,12 +130,10 @@ pub use datagram::{
     DatagramOptions, DatagramSession, DatagramStyle, DatagramTransport, DroppedDatagrams,
     RawOptions, RawSession, Sender, UdpOptions,
 };
-pub use endpoint::{Accept, Connect, Incoming};
+pub use endpoint::Connect;
 pub use error::{Error, Phase, Refusal, SessionLoss, SettingError};
-pub use forward::ForwardListener;
-pub use healing::{HealingEvent, HealingListener, HealingOptions, HealingSession};
-pub use listener::SamListener;
-pub use multihomed::{Home, MultihomedListener, MultihomedSession};
+pub use healing::{HealingEvent, HealingOptions, HealingSession, Replica};
+pub use listener::{Incoming, ListenerStats, SamListener};
 pub use primary::{PrimarySession, SubsessionOptions};
 pub use session::{
     ConnectOptions, EncryptionType, ForwardOptions, Forwarding, InactivityAction, LeaseSetAuth,
@@ -162,13 +157,9 @@ const _: () = {
     shared::<RawSession>();
     shared::<PrimarySession>();
     shared::<HealingSession>();
-    shared::<HealingListener>();
-    shared::<MultihomedSession>();
-    shared::<MultihomedListener>();
-    shared::<Home>();
+    shared::<Replica>();
     shared::<SamListener>();
     shared::<SamStream>();
-    shared::<ForwardListener>();
     shared::<Forwarding>();
     shared::<SessionGuard>();
     shared::<ClientTunnel>();

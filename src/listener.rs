@@ -1,30 +1,44 @@
 use std::fmt;
+use std::iter::FusedIterator;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use crate::address::I2pAddr;
-use crate::endpoint::listener;
+use crate::address::{Destination, I2pAddr};
 use crate::error::{Error, Phase, SessionLoss};
-use crate::session::SessionGuard;
+use crate::session::AcceptQueue;
 use crate::stream::SamStream;
 use crate::sync::{Call, Cancel, Deadline};
+use crate::wire::ResultCode;
 
 /// Accepts the streams that peers dial, used as a [`TcpListener`](std::net::TcpListener) is.
 ///
-/// It waits on a queue of the session, which keeps accepts armed at the bridge: nothing is lost
-/// when an `accept` times out or is cancelled, and any number of threads may accept at once
-/// through `&self`.
+/// It is the same type for all ways to receive streams, so that a server is written once:
 ///
-/// What an error of [`accept`](SamListener::accept) means:
+/// - [`StreamSession::listener`](crate::StreamSession::listener): accepts that are pending at the bridge.
+/// - [`StreamSession::forward`](crate::StreamSession::forward): the router connects to a TCP port of ours.
+/// - [`HealingSession::listener`](crate::HealingSession::listener): the streams of all replicas. It goes
+///   on after a loss, and `accept` waits while there is no session. Replicas that have callers are served in
+///   turn, and [`SamStream::bridge`] returns the bridge of a stream.
+///
+/// It waits on a queue of the session: nothing is lost when an `accept` times out or is cancelled, and any
+/// number of threads may accept at once through `&self`. The session's
+/// [backlog](crate::SessionBuilder::backlog) sets how many streams wait for an `accept`; a healing session
+/// has one for each replica.
+///
+/// Errors of [`accept`](SamListener::accept):
 ///
 /// | [`Error`] | [`io::ErrorKind`](std::io::ErrorKind) | go on? |
 /// |---|---|---|
-/// | [`SessionLost`](Error::SessionLost) | `NotConnected` | no: make a new session |
+/// | [`SessionLost`](Error::SessionLost) | `NotConnected` | no: create a new session; a healing session was [closed](crate::HealingSession::close) |
+/// | [`HealingEnded`](Error::HealingEnded) | `NotConnected` | no: all replicas of the healing session gave up |
+/// | [`ForwardLost`](Error::ForwardLost) | `ConnectionAborted` | no: drop the listener and forward again; not from a healing session |
 /// | [`Cancelled`](Error::Cancelled) | `Other` | no: the handle stays fired |
 /// | [`Refused`](Error::Refused) with `ALREADY_ACCEPTING` | `Other` | no: the session forwards |
-/// | [`Timeout`](Error::Timeout) | `TimedOut` | yes: `accept_timeout` found nobody |
+/// | [`Timeout`](Error::Timeout) | `TimedOut` | yes: nobody dialled within `accept_timeout` |
 /// | [`WouldBlock`](Error::WouldBlock) | `WouldBlock` | yes, later |
-/// | any other | as [`Error`] says | yes: an accept could not be armed and is tried again, with growing pauses up to 5 s |
+/// | any other | as [`Error`] says | yes: an accept could not be armed, or the system refused a connection or a thread; it is tried again, with growing pauses up to 5 s |
 ///
 /// ```no_run
 /// use std::io::Read;
@@ -32,7 +46,7 @@ use crate::sync::{Call, Cancel, Deadline};
 /// # let session = i2p_sam::SamBridge::from_env()?.session().stream()?;
 /// let listener = session.listener()?;
 /// let (mut stream, peer) = listener.accept()?;
-/// println!("{peer} calls");
+/// println!("{peer} dialled");
 /// let mut text = String::new();
 /// stream.read_to_string(&mut text)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -44,85 +58,124 @@ use crate::sync::{Call, Cancel, Deadline};
 /// # let session = i2p_sam::SamBridge::from_env()?.session().stream()?;
 /// for stream in session.listener()?.incoming() {
 ///     match stream {
-///         Ok(stream) => println!("{} calls", stream.peer_addr()),
+///         Ok(stream) => println!("{} dialled", stream.peer_addr()),
 ///         Err(error) => eprintln!("{error}"),
 ///     }
 /// }
 /// # Ok::<(), i2p_sam::Error>(())
 /// ```
 pub struct SamListener {
-    guard: SessionGuard,
+    source: Arc<dyn Source>,
     cancel: Cancel,
     nonblocking: Arc<AtomicBool>,
 }
 
 impl SamListener {
-    /// The session has counted this listener already.
-    pub(crate) fn new(guard: SessionGuard, cancel: Cancel) -> Self {
+    pub(crate) fn new(source: impl Source + 'static, cancel: &Cancel) -> Self {
         Self {
-            guard,
-            cancel,
+            source: Arc::new(source),
+            cancel: cancel.clone(),
             nonblocking: Arc::default(),
         }
     }
 
-    /// Our own address: what peers dial.
+    /// Waits for a stream, and returns it with the address of the peer.
+    ///
+    /// # Errors
+    ///
+    /// As in the table above.
+    pub fn accept(&self) -> Result<(SamStream, I2pAddr), Error> {
+        self.accept_until(Deadline::NEVER)
+    }
+
+    /// Waits for a stream, at most for `timeout`. A stream that comes later is not lost.
+    ///
+    /// # Errors
+    ///
+    /// As in the table above; [`Error::Timeout`] if none came.
+    pub fn accept_timeout(&self, timeout: Duration) -> Result<(SamStream, I2pAddr), Error> {
+        self.accept_until(Deadline::after(Some(timeout)))
+    }
+
+    /// Returns an iterator over the incoming streams, which ends after an error that no later `accept`
+    /// survives.
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming {
+            listener: self,
+            ended: false,
+        }
+    }
+
+    /// Sets whether `accept` fails with [`Error::WouldBlock`] rather than wait, for all handles to the same
+    /// queue. Default: false.
+    ///
+    /// # Errors
+    ///
+    /// None; the type is that of `std`.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> std::io::Result<()> {
+        self.nonblocking.store(nonblocking, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Returns our own address, which peers dial.
     pub fn local_addr(&self) -> I2pAddr {
-        I2pAddr::from(self.guard.core().key.destination())
+        I2pAddr::from(self.source.destination())
     }
 
-    /// How many streams were closed because the backlog was full, of all listeners of the session;
-    /// none unless it was made with [`WhenFull::TurnAway`](crate::WhenFull::TurnAway).
-    pub fn turned_away(&self) -> u64 {
-        self.guard.core().accept_pool.queue().turned_away()
+    /// Returns the address of the TCP listener to which the router connects, if the router
+    /// [forwards](crate::StreamSession::forward).
+    pub fn tcp_addr(&self) -> Option<SocketAddr> {
+        self.source.tcp_addr()
     }
 
-    /// Why the session is gone, if it is.
+    /// Returns the numbers of streams and connections that no `accept` has returned.
+    pub fn stats(&self) -> ListenerStats {
+        self.source.stats()
+    }
+
+    /// Returns the reason if the session is lost, or if the healing session was closed.
     pub fn session_error(&self) -> Option<SessionLoss> {
-        self.guard.closed()
+        self.source.loss()
     }
 
-    /// Another handle to the same queue; its `accept` ends when `cancel` fires.
+    /// Returns another handle to the same queue.
+    ///
+    /// # Errors
+    ///
+    /// None; the type is that of `std`.
+    pub fn try_clone(&self) -> std::io::Result<Self> {
+        Ok(self.with_cancel(&self.cancel))
+    }
+
+    /// Returns another handle to the same queue; its `accept` ends when `cancel` fires.
     #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
-        self.guard.core().accept_pool.queue().add_listener();
         Self {
-            guard: self.guard.clone(),
+            source: Arc::clone(&self.source),
             cancel: cancel.clone(),
             nonblocking: Arc::clone(&self.nonblocking),
         }
     }
 
-    fn nonblocking(&self) -> &AtomicBool {
-        &self.nonblocking
+    pub(crate) fn into_source(self) -> Arc<dyn Source> {
+        self.source
     }
 
     fn accept_until(&self, deadline: Deadline) -> Result<(SamStream, I2pAddr), Error> {
         let nonblocking = self.nonblocking.load(Ordering::Relaxed);
         let call = Call::new(Phase::Accept).or_cancel(&self.cancel);
-        self.accept_for(call.until(deadline), nonblocking)
-    }
-
-    /// Accepts within another call.
-    pub(crate) fn accept_for(
-        &self,
-        call: Call,
-        nonblocking: bool,
-    ) -> Result<(SamStream, I2pAddr), Error> {
-        let core = self.guard.core();
-        let call = call.or_lifetime(core.control.lifetime());
-        let inbound = core.accept_pool.queue().accept(&call, nonblocking)?;
-        let stream = inbound.into_stream(&self.guard);
+        let stream = self.source.accept(call.until(deadline), nonblocking)?;
         let peer = stream.peer_addr().clone();
         Ok((stream, peer))
     }
 }
 
-listener!(SamListener);
+impl<'a> IntoIterator for &'a SamListener {
+    type Item = Result<SamStream, Error>;
+    type IntoIter = Incoming<'a>;
 
-impl Drop for SamListener {
-    fn drop(&mut self) {
-        self.guard.core().accept_pool.queue().remove_listener();
+    fn into_iter(self) -> Self::IntoIter {
+        self.incoming()
     }
 }
 
@@ -131,7 +184,95 @@ impl fmt::Debug for SamListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SamListener")
             .field("local_addr", &format_args!("{}", self.local_addr()))
+            .field("tcp_addr", &self.tcp_addr())
             .field("session_error", &self.session_error())
             .finish_non_exhaustive()
+    }
+}
+
+/// An iterator over the streams that peers dial, of [`SamListener::incoming`].
+///
+/// An error after which nothing more can come (the session or the forwarding is lost, the handle
+/// has fired) is returned once, and is the last item, so a loop that ignores errors does not spin.
+#[derive(Debug)]
+#[must_use = "iterators do nothing until they are asked for an item"]
+pub struct Incoming<'a> {
+    listener: &'a SamListener,
+    ended: bool,
+}
+
+impl Iterator for Incoming<'_> {
+    type Item = Result<SamStream, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let outcome = self.listener.accept().map(|(stream, _)| stream);
+        if let Err(error) = &outcome {
+            self.ended = is_final(error);
+        }
+        Some(outcome)
+    }
+}
+
+impl FusedIterator for Incoming<'_> {}
+
+/// Counts the streams and connections that no `accept` has returned, for all handles of one listener.
+///
+/// Those of a healing session count since its current sessions were created.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListenerStats {
+    /// Streams that were closed because the backlog was full, of all listeners of the session; none unless
+    /// it was created with [`WhenFull::TurnAway`](crate::WhenFull::TurnAway).
+    pub turned_away: u64,
+    /// Connections to the TCP port of a forwarding that were dropped: they sent nothing within the time, sent
+    /// no destination, or came from an address that is not allowed.
+    pub dropped_callers: u64,
+}
+
+impl std::ops::Add for ListenerStats {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            turned_away: self.turned_away + other.turned_away,
+            dropped_callers: self.dropped_callers + other.dropped_callers,
+        }
+    }
+}
+
+/// Gives a listener its streams: the pending accepts of a session, a forwarding, or the replicas of a healing
+/// session. The handles of one listener share it; when the last is dropped, it receives no more.
+pub(crate) trait Source: Send + Sync {
+    fn destination(&self) -> &Destination;
+
+    /// Waits for a stream within the call, which the end of the source ends as well.
+    fn accept(&self, call: Call, nonblocking: bool) -> Result<SamStream, Error>;
+
+    fn loss(&self) -> Option<SessionLoss>;
+
+    fn stats(&self) -> ListenerStats;
+
+    fn tcp_addr(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// Returns where the streams wait, if that is one place.
+    fn queue(&self) -> Option<&AcceptQueue> {
+        None
+    }
+}
+
+/// Returns true if every later `accept` fails as well.
+pub(crate) fn is_final(error: &Error) -> bool {
+    match error {
+        Error::SessionLost(_)
+        | Error::HealingEnded(_)
+        | Error::ForwardLost(_)
+        | Error::Cancelled { .. } => true,
+        Error::Refused(refusal) => *refusal.code() == ResultCode::AlreadyAccepting,
+        _ => false,
     }
 }

@@ -138,7 +138,7 @@ fn forward_listener_without_descriptors_frees_its_port() {
         let session = scripted.bridge().session().stream().unwrap();
         let listener = session.forward().unwrap();
         // The thread that accepts callers has accepted one, and waits for the next.
-        let mut caller = TcpStream::connect(listener.tcp_addr()).unwrap();
+        let mut caller = TcpStream::connect(listener.tcp_addr().unwrap()).unwrap();
         writeln!(caller, "{}", key(9).destination()).unwrap();
         drop(listener.accept_timeout(LONG).unwrap());
         let files = use_up_descriptors();
@@ -147,7 +147,7 @@ fn forward_listener_without_descriptors_frees_its_port() {
         let closed = matches!(outcome, Err(Error::SessionLost(SessionLoss::Closed)));
         assert!(closed, "{outcome:?}");
         drop(files);
-        let address: SocketAddr = listener.tcp_addr();
+        let address: SocketAddr = listener.tcp_addr().unwrap();
         eventually("the port is free", || TcpListener::bind(address).is_ok());
     });
 }

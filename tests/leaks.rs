@@ -65,7 +65,7 @@ fn ended_sessions_leave_no_thread_or_descriptor() {
         }
     }
     for round in 0..10 {
-        several_homes(round);
+        several_replicas(round);
     }
     for round in 0..20 {
         // The peers of the scripted bridge reply OK to anything, and send nothing more.
@@ -92,14 +92,14 @@ fn ended_sessions_leave_no_thread_or_descriptor() {
 
 /// Starts a session at two bridges, of which one may be absent, and closes or drops it, with or
 /// without a waiting stream; and tries one that cannot be created.
-fn several_homes(round: usize) {
+fn several_replicas(round: usize) {
     let (first, second) = (restless::Router::start(), restless::Router::start());
     if round % 3 == 0 {
         first.answer(&[Answer::HangUp]);
     }
     let bridge = SamBridge::builder().address(first.address());
     let bridge = bridge.fallback(&second.scripted.bridge()).build().unwrap();
-    let options = HealingOptions::new().first_pause(SHORT);
+    let options = HealingOptions::new().initial_backoff(SHORT);
     let builder = bridge.session().key(&key(1)).linger(Duration::ZERO);
     let session = builder.multihomed_with(&options).unwrap();
     let listener = session.listener().unwrap();

@@ -115,8 +115,8 @@ impl Place {
         builder: SessionBuilder,
     ) -> Outcome<HealingSession> {
         // A router may still hold the key of a server that was killed a moment ago.
-        let options = HealingOptions::new().patient(true);
-        let options = options.on_event(|event| eprintln!("{event}"));
+        let options = HealingOptions::new().retry_initial(true);
+        let options = options.on_event(|_, event| eprintln!("{event}"));
         eprint!("Building tunnels for {nickname} ");
         let session = with_dots(move || builder.healing_with(&options))?;
         Ok(session)

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use i2p_sam::{Accept, Cancel, ResultCode, SamStream};
+use i2p_sam::{Cancel, ResultCode, SamListener, SamStream};
 
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -79,9 +79,9 @@ impl Server {
     ///
     /// Returns the listener's error if no more streams can come; running connections may finish in
     /// that case too.
-    pub(crate) fn serve<L: Accept, H: Handler>(
+    pub(crate) fn serve<H: Handler>(
         self: &Arc<Self>,
-        listener: L,
+        listener: SamListener,
         handler: H,
     ) -> Result<(), i2p_sam::Error> {
         let accepting = listener.with_cancel(&self.cancel);
@@ -122,7 +122,7 @@ impl Server {
 
     fn accept<H: Handler>(
         self: &Arc<Self>,
-        listener: &impl Accept,
+        listener: &SamListener,
         handler: &Arc<H>,
     ) -> Result<(), i2p_sam::Error> {
         loop {

@@ -10,8 +10,6 @@ use crate::datagram::{
     RawSession, UdpOptions,
 };
 use crate::error::{Error, Phase};
-use crate::healing::{HealingOptions, HealingSession};
-use crate::multihomed::MultihomedSession;
 use crate::primary::{PrimarySession, SubsessionSettings};
 use crate::session::accept_queue::{BacklogLimits, WhenFull};
 use crate::session::control_writer::COMMAND_GAP;
@@ -196,7 +194,7 @@ impl SessionBuilder {
     ///
     /// Each is a socket that the router has given us, and a peer that has been told it is connected.
     /// A few more may be on their way: one for each [armed accept](SessionBuilder::armed_accepts),
-    /// or up to 64 callers of a [`ForwardListener`](crate::ForwardListener).
+    /// or up to 64 callers if the session [forwards](crate::StreamSession::forward).
     pub fn backlog(mut self, streams: usize) -> Self {
         self.backlog.size = streams;
         self
@@ -278,72 +276,6 @@ impl SessionBuilder {
             let guard = at.create("STREAM", &[], None)?;
             Ok(StreamSession::new(guard, at.bridge.cancel().clone()))
         })
-    }
-
-    /// Makes a session for streams that is made again whenever it is lost.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`stream`](SessionBuilder::stream). The first session is made once, and an error is
-    /// told at once, unless the program is [patient](HealingOptions::patient).
-    ///
-    /// ```no_run
-    /// use std::time::Duration;
-    ///
-    /// let bridge = i2p_sam::SamBridge::from_env()?;
-    /// let session = bridge.session().heartbeat(Some(Duration::from_secs(60))).healing()?;
-    /// for stream in &session.listener()? {
-    ///     println!("{} calls", stream?.peer_addr());
-    /// }
-    /// # Ok::<(), i2p_sam::Error>(())
-    /// ```
-    pub fn healing(self) -> Result<HealingSession, Error> {
-        self.healing_with(&HealingOptions::new())
-    }
-
-    /// [`healing`](SessionBuilder::healing), with pauses of its own, and told of.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`healing`](SessionBuilder::healing).
-    pub fn healing_with(self, options: &HealingOptions) -> Result<HealingSession, Error> {
-        HealingSession::start(self, options)
-    }
-
-    /// Makes the same session at each of [several bridges](SamBridge#several-bridges), with one listener
-    /// for all, and each made again whenever it is lost.
-    ///
-    /// It returns when one of them is made. A transient key is made first, by the first bridge that
-    /// answers. With one bridge it is as [`healing`](SessionBuilder::healing) is.
-    ///
-    /// # Errors
-    ///
-    /// When none can be made, the error that tells most of what to do, of those of
-    /// [`stream`](SessionBuilder::stream) at each bridge; [`Error::Unreachable`] names all that could not
-    /// be reached. Those of [`SamBridge::generate`].
-    ///
-    /// ```no_run
-    /// // I2P_SAM_ADDRESS may name several.
-    /// let bridge = i2p_sam::SamBridge::from_env()?;
-    /// let session = bridge.session().multihomed()?;
-    /// for stream in &session.listener()? {
-    ///     let stream = stream?;
-    ///     println!("{} calls by {}", stream.peer_addr(), stream.bridge().address());
-    /// }
-    /// # Ok::<(), i2p_sam::Error>(())
-    /// ```
-    pub fn multihomed(self) -> Result<MultihomedSession, Error> {
-        self.multihomed_with(&HealingOptions::new())
-    }
-
-    /// [`multihomed`](SessionBuilder::multihomed), with pauses of its own, and told of:
-    /// [`HealingOptions::on_home_event`] says of which home.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`multihomed`](SessionBuilder::multihomed).
-    pub fn multihomed_with(self, options: &HealingOptions) -> Result<MultihomedSession, Error> {
-        MultihomedSession::start(self, options)
     }
 
     /// Creates a session for datagrams with a sender.

@@ -1,92 +1,107 @@
-use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use crate::address::I2pAddr;
-use crate::endpoint::listener;
-use crate::error::Error;
-use crate::healing::Holder;
+use crate::address::Destination;
+use crate::error::{Error, SessionLoss};
+use crate::healing::replicas::Replicas;
+use crate::listener::{ListenerStats, Source};
 use crate::stream::SamStream;
-use crate::sync::{Cancel, Deadline};
+use crate::sync::{Call, Cancel};
 
-/// Accepts the streams that peers dial, over whichever session its
-/// [`HealingSession`](crate::HealingSession) has, and used as a
-/// [`SamListener`](crate::SamListener) is. While there is none, `accept` waits.
-///
-/// What an error of [`accept`](HealingListener::accept) means:
-///
-/// | [`Error`] | go on? |
-/// |---|---|
-/// | [`HealingEnded`](Error::HealingEnded) | no: the session is gone for good |
-/// | [`SessionLost`](Error::SessionLost) | no: it was [closed](crate::HealingSession::close) |
-/// | [`Cancelled`](Error::Cancelled) | no: the handle stays fired |
-/// | [`Timeout`](Error::Timeout) | yes: `accept_timeout` found nobody |
-/// | [`WouldBlock`](Error::WouldBlock) | yes, later |
-/// | any other | yes: an accept could not be armed, and is tried again after a second |
-pub struct HealingListener {
-    holder: Arc<Holder>,
-    cancel: Cancel,
-    nonblocking: Arc<AtomicBool>,
+/// Time before an `accept` returns an error of the system, which the next may return at once.
+const ERROR_DELAY: Duration = Duration::from_secs(1);
+
+/// The streams of all replicas, which live as long as this.
+pub(super) struct ReplicaStreams {
+    replicas: Arc<Replicas>,
+    /// The replica whose turn it is.
+    next: AtomicUsize,
 }
 
-impl HealingListener {
-    pub(super) fn new(holder: &Arc<Holder>, cancel: &Cancel) -> Result<Self, Error> {
-        let listener = Self::unarmed(holder, cancel);
-        holder.supervisor.listen(cancel)?;
-        Ok(listener)
+impl ReplicaStreams {
+    pub(super) fn open(replicas: &Arc<Replicas>, cancel: &Cancel) -> Result<Self, Error> {
+        let streams = Self {
+            replicas: Arc::clone(replicas),
+            next: AtomicUsize::new(0),
+        };
+        let supervisors = replicas.supervisors().iter();
+        supervisors.for_each(|one| one.add_listener());
+        replicas.listen(cancel)?;
+        Ok(streams)
     }
 
-    /// One whose first `accept` has the bridge know, unless another listener has or the session is
-    /// made again first.
-    pub(super) fn unarmed(holder: &Arc<Holder>, cancel: &Cancel) -> Self {
-        holder.supervisor.join();
-        Self {
-            holder: Arc::clone(holder),
-            cancel: cancel.clone(),
-            nonblocking: Arc::default(),
+    /// Returns a stream that waits, of each replica in turn. `seen` are the lost sessions.
+    fn poll(&self, seen: &mut [u64]) -> Result<Option<SamStream>, Error> {
+        let first = self.next.load(Ordering::Relaxed);
+        let replicas = self.replicas.supervisors().iter().zip(seen).enumerate();
+        let (mut before, mut after): (Vec<_>, Vec<_>) =
+            replicas.partition(|(place, _)| *place < first);
+        after.append(&mut before);
+        for (place, (supervisor, seen)) in after {
+            let outcome = supervisor.poll(seen);
+            if !matches!(outcome, Ok(None)) {
+                self.next.store(place + 1, Ordering::Relaxed);
+                return outcome;
+            }
         }
+        Ok(None)
     }
 
-    /// Our own address: what peers dial.
-    pub fn local_addr(&self) -> I2pAddr {
-        I2pAddr::from(self.holder.supervisor.key().destination())
-    }
-
-    /// Another handle to the same queue; its `accept` ends when `cancel` fires.
-    #[must_use = "the handle applies to what is returned, not to the original"]
-    pub fn with_cancel(&self, cancel: &Cancel) -> Self {
-        self.holder.supervisor.join();
-        Self {
-            holder: Arc::clone(&self.holder),
-            cancel: cancel.clone(),
-            nonblocking: Arc::clone(&self.nonblocking),
-        }
-    }
-
-    fn nonblocking(&self) -> &AtomicBool {
-        &self.nonblocking
-    }
-
-    fn accept_until(&self, deadline: Deadline) -> Result<(SamStream, I2pAddr), Error> {
-        let nonblocking = self.nonblocking.load(Ordering::Relaxed);
-        let supervisor = &self.holder.supervisor;
-        supervisor.accept(&self.cancel, deadline, nonblocking)
+    /// Returns true if `poll` has something to do.
+    fn is_ready(&self, seen: &[u64]) -> bool {
+        let mut replicas = self.replicas.supervisors().iter().zip(seen);
+        replicas.any(|(supervisor, seen)| supervisor.is_ready(*seen))
     }
 }
 
-listener!(HealingListener);
+impl Source for ReplicaStreams {
+    fn destination(&self) -> &Destination {
+        self.replicas.key().destination()
+    }
 
-impl Drop for HealingListener {
+    fn accept(&self, call: Call, nonblocking: bool) -> Result<SamStream, Error> {
+        let mut seen = vec![0; self.replicas.supervisors().len()];
+        loop {
+            call.check()?;
+            // Without a lock: what is found may have to be closed.
+            match self.poll(&mut seen) {
+                Ok(Some(stream)) => return Ok(stream),
+                Ok(None) => {}
+                // If no thread can be started, the next attempt fails as fast: callers that accept in a
+                // loop must not spin.
+                Err(error @ Error::Io { .. }) if !nonblocking => {
+                    return Err(call.sleep(ERROR_DELAY).err().unwrap_or(error));
+                }
+                Err(error) => return Err(error),
+            }
+            let ready = self.replicas.wait(&call, || match self.replicas.end() {
+                Some(end) => Err(end),
+                None if self.is_ready(&seen) => Ok(Some(())),
+                None if nonblocking => Err(Error::WouldBlock),
+                None => Ok(None),
+            });
+            ready?;
+        }
+    }
+
+    fn loss(&self) -> Option<SessionLoss> {
+        match self.replicas.end()? {
+            Error::SessionLost(loss) => Some(loss),
+            _ => None,
+        }
+    }
+
+    fn stats(&self) -> ListenerStats {
+        let replicas = self.replicas.supervisors().iter();
+        let stats = replicas.map(|supervisor| supervisor.stats());
+        stats.fold(ListenerStats::default(), std::ops::Add::add)
+    }
+}
+
+impl Drop for ReplicaStreams {
     fn drop(&mut self) {
-        self.holder.supervisor.leave();
-    }
-}
-
-/// Shows our own address.
-impl fmt::Debug for HealingListener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HealingListener")
-            .field("local_addr", &format_args!("{}", self.local_addr()))
-            .finish_non_exhaustive()
+        let supervisors = self.replicas.supervisors().iter();
+        supervisors.for_each(|one| one.remove_listener());
     }
 }

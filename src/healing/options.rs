@@ -7,10 +7,10 @@ use crate::bridge::SamBridge;
 use crate::error::{Error, SessionLoss};
 use crate::sync::Backoff;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const INITIAL_BACKOFF: Duration = Duration::from_millis(500);
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
-/// How a session is [made again](crate::HealingSession), where it is not as usual.
+/// Options of a [`HealingSession`](crate::HealingSession).
 ///
 /// ```
 /// use std::sync::mpsc;
@@ -19,56 +19,56 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 ///
 /// let (sender, events) = mpsc::channel();
 /// let options = HealingOptions::new()
-///     .longest_pause(Duration::from_secs(60))
-///     .on_event(move |event: &HealingEvent| drop(sender.send(event.clone())));
+///     .max_backoff(Duration::from_secs(60))
+///     .on_event(move |_, event: &HealingEvent| drop(sender.send(event.clone())));
 /// # drop((options, events));
 /// ```
 #[derive(Clone)]
 #[must_use]
 pub struct HealingOptions {
-    first_pause: Duration,
-    longest_pause: Duration,
+    initial_backoff: Duration,
+    max_backoff: Duration,
     give_up_after: Option<Duration>,
-    patient: bool,
+    retry_initial: bool,
     forward: bool,
-    on_event: Option<Told>,
+    on_event: Option<OnEvent>,
 }
 
-type Told = Arc<dyn Fn(&SamBridge, &HealingEvent) + Send + Sync>;
+type OnEvent = Arc<dyn Fn(&SamBridge, &HealingEvent) + Send + Sync>;
 
 impl HealingOptions {
-    /// As usual: pauses from half a second to half a minute, for ever, and nobody is told.
+    /// Creates the default options: pauses from 500 ms to 30 s, no limit, no callback.
     pub fn new() -> Self {
         Self {
-            first_pause: FIRST_PAUSE,
-            longest_pause: LONGEST_PAUSE,
+            initial_backoff: INITIAL_BACKOFF,
+            max_backoff: MAX_BACKOFF,
             give_up_after: None,
-            patient: false,
+            retry_initial: false,
             forward: false,
             on_event: None,
         }
     }
 
-    /// The pause before the first attempt, 10 ms at the least. Default: 500 ms.
+    /// Sets the pause before the first attempt, at least 10 ms. Default: 500 ms.
     ///
-    /// Each further pause is twice as long, up to the [longest](HealingOptions::longest_pause); of
-    /// each a random half to whole is waited. So the attempt *n* is made no sooner than
-    /// half the sum of the first *n* pauses after the loss: with the defaults no more than 6 in the
-    /// first 15 s, and one in 15 s from then on. A session that is lost again before it has lived for
-    /// the longest pause counts as one more failed attempt, so the same holds for a router that takes
-    /// sessions and drops them.
-    pub fn first_pause(mut self, pause: Duration) -> Self {
-        self.first_pause = pause;
+    /// Each further pause is twice as long, up to the [longest](HealingOptions::max_backoff); the time that
+    /// is waited is random, between half of it and all of it. So attempt *n* is made no sooner than half the
+    /// sum of the first *n* pauses after the loss: with the defaults no more than 6 in the first 15 s, and
+    /// one in 15 s from then on. A session that is lost again before it has lived for the longest pause
+    /// counts as one more failed attempt, so the same is true of a router that creates sessions and drops
+    /// them.
+    pub fn initial_backoff(mut self, pause: Duration) -> Self {
+        self.initial_backoff = pause;
         self
     }
 
-    /// The longest pause between two attempts, no less than the first. Default: 30 s.
-    pub fn longest_pause(mut self, pause: Duration) -> Self {
-        self.longest_pause = pause;
+    /// Sets the longest pause between two attempts, at least the first. Default: 30 s.
+    pub fn max_backoff(mut self, pause: Duration) -> Self {
+        self.max_backoff = pause;
         self
     }
 
-    /// How long after a loss to go on trying. Default: for ever.
+    /// Sets for how long after a loss attempts are made. Default: without limit.
     ///
     /// Routers hold a key for up to a minute after its session is gone, and build tunnels for
     /// minutes after their start: less than five minutes is soon.
@@ -77,48 +77,43 @@ impl HealingOptions {
         self
     }
 
-    /// Whether the first session, too, is tried again while it fails, for as long as
-    /// [any other](HealingOptions::give_up_after), and the call waits for it. Default: no, its failure is
-    /// told at once.
+    /// Sets whether the first session, too, is tried again while it fails, for as long as
+    /// [any other](HealingOptions::give_up_after), while the call waits. Default: false, its first failure
+    /// is returned at once.
     ///
-    /// It suits a server that starts with the machine, maybe before its router, or that was just
+    /// It suits a server that starts with the machine, perhaps before its router, or that was just
     /// restarted: routers hold its key for up to a minute then (`DUPLICATED_DEST`). A
-    /// [`MultihomedSession`](crate::MultihomedSession) waits for none of its homes but the first.
+    /// [multihomed](crate::SessionBuilder::multihomed) session waits until it has one replica; the others
+    /// are tried again in any case.
     ///
     /// ```no_run
     /// use i2p_sam::{HealingOptions, SamBridge};
     ///
-    /// let patient = HealingOptions::new().patient(true);
-    /// let session = SamBridge::from_env()?.session().healing_with(&patient)?;
+    /// let options = HealingOptions::new().retry_initial(true);
+    /// let session = SamBridge::from_env()?.session().healing_with(&options)?;
     /// # Ok::<(), i2p_sam::Error>(())
     /// ```
-    pub fn patient(mut self, patient: bool) -> Self {
-        self.patient = patient;
+    pub fn retry_initial(mut self, retry: bool) -> Self {
+        self.retry_initial = retry;
         self
     }
 
-    /// Sets what to call with each [`HealingEvent`]. It is called on the thread that heals, which has
-    /// the stack that `std` gives and goes on when the call returns, so hand the event over to where
-    /// there is time for it. If it panics, the session is healed all the same. Default: nothing.
-    pub fn on_event(self, call: impl Fn(&HealingEvent) + Send + Sync + 'static) -> Self {
-        self.on_home_event(move |_, event| call(event))
-    }
-
-    /// What to call instead of [`on_event`](HealingOptions::on_event), where it matters which bridge
-    /// an event is about: that of one of the homes of a [`MultihomedSession`](crate::MultihomedSession).
-    /// Each home has a thread, so two may call at once.
+    /// Sets a function that is called with each [`HealingEvent`] and the bridge of its
+    /// [replica](crate::Replica). Default: none.
     ///
-    /// A [`HealingSession`](crate::HealingSession) with several bridges says the one it was made
-    /// with, which stands for all.
+    /// It is called on the thread that supervises the replica, which has the stack size that `std` gives
+    /// and continues when the call returns, so pass the event on if its handling takes time. Each replica
+    /// has its own thread, so there may be two calls at once. If the function panics, the session is
+    /// healed all the same.
     ///
     /// ```
     /// use i2p_sam::HealingOptions;
     ///
     /// let options = HealingOptions::new()
-    ///     .on_home_event(|bridge, event| eprintln!("{}: {event}", bridge.address()));
+    ///     .on_event(|bridge, event| eprintln!("{}: {event}", bridge.address()));
     /// # drop(options);
     /// ```
-    pub fn on_home_event(
+    pub fn on_event(
         mut self,
         call: impl Fn(&SamBridge, &HealingEvent) + Send + Sync + 'static,
     ) -> Self {
@@ -126,12 +121,12 @@ impl HealingOptions {
         self
     }
 
-    /// Whether the listener takes in what peers dial as a
-    /// [`ForwardListener`](crate::ForwardListener) does: over a TCP port of loopback to which the
-    /// router connects, rather than by accepts that wait at the bridge. Default: no.
+    /// Sets whether a listener receives streams over a TCP port on loopback to which the router connects,
+    /// as that of [`StreamSession::forward`](crate::StreamSession::forward) does, rather than by accepts
+    /// that wait at the bridge. Default: false.
     ///
-    /// No dial finds the router between two accepts then. What any user of this machine can do to that
-    /// port stands at [`ForwardListener`](crate::ForwardListener).
+    /// The router then never finds itself between two accepts. Any user of this machine can connect to that
+    /// port: see [`StreamSession::forward`](crate::StreamSession::forward).
     pub fn forward(mut self, forward: bool) -> Self {
         self.forward = forward;
         self
@@ -142,21 +137,21 @@ impl HealingOptions {
     }
 
     pub(super) fn backoff(&self) -> Backoff {
-        Backoff::new(self.first_pause, self.longest_pause).with_jitter()
+        Backoff::new(self.initial_backoff, self.max_backoff).with_jitter()
     }
 
     pub(super) fn is_over(&self, away: Duration) -> bool {
         self.give_up_after.is_some_and(|most| away >= most)
     }
 
-    /// Whether a first session that has not been made for so long is tried again.
-    pub(super) fn is_patient(&self, away: Duration) -> bool {
-        self.patient && !self.is_over(away)
+    /// Returns true if a first session that has failed for so long is tried again.
+    pub(super) fn retries_initial(&self, away: Duration) -> bool {
+        self.retry_initial && !self.is_over(away)
     }
 
     pub(super) fn emit(&self, bridge: &SamBridge, event: &HealingEvent) {
         if let Some(call) = &self.on_event {
-            // What the program broke is the program's; the session is healed all the same.
+            // A panic of the program's function does not stop the healing.
             let _ = catch_unwind(AssertUnwindSafe(|| call(bridge, event)));
         }
     }
@@ -171,47 +166,48 @@ impl Default for HealingOptions {
 impl fmt::Debug for HealingOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HealingOptions")
-            .field("first_pause", &self.first_pause)
-            .field("longest_pause", &self.longest_pause)
+            .field("initial_backoff", &self.initial_backoff)
+            .field("max_backoff", &self.max_backoff)
             .field("give_up_after", &self.give_up_after)
-            .field("patient", &self.patient)
+            .field("retry_initial", &self.retry_initial)
             .field("forward", &self.forward)
             .field("on_event", &self.on_event.is_some())
             .finish()
     }
 }
 
-/// What becomes of a [`HealingSession`](crate::HealingSession), or of one of the homes of a
-/// [`MultihomedSession`](crate::MultihomedSession), whose first session is made as a lost one is: it
-/// begins with `Trying`, and there was no loss. A [patient](HealingOptions::patient) program begins
-/// with `Failed`, if its first attempt does.
+/// A change of one replica of a [`HealingSession`](crate::HealingSession).
 ///
-/// `away` is the time since the loss, or since it began.
+/// The first session of [`healing`](crate::SessionBuilder::healing) has no event, but `AttemptFailed` for
+/// each failure with [`retry_initial`](HealingOptions::retry_initial). A replica of a
+/// [multihomed](crate::SessionBuilder::multihomed) session begins with `Connecting`, without a loss.
+///
+/// `away` is the time since the loss, or since the start.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum HealingEvent {
-    /// The session is gone. Nobody can dial us until it is back.
+    /// The session was lost. Nobody can dial us over this replica until it is restored.
     #[non_exhaustive]
     Lost {
         /// Why it is gone.
         reason: SessionLoss,
-        /// How long there was a session.
+        /// How long the session lived.
         lived: Duration,
         /// The time until the first attempt to make it again.
         pause: Duration,
     },
     /// An attempt begins.
     #[non_exhaustive]
-    Trying {
+    Connecting {
         /// Counted from 1 after each loss.
         attempt: u32,
         /// The time since the loss.
         away: Duration,
     },
-    /// An attempt failed; there will be another.
+    /// An attempt failed, and there will be another.
     #[non_exhaustive]
-    Failed {
-        /// Which one it was.
+    AttemptFailed {
+        /// Its number.
         attempt: u32,
         /// Why.
         error: Arc<Error>,
@@ -220,20 +216,19 @@ pub enum HealingEvent {
         /// The time since the loss.
         away: Duration,
     },
-    /// There is a session (again), with the same key; and if there is a listener, the bridge knows
-    /// that we accept.
+    /// There is a session, with the same key, and if there is a listener, it accepts.
     #[non_exhaustive]
-    Back {
-        /// How many attempts it took.
+    Restored {
+        /// The number of attempts.
         attempts: u32,
         /// The time since the loss.
         away: Duration,
     },
-    /// It is not tried again: the error is one that another attempt would not mend, or the
-    /// [time](HealingOptions::give_up_after) is over. It is the last event. After a
+    /// There will be no other attempt: none can succeed after this error, or the
+    /// [time](HealingOptions::give_up_after) is over. It is the last event of the replica. After a
     /// [`close`](crate::HealingSession::close) there is none.
     #[non_exhaustive]
-    Ended {
+    GaveUp {
         /// Why.
         error: Arc<Error>,
         /// The time since the loss.
@@ -241,7 +236,7 @@ pub enum HealingEvent {
     },
 }
 
-/// Shows a sentence for a log: what happened, why with all sources of the error, and what comes next.
+/// Shows a sentence for a log: the event, the error with all its sources, and the next attempt.
 impl fmt::Display for HealingEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -253,11 +248,11 @@ impl fmt::Display for HealingEvent {
                 f,
                 "the session was lost after {lived:.1?} ({reason}); the next attempt is in {pause:.1?}"
             ),
-            Self::Trying { attempt, away } => write!(
+            Self::Connecting { attempt, away } => write!(
                 f,
                 "attempt {attempt} to make the session begins, {away:.1?} without a session"
             ),
-            Self::Failed {
+            Self::AttemptFailed {
                 attempt,
                 error,
                 pause,
@@ -268,11 +263,11 @@ impl fmt::Display for HealingEvent {
                  the next attempt is in {pause:.1?}",
                 Chain(error)
             ),
-            Self::Back { attempts, away } => write!(
+            Self::Restored { attempts, away } => write!(
                 f,
                 "the session was made at attempt {attempts}, {away:.1?} without a session"
             ),
-            Self::Ended { error, away } => write!(
+            Self::GaveUp { error, away } => write!(
                 f,
                 "the session is not tried again, {away:.1?} without a session: {}",
                 Chain(error)
@@ -281,7 +276,7 @@ impl fmt::Display for HealingEvent {
     }
 }
 
-/// An error and its sources, but for those that the text above shows already.
+/// An error and its sources, except those that the text above contains already.
 struct Chain<'a>(&'a Error);
 
 impl fmt::Display for Chain<'_> {
@@ -328,11 +323,11 @@ mod tests {
                 ["60.0s", "the bridge closed the connection", "500.0ms"],
             ),
             (
-                HealingEvent::Trying { attempt: 2, away },
+                HealingEvent::Connecting { attempt: 2, away },
                 ["attempt 2", "begins", "3.2s"],
             ),
             (
-                HealingEvent::Failed {
+                HealingEvent::AttemptFailed {
                     attempt: 2,
                     error: error(),
                     pause,
@@ -341,11 +336,11 @@ mod tests {
                 ["127.0.0.1:7656", "refused by the system", "500.0ms"],
             ),
             (
-                HealingEvent::Back { attempts: 3, away },
+                HealingEvent::Restored { attempts: 3, away },
                 ["attempt 3", "was made", "3.2s"],
             ),
             (
-                HealingEvent::Ended {
+                HealingEvent::GaveUp {
                     error: error(),
                     away,
                 },
@@ -367,7 +362,7 @@ mod tests {
             source: io,
         })));
         let away = Duration::ZERO;
-        let shown = HealingEvent::Ended { error, away }.to_string();
+        let shown = HealingEvent::GaveUp { error, away }.to_string();
         assert_eq!(shown.matches("why").count(), 1, "{shown}");
     }
 }

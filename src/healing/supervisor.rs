@@ -1,6 +1,4 @@
 mod accepting;
-mod dialling;
-mod renewing;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,47 +7,50 @@ use crate::address::PrivateKey;
 use crate::bridge::SamBridge;
 use crate::builder::SessionBuilder;
 use crate::error::{Error, Phase, SessionLoss};
-use crate::healing::intake::Intake;
+use crate::healing::first_attempts::FirstAttempts;
 use crate::healing::options::{HealingEvent, HealingOptions};
+use crate::listener::Source;
 use crate::session::StreamSession;
-use crate::sync::{Backoff, Call, Cancel, Monitor, Wake, spawn_for_program};
+use crate::sync::{Backoff, Call, Cancel, Monitor, Registration, Wake, spawn_for_program};
 use crate::wire::ResultCode;
 
-pub(crate) use dialling::{dial_deadline, dial_over, look_up_over, lookup_deadline};
-
-/// Gets the outcome of the first attempt, and returns the outcome with which the supervisor goes on.
-pub(crate) type Judge = Box<dyn FnOnce(Result<(), Error>) -> Result<(), Error> + Send>;
-
-/// Creates a session again whenever it is lost, on a thread of its own.
+/// Supervises one replica: creates its session again after each loss, on a thread of its own.
 ///
-/// The program's handles keep the thread: when the last is dropped they fire `stop`, which ends it. The
-/// thread holds none of them.
+/// [`Replicas`](super::replicas::Replicas) fires `stop` when it is dropped, which ends the thread. The
+/// thread does not keep it.
 pub(super) struct Supervisor {
     builder: SessionBuilder,
-    /// Where the sessions are, as the program knows it.
+    /// The bridge as the program knows it.
     bridge: SamBridge,
     key: PrivateKey,
     options: HealingOptions,
-    /// Looks again when there is a session, and when there will be none any more.
-    watcher: Option<Arc<dyn Wake>>,
-    /// Ends the healing. It fires with the handle of the bridge.
+    /// Woken when there is a session, and when there will be none any more.
+    replicas: Arc<Monitor<FirstAttempts>>,
+    /// Ends the thread. It fires with the handle of the bridge.
     stop: Cancel,
     state: Arc<Monitor<State>>,
 }
 
 #[derive(Default)]
 struct State {
-    /// The session there is.
+    /// The current session.
     current: Option<Current>,
-    /// How many there have been.
+    /// The number of sessions so far.
     generation: u64,
-    /// How many listeners the program holds.
+    /// The number of listeners of this replica.
     listeners: usize,
-    /// A thread is about to have the session take in what peers dial.
+    /// A thread is about to arm the session.
     arming: bool,
-    /// Why that failed, for the next listener that asks.
+    /// Why that failed, for the next listener that accepts.
     failure: Option<Error>,
     ended: Option<Ended>,
+}
+
+/// What receives the streams of a session.
+struct Intake {
+    source: Arc<dyn Source>,
+    /// Wakes the listeners when the source ends.
+    _registration: Option<Registration>,
 }
 
 #[derive(Clone)]
@@ -66,10 +67,11 @@ enum Ended {
 }
 
 impl Supervisor {
-    /// Makes the first session, and begins to look after it.
+    /// Creates the first session, and starts to supervise it.
     pub(super) fn start(
         builder: SessionBuilder,
         options: HealingOptions,
+        replicas: Arc<Monitor<FirstAttempts>>,
     ) -> Result<Arc<Self>, Error> {
         let (stop, bridge) = (builder.bridge().cancel().child(), builder.bridge().clone());
         let builder = builder.at(bridge.with_cancel(&stop));
@@ -80,20 +82,20 @@ impl Supervisor {
             bridge,
             key,
             options,
-            watcher: None,
+            replicas,
             stop,
             state: Monitor::new(State::with(session)),
         });
         supervisor.launch(None)
     }
 
-    /// Begins as if a session of this key had just been lost: the thread makes the first one.
-    pub(super) fn pending(
+    /// Starts as if a session of this key had just been lost: the thread creates the first one.
+    pub(super) fn start_lost(
         builder: SessionBuilder,
         key: &PrivateKey,
         options: HealingOptions,
-        watcher: Arc<dyn Wake>,
-        judge: Judge,
+        replicas: Arc<Monitor<FirstAttempts>>,
+        place: usize,
     ) -> Result<Arc<Self>, Error> {
         let (stop, bridge) = (builder.bridge().cancel().child(), builder.bridge().clone());
         let supervisor = Arc::new(Self {
@@ -101,16 +103,16 @@ impl Supervisor {
             bridge,
             key: key.clone(),
             options,
-            watcher: Some(watcher),
+            replicas,
             stop,
             state: Monitor::new(State::default()),
         });
-        supervisor.launch(Some(judge))
+        supervisor.launch(Some(place))
     }
 
-    fn launch(self: Arc<Self>, judge: Option<Judge>) -> Result<Arc<Self>, Error> {
+    fn launch(self: Arc<Self>, first: Option<usize>) -> Result<Arc<Self>, Error> {
         let thread = Arc::clone(&self);
-        spawn_for_program("i2p-sam-healing", move || thread.run(judge)).map_err(|source| {
+        spawn_for_program("i2p-sam-healing", move || thread.run(first)).map_err(|source| {
             Error::Io {
                 phase: Phase::SessionCreate,
                 source,
@@ -131,12 +133,12 @@ impl Supervisor {
         &self.stop
     }
 
-    /// The session there is, if there is one.
+    /// Returns the current session, if there is one.
     pub(super) fn session(&self) -> Option<StreamSession> {
         Some(self.session_and_birth()?.0)
     }
 
-    /// The session that was made after this one, if there is one.
+    /// Returns the session that was created after this one, if there is one; fails if there will be none.
     pub(super) fn newer_session(&self, seen: u64) -> Result<Option<(u64, StreamSession)>, Error> {
         let newer = self.state.lock().newer_than(seen)?;
         Ok(newer.map(|(generation, current)| (generation, current.session)))
@@ -151,7 +153,7 @@ impl Supervisor {
         self.state.lock().current.clone()
     }
 
-    /// Ends it all. The session, if there is one, is closed as any other is.
+    /// Ends the supervision, and closes the session if there is one.
     pub(super) fn close(&self) {
         let current = {
             let mut state = self.state.lock();
@@ -165,31 +167,46 @@ impl Supervisor {
         }
     }
 
-    /// Waits for a session that was made after this one.
-    fn newer_than(&self, seen: u64, call: &Call) -> Result<(u64, Current), Error> {
-        call.wait_on(&self.state, |state| state.newer_than(seen))
+    /// Closes the session, if there is one, and waits for the next.
+    pub(super) fn renew(&self, cancel: &Cancel) -> Result<(), Error> {
+        let (seen, current) = {
+            let state = self.state.lock();
+            (state.generation, state.current.clone())
+        };
+        if let Some(current) = current {
+            current.session.close();
+        }
+        let call = Call::new(Phase::SessionCreate).or_cancel(cancel);
+        let created = call.wait_on(&self.state, |state| state.newer_than(seen));
+        created.map(drop)
+    }
+
+    /// Returns why there will be no session any more, if so.
+    pub(super) fn end_error(&self) -> Option<Error> {
+        self.state.lock().ended.as_ref().map(Ended::error)
     }
 
     /// The work of the thread.
-    fn run(self: &Arc<Self>, mut judge: Option<Judge>) {
+    fn run(self: &Arc<Self>, mut first: Option<usize>) {
         let mut backoff = self.options.backoff();
         while let Some((lost, pause)) = self.await_loss(&mut backoff) {
-            if let Err(error) = self.recreate(&mut backoff, lost, pause, judge.take()) {
+            if let Err(error) = self.recreate(&mut backoff, lost, pause, first.take()) {
                 self.give_up(error, lost);
                 break;
             }
         }
-        // Of a bridge's handle that fired nobody else would tell.
+        // If the handle of the bridge fired, nothing else has set the end.
         self.end(Ended::Failed(Arc::new(Error::Cancelled {
             phase: Phase::SessionCreate,
         })));
         self.drop_session();
     }
 
-    /// Waits until the session is lost. Returns when that was, and the delay before the first attempt.
+    /// Waits until the session is lost. Returns the time of the loss and the pause before the first
+    /// attempt; `None` if there is to be no other session.
     fn await_loss(&self, backoff: &mut Backoff) -> Option<(Instant, Duration)> {
         let Some((session, since)) = self.session_and_birth() else {
-            // There has been none, unless it was closed.
+            // There has been no session yet, unless it was closed.
             return self
                 .drop_session()
                 .then(|| (Instant::now(), Duration::ZERO));
@@ -215,30 +232,30 @@ impl Supervisor {
         backoff: &mut Backoff,
         lost: Instant,
         mut pause: Duration,
-        mut judge: Option<Judge>,
+        mut first: Option<usize>,
     ) -> Result<(), Error> {
         let mut attempt = 0;
         loop {
             self.pause(pause)?;
             attempt += 1;
             let away = lost.elapsed();
-            self.emit(&HealingEvent::Trying { attempt, away });
-            let outcome = match judge.take() {
-                None => self.make(),
-                Some(judge) => judge(self.make()),
+            self.emit(&HealingEvent::Connecting { attempt, away });
+            let outcome = match first.take() {
+                None => self.create(),
+                Some(place) => FirstAttempts::report(&self.replicas, place, self.create()),
             };
             let away = lost.elapsed();
             let error = match outcome {
                 Ok(()) => {
                     let attempts = attempt;
-                    self.emit(&HealingEvent::Back { attempts, away });
+                    self.emit(&HealingEvent::Restored { attempts, away });
                     return Ok(());
                 }
                 Err(error) if is_final(&error) || self.options.is_over(away) => return Err(error),
                 Err(error) => Arc::new(error),
             };
             pause = backoff.next_delay();
-            self.emit(&HealingEvent::Failed {
+            self.emit(&HealingEvent::AttemptFailed {
                 attempt,
                 error,
                 pause,
@@ -247,11 +264,11 @@ impl Supervisor {
         }
     }
 
-    /// Makes a session, and has it listen if it should.
-    fn make(self: &Arc<Self>) -> Result<(), Error> {
+    /// Creates a session, and arms it if there are listeners.
+    fn create(self: &Arc<Self>) -> Result<(), Error> {
         let mut current = Current::new(self.builder.clone().stream()?);
         if self.state.lock().listeners > 0 {
-            let intake = Intake::open(&current.session, self.options.forwards())?;
+            let intake = self.arm(&current.session)?;
             current.intake = Some(Arc::new(intake));
         }
         let mut state = self.state.lock();
@@ -283,7 +300,7 @@ impl Supervisor {
         call.sleep(time)
     }
 
-    /// Drops the session. Returns true if another one must be created.
+    /// Drops the session. Returns true if there is to be another.
     fn drop_session(&self) -> bool {
         let (current, goes_on) = self.state.update(|state| {
             let goes_on = state.ended.is_none() && !self.stop.is_cancelled();
@@ -299,7 +316,7 @@ impl Supervisor {
         }
         let (error, away) = (Arc::new(error), lost.elapsed());
         self.end(Ended::Failed(Arc::clone(&error)));
-        self.emit(&HealingEvent::Ended { error, away });
+        self.emit(&HealingEvent::GaveUp { error, away });
     }
 
     fn end(&self, ended: Ended) {
@@ -307,12 +324,10 @@ impl Supervisor {
         self.announce();
     }
 
-    /// Has all look again who wait for a session.
+    /// Wakes all that wait for a session.
     fn announce(&self) {
         self.state.wake();
-        if let Some(watcher) = &self.watcher {
-            watcher.wake();
-        }
+        self.replicas.wake();
     }
 
     fn emit(&self, event: &HealingEvent) {
@@ -329,8 +344,7 @@ impl State {
         }
     }
 
-    /// The session, if it is another than this one, or who waits for it fails with why there
-    /// will be none.
+    /// Returns the session if it was created after this one; fails if there will be none.
     fn newer_than(&self, seen: u64) -> Result<Option<(u64, Current)>, Error> {
         if let Some(ended) = &self.ended {
             return Err(ended.error());
@@ -363,7 +377,7 @@ impl Ended {
     }
 }
 
-/// Makes the first session. If the program is patient, it is tried again as any other is.
+/// Creates the first session. With `retry_initial` it is tried again as any other is.
 fn first(
     builder: &SessionBuilder,
     bridge: &SamBridge,
@@ -376,11 +390,11 @@ fn first(
         let outcome = builder.clone().stream();
         let away = began.elapsed();
         let error = match outcome {
-            Err(error) if options.is_patient(away) && !is_final(&error) => Arc::new(error),
+            Err(error) if options.retries_initial(away) && !is_final(&error) => Arc::new(error),
             outcome => return outcome,
         };
         let pause = backoff.next_delay();
-        let failed = HealingEvent::Failed {
+        let failed = HealingEvent::AttemptFailed {
             attempt,
             error,
             pause,
@@ -392,8 +406,8 @@ fn first(
     }
 }
 
-/// What no other attempt would mend. Everything else may pass: a router starts, tunnels fail, a key
-/// is in use still, credentials are put right.
+/// Returns true if no other attempt can succeed. Everything else may pass: a router starts, tunnels fail,
+/// a key is still in use, credentials are corrected.
 fn is_final(error: &Error) -> bool {
     match error {
         Error::Refused(refusal) => *refusal.code() == ResultCode::InvalidKey,

@@ -1,11 +1,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::address::Destination;
 use crate::bridge::Connection;
-use crate::error::{Error, Phase, Refusal};
+use crate::error::{Error, Phase, Refusal, SessionLoss};
+use crate::listener::{ListenerStats, Source};
 use crate::session::accept_queue::{AcceptQueue, BacklogLimits, Inbound};
 use crate::session::arming::{StandbySockets, arm};
-use crate::session::core::SessionCore;
+use crate::session::core::{SessionCore, SessionGuard};
+use crate::stream::SamStream;
 use crate::sync::{Backoff, Call, Deadline, Lifetime, Monitor, spawn};
 use crate::wire::{ResultCode, StreamHeader};
 
@@ -68,15 +71,14 @@ impl AcceptPool {
         &self.queue
     }
 
-    /// Registers a listener. The first one arms the accepts, and waits until one is pending.
-    pub(crate) fn listen(core: &Arc<SessionCore>, call: &Call) -> Result<(), Error> {
+    /// Adds a listener. The first one arms the accepts, and waits until one is pending.
+    pub(crate) fn listen(guard: &SessionGuard, call: &Call) -> Result<Listening, Error> {
+        let core = guard.core();
         // Before anything is armed: a stream that comes at once must find a listener.
         core.accept_pool.queue.add_listener();
-        let outcome = Self::arm_first(core, call);
-        if outcome.is_err() {
-            core.accept_pool.queue.remove_listener();
-        }
-        outcome
+        let listening = Listening(guard.clone());
+        Self::arm_first(core, call)?;
+        Ok(listening)
     }
 
     fn arm_first(core: &Arc<SessionCore>, call: &Call) -> Result<(), Error> {
@@ -132,6 +134,43 @@ impl AcceptPool {
             return false;
         }
         true
+    }
+}
+
+/// A listener over the pending accepts of a session. Streams that wait when the last is dropped are closed.
+pub(crate) struct Listening(SessionGuard);
+
+impl Source for Listening {
+    fn destination(&self) -> &Destination {
+        self.0.core().key.destination()
+    }
+
+    fn accept(&self, call: Call, nonblocking: bool) -> Result<SamStream, Error> {
+        let core = self.0.core();
+        let call = call.or_lifetime(core.control.lifetime());
+        let inbound = core.accept_pool.queue.accept(&call, nonblocking)?;
+        Ok(inbound.into_stream(&self.0))
+    }
+
+    fn loss(&self) -> Option<SessionLoss> {
+        self.0.closed()
+    }
+
+    fn stats(&self) -> ListenerStats {
+        ListenerStats {
+            turned_away: self.0.core().accept_pool.queue.turned_away(),
+            ..ListenerStats::default()
+        }
+    }
+
+    fn queue(&self) -> Option<&AcceptQueue> {
+        Some(&self.0.core().accept_pool.queue)
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.core().accept_pool.queue.remove_listener();
     }
 }
 

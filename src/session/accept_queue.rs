@@ -1,14 +1,14 @@
 use std::collections::VecDeque;
 use std::net::TcpStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use crate::address::{Destination, I2pAddr};
 use crate::error::{Error, Phase, Refusal};
 use crate::session::core::SessionGuard;
 use crate::stream::SamStream;
-use crate::sync::{Call, Lifetime, Monitor, Registration, Wake};
+use crate::sync::{Call, Lifetime, Monitor, Registration, Target, Wake, lock};
 
 /// What becomes of peers that dial while the
 /// [backlog](crate::SessionBuilder::backlog) is full.
@@ -37,8 +37,7 @@ pub enum WhenFull {
     Wait,
     /// They are accepted and closed at once, so that they learn it without waiting, and can try
     /// again or elsewhere: the dial succeeds, and the stream ends. They are counted
-    /// ([`SamListener::turned_away`](crate::SamListener::turned_away),
-    /// [`ForwardListener::turned_away`](crate::ForwardListener::turned_away)).
+    /// ([`ListenerStats::turned_away`](crate::ListenerStats::turned_away)).
     TurnAway,
 }
 
@@ -81,6 +80,8 @@ pub(crate) struct AcceptQueue {
     limits: BacklogLimits,
     state: Arc<Monitor<State>>,
     turned_away: AtomicU64,
+    /// Waits on this queue and others.
+    watcher: Mutex<Option<Weak<dyn Wake>>>,
 }
 
 #[derive(Default)]
@@ -100,6 +101,7 @@ impl AcceptQueue {
             limits,
             state: Monitor::new(State::default()),
             turned_away: AtomicU64::new(0),
+            watcher: Mutex::default(),
         })
     }
 
@@ -115,6 +117,21 @@ impl AcceptQueue {
     /// Returns true if nothing more can come.
     pub(crate) fn is_over(&self) -> bool {
         self.source.has_ended()
+    }
+
+    /// Wakes the watcher from now on whenever [`is_ready`](AcceptQueue::is_ready) may have become true. For the
+    /// end of the source it does so as long as the registration is kept.
+    pub(crate) fn watch(&self, watcher: &Arc<dyn Wake>) -> Option<Registration> {
+        let watcher = Arc::downgrade(watcher);
+        *lock(&self.watcher) = Some(Weak::clone(&watcher));
+        self.source.register(Target::Waiter(watcher)).ok()
+    }
+
+    /// Returns true if an `accept` does not have to wait.
+    pub(crate) fn is_ready(&self) -> bool {
+        let state = self.state.lock();
+        let fails = state.failure.is_some() || state.refusal.is_some() || self.source.has_ended();
+        fails || !state.queue.is_empty()
     }
 
     /// Adds a listener.
@@ -170,12 +187,14 @@ impl AcceptQueue {
             Ok(room)
         });
         self.state.wake();
+        self.wake_watcher();
     }
 
     /// Queues a stream that was let in when there was room, and may find others before it.
     pub(crate) fn push(&self, inbound: Inbound) {
         let left_over = self.state.update(|state| self.queue(state, inbound));
         drop(left_over);
+        self.wake_watcher();
     }
 
     /// Waits until one more stream may come in. Returns false if none will.
@@ -187,6 +206,7 @@ impl AcceptQueue {
     /// Fails the next `accept` with this error.
     pub(crate) fn fail(&self, error: Error) {
         self.state.update(|state| state.failure = Some(error));
+        self.wake_watcher();
     }
 
     /// Drops the error of the next `accept`: another attempt has succeeded.
@@ -197,6 +217,7 @@ impl AcceptQueue {
     /// Fails every `accept` from now on.
     pub(crate) fn refuse(&self, refusal: Refusal) {
         self.state.update(|state| state.refusal = Some(refusal));
+        self.wake_watcher();
     }
 
     /// Returns the refusal with which every `accept` fails, if there is one.
@@ -229,6 +250,13 @@ impl AcceptQueue {
         }
         state.queue.push_back(inbound);
         None
+    }
+
+    fn wake_watcher(&self) {
+        let watcher = lock(&self.watcher).as_ref().and_then(Weak::upgrade);
+        if let Some(watcher) = watcher {
+            watcher.wake();
+        }
     }
 
     /// A call that ends when nothing more can come.

@@ -255,7 +255,7 @@ impl ForwardOptions {
     /// says it.
     ///
     /// For [`forward_to`](crate::StreamSession::forward_to) alone, to serve a program that knows
-    /// nothing of I2P: a [`ForwardListener`](crate::ForwardListener) tells who calls.
+    /// nothing of I2P: the listener of [`forward`](crate::StreamSession::forward) returns the peer.
     pub fn silent(mut self, silent: bool) -> Self {
         self.silent = silent;
         self

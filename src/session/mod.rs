@@ -19,6 +19,7 @@ pub(crate) mod stream;
 mod streams;
 pub(crate) mod subsession;
 
+pub(crate) use accept_queue::AcceptQueue;
 pub use accept_queue::WhenFull;
 pub(crate) use core::SessionCore;
 pub use core::SessionGuard;

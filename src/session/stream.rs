@@ -5,7 +5,7 @@ use crate::address::{Destination, I2pAddr, ToI2pAddr};
 use crate::bridge::Connection;
 use crate::endpoint::dialler;
 use crate::error::{Error, Phase};
-use crate::forward::{self, ForwardListener};
+use crate::forward::{self, Forwarded};
 use crate::listener::SamListener;
 use crate::session::accept_pool::AcceptPool;
 use crate::session::common_methods::common_methods;
@@ -121,16 +121,32 @@ impl StreamSession {
     /// [`Error::Cancelled`], [`Error::Timeout`] after the bridge's command deadline,
     /// [`Error::Occupied`] when the session forwards or has forwarded.
     pub fn listener(&self) -> Result<SamListener, Error> {
-        AcceptPool::listen(self.core(), &self.call(Phase::Accept))?;
-        Ok(SamListener::new(self.guard.clone(), self.cancel.clone()))
+        let listening = AcceptPool::listen(&self.guard, &self.call(Phase::Accept))?;
+        Ok(SamListener::new(listening, &self.cancel))
     }
 
-    /// Begins to accept what others dial, over a TCP port of loopback to which the router connects.
+    /// Begins to accept streams over a TCP port on loopback, to which the router connects for each stream.
     ///
-    /// What any user of this machine can do to that port stands at [`ForwardListener`]. When it and
-    /// its clones are dropped the router stops, and the session can forward again (on emissary 0.4.0
-    /// neither, before the session is closed); it can never accept with
-    /// [`listener`](StreamSession::listener), nor forward if it has ever accepted.
+    /// The router does not need accepts that are pending at its bridge: no dial finds none armed, and i2pd
+    /// passes on many at once. In return there is a TCP port:
+    ///
+    /// **Whoever can connect to that port can claim to be any destination.** SAM has nothing that proves
+    /// that the router is connecting. On this machine every user and every program can connect, send any
+    /// destination, and be accepted as if it had dialled from there. On a machine with users you do not trust,
+    /// grant nothing to a peer because of its destination; a [`listener`](StreamSession::listener) cannot
+    /// be deceived in this way. The precautions: the port is on loopback unless a listener is given, and
+    /// connections from another address than the bridge's are dropped.
+    ///
+    /// A caller that sends nothing within 30 s, sends no destination, or comes from an address that is not
+    /// allowed is dropped and [counted](crate::ListenerStats::dropped_callers); it does not delay others. Of
+    /// more than 64 that send nothing the oldest is dropped, after a second. As many streams wait for an
+    /// `accept` as the session's [backlog](crate::SessionBuilder::backlog) holds, and up to 64 that were on
+    /// their way; [`WhenFull`](crate::WhenFull) decides about others.
+    ///
+    /// When the listener and its clones are dropped the router stops, and the session can forward again (on
+    /// emissary 0.4.0 neither, before the session is closed). A session accepts or forwards, never both: Java
+    /// I2P and emissary refuse it, and i2pd gives everything to the forwarding. So after this it can never
+    /// accept with [`listener`](StreamSession::listener), nor forward if it has ever accepted.
     ///
     /// # Errors
     ///
@@ -143,10 +159,10 @@ impl StreamSession {
     /// # let session = i2p_sam::SamBridge::from_env()?.session().stream()?;
     /// let listener = session.forward()?;
     /// let (stream, peer) = listener.accept()?;
-    /// println!("{peer} calls");
+    /// println!("{peer} dialled");
     /// # Ok::<(), i2p_sam::Error>(())
     /// ```
-    pub fn forward(&self) -> Result<ForwardListener, Error> {
+    pub fn forward(&self) -> Result<SamListener, Error> {
         let ours = self.core().control.socket().local_addr();
         let ours = ours.map_err(|source| Error::Io {
             phase: Phase::Forward,
@@ -174,25 +190,26 @@ impl StreamSession {
     /// # let session = i2p_sam::SamBridge::from_env()?.session().stream()?;
     /// let tcp = TcpListener::bind("10.0.0.2:0")?;
     /// let listener = session.forward_with(tcp, &ForwardOptions::new().host("10.0.0.2"))?;
-    /// println!("the router connects to {}", listener.tcp_addr());
+    /// println!("the router connects to {:?}", listener.tcp_addr());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn forward_with(
         &self,
         listener: TcpListener,
         options: &ForwardOptions,
-    ) -> Result<ForwardListener, Error> {
-        ForwardListener::start(&self.guard, &self.cancel, listener, options)
+    ) -> Result<SamListener, Error> {
+        let forwarded = Forwarded::start(&self.guard, &self.cancel, listener, options)?;
+        Ok(SamListener::new(forwarded, &self.cancel))
     }
 
     /// Has the router connect to a TCP port that something else serves: another program, or a
     /// [`TcpListener`] of one's own. It does so until the [`Forwarding`] is dropped.
     ///
     /// The first line of each connection is the caller's destination, unless
-    /// [`silent`](ForwardOptions::silent); what can be done to such a port stands at
-    /// [`ForwardListener`]. Nothing here reads these connections, so
+    /// [`silent`](ForwardOptions::silent). [`forward`](StreamSession::forward) describes what any user of
+    /// the machine can do to such a port. Nothing here reads these connections, so
     /// [`header_timeout`](ForwardOptions::header_timeout) and [`believe`](ForwardOptions::believe)
-    /// mean nothing.
+    /// have no effect.
     ///
     /// # Errors
     ///

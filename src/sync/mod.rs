@@ -17,8 +17,8 @@
 //!
 //! 1. the value of a [`Monitor`]. The closures given to [`Monitor::update`] and [`Call::wait_on`] run
 //!    under it. A closure may lock the monitor of something that it owns, never that of its owner: the
-//!    replicas lock a supervisor, the accept pool locks its queue, a table of requests locks the answer
-//!    of one.
+//!    replicas lock a supervisor, which locks the queue of its session, the accept pool locks its
+//!    queue, a table of requests locks the answer of one.
 //! 2. a plain mutex ([`lock`]). What it guards is read or changed at once, and nothing waits under it.
 //! 3. the state of a registry, which [`Cancel::is_cancelled`] reads. It is the last: a registry takes
 //!    out what it ends, and ends it when it holds no lock any more.

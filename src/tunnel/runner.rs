@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::endpoint::is_final;
 use crate::error::{Error, Phase};
+use crate::listener::is_final;
 use crate::stream::SamStream;
 use crate::sync::{Backoff, Call, Cancel, Deadline, Monitor, spawn_for_program};
 use crate::tunnel::relay::Relay;

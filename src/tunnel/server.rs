@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::address::I2pAddr;
 use crate::bridge::{Endpoint, dial};
-use crate::endpoint::Accept;
 use crate::error::{Error, Phase};
+use crate::listener::SamListener;
 use crate::sync::Call;
 use crate::tunnel::runner::TunnelRunner;
 use crate::tunnel::{ToTcpAddr, TunnelFailure, TunnelOptions, tunnel_handle};
@@ -30,8 +30,8 @@ use crate::tunnel::{ToTcpAddr, TunnelFailure, TunnelOptions, tunnel_handle};
 /// A stream is accepted before the service is dialled, and ended if the service is not reached. Errors
 /// of single connections are [counted](crate::TunnelCounters) and
 /// [told](crate::TunnelOptions::on_failure), and the tunnel goes on. It ends when the listener can give
-/// nothing more, which [`wait`](ServerTunnel::wait) says; over a
-/// [`HealingListener`](crate::HealingListener) a loss is outlived.
+/// nothing more, which [`wait`](ServerTunnel::wait) returns; that of a
+/// [`HealingSession`](crate::HealingSession) goes on after a loss.
 ///
 /// What becomes of a half-close, on either side, stands at
 /// [`ClientTunnel`](crate::ClientTunnel#what-becomes-of-a-half-close). For a service that answers and
@@ -44,9 +44,8 @@ pub struct ServerTunnel {
 }
 
 impl ServerTunnel {
-    /// Carries what comes in over anything that accepts, a [`SamListener`](crate::SamListener), a
-    /// [`ForwardListener`](crate::ForwardListener), a [`HealingListener`](crate::HealingListener), to
-    /// the TCP service at `service`. A name is resolved anew for each connection.
+    /// Carries the streams of a listener to the TCP service at `service`. A name is resolved anew for each
+    /// connection.
     ///
     /// # Errors
     ///
@@ -54,7 +53,7 @@ impl ServerTunnel {
     /// if no thread can be started, [`Error::Cancelled`] if the
     /// [handle](crate::TunnelOptions::with_cancel) has fired.
     pub fn start(
-        listener: impl Accept + 'static,
+        listener: SamListener,
         service: impl ToTcpAddr,
         options: &TunnelOptions,
     ) -> Result<Self, Error> {

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use i2p_sam::{Error, HealingListener, HealingOptions, HealingSession};
+use i2p_sam::{Error, HealingOptions, HealingSession, SamListener};
 
 use crate::support::restless::{SHORT, lose};
 use crate::support::{
@@ -44,7 +44,7 @@ impl Forwards {
             }
             _ => visit.until_quit(),
         });
-        let options = HealingOptions::new().first_pause(SHORT).forward(true);
+        let options = HealingOptions::new().initial_backoff(SHORT).forward(true);
         let session = scripted.bridge().session().healing_with(&options).unwrap();
         Self {
             scripted,
@@ -54,7 +54,7 @@ impl Forwards {
         }
     }
 
-    fn listener(&self) -> HealingListener {
+    fn listener(&self) -> SamListener {
         self.answers.send(OK).unwrap();
         self.session.listener().unwrap()
     }

@@ -155,7 +155,7 @@ fn full_backlog_leaves_peers_waiting_at_router() {
         .map(|_| listener.accept_timeout(LONG).unwrap().1.to_string())
         .collect();
     assert_eq!(peers.len(), 20);
-    assert_eq!(listener.turned_away(), 0);
+    assert_eq!(listener.stats().turned_away, 0);
 }
 
 #[test]
@@ -174,14 +174,14 @@ fn full_backlog_rejects_and_counts_peers() {
     for _ in 0..3 {
         turned.recv_timeout(LONG).expect("one was kept");
     }
-    eventually("they are counted", || listener.turned_away() == 3);
+    eventually("they are counted", || listener.stats().turned_away == 3);
     for seed in 0..2 {
         let (_, peer) = listener.accept_timeout(LONG).unwrap();
         assert_eq!(peer.destination(), Some(key(seed).destination()));
     }
     router.order(calls(9));
     assert!(listener.accept_timeout(LONG).is_ok());
-    assert_eq!(listener.turned_away(), 3);
+    assert_eq!(listener.stats().turned_away, 3);
 }
 
 #[test]

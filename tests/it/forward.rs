@@ -6,8 +6,8 @@ use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use i2p_sam::{
-    Cancel, Error, ForwardListener, ForwardOptions, SamBridge, SamStream, SessionLoss,
-    StreamSession, WhenFull,
+    Cancel, Error, ForwardOptions, SamBridge, SamListener, SamStream, SessionLoss, StreamSession,
+    WhenFull,
 };
 
 use crate::support::{
@@ -68,8 +68,8 @@ impl Forwards {
 }
 
 /// Connects as a router does, and sends this.
-fn call(listener: &ForwardListener, text: &[u8]) -> TcpStream {
-    let mut socket = TcpStream::connect(listener.tcp_addr()).unwrap();
+fn call(listener: &SamListener, text: &[u8]) -> TcpStream {
+    let mut socket = TcpStream::connect(listener.tcp_addr().unwrap()).unwrap();
     socket.write_all(text).unwrap();
     socket.set_read_timeout(Some(LONG)).unwrap();
     socket
@@ -94,12 +94,12 @@ fn forward_command_has_port_and_no_unset_options() {
     let router = Forwards::start();
     let session = router.session();
     let listener = session.forward().unwrap();
-    let (id, port) = (session.id(), listener.tcp_addr().port());
+    let (id, port) = (session.id(), listener.tcp_addr().unwrap().port());
     assert_eq!(
         router.command(),
         format!("STREAM FORWARD ID={id} PORT={port} SILENT=false\n")
     );
-    assert!(listener.tcp_addr().ip().is_loopback());
+    assert!(listener.tcp_addr().unwrap().ip().is_loopback());
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn silent_callers_delay_nobody() {
     let _far = call(&listener, &header(1));
     let (_, peer) = listener.accept_timeout(LONG).unwrap();
     assert_eq!(peer.destination(), Some(key(1).destination()));
-    assert_eq!(listener.dropped_callers(), 0);
+    assert_eq!(listener.stats().dropped_callers, 0);
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn silent_caller_is_dropped_and_counted() {
     let listener = session.forward_with(free_listener(), &options).unwrap();
     let mut silent = call(&listener, b"");
     assert_eq!(silent.read(&mut [0]).unwrap(), 0);
-    eventually("it is counted", || listener.dropped_callers() == 1);
+    eventually("it is counted", || listener.stats().dropped_callers == 1);
 }
 
 #[test]
@@ -230,7 +230,9 @@ fn garbage_is_dropped_and_next_caller_accepted() {
         call(&listener, text).shutdown(Shutdown::Write).unwrap();
     }
     let all = nonsense.len() as u64;
-    eventually("all are counted", || listener.dropped_callers() == all);
+    eventually("all are counted", || {
+        listener.stats().dropped_callers == all
+    });
     assert_eq!(session.closed(), None, "a forged status ends nothing");
     let _far = call(&listener, &header(2));
     assert!(listener.accept_timeout(LONG).is_ok());
@@ -243,7 +245,7 @@ fn caller_from_stranger_is_dropped_and_counted() {
     let session = router.session();
     let listener = session.forward_with(free_listener(), &options).unwrap();
     drop(call(&listener, b""));
-    eventually("it is counted", || listener.dropped_callers() == 1);
+    eventually("it is counted", || listener.stats().dropped_callers == 1);
 }
 
 #[test]
@@ -253,7 +255,7 @@ fn too_many_silent_callers_drop_oldest() {
     let mut oldest = call(&listener, b"");
     let _others: Vec<_> = (0..64).map(|_| call(&listener, b"")).collect();
     assert_eq!(oldest.read(&mut [0]).unwrap(), 0);
-    eventually("it is counted", || listener.dropped_callers() == 1);
+    eventually("it is counted", || listener.stats().dropped_callers == 1);
     let _far = call(&listener, &header(1));
     assert!(listener.accept_timeout(LONG).is_ok());
 }
@@ -272,7 +274,7 @@ fn streams_beyond_backlog_wait_without_loss() {
     peers.sort();
     peers.dedup();
     assert_eq!(peers.len(), usize::from(STREAMS));
-    assert_eq!(listener.dropped_callers(), 0);
+    assert_eq!(listener.stats().dropped_callers, 0);
 }
 
 #[test]
@@ -282,7 +284,9 @@ fn full_backlog_rejects_and_counts_peers() {
     let session = builder.when_full(WhenFull::TurnAway).stream().unwrap();
     let listener = session.forward().unwrap();
     let mut far: Vec<_> = (0..5).map(|seed| call(&listener, &header(seed))).collect();
-    eventually("three are turned away", || listener.turned_away() == 3);
+    eventually("three are turned away", || {
+        listener.stats().turned_away == 3
+    });
     for _ in 0..2 {
         let (near, _) = listener.accept_timeout(LONG).unwrap();
         (&near).write_all(b"!").unwrap();
@@ -291,7 +295,13 @@ fn full_backlog_rejects_and_counts_peers() {
     assert_eq!(answered.sum::<usize>(), 2);
     let _far = call(&listener, &header(9));
     assert!(listener.accept_timeout(LONG).is_ok());
-    assert_eq!((listener.turned_away(), listener.dropped_callers()), (3, 0));
+    assert_eq!(
+        (
+            listener.stats().turned_away,
+            listener.stats().dropped_callers
+        ),
+        (3, 0)
+    );
 }
 
 #[test]
@@ -348,7 +358,7 @@ fn session_loss_ends_accept_and_closes_port() {
     let router = Forwards::start();
     let session = router.session();
     let listener = session.forward().unwrap();
-    let address = listener.tcp_addr();
+    let address = listener.tcp_addr().unwrap();
     let silent = call(&listener, b"");
     let waiting = in_background(move || {
         let errors = listener.incoming().map(|stream| stream.unwrap_err());
@@ -423,7 +433,7 @@ fn stream_before_forwarding_loss_is_accepted() {
         let listener = session.forward().unwrap();
         let _far = call(&listener, &header(1));
         hang_up.send(()).unwrap();
-        is_closed(listener.tcp_addr());
+        is_closed(listener.tcp_addr().unwrap());
         let heard = listener.accept().is_ok();
         assert!(matches!(listener.accept(), Err(Error::ForwardLost(_))));
         heard
@@ -435,7 +445,7 @@ fn dropping_last_handle_ends_forwarding_keeps_streams() {
     let router = Forwards::start();
     let session = router.session();
     let first = session.forward().unwrap();
-    let (address, second) = (first.tcp_addr(), first.with_cancel(&Cancel::new()));
+    let (address, second) = (first.tcp_addr().unwrap(), first.with_cancel(&Cancel::new()));
     drop(first);
     let mut far = call(&second, &header(1));
     let (near, _) = second.accept_timeout(LONG).unwrap();
@@ -578,5 +588,5 @@ fn ipv4_bridge_reaches_dual_stack_listener() {
     let mut far = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     far.write_all(&header(1)).unwrap();
     assert!(listener.accept_timeout(LONG).is_ok());
-    assert_eq!(listener.dropped_callers(), 0);
+    assert_eq!(listener.stats().dropped_callers, 0);
 }

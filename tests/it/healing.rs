@@ -16,7 +16,7 @@ use crate::support::{LONG, ScriptedBridge, Stage, eventually, field, in_backgrou
 
 /// A session, its events, and the bridge's end of its control socket.
 fn session(router: &Router) -> (HealingSession, mpsc::Receiver<HealingEvent>, TcpStream) {
-    let (options, events) = listening(HealingOptions::new().first_pause(SHORT));
+    let (options, events) = listening(HealingOptions::new().initial_backoff(SHORT));
     let session = router
         .builder()
         .key(&key(1))
@@ -28,7 +28,7 @@ fn session(router: &Router) -> (HealingSession, mpsc::Receiver<HealingEvent>, Tc
 fn listening(options: HealingOptions) -> (HealingOptions, mpsc::Receiver<HealingEvent>) {
     let (sender, events) = mpsc::channel();
     let sender = Mutex::new(sender);
-    let options = options.on_event(move |event| {
+    let options = options.on_event(move |_, event| {
         let _ = sender.lock().unwrap().send(event.clone());
     });
     (options, events)
@@ -50,8 +50,8 @@ fn reason(events: &mpsc::Receiver<HealingEvent>) -> SessionLoss {
 fn back(events: &mpsc::Receiver<HealingEvent>) -> u32 {
     loop {
         match next(events) {
-            HealingEvent::Back { attempts, .. } => return attempts,
-            HealingEvent::Ended { error, .. } => panic!("{error}"),
+            HealingEvent::Restored { attempts, .. } => return attempts,
+            HealingEvent::GaveUp { error, .. } => panic!("{error}"),
             _ => {}
         }
     }
@@ -108,7 +108,7 @@ fn healed_session_keeps_key_and_changes_id() {
 #[test]
 fn transient_key_survives_healing() {
     let router = Router::start();
-    let (options, events) = listening(HealingOptions::new().first_pause(SHORT));
+    let (options, events) = listening(HealingOptions::new().initial_backoff(SHORT));
     let session = router.builder().healing_with(&options).unwrap();
     lose(&router.control_socket());
     back(&events);
@@ -134,7 +134,7 @@ fn loss_is_noticed_from_bridge_message() {
 #[test]
 fn loss_is_noticed_by_heartbeat() {
     let router = Router::start();
-    let (options, events) = listening(HealingOptions::new().first_pause(SHORT));
+    let (options, events) = listening(HealingOptions::new().initial_backoff(SHORT));
     let second = Duration::from_secs(1);
     let builder = router.builder().heartbeat(Some(second));
     let _session = builder.healing_with(&options).unwrap();
@@ -155,7 +155,7 @@ fn loss_is_noticed_by_dial_which_continues() {
         }
         _ => visit.until_quit(),
     });
-    let options = HealingOptions::new().first_pause(SHORT);
+    let options = HealingOptions::new().initial_backoff(SHORT);
     let builder = scripted.bridge().session();
     let session = builder.healing_with(&options).unwrap();
     let mut stream = session.connect(key(2).destination()).unwrap();
@@ -174,12 +174,14 @@ fn failure_that_may_pass_is_retried_and_reported() {
     assert_eq!(reason(&events), SessionLoss::BridgeGone);
     for expected in 1..=3 {
         match next(&events) {
-            HealingEvent::Trying { attempt, .. } => assert_eq!(attempt, expected),
+            HealingEvent::Connecting { attempt, .. } => assert_eq!(attempt, expected),
             other => panic!("{other:?}"),
         }
         match next(&events) {
-            HealingEvent::Failed { attempt, .. } if expected < 3 => assert_eq!(attempt, expected),
-            HealingEvent::Back { attempts, .. } => assert_eq!((attempts, expected), (3, 3)),
+            HealingEvent::AttemptFailed { attempt, .. } if expected < 3 => {
+                assert_eq!(attempt, expected)
+            }
+            HealingEvent::Restored { attempts, .. } => assert_eq!((attempts, expected), (3, 3)),
             other => panic!("{other:?}"),
         }
     }
@@ -200,11 +202,11 @@ fn key_held_by_bridge_is_awaited_within_attempt() {
     assert_eq!(reason(&events), SessionLoss::BridgeGone);
     assert!(matches!(
         next(&events),
-        HealingEvent::Trying { attempt: 1, .. }
+        HealingEvent::Connecting { attempt: 1, .. }
     ));
     assert!(matches!(
         next(&events),
-        HealingEvent::Back { attempts: 1, .. }
+        HealingEvent::Restored { attempts: 1, .. }
     ));
 }
 
@@ -214,10 +216,10 @@ fn attempts(events: &mpsc::Receiver<HealingEvent>, most: usize) -> Vec<(Duration
     let mut announced = None;
     while pauses.len() < most {
         match next(events) {
-            HealingEvent::Lost { pause, .. } | HealingEvent::Failed { pause, .. } => {
+            HealingEvent::Lost { pause, .. } | HealingEvent::AttemptFailed { pause, .. } => {
                 announced = Some(pause);
             }
-            HealingEvent::Trying { away, .. } => pauses.push((announced.take().unwrap(), away)),
+            HealingEvent::Connecting { away, .. } => pauses.push((announced.take().unwrap(), away)),
             _ => {}
         }
     }
@@ -228,8 +230,8 @@ fn attempts(events: &mpsc::Receiver<HealingEvent>, most: usize) -> Vec<(Duration
 fn refusing_bridge_is_asked_at_promised_rate() {
     let router = Router::start();
     let options = HealingOptions::new()
-        .first_pause(SHORT)
-        .longest_pause(SHORT * 8);
+        .initial_backoff(SHORT)
+        .max_backoff(SHORT * 8);
     let (options, events) = listening(options);
     let _session = router.builder().healing_with(&options).unwrap();
     router.answer(&[Answer::Say("SESSION STATUS RESULT=I2P_ERROR\n")]);
@@ -248,8 +250,8 @@ fn refusing_bridge_is_asked_at_promised_rate() {
 fn session_dropping_bridge_is_asked_at_promised_rate() {
     let router = Router::start();
     let options = HealingOptions::new()
-        .first_pause(SHORT)
-        .longest_pause(SHORT * 16);
+        .initial_backoff(SHORT)
+        .max_backoff(SHORT * 16);
     let (options, events) = listening(options);
     let _session = router.builder().healing_with(&options).unwrap();
     router.answer(&[Answer::Drop]);
@@ -268,7 +270,7 @@ fn session_dropping_bridge_is_asked_at_promised_rate() {
 #[test]
 fn close_during_backoff_returns_at_once() {
     let router = Router::start();
-    let options = HealingOptions::new().first_pause(LONG * 10);
+    let options = HealingOptions::new().initial_backoff(LONG * 10);
     let (options, events) = listening(options);
     let session = router.builder().healing_with(&options).unwrap();
     let listener = session.listener().unwrap();
@@ -335,7 +337,7 @@ fn dropping_healing_session_closes_session() {
 #[test]
 fn cancel_ends_call_awaiting_session() {
     let router = Router::start();
-    let (options, events) = listening(HealingOptions::new().first_pause(LONG * 10));
+    let (options, events) = listening(HealingOptions::new().initial_backoff(LONG * 10));
     let session = router.builder().healing_with(&options).unwrap();
     let cancel = Cancel::new();
     let listener = session.listener().unwrap().with_cancel(&cancel);
@@ -378,8 +380,8 @@ fn permanent_failure_ends_healing_and_reports_once() {
     assert!(matches!(error, Error::HealingEnded(_)), "{error}");
     assert!(incoming.next().is_none());
     reason(&events);
-    assert!(matches!(next(&events), HealingEvent::Trying { .. }));
-    assert!(matches!(next(&events), HealingEvent::Ended { .. }));
+    assert!(matches!(next(&events), HealingEvent::Connecting { .. }));
+    assert!(matches!(next(&events), HealingEvent::GaveUp { .. }));
     assert!(session.listener().unwrap_err().is_session_lost());
     assert!(session.connect("peer.i2p").unwrap_err().is_session_lost());
     assert_eq!(router.create_lines().len(), 2);
@@ -389,14 +391,14 @@ fn permanent_failure_ends_healing_and_reports_once() {
 fn healing_stops_at_configured_limit() {
     let router = Router::start();
     let options = HealingOptions::new()
-        .first_pause(SHORT)
+        .initial_backoff(SHORT)
         .give_up_after(Some(SHORT * 5));
     let (options, events) = listening(options);
     let session = router.builder().healing_with(&options).unwrap();
     router.answer(&[Answer::Say("SESSION STATUS RESULT=I2P_ERROR\n")]);
     lose(&router.control_socket());
     let away = loop {
-        if let HealingEvent::Ended { away, .. } = next(&events) {
+        if let HealingEvent::GaveUp { away, .. } = next(&events) {
             break away;
         }
     };
@@ -422,12 +424,16 @@ fn initial_retry_succeeds_once_key_is_released() {
         Answer::HangUp,
         Answer::Make,
     ]);
-    let (options, events) = listening(HealingOptions::new().first_pause(SHORT).patient(true));
+    let (options, events) = listening(
+        HealingOptions::new()
+            .initial_backoff(SHORT)
+            .retry_initial(true),
+    );
     let session = router.builder().key(&key(1)).healing_with(&options);
     assert_eq!(session.unwrap().private_key(), &key(1));
     for expected in 1..=2 {
         match next(&events) {
-            HealingEvent::Failed { attempt, pause, .. } => {
+            HealingEvent::AttemptFailed { attempt, pause, .. } => {
                 assert_eq!(attempt, expected);
                 assert!(pause >= SHORT / 2);
             }
@@ -441,7 +447,9 @@ fn initial_retry_succeeds_once_key_is_released() {
 fn initial_retry_reports_permanent_failure_and_timeout() {
     let router = Router::start();
     router.answer(&[Answer::Say("SESSION STATUS RESULT=INVALID_KEY\n")]);
-    let patient = HealingOptions::new().first_pause(SHORT).patient(true);
+    let patient = HealingOptions::new()
+        .initial_backoff(SHORT)
+        .retry_initial(true);
     let error = router.builder().healing_with(&patient).unwrap_err();
     assert!(matches!(error, Error::Refused(_)), "{error}");
     assert_eq!(router.create_lines().len(), 1);
@@ -458,10 +466,12 @@ fn cancel_ends_initial_retry_at_once() {
     router.answer(&[Answer::HangUp]);
     let cancel = Cancel::new();
     let bridge = router.scripted.bridge().with_cancel(&cancel);
-    let patient = HealingOptions::new().first_pause(LONG * 10).patient(true);
+    let patient = HealingOptions::new()
+        .initial_backoff(LONG * 10)
+        .retry_initial(true);
     let (options, events) = listening(patient);
     let waiting = in_background(move || bridge.session().healing_with(&options).map(drop));
-    assert!(matches!(next(&events), HealingEvent::Failed { .. }));
+    assert!(matches!(next(&events), HealingEvent::AttemptFailed { .. }));
     cancel.cancel();
     let error = outcome(&waiting).unwrap_err();
     assert!(matches!(error, Error::Cancelled { .. }), "{error}");
@@ -484,7 +494,7 @@ fn dial_awaits_session() {
 #[test]
 fn dial_awaiting_session_keeps_deadline() {
     let router = Router::start();
-    let (options, events) = listening(HealingOptions::new().first_pause(LONG * 10));
+    let (options, events) = listening(HealingOptions::new().initial_backoff(LONG * 10));
     let session = router.builder().healing_with(&options).unwrap();
     lose(&router.control_socket());
     reason(&events);
@@ -591,12 +601,50 @@ fn renewal_of_closed_session_fails() {
 }
 
 #[test]
+fn wait_closed_outlasts_loss_and_ends_by_close() {
+    let router = Router::start();
+    let (session, events, socket) = session(&router);
+    let clone = session.clone();
+    let waiting = in_background(move || clone.wait_closed(None));
+    lose(&socket);
+    back(&events);
+    let error = session.wait_closed(Some(SHORT)).unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    session.close();
+    assert!(outcome(&waiting).unwrap().is_none());
+}
+
+#[test]
+fn wait_closed_returns_error_on_which_session_gave_up() {
+    let router = Router::start();
+    let (session, _events, socket) = session(&router);
+    router.answer(&[Answer::Say("SESSION STATUS RESULT=INVALID_KEY\n")]);
+    let clone = session.clone();
+    let waiting = in_background(move || clone.wait_closed(None));
+    lose(&socket);
+    let error = outcome(&waiting).unwrap().unwrap();
+    assert!(matches!(&*error, Error::Refused(_)), "{error}");
+}
+
+#[test]
+fn cancelled_wait_closed_leaves_session_open() {
+    let router = Router::start();
+    let (session, _events, _socket) = session(&router);
+    let cancel = Cancel::new();
+    let clone = session.with_cancel(&cancel);
+    let waiting = in_background(move || clone.wait_closed(None));
+    cancel.cancel();
+    assert!(matches!(outcome(&waiting), Err(Error::Cancelled { .. })));
+    assert!(session.session().is_some());
+}
+
+#[test]
 fn healing_moves_to_another_bridge() {
     let (first, second) = (Router::start(), Router::start());
     let address = first.scripted.address().to_string();
     let bridge = SamBridge::builder().address(&address);
     let bridge = bridge.fallback(&second.scripted.bridge()).build().unwrap();
-    let (options, events) = listening(HealingOptions::new().first_pause(SHORT));
+    let (options, events) = listening(HealingOptions::new().initial_backoff(SHORT));
     let session = bridge.session().healing_with(&options).unwrap();
     first.answer(&[Answer::HangUp]);
     lose(&first.control_socket());
@@ -614,8 +662,8 @@ fn healing_moves_to_another_bridge() {
 fn panicking_callback_does_not_stop_healing() {
     let router = Router::start();
     let options = HealingOptions::new()
-        .first_pause(SHORT)
-        .on_event(|_| panic!("the program's own fault"));
+        .initial_backoff(SHORT)
+        .on_event(|_, _| panic!("the program's own fault"));
     let session = router.builder().healing_with(&options).unwrap();
     lose(&router.control_socket());
     let _again = router.control_socket();
@@ -627,7 +675,7 @@ fn callback_has_default_stack_size() {
     let router = Router::start();
     let (sender, called) = mpsc::channel();
     let sender = Mutex::new(sender);
-    let options = HealingOptions::new().on_event(move |_| {
+    let options = HealingOptions::new().on_event(move |_, _| {
         std::hint::black_box([0_u8; 512 * 1024]);
         let _ = sender.lock().unwrap().send(());
     });
@@ -668,7 +716,7 @@ fn forwarding_listener_is_restored_after_loss() {
             visit.until_quit();
         }
     });
-    let options = HealingOptions::new().first_pause(SHORT).forward(true);
+    let options = HealingOptions::new().initial_backoff(SHORT).forward(true);
     let builder = scripted.bridge().session();
     let session = builder.healing_with(&options).unwrap();
     let listener = session.listener().unwrap();
@@ -703,8 +751,8 @@ fn accept_refusing_bridge_is_asked_at_promised_rate() {
         }
     });
     let options = HealingOptions::new()
-        .first_pause(SHORT)
-        .longest_pause(SHORT * 8);
+        .initial_backoff(SHORT)
+        .max_backoff(SHORT * 8);
     let (options, events) = listening(options);
     let builder = scripted.bridge().session().linger(Duration::ZERO);
     let healing = builder.healing_with(&options).unwrap();

@@ -7,8 +7,8 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use i2p_sam::{
-    Cancel, Error, HealingEvent, HealingOptions, MultihomedListener, MultihomedSession, ResultCode,
-    SamBridge, SamStream, SessionBuilder, SessionLoss,
+    Cancel, Error, HealingEvent, HealingOptions, HealingSession, ResultCode, SamBridge,
+    SamListener, SamStream, SessionBuilder, SessionLoss, WhenFull,
 };
 
 use crate::support::restless::{Answer, Router, SHORT, lose};
@@ -35,16 +35,16 @@ fn builder(first: &Router, second: &Router) -> SessionBuilder {
 fn listening(options: HealingOptions) -> (HealingOptions, mpsc::Receiver<Told>) {
     let (sender, events) = mpsc::channel();
     let sender = Mutex::new(sender);
-    let options = options.on_home_event(move |bridge, event| {
+    let options = options.on_event(move |bridge, event| {
         let told = (bridge.address(), event.clone());
         let _ = sender.lock().unwrap().send(told);
     });
     (options, events)
 }
 
-/// Returns a session with a home at each bridge, and its events from now on.
-fn session(first: &Router, second: &Router) -> (MultihomedSession, mpsc::Receiver<Told>) {
-    let (options, events) = listening(HealingOptions::new().first_pause(SHORT));
+/// Returns a session with a replica at each bridge, and its events from now on.
+fn session(first: &Router, second: &Router) -> (HealingSession, mpsc::Receiver<Told>) {
+    let (options, events) = listening(HealingOptions::new().initial_backoff(SHORT));
     let session = builder(first, second).multihomed_with(&options).unwrap();
     for _ in 0..2 {
         until_back(&events);
@@ -52,12 +52,12 @@ fn session(first: &Router, second: &Router) -> (MultihomedSession, mpsc::Receive
     (session, events)
 }
 
-/// Waits until a home is up, and returns its address and the number of attempts.
+/// Waits until a replica is up, and returns its address and the number of attempts.
 fn until_back(events: &mpsc::Receiver<Told>) -> (String, u32) {
     loop {
         match events.recv_timeout(LONG).expect("nothing is told") {
-            (home, HealingEvent::Back { attempts, .. }) => return (home, attempts),
-            (home, HealingEvent::Ended { error, .. }) => panic!("{home}: {error}"),
+            (replica, HealingEvent::Restored { attempts, .. }) => return (replica, attempts),
+            (replica, HealingEvent::GaveUp { error, .. }) => panic!("{replica}: {error}"),
             _ => {}
         }
     }
@@ -65,22 +65,24 @@ fn until_back(events: &mpsc::Receiver<Told>) -> (String, u32) {
 
 fn until_lost(events: &mpsc::Receiver<Told>) -> String {
     loop {
-        if let (home, HealingEvent::Lost { .. }) =
+        if let (replica, HealingEvent::Lost { .. }) =
             events.recv_timeout(LONG).expect("nothing is told")
         {
-            return home;
+            return replica;
         }
     }
 }
 
 /// Returns the bridges at which there is a session.
-fn homes(session: &MultihomedSession) -> Vec<bool> {
-    let homes = session.homes().into_iter();
-    homes.map(|home| home.session().is_some()).collect()
+fn replicas(session: &HealingSession) -> Vec<bool> {
+    let replicas = session.replicas().into_iter();
+    replicas
+        .map(|replica| replica.session().is_some())
+        .collect()
 }
 
-/// Returns the home over which the next stream arrives.
-fn next_home(listener: &MultihomedListener) -> String {
+/// Returns the replica over which the next stream arrives.
+fn next_replica(listener: &SamListener) -> String {
     let (stream, peer) = listener.accept_timeout(LONG).unwrap();
     assert_eq!(peer.destination(), Some(key(9).destination()));
     stream.bridge().address()
@@ -99,7 +101,7 @@ fn show_that_it_ends(mut caller: &TcpStream) {
 }
 
 #[test]
-fn one_listener_accepts_streams_of_all_homes() {
+fn one_listener_accepts_streams_of_all_replicas() {
     let (first, second) = two();
     let (session, _events) = session(&first, &second);
     let listener = session.listener().unwrap();
@@ -115,7 +117,7 @@ fn one_listener_accepts_streams_of_all_homes() {
 }
 
 #[test]
-fn all_homes_share_one_key() {
+fn all_replicas_share_one_key() {
     let (first, second) = two();
     let (session, _events) = session(&first, &second);
     let own = key(1).expose_base64();
@@ -131,7 +133,7 @@ fn all_homes_share_one_key() {
 }
 
 #[test]
-fn transient_key_is_shared_by_all_homes() {
+fn transient_key_is_shared_by_all_replicas() {
     let (first, second) = two();
     let (options, events) = listening(HealingOptions::new());
     let builder = bridge(&first, &second).session();
@@ -150,7 +152,7 @@ fn transient_key_is_shared_by_all_homes() {
 }
 
 #[test]
-fn lost_home_heals_while_other_continues() {
+fn lost_replica_heals_while_other_continues() {
     let (first, second) = two();
     let (session, events) = session(&first, &second);
     let listener = session.listener().unwrap();
@@ -160,52 +162,52 @@ fn lost_home_heals_while_other_continues() {
     lose(&first.control_socket());
     assert_eq!(until_lost(&events), first.address());
     let _caller = second.dial_in();
-    assert_eq!(next_home(&listener), second.address());
+    assert_eq!(next_replica(&listener), second.address());
     assert_eq!(until_back(&events), (first.address(), 3));
-    assert_eq!(homes(&session), [true, true]);
+    assert_eq!(replicas(&session), [true, true]);
     let _caller = first.dial_in();
-    assert_eq!(next_home(&listener), first.address());
+    assert_eq!(next_replica(&listener), first.address());
     let _caller = second.dial_in();
-    assert_eq!(next_home(&listener), second.address());
+    assert_eq!(next_replica(&listener), second.address());
 }
 
 #[test]
 fn bridge_absent_at_start_joins_later() {
     let (first, second) = two();
     first.answer(&[Answer::HangUp, Answer::HangUp, Answer::Make]);
-    let (options, events) = listening(HealingOptions::new().first_pause(SHORT));
+    let (options, events) = listening(HealingOptions::new().initial_backoff(SHORT));
     let session = builder(&first, &second).multihomed_with(&options).unwrap();
     let listener = session.listener().unwrap();
     let _caller = second.dial_in();
-    assert_eq!(next_home(&listener), second.address());
+    assert_eq!(next_replica(&listener), second.address());
     let mut attempts = None;
     while attempts.is_none() {
-        let (home, attempt) = until_back(&events);
-        attempts = (home == first.address()).then_some(attempt);
+        let (replica, attempt) = until_back(&events);
+        attempts = (replica == first.address()).then_some(attempt);
     }
     assert_eq!(attempts, Some(3));
     let _caller = first.dial_in();
-    assert_eq!(next_home(&listener), first.address());
+    assert_eq!(next_replica(&listener), first.address());
 }
 
 #[test]
-fn initial_failure_names_its_home() {
+fn initial_failure_names_its_replica() {
     let (first, second) = two();
     first.answer(&[Answer::Say("SESSION STATUS RESULT=DUPLICATED_DEST\n")]);
-    let (options, events) = listening(HealingOptions::new().first_pause(LONG * 10));
+    let (options, events) = listening(HealingOptions::new().initial_backoff(LONG * 10));
     let session = builder(&first, &second).multihomed_with(&options).unwrap();
     loop {
         match events.recv_timeout(LONG).unwrap() {
-            (home, HealingEvent::Failed { attempt, error, .. }) => {
-                assert_eq!((home, attempt), (first.address(), 1));
+            (replica, HealingEvent::AttemptFailed { attempt, error, .. }) => {
+                assert_eq!((replica, attempt), (first.address(), 1));
                 assert!(matches!(&*error, Error::Refused(_)), "{error}");
                 break;
             }
-            (home, HealingEvent::Lost { .. }) => panic!("{home} was never there"),
+            (replica, HealingEvent::Lost { .. }) => panic!("{replica} was never there"),
             _ => {}
         }
     }
-    assert_eq!(homes(&session), [false, true]);
+    assert_eq!(replicas(&session), [false, true]);
 }
 
 #[test]
@@ -226,7 +228,7 @@ fn unreachable_bridges_fail_start_and_are_named() {
     // Nothing is retried, and no end is reported.
     drop(options);
     let told: Vec<_> = events.iter().collect();
-    let trying = |(_, event): &Told| matches!(event, HealingEvent::Trying { attempt: 1, .. });
+    let trying = |(_, event): &Told| matches!(event, HealingEvent::Connecting { attempt: 1, .. });
     assert!(told.len() == 2 && told.iter().all(trying), "{told:?}");
 }
 
@@ -246,7 +248,7 @@ fn more_informative_failure_is_reported() {
 }
 
 #[test]
-fn permanently_lost_home_keeps_others() {
+fn permanently_lost_replica_keeps_others() {
     let (first, second) = two();
     let (session, events) = session(&first, &second);
     let listener = session.listener().unwrap();
@@ -255,15 +257,15 @@ fn permanently_lost_home_keeps_others() {
         router.answer(&last_words);
         lose(&router.control_socket());
         loop {
-            if let (home, HealingEvent::Ended { .. }) = events.recv_timeout(LONG).unwrap() {
-                assert_eq!(home, router.address());
+            if let (replica, HealingEvent::GaveUp { .. }) = events.recv_timeout(LONG).unwrap() {
+                assert_eq!(replica, router.address());
                 return;
             }
         }
     };
     end(&first);
     let _caller = second.dial_in();
-    assert_eq!(next_home(&listener), second.address());
+    assert_eq!(next_replica(&listener), second.address());
     end(&second);
     let mut incoming = listener.incoming();
     let error = incoming.next().unwrap().unwrap_err();
@@ -317,23 +319,25 @@ fn non_blocking_accept_finds_waiting_stream_or_nothing() {
 }
 
 #[test]
-fn busy_home_does_not_starve_others() {
+fn busy_replica_does_not_starve_others() {
     let (first, second) = two();
     let (session, _events) = session(&first, &second);
     let listener = session.listener().unwrap();
     let _crowd: Vec<_> = (0..10).map(|_| first.dial_in()).collect();
     let _caller = second.dial_in();
-    // The other home's stream is on its way meanwhile.
+    // The other replica's stream is on its way meanwhile.
     eventually("an accept is armed again", || {
         second.accepts.try_recv().is_ok()
     });
-    let served: Vec<_> = (0..11).map(|_| next_home(&listener)).collect();
-    let place = served.iter().position(|home| *home == second.address());
+    let served: Vec<_> = (0..11).map(|_| next_replica(&listener)).collect();
+    let place = served
+        .iter()
+        .position(|replica| *replica == second.address());
     assert!(place.is_some_and(|place| place < 4), "{served:?}");
 }
 
 #[test]
-fn dial_continues_over_other_home() {
+fn dial_continues_over_other_replica() {
     let (first, second) = two();
     let (session, events) = session(&first, &second);
     let stream = session.connect(key(2).destination()).unwrap();
@@ -347,7 +351,7 @@ fn dial_continues_over_other_home() {
 }
 
 #[test]
-fn dial_on_lost_home_continues_over_other() {
+fn dial_on_lost_replica_continues_over_other() {
     let (first, second) = two();
     let (session, _events) = session(&first, &second);
     let control = first.control_socket();
@@ -369,7 +373,7 @@ fn dial_after_protocol_error_continues_over_other() {
     first.refuse_dials("nonsense\n");
     let stream = session.connect(key(2).destination()).unwrap();
     assert_eq!(stream.bridge().address(), second.address());
-    // Both homes are up, so there is nothing to wait for.
+    // Both replicas are up, so there is nothing to wait for.
     second.refuse_dials("nonsense\n");
     let dialled = in_background(move || session.connect(key(2).destination()));
     let error = outcome(&dialled).unwrap_err();
@@ -377,7 +381,7 @@ fn dial_after_protocol_error_continues_over_other() {
 }
 
 #[test]
-fn dial_awaits_home_until_deadline() {
+fn dial_awaits_replica_until_deadline() {
     let (first, second) = two();
     let (session, events) = session(&first, &second);
     for router in [&first, &second] {
@@ -396,7 +400,7 @@ fn dial_awaits_home_until_deadline() {
 }
 
 #[test]
-fn unreachable_peer_is_dialled_over_one_home() {
+fn unreachable_peer_is_dialled_over_one_replica() {
     let (first, second) = two();
     let (session, _events) = session(&first, &second);
     first.refuse_dials("STREAM STATUS RESULT=CANT_REACH_PEER\n");
@@ -409,7 +413,7 @@ fn unreachable_peer_is_dialled_over_one_home() {
 #[test]
 fn close_during_backoff_and_creation_returns_at_once() {
     let (first, second) = two();
-    let (options, events) = listening(HealingOptions::new().first_pause(SHORT));
+    let (options, events) = listening(HealingOptions::new().initial_backoff(SHORT));
     let builder = builder(&first, &second);
     let session = builder.multihomed_with(&options).unwrap();
     for _ in 0..2 {
@@ -427,7 +431,7 @@ fn close_during_backoff_and_creation_returns_at_once() {
     assert!(closed(outcome(&accepting).unwrap_err()));
     assert!(closed(session.connect("peer.i2p").unwrap_err()));
     assert!(closed(session.listener().unwrap_err()));
-    assert_eq!(homes(&session), [false, false]);
+    assert_eq!(replicas(&session), [false, false]);
     show_that_it_ends(&pending);
     assert!(second.was_told_to_quit());
 }
@@ -438,10 +442,10 @@ fn slow_bridge_delays_neither_start_nor_close() {
     first.answer(&[Answer::Nothing]);
     let session = builder(&first, &second).multihomed().unwrap();
     let pending = first.control_socket();
-    assert_eq!(homes(&session), [false, true]);
+    assert_eq!(replicas(&session), [false, true]);
     let listener = session.listener().unwrap();
     let _caller = second.dial_in();
-    assert_eq!(next_home(&listener), second.address());
+    assert_eq!(next_replica(&listener), second.address());
     outcome(&in_background(move || session.close()));
     show_that_it_ends(&pending);
     let error = listener.accept().unwrap_err();
@@ -464,13 +468,13 @@ fn waiting_stream_is_closed_with_session() {
 }
 
 #[test]
-fn dropping_session_closes_all_homes() {
+fn dropping_session_closes_all_replicas() {
     let (first, second) = two();
     let (session, _events) = session(&first, &second);
     let listener = session.listener().unwrap();
     drop(session);
     let _caller = first.dial_in();
-    assert_eq!(next_home(&listener), first.address());
+    assert_eq!(next_replica(&listener), first.address());
     drop(listener);
     for router in [&first, &second] {
         eventually("it is closed", || router.was_told_to_quit());
@@ -485,7 +489,7 @@ fn listeners_share_streams_and_one_suffices() {
     let busy = session.listener().unwrap();
     for router in [&first, &second, &second, &first, &first, &second] {
         let _caller = router.dial_in();
-        assert_eq!(next_home(&busy), router.address());
+        assert_eq!(next_replica(&busy), router.address());
     }
 }
 
@@ -497,13 +501,13 @@ fn streams_without_listener_close_next_listener_serves() {
     let other = session.listener().unwrap();
     drop(listener);
     let _caller = first.dial_in();
-    assert_eq!(next_home(&other), first.address());
+    assert_eq!(next_replica(&other), first.address());
     let caller = first.dial_in();
     drop(other);
     show_that_it_ends(&caller);
     let listener = session.listener().unwrap();
     let _caller = second.dial_in();
-    assert_eq!(next_home(&listener), second.address());
+    assert_eq!(next_replica(&listener), second.address());
 }
 
 #[test]
@@ -529,7 +533,7 @@ fn cancel_ends_waiting_calls_only() {
     let error = session.with_cancel(&cancel).listener();
     assert!(error.is_ok_and(|listener| listener.accept().is_err()));
     let _caller = second.dial_in();
-    assert_eq!(next_home(&listener), second.address());
+    assert_eq!(next_replica(&listener), second.address());
 }
 
 #[test]
@@ -602,13 +606,13 @@ fn listener_is_refused_if_all_bridges_refuse() {
 }
 
 #[test]
-fn renewal_renews_homes_in_turn() {
+fn renewal_renews_replicas_in_turn() {
     let (first, second) = two();
     let (session, events) = session(&first, &second);
-    let ids = |session: &MultihomedSession| -> Vec<_> {
-        let homes = session.homes().into_iter();
-        homes
-            .map(|home| Some(home.session()?.id().to_owned()))
+    let ids = |session: &HealingSession| -> Vec<_> {
+        let replicas = session.replicas().into_iter();
+        replicas
+            .map(|replica| Some(replica.session()?.id().to_owned()))
             .collect()
     };
     let before = ids(&session);
@@ -639,9 +643,9 @@ fn renewal_of_closed_session_fails() {
 }
 
 #[test]
-fn single_home_session_heals() {
+fn single_replica_session_heals() {
     let router = Router::start();
-    let (options, events) = listening(HealingOptions::new().first_pause(SHORT));
+    let (options, events) = listening(HealingOptions::new().initial_backoff(SHORT));
     let session = router.builder().multihomed_with(&options).unwrap();
     until_back(&events);
     let listener = session.listener().unwrap();
@@ -650,4 +654,51 @@ fn single_home_session_heals() {
     lose(&router.control_socket());
     assert_eq!(until_back(&events), (router.address(), 1));
     router.show_that_it_accepts(&listener);
+}
+
+#[test]
+fn wait_closed_awaits_end_of_all_replicas() {
+    let (first, second) = two();
+    let (session, events) = session(&first, &second);
+    let invalid = || [Answer::Say("SESSION STATUS RESULT=INVALID_KEY\n")];
+    first.answer(&invalid());
+    lose(&first.control_socket());
+    let gave_up = |events: &mpsc::Receiver<Told>| loop {
+        if let (_, HealingEvent::GaveUp { .. }) = events.recv_timeout(LONG).unwrap() {
+            return;
+        }
+    };
+    gave_up(&events);
+    let error = session.wait_closed(Some(SHORT)).unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    second.answer(&invalid());
+    lose(&second.control_socket());
+    let error = session.wait_closed(Some(LONG)).unwrap().unwrap();
+    assert!(matches!(&*error, Error::Refused(_)), "{error}");
+    gave_up(&events);
+}
+
+#[test]
+fn each_replica_keeps_backlog_and_counts_rejected_streams() {
+    let (first, second) = two();
+    let builder = builder(&first, &second).backlog(1);
+    let builder = builder.when_full(WhenFull::TurnAway);
+    let (options, events) = listening(HealingOptions::new());
+    let session = builder.multihomed_with(&options).unwrap();
+    for _ in 0..2 {
+        until_back(&events);
+    }
+    let listener = session.listener().unwrap();
+    assert_eq!(listener.tcp_addr(), None);
+    let _callers = [&first, &second].map(|router| [(); 4].map(|()| router.dial_in()));
+    eventually("each replica has rejected three streams", || {
+        listener.stats().turned_away == 6
+    });
+    let mut served = [next_replica(&listener), next_replica(&listener)];
+    served.sort();
+    let mut both = [first.address(), second.address()];
+    both.sort();
+    assert_eq!(served, both);
+    session.close();
+    assert_eq!(listener.session_error(), Some(SessionLoss::Closed));
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use i2p_sam::{
     DatagramSession, DatagramStyle, DatagramTransport, HealingEvent, HealingOptions, SamBridge,
-    SessionBuilder, SessionLoss,
+    SamListener, SessionBuilder, SessionLoss,
 };
 
 use crate::support::{
@@ -182,12 +182,12 @@ fn echo_datagrams(udp: &UdpSocket, sessions: &Sessions) {
 }
 
 /// Returns a healing session that accepts, and its events.
-fn healing(java: &Java, options: HealingOptions) -> (mpsc::Receiver<HealingEvent>, impl Drop) {
+fn healing(java: &Java, options: HealingOptions) -> (mpsc::Receiver<HealingEvent>, SamListener) {
     let (sender, events) = mpsc::channel();
     let sender = Mutex::new(sender);
     let options = options
-        .first_pause(Duration::from_millis(50))
-        .on_event(move |event| drop(sender.lock().unwrap().send(event.clone())));
+        .initial_backoff(Duration::from_millis(50))
+        .on_event(move |_, event| drop(sender.lock().unwrap().send(event.clone())));
     let builder = java.builder().heartbeat(Some(HEARTBEAT));
     let session = builder.healing_with(&options).unwrap();
     (events, session.listener().unwrap())
@@ -195,7 +195,7 @@ fn healing(java: &Java, options: HealingOptions) -> (mpsc::Receiver<HealingEvent
 
 fn assert_heals(events: &mpsc::Receiver<HealingEvent>, stopped: Instant) -> Duration {
     loop {
-        if let HealingEvent::Back { .. } = events.recv_timeout(LONG).unwrap() {
+        if let HealingEvent::Restored { .. } = events.recv_timeout(LONG).unwrap() {
             println!("back after {:?}", stopped.elapsed());
             return stopped.elapsed();
         }

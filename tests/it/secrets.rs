@@ -759,8 +759,8 @@ fn healing_sessions(watcher: &mut Watcher) {
     let (sender, events) = mpsc::channel();
     let sender = Mutex::new(sender);
     let options = HealingOptions::new()
-        .first_pause(Duration::ZERO)
-        .on_event(move |event| drop(sender.lock().unwrap().send(event.clone())));
+        .initial_backoff(Duration::ZERO)
+        .on_event(move |_, event| drop(sender.lock().unwrap().send(event.clone())));
     let builder = scripted.bridge().session().key(&key(7));
     let session = builder.healing_with(&options).unwrap();
     watcher.debug(&options);
@@ -788,14 +788,15 @@ fn multihomed_sessions(watcher: &mut Watcher) {
     let bridge = bridge.fallback(&fallback).build().unwrap();
     let session = bridge.session().key(&key(7)).multihomed().unwrap();
     let listener = session.listener().unwrap();
-    for home in session.homes() {
-        if let Some(session) = home.session() {
+    for replica in session.replicas() {
+        if let Some(session) = replica.session() {
             watcher.guard(session.id());
         }
-        watcher.debug(&home);
+        watcher.debug(&replica);
     }
     watcher.debug(&session);
     watcher.debug(&listener);
+    watcher.debug(&listener.stats());
     session.close();
     watcher.failure(listener.accept().unwrap_err());
     watcher.failure(session.connect("peer.i2p").unwrap_err());

@@ -240,7 +240,7 @@ fn healing_session_lookup_continues_after_loss() {
                 false => visit.say(&found(line, 7)),
             },
         );
-    let options = HealingOptions::new().first_pause(Duration::from_millis(1));
+    let options = HealingOptions::new().initial_backoff(Duration::from_millis(1));
     let session = router.builder().healing_with(&options).unwrap();
     assert_eq!(&session.lookup("peer.i2p").unwrap(), key(7).destination());
     let own = session.destination();
@@ -251,7 +251,7 @@ fn healing_session_lookup_continues_after_loss() {
 }
 
 #[test]
-fn multihomed_session_lookup_continues_over_next_home() {
+fn multihomed_session_lookup_continues_over_next_replica() {
     let lost = Router::answering(|visit, _| visit.hang_up());
     let router = finding(7);
     let builder = SamBridge::builder().address(lost.bridge.address().to_string());

@@ -11,9 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use i2p_sam::{
-    HealingEvent, HealingListener, HealingOptions, HealingSession, SamBridge, SamStream,
-};
+use i2p_sam::{HealingEvent, HealingOptions, HealingSession, SamBridge, SamListener, SamStream};
 
 /// What the pauses are made from; the parent knows what that promises.
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -60,18 +58,18 @@ pub(crate) fn run(args: &[String]) -> io::Result<()> {
 
 fn pauses() -> HealingOptions {
     HealingOptions::new()
-        .first_pause(FIRST_PAUSE)
-        .longest_pause(LONGEST_PAUSE)
+        .initial_backoff(FIRST_PAUSE)
+        .max_backoff(LONGEST_PAUSE)
 }
 
-fn tell(event: &HealingEvent) {
+fn tell(_: &SamBridge, event: &HealingEvent) {
     match event {
         HealingEvent::Lost { .. } => say("lost"),
-        HealingEvent::Trying { away, .. } => say(&format!("trying {}", away.as_millis())),
-        HealingEvent::Back { attempts, away, .. } => {
+        HealingEvent::Connecting { away, .. } => say(&format!("trying {}", away.as_millis())),
+        HealingEvent::Restored { attempts, away, .. } => {
             say(&format!("back {attempts} {}", away.as_millis()));
         }
-        HealingEvent::Ended { error, .. } => say(&format!("ended {error}")),
+        HealingEvent::GaveUp { error, .. } => say(&format!("ended {error}")),
         _ => {}
     }
 }
@@ -82,7 +80,7 @@ fn say(line: &str) {
 }
 
 /// Until its end, the one listener answers whoever dials.
-fn serve(listener: &HealingListener) {
+fn serve(listener: &SamListener) {
     for stream in listener.incoming() {
         let Ok(stream) = stream else { continue };
         thread::spawn(move || echo(stream));

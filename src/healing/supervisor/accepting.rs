@@ -1,40 +1,44 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Current, State, Supervisor};
-use crate::address::I2pAddr;
+use super::{Current, Intake, State, Supervisor};
 use crate::error::{Error, Phase};
-use crate::healing::intake::Intake;
+use crate::listener::ListenerStats;
+use crate::session::{AcceptQueue, StreamSession};
 use crate::stream::SamStream;
-use crate::sync::{Call, Cancel, Deadline, Wake, spawn_for_program};
+use crate::sync::{Call, Cancel, Wake, spawn_for_program};
 
 /// Time between two attempts to accept that failed while there is a session.
 const REST: Duration = Duration::from_secs(1);
 
 const PHASE: Phase = Phase::Accept;
 
-/// How its listeners take in what peers dial, over whichever session there is.
+/// How a replica accepts, over whichever session there is.
 ///
-/// One thread has the session accept, or forward, and callers wait for it: a caller has a deadline,
-/// and an accept that it gave up would take the next stream at the bridge with it.
+/// One thread arms the session, by pending accepts or a forwarding, and callers wait for it: a caller has a
+/// deadline, and an accept that it gave up would take the next stream at the bridge with it.
 impl Supervisor {
-    /// Has the bridge know that a listener accepts, if there is a session.
+    /// Waits until the session, if there is one, is armed.
     pub(in crate::healing) fn listen(self: &Arc<Self>, cancel: &Cancel) -> Result<(), Error> {
-        let call = Call::new(PHASE).or_cancel(cancel);
-        call.wait_on(&self.state, |state| {
+        let look = |state: &mut State| {
             let armed = self.find_intake(state, 0)?.is_some();
-            // If there is no session, the next will accept when it is made.
+            // If there is no session, the next will accept when it is created.
             Ok((armed || state.current.is_none()).then_some(()))
-        })
+        };
+        if look(&mut self.state.lock())?.is_some() {
+            return Ok(());
+        }
+        let call = Call::new(PHASE).or_cancel(cancel);
+        call.wait_on(&self.state, look)
     }
 
-    /// Takes in one more listener, or handle of one.
-    pub(in crate::healing) fn join(&self) {
+    /// Counts one more listener.
+    pub(in crate::healing) fn add_listener(&self) {
         self.state.lock().listeners += 1;
     }
 
-    /// When the last is gone, what comes in is closed.
-    pub(in crate::healing) fn leave(&self) {
+    /// Counts one listener less. After the last, incoming streams are closed.
+    pub(in crate::healing) fn remove_listener(&self) {
         let mut state = self.state.lock();
         state.listeners -= 1;
         if state.listeners > 0 {
@@ -46,53 +50,53 @@ impl Supervisor {
         drop((intake, failure));
     }
 
-    pub(in crate::healing) fn accept(
+    /// Returns a stream that waits, of a session that was created after the one seen. It notes in `seen` if
+    /// that session is lost, and starts to arm the session if it is not armed.
+    pub(in crate::healing) fn poll(
         self: &Arc<Self>,
-        cancel: &Cancel,
-        deadline: Deadline,
-        nonblocking: bool,
-    ) -> Result<(SamStream, I2pAddr), Error> {
-        let armed = Call::new(PHASE).or_cancel(cancel).until(deadline);
-        let call = armed.clone().or_cancel(&self.stop);
-        let mut seen = 0;
-        loop {
-            let (generation, intake) = match self.intake(seen, &armed, nonblocking) {
-                // A thread that cannot be started fails as fast when it is tried again at once: a
-                // program that asks in a loop must not spin.
-                Err(error @ Error::Io { .. }) if !nonblocking => {
-                    return Err(call.sleep(REST).err().unwrap_or(error));
-                }
-                outcome => outcome?,
-            };
-            match intake.accept(call.clone(), nonblocking) {
-                Err(error) if error.is_session_lost() => seen = generation,
-                Err(Error::ForwardLost(_)) => self.disarm(&intake),
-                Err(Error::Cancelled { .. }) if !cancel.is_cancelled() => {
-                    // The handle of the bridge fired, and the thread notes what that means.
-                    seen = u64::MAX;
-                }
-                outcome => return outcome,
+        seen: &mut u64,
+    ) -> Result<Option<SamStream>, Error> {
+        let found = {
+            let mut state = self.state.lock();
+            // A replica that gave up is not the end, while there are others.
+            match state.ended {
+                Some(_) => return Ok(None),
+                None => self.find_intake(&mut state, *seen)?,
             }
+        };
+        let Some((generation, intake)) = found else {
+            return Ok(None);
+        };
+        match intake.source.accept(Call::new(PHASE), true) {
+            Ok(stream) => return Ok(Some(stream)),
+            Err(Error::WouldBlock) => {}
+            Err(error) if error.is_session_lost() => *seen = generation,
+            Err(Error::ForwardLost(_)) => self.disarm(&intake),
+            Err(error) => return Err(error),
+        }
+        Ok(None)
+    }
+
+    /// Returns true if [`poll`](Supervisor::poll) has something to do.
+    pub(in crate::healing) fn is_ready(&self, seen: u64) -> bool {
+        let state = self.state.lock();
+        let Ok(Some((_, current))) = state.newer_than(seen) else {
+            return false;
+        };
+        match current.intake {
+            Some(intake) => intake.source.queue().is_some_and(AcceptQueue::is_ready),
+            None => state.failure.is_some() || !state.arming,
         }
     }
 
-    /// Waits until a session that was made after this one takes in what peers dial.
-    fn intake(
-        self: &Arc<Self>,
-        seen: u64,
-        call: &Call,
-        nonblocking: bool,
-    ) -> Result<(u64, Arc<Intake>), Error> {
-        call.wait_on(&self.state, |state| {
-            match self.find_intake(state, seen)? {
-                None if nonblocking => Err(Error::WouldBlock),
-                found => Ok(found),
-            }
-        })
+    pub(in crate::healing) fn stats(&self) -> ListenerStats {
+        let current = self.current();
+        let intake = current.and_then(|now| now.intake);
+        intake.map_or_else(ListenerStats::default, |intake| intake.source.stats())
     }
 
-    /// What takes in what peers dial, of a session that was made after this one. If the session has
-    /// none, a thread arms it.
+    /// Returns the intake of a session that was created after this one. If the session has none, a thread
+    /// arms it.
     fn find_intake(
         self: &Arc<Self>,
         state: &mut State,
@@ -111,7 +115,22 @@ impl Supervisor {
         Ok(None)
     }
 
-    /// Has a thread arm the session after this pause, unless one is about to.
+    /// Begins to receive the streams of a session.
+    pub(super) fn arm(&self, session: &StreamSession) -> Result<Intake, Error> {
+        let listener = match self.options.forwards() {
+            true => session.forward()?,
+            false => session.listener()?,
+        };
+        let source = listener.into_source();
+        let listeners: Arc<dyn Wake> = Arc::clone(&self.replicas) as _;
+        let registration = source.queue().and_then(|queue| queue.watch(&listeners));
+        Ok(Intake {
+            source,
+            _registration: registration,
+        })
+    }
+
+    /// Starts a thread that arms the session after this pause, unless there is one.
     pub(super) fn begin_arming(
         self: &Arc<Self>,
         state: &mut State,
@@ -130,14 +149,14 @@ impl Supervisor {
         Ok(())
     }
 
-    /// The work of the thread: it arms whichever session there is. It ends when that is done, when there
-    /// is no listener or no session any more, or when `stop` fires.
+    /// The work of the thread: arms whichever session there is. It ends if that is done, if there is no
+    /// listener or no session any more, or if `stop` fires.
     fn arm_after(self: &Arc<Self>, mut pause: Duration) {
         while self.pause(pause).is_ok() {
             let Some(current) = self.unarmed() else {
                 return;
             };
-            let outcome = Intake::open(&current.session, self.options.forwards());
+            let outcome = self.arm(&current.session);
             pause = match outcome {
                 Ok(_) => Duration::ZERO,
                 Err(_) => REST,
@@ -147,7 +166,7 @@ impl Supervisor {
         self.state.lock().arming = false;
     }
 
-    /// The session, if it is to be armed; otherwise nothing is armed any more.
+    /// Returns the session if it is to be armed; otherwise notes that this thread ends.
     fn unarmed(&self) -> Option<Current> {
         self.state.update(|state| {
             let wanted = state.listeners > 0 && state.ended.is_none();
@@ -170,17 +189,17 @@ impl Supervisor {
                     _ => left_over = Some(intake),
                 }
             }
-            // The thread that heals notices it too.
+            // The supervisor's thread notices it too.
             Err(error) if error.is_session_lost() => {}
             Err(Error::Cancelled { .. }) => {}
             Err(error) => state.failure = Some(error),
         }
         drop(state);
         drop(left_over);
-        self.state.wake();
+        self.announce();
     }
 
-    /// Forgets what takes nothing in any more, though its session may live, and arms that again.
+    /// Drops an intake that has ended, and arms its session again if that still lives.
     fn disarm(self: &Arc<Self>, intake: &Arc<Intake>) {
         let mut state = self.state.lock();
         let current = state.current.as_mut();

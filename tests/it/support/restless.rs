@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use i2p_sam::{Accept, SessionBuilder};
+use i2p_sam::{SamListener, SessionBuilder};
 
 use super::{LONG, ScriptedBridge, Signal, Visit, key, milestone};
 
@@ -150,7 +150,7 @@ impl Router {
     }
 
     /// Connects a caller to the listener, and checks that the stream is its own.
-    pub fn show_that_it_accepts(&self, listener: &impl Accept) {
+    pub fn show_that_it_accepts(&self, listener: &SamListener) {
         let mut caller = self.dial_in();
         let (mut stream, peer) = listener.accept_timeout(LONG).unwrap();
         assert_eq!(peer.destination(), Some(key(9).destination()));

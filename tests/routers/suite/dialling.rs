@@ -234,7 +234,7 @@ fn renewed_client_reaches_restarted_server(router: &Router) {
     let network = router.start_process();
     let bridge = network.bridge();
     let key = bridge.generate(SignatureType::Ed25519).unwrap();
-    let options = HealingOptions::new().first_pause(AWAY * 2);
+    let options = HealingOptions::new().initial_backoff(AWAY * 2);
     let client = network.builder().healing_with(&options).unwrap();
     for round in 0..2 {
         let server = network.builder().key(&key).stream().unwrap();

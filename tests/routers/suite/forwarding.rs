@@ -39,7 +39,7 @@ fn forwarding_accepts_twenty_consecutive_dials(router: &Router) {
         let (far, _) = listener.accept_timeout(LONG).unwrap();
         greet(&near, &far);
     }
-    assert_eq!(listener.dropped_callers(), 0);
+    assert_eq!(listener.stats().dropped_callers, 0);
 }
 
 fn second_forwarding_accepts_streams(router: &Router) {

@@ -58,8 +58,8 @@ fn outlive(router: &Router, forward: bool) {
 
 pub(super) fn heal(network: &Network, forward: bool) -> HealingSession {
     let options = HealingOptions::new()
-        .first_pause(FIRST_PAUSE)
-        .longest_pause(LONGEST_PAUSE)
+        .initial_backoff(FIRST_PAUSE)
+        .max_backoff(LONGEST_PAUSE)
         .forward(forward);
     network.builder().healing_with(&options).unwrap()
 }

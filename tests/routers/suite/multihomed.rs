@@ -7,7 +7,7 @@ use std::sync::{Mutex, mpsc};
 use std::thread;
 
 use i2p_sam::{
-    ConnectOptions, HealingEvent, HealingOptions, MultihomedListener, MultihomedSession, SamBridge,
+    ConnectOptions, HealingEvent, HealingOptions, HealingSession, SamBridge, SamListener,
     StreamSession,
 };
 
@@ -21,12 +21,12 @@ behaviours! {
     multihomed_session_dials_over_either_router [Streams, Restart];
 }
 
-/// Two routers for the behaviour alone, each with a client, a session with a home at both, and its
+/// Two routers for the behaviour alone, each with a client, a session with a replica at both, and its
 /// events.
 struct TwoRouters {
     networks: [Network; 2],
     clients: [StreamSession; 2],
-    session: MultihomedSession,
+    session: HealingSession,
     events: mpsc::Receiver<(String, HealingEvent)>,
 }
 
@@ -38,7 +38,7 @@ impl TwoRouters {
         });
         let (sender, events) = mpsc::channel();
         let sender = Mutex::new(sender);
-        let options = HealingOptions::new().on_home_event(move |bridge, event| {
+        let options = HealingOptions::new().on_event(move |bridge, event| {
             let told = (bridge.address(), event.clone());
             let _ = sender.lock().unwrap().send(told);
         });
@@ -56,7 +56,7 @@ impl TwoRouters {
             events,
         };
         for _ in 0..2 {
-            two.await_event(|event| matches!(event, HealingEvent::Back { .. }));
+            two.await_event(|event| matches!(event, HealingEvent::Restored { .. }));
         }
         two
     }
@@ -64,9 +64,9 @@ impl TwoRouters {
     /// Waits for such an event, and returns the address of its bridge.
     fn await_event(&self, is_it: impl Fn(&HealingEvent) -> bool) -> String {
         loop {
-            let (home, event) = self.events.recv_timeout(LONG * 2).unwrap();
+            let (replica, event) = self.events.recv_timeout(LONG * 2).unwrap();
             if is_it(&event) {
-                return home;
+                return replica;
             }
         }
     }
@@ -80,19 +80,19 @@ impl TwoRouters {
     fn restart_first(&mut self) {
         self.networks[0].restart();
         let client = client(&self.networks[0]);
-        let back = self.await_event(|event| matches!(event, HealingEvent::Back { .. }));
+        let back = self.await_event(|event| matches!(event, HealingEvent::Restored { .. }));
         assert_eq!(back, self.networks[0].bridge().address());
         self.clients[0] = client.join().unwrap();
     }
 
-    /// The client at this router dials, and the home there serves it.
-    fn show_that_it_answers(&self, place: usize, listener: &MultihomedListener) {
+    /// The client at this router dials, and the replica there serves it.
+    fn show_that_it_answers(&self, place: usize, listener: &SamListener) {
         let client = &self.clients[place];
         let near = client.connect(self.session.destination()).unwrap();
         let (far, peer) = listener.accept_timeout(LONG).unwrap();
         assert_eq!(peer.destination(), Some(client.destination()));
-        let home = self.networks[place].bridge().address();
-        assert_eq!(far.bridge().address(), home);
+        let replica = self.networks[place].bridge().address();
+        assert_eq!(far.bridge().address(), replica);
         greet(&near, &far);
     }
 }
@@ -127,19 +127,19 @@ fn multihomed_session_dials_over_either_router(router: &Router) {
     let two = TwoRouters::start(router);
     let listeners = two.clients.each_ref().map(|peer| peer.listener().unwrap());
     let options = ConnectOptions::new().timeout(Some(LONG));
-    // The same dial over whichever home is up: each network knows only its own peer.
+    // The same dial over whichever replica is up: each network knows only its own peer.
     let dial = |place: usize| {
         let peer = two.clients[place].destination();
         let near = two.session.connect_with(peer, &options).unwrap();
-        let home = two.networks[place].bridge().address();
-        assert_eq!(near.bridge().address(), home);
+        let replica = two.networks[place].bridge().address();
+        assert_eq!(near.bridge().address(), replica);
         let (far, caller) = listeners[place].accept_timeout(LONG).unwrap();
         assert_eq!(caller.destination(), Some(two.session.destination()));
         greet(&near, &far);
     };
     dial(0);
     two.networks[0].kill();
-    // At once: the loss of the first home is not reported yet.
+    // At once: the loss of the first replica is not reported yet.
     dial(1);
     let lost = two.await_event(|event| matches!(event, HealingEvent::Lost { .. }));
     assert_eq!(lost, two.networks[0].bridge().address());

@@ -109,9 +109,9 @@ impl Healing {
         let (sender, events) = mpsc::channel();
         let sender = Mutex::new(sender);
         let options = HealingOptions::new()
-            .first_pause(FIRST_PAUSE)
-            .longest_pause(LONGEST_PAUSE)
-            .on_event(move |event| {
+            .initial_backoff(FIRST_PAUSE)
+            .max_backoff(LONGEST_PAUSE)
+            .on_event(move |_, event| {
                 let _ = sender.lock().unwrap().send(event.clone());
             });
         let bridge = SamBridge::new(&address).unwrap();
@@ -134,7 +134,7 @@ impl Healing {
             if is_it(&event) {
                 return;
             }
-            assert!(!matches!(event, HealingEvent::Ended { .. }), "{event:?}");
+            assert!(!matches!(event, HealingEvent::GaveUp { .. }), "{event:?}");
         }
     }
 
@@ -143,7 +143,9 @@ impl Healing {
     }
 
     fn wait_until_back(&self) {
-        self.wait_for("back", |event| matches!(event, HealingEvent::Back { .. }));
+        self.wait_for("back", |event| {
+            matches!(event, HealingEvent::Restored { .. })
+        });
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use i2p_sam::{Accept, ClientTunnel, Connect, ServerTunnel, TunnelEnd, TunnelOptions};
+use i2p_sam::{ClientTunnel, Connect, SamListener, ServerTunnel, TunnelEnd, TunnelOptions};
 
 use crate::router::{LONG, Pair, Router};
 use crate::suite::behaviours;
@@ -42,7 +42,7 @@ impl Line {
         Self::between(pair.client.clone(), pair.listener.try_clone().unwrap())
     }
 
-    fn between(client: impl Connect + 'static, listener: impl Accept + 'static) -> Self {
+    fn between(client: impl Connect + 'static, listener: SamListener) -> Self {
         let options = TunnelOptions::new()
             .half_close_timeout(HALF_CLOSE)
             .on_failure(|failure| eprintln!("{failure}"));
