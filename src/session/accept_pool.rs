@@ -12,45 +12,44 @@ use crate::stream::SamStream;
 use crate::sync::{Backoff, Call, Deadline, Lifetime, Monitor, spawn};
 use crate::wire::{ResultCode, StreamHeader};
 
-/// i2pd closes an armed accept for another one only if it is younger.
+/// The age from which i2pd does not close a pending accept to make room for another one.
 const LONGEST_CLOSED_BY_I2PD: Duration = Duration::from_secs(3);
 
-/// The threads with a pending STREAM ACCEPT of a session, and the queue of the streams that come.
+/// The threads with a pending STREAM ACCEPT of a session, and the queue of the streams that arrive.
 ///
-/// Armed sockets belong to the session and not to a caller of `accept`: a caller's impatience
-/// must not close one, since on Java I2P a closed one stays in the router's list and takes the
-/// next connection with it. They stay armed while no listener exists; what comes in then is
-/// closed.
+/// Pending accepts belong to the session and not to a caller of `accept`. If that caller gives up, the
+/// accept stays: on Java I2P a closed one stays in the router's list and takes the next connection with
+/// it. Accepts stay pending while no listener exists; streams that arrive then are closed.
 ///
-/// How many are armed depends on the router. Java I2P refuses a connection, and emissary loses one,
-/// that finds none armed. i2pd keeps connections for 10 s; it closes all armed accepts but one or two
-/// without a word (2.56), or serves several and mixes up their streams (2.45). So one is armed where
-/// 3.1 is spoken, which is how i2pd up to 2.56 answers; elsewhere several, until i2pd closes one that
-/// is younger than 3 s: from then on, one.
+/// The number of pending accepts depends on the router. If no accept is pending, Java I2P refuses a
+/// connection, and emissary loses it. i2pd keeps connections for 10 s. It closes all pending accepts
+/// but one or two without a reply (2.56), or serves several and mixes up their streams (2.45). So one
+/// accept is pending if the bridge agreed to 3.1, which is the reply of i2pd up to 2.56. Otherwise
+/// several are pending, until i2pd closes one that is younger than 3 s: from then on, one.
 ///
-/// Any other armed accept that ends without a word is followed by a new one at once. Java I2P closes
-/// one of them so, and leaves the others hanging, if its router stops while the bridge goes on; it
-/// answers the new one that the session is closed, and the others end with the session.
+/// Any other pending accept that ends without a reply is replaced by a new one at once. If the router
+/// stops while the bridge goes on, Java I2P closes one of them in this way and leaves the others
+/// hanging. It replies to the new one that the session is closed, and the others end with the session.
 pub(crate) struct AcceptPool {
     queue: Arc<AcceptQueue>,
     state: Arc<Monitor<State>>,
 }
 
 struct State {
-    /// A caller is about to arm the first accept.
+    /// A caller is about to send the first accept.
     arming: bool,
-    /// Threads that hold, or are about to hold, an armed accept.
+    /// Threads that have, or are about to have, a pending accept.
     armed: usize,
-    /// How many there should be.
+    /// The number of accepts that should be pending.
     wanted: usize,
 }
 
-/// What came of an armed accept.
+/// The outcome of a pending accept.
 enum Outcome {
     Arrived(Inbound),
-    /// The bridge closed it without a word, after this time.
+    /// The bridge closed it without a reply, after this time.
     Silence(Duration),
-    /// It could not be armed, or was refused.
+    /// The ACCEPT could not be sent, or was refused.
     Failed(Error),
 }
 
@@ -71,10 +70,10 @@ impl AcceptPool {
         &self.queue
     }
 
-    /// Adds a listener. The first one arms the accepts, and waits until one is pending.
+    /// Adds a listener. The first one sends the accepts, and waits until one is pending.
     pub(crate) fn listen(guard: &SessionGuard, call: &Call) -> Result<Listening, Error> {
         let core = guard.core();
-        // Before anything is armed: a stream that comes at once must find a listener.
+        // Before any accept is sent: a stream that arrives at once must find a listener.
         core.accept_pool.queue.add_listener();
         let listening = Listening(guard.clone());
         Self::arm_first(core, call)?;
@@ -97,12 +96,12 @@ impl AcceptPool {
             }
         });
         outcome?;
-        // One is armed; that the others could not be is no reason to fail.
+        // One accept is pending, which is enough: a failure of the others is no failure of the call.
         let _ = arm_wanted(core);
         Ok(())
     }
 
-    /// Returns true if the caller must arm the first accept. If not, there is one.
+    /// Returns true if the caller must send the first accept. Otherwise one is pending.
     fn claim_first(&self, call: &Call) -> Result<bool, Error> {
         call.wait_on(&self.state, |state| {
             if state.arming {
@@ -120,12 +119,12 @@ impl AcceptPool {
         })
     }
 
-    /// Returns true if only one accept is armed.
+    /// Returns true if only one accept should be pending.
     fn keeps_one(&self) -> bool {
         self.state.lock().wanted == 1
     }
 
-    /// Keeps only one accept armed from now on. Returns true if it is that of the calling thread.
+    /// Keeps only one accept pending from now on. Returns true if it is that of the calling thread.
     fn keep_one(&self) -> bool {
         let mut state = self.state.lock();
         state.wanted = 1;
@@ -137,7 +136,8 @@ impl AcceptPool {
     }
 }
 
-/// A listener over the pending accepts of a session. Streams that wait when the last is dropped are closed.
+/// A listener on the pending accepts of a session. When the last is dropped, waiting streams are
+/// closed.
 pub(crate) struct Listening(SessionGuard);
 
 impl Source for Listening {
@@ -174,7 +174,7 @@ impl Drop for Listening {
     }
 }
 
-/// Starts as many threads as there should be armed accepts.
+/// Starts threads until there are as many as accepts that should be pending.
 fn arm_wanted(core: &Arc<SessionCore>) -> Result<(), Error> {
     loop {
         {
@@ -199,10 +199,10 @@ fn spawn_acceptor(core: &Arc<SessionCore>, first: Option<Connection>) -> Result<
     })
 }
 
-/// The work of one thread: holds a pending accept, queues the stream that comes, and arms again.
+/// The work of one thread: keeps an accept pending, queues the stream that arrives, and repeats.
 ///
-/// The end of the session ends it: its lifetime shuts the pending socket down, and ends the wait for room
-/// and the sleep. It also ends if the router keeps fewer accepts, or refuses them for good.
+/// It ends with the session, whose lifetime shuts down the pending socket and ends the wait for room
+/// and the sleep. It also ends if the router keeps fewer accepts, or refuses them permanently.
 fn run_acceptor(core: &Arc<SessionCore>, mut armed: Option<Connection>) {
     let queue = core.accept_pool.queue();
     let mut ready = StandbySockets::default();
@@ -229,7 +229,7 @@ fn run_acceptor(core: &Arc<SessionCore>, mut armed: Option<Connection>) {
             Outcome::Silence(_) => return,
             Outcome::Failed(error) => Some(error),
         };
-        // If the bridge has gone, the control socket ends too, and that is the better reason.
+        // If the bridge is gone, the control socket ends too, and its error is the better reason.
         queue.sleep(backoff.next_delay());
         if queue.is_over() || failure.is_some_and(|error| !report(queue, error)) {
             break;
@@ -238,7 +238,7 @@ fn run_acceptor(core: &Arc<SessionCore>, mut armed: Option<Connection>) {
     core.accept_pool.state.lock().armed -= 1;
 }
 
-/// Fails the next `accept` with it. Returns true if another attempt may succeed.
+/// Fails the next `accept` with this error. Returns true if another attempt may succeed.
 fn report(queue: &AcceptQueue, error: Error) -> bool {
     match error {
         Error::Refused(refusal) if *refusal.code() == ResultCode::AlreadyAccepting => {
@@ -252,7 +252,7 @@ fn report(queue: &AcceptQueue, error: Error) -> bool {
     }
 }
 
-/// Arms an accept, unless one is given that is armed, and waits for a peer.
+/// Waits for a peer on the given pending accept, or on a new one.
 fn await_peer(
     core: &Arc<SessionCore>,
     armed: Option<Connection>,
@@ -276,7 +276,7 @@ fn await_peer(
 }
 
 fn receive(core: &Arc<SessionCore>, mut connection: Connection) -> Result<Inbound, Error> {
-    // A peer may come at any time.
+    // No deadline: a peer may dial at any time.
     let (destination, from_port, to_port) = match connection.read_header(Deadline::NEVER)? {
         StreamHeader::Peer {
             destination,

@@ -10,8 +10,7 @@ use crate::session::core::SessionGuard;
 use crate::stream::SamStream;
 use crate::sync::{Call, Lifetime, Monitor, Registration, Target, Wake, lock};
 
-/// What becomes of peers that dial while the
-/// [backlog](crate::SessionBuilder::backlog) is full.
+/// The treatment of peers that dial while the [backlog](crate::SessionBuilder::backlog) is full.
 ///
 /// ```no_run
 /// use i2p_sam::{SamBridge, WhenFull};
@@ -26,29 +25,29 @@ use crate::sync::{Call, Lifetime, Monitor, Registration, Target, Wake, lock};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenFull {
-    /// They wait at the router: no further accept is armed, or, where the router forwards, no
-    /// further caller let in, until there is room. It suits a server that catches up soon.
+    /// They wait at the router: until there is room, no further accept is sent, or, if the session
+    /// forwards, no further caller is let in. This suits a server that catches up soon.
     ///
-    /// How long they wait is the router's choice. With accepts: Java I2P refuses the dial after
-    /// some 3 s; i2pd has said OK to it already, keeps the stream for 10 s, and then ends it;
-    /// emissary has said OK as well, and loses the stream without a word. With forwarding they wait
-    /// as connections of the system to our TCP port, as many as it keeps.
+    /// The router decides how long they wait. With accepts: Java I2P refuses the dial after some 3 s.
+    /// i2pd has already replied OK to it, keeps the stream for 10 s, and then ends it. emissary has
+    /// replied OK as well, and loses the stream without a message. With forwarding, they wait as
+    /// connections in the system's queue for our TCP port, up to the limit of that queue.
     #[default]
     Wait,
-    /// They are accepted and closed at once, so that they learn it without waiting, and can try
-    /// again or elsewhere: the dial succeeds, and the stream ends. They are counted
+    /// They are accepted and closed at once, so that they notice without waiting, and can try again or
+    /// elsewhere: the dial succeeds, and the stream ends. They are counted
     /// ([`ListenerStats::turned_away`](crate::ListenerStats::turned_away)).
     TurnAway,
 }
 
-/// How many streams may wait for an `accept`, and what becomes of others.
+/// The number of streams that may wait for an `accept`, and the treatment of others.
 #[derive(Clone, Copy)]
 pub(crate) struct BacklogLimits {
     pub(crate) size: usize,
     pub(crate) when_full: WhenFull,
 }
 
-/// A stream that came in: its socket, its place in the session, and its peer.
+/// A stream that arrived: its socket, its place in the session, and its peer.
 pub(crate) struct Inbound {
     pub(crate) socket: Arc<TcpStream>,
     pub(crate) registration: Option<Registration>,
@@ -73,9 +72,9 @@ fn with_port(addr: I2pAddr, port: Option<u16>) -> I2pAddr {
     }
 }
 
-/// The streams that have come in, by an accept or by forwarding, and wait for an `accept`.
+/// The streams that have arrived, by an accept or by forwarding, and wait for an `accept`.
 pub(crate) struct AcceptQueue {
-    /// That of the session, or of the forwarding. Nothing more comes when it has ended.
+    /// The lifetime of the session, or of the forwarding. Nothing more arrives when it has ended.
     source: Arc<Lifetime>,
     limits: BacklogLimits,
     state: Arc<Monitor<State>>,
@@ -114,13 +113,13 @@ impl AcceptQueue {
         self.turned_away.load(Ordering::Relaxed)
     }
 
-    /// Returns true if nothing more can come.
+    /// Returns true if nothing more can arrive.
     pub(crate) fn is_over(&self) -> bool {
         self.source.has_ended()
     }
 
-    /// Wakes the watcher from now on whenever [`is_ready`](AcceptQueue::is_ready) may have become true. For the
-    /// end of the source it does so as long as the registration is kept.
+    /// Wakes the watcher from now on whenever [`is_ready`](AcceptQueue::is_ready) may have become true.
+    /// It also wakes it at the end of the source, as long as the registration is kept.
     pub(crate) fn watch(&self, watcher: &Arc<dyn Wake>) -> Option<Registration> {
         let watcher = Arc::downgrade(watcher);
         *lock(&self.watcher) = Some(Weak::clone(&watcher));
@@ -139,7 +138,7 @@ impl AcceptQueue {
         self.state.lock().listeners += 1;
     }
 
-    /// Removes a listener. With the last, the streams that wait are closed.
+    /// Removes a listener. The last one closes the streams that wait.
     pub(crate) fn remove_listener(&self) {
         let left_over = self.state.update(|state| {
             state.listeners -= 1;
@@ -163,20 +162,20 @@ impl AcceptQueue {
                 None => Ok(None),
             }
         })?;
-        // There is room for another.
+        // There is room for another stream.
         self.state.wake();
         Ok(inbound)
     }
 
-    /// Returns a stream that came before it was over.
+    /// Returns a stream that arrived before the source ended.
     pub(crate) fn left_over(&self) -> Option<Inbound> {
         self.state.lock().queue.pop_front()
     }
 
-    /// Queues a stream, when there is room for it. A stream for which there is no listener is closed.
+    /// Queues a stream when there is room for it. Closes the stream if there is no listener.
     pub(crate) fn push_when_room(&self, inbound: Inbound) {
         let mut inbound = Some(inbound);
-        // It fails if it is over.
+        // It fails if the source has ended.
         let _ = self.call().wait_on(&self.state, |state| {
             let room = self.room(state);
             if room == Some(true) {
@@ -190,14 +189,14 @@ impl AcceptQueue {
         self.wake_watcher();
     }
 
-    /// Queues a stream that was let in when there was room, and may find others before it.
+    /// Queues a stream that was let in when there was room. Others may have been queued before it.
     pub(crate) fn push(&self, inbound: Inbound) {
         let left_over = self.state.update(|state| self.queue(state, inbound));
         drop(left_over);
         self.wake_watcher();
     }
 
-    /// Waits until one more stream may come in. Returns false if none will.
+    /// Waits until one more stream may be let in. Returns false if none may.
     pub(crate) fn wait_for_room(&self) -> bool {
         let room = |state: &mut State| Ok(self.room(state));
         self.call().wait_on(&self.state, room).unwrap_or(false)
@@ -209,7 +208,7 @@ impl AcceptQueue {
         self.wake_watcher();
     }
 
-    /// Drops the error of the next `accept`: another attempt has succeeded.
+    /// Removes the error of the next `accept`, because another attempt has succeeded.
     pub(crate) fn forget_failure(&self) {
         self.state.lock().failure = None;
     }
@@ -225,13 +224,13 @@ impl AcceptQueue {
         self.state.lock().refusal.clone()
     }
 
-    /// Sleeps, unless it is over.
+    /// Sleeps, unless the source has ended.
     pub(crate) fn sleep(&self, time: Duration) {
         let _ = self.call().sleep(time);
     }
 
-    /// Returns true if one more stream may come in, false if there is no listener, and nothing while the
-    /// queue is full.
+    /// Returns true if one more stream may be let in, false if there is no listener, and `None` while
+    /// the queue is full.
     fn room(&self, state: &State) -> Option<bool> {
         let full = state.queue.len() >= self.limits.size;
         match state.listeners {
@@ -259,7 +258,7 @@ impl AcceptQueue {
         }
     }
 
-    /// A call that ends when nothing more can come.
+    /// Creates a call that ends when nothing more can arrive.
     fn call(&self) -> Call {
         Call::new(Phase::Accept).or_lifetime(&self.source)
     }

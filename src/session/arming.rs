@@ -8,19 +8,19 @@ use crate::session::core::SessionCore;
 use crate::sync::{Call, Deadline};
 use crate::wire::Command;
 
-/// How many sockets stand ready: enough for 160 to 200 streams in a second.
+/// The number of standby sockets: enough for 160 to 200 streams per second.
 const STANDBY_SOCKETS: usize = 8;
 
-/// Time to open and greet the sockets that are missing. An idle i2pd needs less than 1 ms.
+/// The time to open and greet the missing sockets. An idle i2pd needs less than 1 ms.
 const FILL_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Sockets that have been greeted, so that the next accept is armed in one exchange.
+/// Sockets that have completed HELLO, so that the next accept needs only one exchange.
 ///
-/// They are for the thread that holds the one accept of a router which keeps one, i2pd, from its first
-/// stream on, and are used in turn. On a socket whose greeting has just been answered Linux delays its
-/// next acknowledgement by some 40 ms, and i2pd (2.45 to 2.59) holds the caller's line back until it
-/// has come (Nagle's algorithm): 23 streams in a second, however many wait. On one that has rested it
-/// does not.
+/// They are for the thread that has the only accept of a router which keeps one, i2pd, from its first
+/// stream on. They are used in turn. On a socket whose HELLO has just been answered, Linux delays its
+/// next acknowledgement by some 40 ms, and i2pd (2.45 to 2.59) holds the caller's line back until the
+/// acknowledgement arrives (Nagle's algorithm). That limits a session to 23 streams per second, however
+/// many wait. A socket that has rested has no such delay.
 #[derive(Default)]
 pub(crate) struct StandbySockets {
     connections: VecDeque<Connection>,
@@ -28,12 +28,12 @@ pub(crate) struct StandbySockets {
 }
 
 impl StandbySockets {
-    /// From now on sockets stand ready.
+    /// Keeps standby sockets from now on.
     pub(crate) fn want(&mut self) {
         self.wanted = true;
     }
 
-    /// Arms an accept on the socket that has rested longest, or on a new one.
+    /// Sends an accept on the socket that has rested longest, or on a new one.
     pub(crate) fn arm(&mut self, core: &Arc<SessionCore>) -> Result<Connection, Error> {
         let armed = self.arm_next(core);
         if armed.is_ok() && self.wanted {
@@ -45,7 +45,7 @@ impl StandbySockets {
     fn arm_next(&mut self, core: &Arc<SessionCore>) -> Result<Connection, Error> {
         while let Some(connection) = self.connections.pop_front() {
             match arm_on(core, connection) {
-                // A bridge may not want to keep it so long, and Java I2P says so in place of a reply.
+                // A bridge may close an idle socket; Java I2P sends an error in place of a reply.
                 Err(error) if !error.is_timeout() => {}
                 outcome => return outcome,
             }
@@ -53,9 +53,10 @@ impl StandbySockets {
         arm(core, &core.call(Phase::Accept))
     }
 
-    /// Takes in one socket more than was taken out, until there are enough. Without them it works.
+    /// Adds one socket more than was taken out, until there are enough. Accepts also work without them.
     ///
-    /// An accept is pending meanwhile, and its stream may have come: a slow bridge gets no longer.
+    /// An accept is pending meanwhile, and its stream may have arrived, so a slow bridge gets no more
+    /// time.
     fn fill(&mut self, core: &Arc<SessionCore>) {
         let deadline = Deadline::after(Some(FILL_TIMEOUT));
         let missing = STANDBY_SOCKETS.saturating_sub(self.connections.len());
@@ -68,7 +69,7 @@ impl StandbySockets {
     }
 }
 
-/// Arms an accept on a socket of its own.
+/// Sends an accept on a socket of its own.
 pub(crate) fn arm(core: &Arc<SessionCore>, call: &Call) -> Result<Connection, Error> {
     arm_on(core, Connection::open(core.bridge.config(), call)?)
 }

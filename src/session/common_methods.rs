@@ -1,42 +1,44 @@
-/// What every kind of session says of itself, and how it is waited for: the fields that hold its
-/// [`SessionGuard`](crate::SessionGuard) and its [`Cancel`](crate::Cancel) handle are named.
+/// The methods that every kind of session has: its properties, and the wait for its end. The arguments
+/// name the fields that contain its [`SessionGuard`](crate::SessionGuard) and its
+/// [`Cancel`](crate::Cancel) handle.
 macro_rules! common_methods {
     ($session:ident, $($guard:ident).+, $($cancel:ident).+) => {
         impl $session {
-            /// Our public destination: what others dial, and send to.
+            /// Returns our public destination, to which others dial and send.
             pub fn destination(&self) -> &$crate::Destination {
                 self.core().key.destination()
             }
 
-            /// Our private key. Save it to have the same destination again; never show it.
+            /// Returns our private key. Save it to have the same destination again; never show it.
             pub fn private_key(&self) -> &$crate::PrivateKey {
                 &self.core().key
             }
 
-            /// The session's id at the bridge: random, 26 characters.
+            /// Returns the session's id at the bridge: random, 26 characters.
             ///
-            /// Whoever on the host knows it can dial, accept and send as us. Do not log it.
+            /// Any local process that knows this id can dial, accept and send as this session. Do not
+            /// log it.
             pub fn id(&self) -> &str {
                 &self.core().id
             }
 
-            /// The version of SAM the bridge speaks.
+            /// Returns the SAM version that the bridge agreed to.
             pub fn version(&self) -> $crate::Version {
                 self.core().version
             }
 
-            /// The bridge at which the session is: of [several](crate::SamBridge#several-bridges),
-            /// the one that made it.
+            /// Returns the bridge of the session: the one of
+            /// [several](crate::SamBridge#several-bridges) that created it.
             pub fn bridge(&self) -> &$crate::SamBridge {
                 &self.core().bridge
             }
 
-            /// Looks up who an address belongs to. A port in it is ignored; our own address and a full
-            /// destination are known without asking.
+            /// Looks up the destination of an address. A port in it is ignored. Our own address and a
+            /// full destination need no request.
             ///
-            /// The bridge is asked on the session's control socket: i2pd and emissary find a
-            /// `.b32.i2p` address for a session which they do not find for
-            /// [`SamBridge::lookup`](crate::SamBridge::lookup). Lookups of one session are asked one
+            /// The request is sent on the session's control socket: i2pd and emissary find a `.b32.i2p`
+            /// address for a session which they do not find for
+            /// [`SamBridge::lookup`](crate::SamBridge::lookup). Lookups of one session are sent one
             /// after the other, and the time to wait for the others counts.
             ///
             /// # Errors
@@ -53,23 +55,23 @@ macro_rules! common_methods {
                 self.core().lookup(&address, deadline, &self.$($cancel).+)
             }
 
-            /// What keeps the session alive, without the rest.
+            /// Returns a guard that keeps the session alive, without its methods.
             pub fn guard(&self) -> $crate::SessionGuard {
                 self.$($guard).+.clone()
             }
 
-            /// Why the session is gone, if it is. It does not ask the bridge: a
-            /// [heartbeat](crate::SessionBuilder::heartbeat) does.
+            /// Returns the reason why the session is gone, if it is. It sends no request to the bridge:
+            /// a [heartbeat](crate::SessionBuilder::heartbeat) does.
             pub fn closed(&self) -> Option<$crate::SessionLoss> {
                 self.$($guard).+.closed()
             }
 
-            /// Waits until the session is gone, and says why it is.
+            /// Waits until the session is gone, and returns the reason.
             ///
             /// # Errors
             ///
-            /// [`Error::Timeout`](crate::Error::Timeout) when it still lives after `timeout` (`None`
-            /// waits for ever), [`Error::Cancelled`](crate::Error::Cancelled).
+            /// [`Error::Timeout`](crate::Error::Timeout) if the session is still alive after `timeout`
+            /// (`None` waits forever), [`Error::Cancelled`](crate::Error::Cancelled).
             pub fn wait_closed(
                 &self,
                 timeout: Option<std::time::Duration>,
@@ -85,7 +87,7 @@ macro_rules! common_methods {
             }
         }
 
-        /// Shows whose session it is and whether it lives; never its id or its key.
+        /// Shows the session's destination and whether it is alive; never its id or its key.
         impl std::fmt::Debug for $session {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.debug_struct(stringify!($session))

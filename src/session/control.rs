@@ -13,20 +13,20 @@ use crate::session::subsession::{PortReservation, Subsession};
 use crate::sync::{Deadline, Lifetime, Monitor, lock, spawn};
 use crate::wire::{Command, Line, Message, ResultCode, read_line};
 
-/// Longest wait for a bridge to hang up after QUIT. Java I2P and emissary do so at once.
+/// The longest wait for a bridge to close the socket after QUIT. Java I2P and emissary do so at once.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A session's control socket. The session lives exactly as long as it does.
+/// A session's control socket. The session lives exactly as long as this socket.
 ///
-/// A FORWARD socket is one as well: it must stay open and be read, its PING must be answered, and what
-/// depends on it ends with it.
+/// A FORWARD socket is one as well: it must stay open and be read, its PING must be answered, and
+/// everything that depends on it ends with it.
 ///
-/// One thread is its only reader: it answers PING, passes replies to the requests that wait for them,
+/// One thread is its only reader. It answers PING, passes replies to the requests that wait for them,
 /// and ends the lifetime of the session. All commands go through [`ControlWriter`], so that the reader
 /// never waits for a bridge that does not read.
 ///
 /// A subsession has one as well, without a reader: the socket and its commands belong to the primary
-/// session, and removing it ends it ([`Subsession`]).
+/// session, and the removal of the subsession ends it ([`Subsession`]).
 pub(crate) struct ControlSocket {
     socket: Arc<TcpStream>,
     lifetime: Arc<Lifetime>,
@@ -37,15 +37,16 @@ pub(crate) struct ControlSocket {
     of_forwarding: bool,
     /// Ends with the control socket. A FORWARD socket and a subsession have none.
     key_use: Mutex<Option<KeyUse>>,
-    /// What a heartbeat does besides the lookup that every bridge answers.
+    /// The checks that a heartbeat runs besides the lookup that every bridge answers.
     beats: Mutex<Vec<Beat>>,
 }
 
-/// Proves that its owner lives, or fails with the reason why not. Returns nothing if it is gone.
+/// Proves that its owner is alive, or fails with the reason why not. Returns `None` if its owner is
+/// gone.
 pub(crate) type Beat = Arc<dyn Fn() -> Option<Result<(), Error>> + Send + Sync>;
 
 impl ControlSocket {
-    /// Takes over the socket of a session that was just made.
+    /// Starts the threads for the socket of a session that was just created.
     pub(crate) fn start(
         socket: Arc<TcpStream>,
         heartbeat: Option<Duration>,
@@ -61,7 +62,7 @@ impl ControlSocket {
         let reader = Arc::clone(&self);
         spawn("i2p-sam-reader", move || reader.run_reader(frames))?;
         if self.writer.heartbeat().is_some() {
-            // There must be no session without its heartbeat, at the bridge neither.
+            // A session without its heartbeat must not stay, at the bridge either.
             self.writer
                 .start_heartbeat(&self)
                 .inspect_err(|_| self.close(Duration::ZERO))?;
@@ -69,7 +70,7 @@ impl ControlSocket {
         Ok(self)
     }
 
-    /// Takes over a FORWARD socket. Each heartbeat does this alone.
+    /// Starts the reader of a FORWARD socket. Its heartbeat runs only this check.
     pub(crate) fn start_forwarding(
         socket: Arc<TcpStream>,
         heartbeat: Option<Duration>,
@@ -81,7 +82,7 @@ impl ControlSocket {
         Arc::new(control).run(None)
     }
 
-    /// Creates that of a subsession that was just added.
+    /// Creates the control socket of a subsession that was just added.
     pub(crate) fn of_subsession(
         primary: &SessionGuard,
         id: &str,
@@ -114,14 +115,14 @@ impl ControlSocket {
         }
     }
 
-    /// Adds to what each heartbeat does.
+    /// Adds a check to each heartbeat.
     pub(crate) fn add_to_heartbeat(&self, beat: Beat) {
         lock(&self.beats).push(beat);
     }
 
-    /// Runs what was added to the heartbeat, and removes what is gone.
+    /// Runs the checks of a heartbeat, and removes those whose owner is gone.
     pub(crate) fn run_beats(&self) -> Result<(), Error> {
-        // Without the lock: a beat may take as long as a bridge takes to answer.
+        // Without the lock: a check may take as long as the bridge takes to reply.
         let beats = lock(&self.beats).clone();
         for beat in beats {
             match beat() {
@@ -132,7 +133,7 @@ impl ControlSocket {
         Ok(())
     }
 
-    /// Returns true if it is a FORWARD socket, on which a bridge answers no command.
+    /// Returns true if this is a FORWARD socket, on which a bridge answers no command.
     pub(crate) fn is_of_forwarding(&self) -> bool {
         self.of_forwarding
     }
@@ -149,17 +150,17 @@ impl ControlSocket {
         &self.requests
     }
 
-    /// Whether the session lives. That of a subsession ends with its primary session's.
+    /// Returns the lifetime of the session. That of a subsession ends with its primary session's.
     pub(crate) fn lifetime(&self) -> &Arc<Lifetime> {
         &self.lifetime
     }
 
-    /// Returns the reason for which the session is gone, if it is.
+    /// Returns the reason why the session is gone, if it is.
     pub(crate) fn loss(&self) -> Option<SessionLoss> {
         self.lifetime.loss()
     }
 
-    /// Returns the owner of the socket: for a subsession, that of its primary session.
+    /// Returns the owner of the socket: for a subsession, the control socket of its primary session.
     pub(crate) fn owner(self: &Arc<Self>) -> &Arc<Self> {
         match &self.subsession {
             Some(subsession) => subsession.primary(),
@@ -167,15 +168,15 @@ impl ControlSocket {
         }
     }
 
-    /// Notes that the session is gone, and ends what depends on it. The first reason stays. Returns true
-    /// if this was it.
+    /// Records that the session is gone, and ends everything that depends on it. Only the first reason
+    /// is kept. Returns true if this was the first.
     pub(crate) fn fail(&self, loss: SessionLoss) -> bool {
         let by_us = loss == SessionLoss::Closed;
         let first = self.lifetime.parent_loss().is_none();
         if self.lifetime.is_noted() {
             return false;
         }
-        // Those that are woken may make a session with the key.
+        // First, because a thread that is woken may create a session with the key.
         if let Some(key_use) = &*lock(&self.key_use) {
             key_use.end();
         }
@@ -189,8 +190,8 @@ impl ControlSocket {
         first
     }
 
-    /// Closes the streams of the session at once, and the session itself when `parting` has passed. Only a
-    /// subsession waits for that.
+    /// Closes the streams of the session at once, and the session itself when `parting` has passed.
+    /// Only a subsession waits for that.
     ///
     /// i2pd does not end a stream at the far side if its session ends right after it.
     pub(crate) fn close(self: &Arc<Self>, parting: Duration) {
@@ -200,7 +201,7 @@ impl ControlSocket {
         if let Some(subsession) = &self.subsession {
             return subsession.remove(parting);
         }
-        // QUIT makes Java I2P and emissary free id and key at once.
+        // QUIT makes Java I2P and emissary release the id and the key at once.
         if self
             .writer
             .send_last(self, Command::quit(), parting)
@@ -210,7 +211,7 @@ impl ControlSocket {
         }
     }
 
-    /// Closes the session after this time, in which what its streams wrote last can arrive.
+    /// Closes the session after this time, in which the last bytes of its streams can arrive.
     pub(crate) fn close_after(self: &Arc<Self>, time: Duration) {
         if self.lifetime.has_ended() {
             return;
@@ -220,7 +221,7 @@ impl ControlSocket {
         }
     }
 
-    /// Waits until the bridge has closed the socket too, for 2 s after `parting` at the longest.
+    /// Waits until the bridge has closed the socket too, for at most 2 s after `parting`.
     pub(crate) fn wait_hung_up(&self, parting: Duration) {
         if let Some(subsession) = &self.subsession {
             return subsession.await_removal();
@@ -243,7 +244,7 @@ impl ControlSocket {
     fn run_reader(self: &Arc<Self>, frames: Option<Box<dyn Frames>>) {
         let loss = self.read_lines(frames);
         let key_use = lock(&self.key_use).take();
-        // Before a program learns of the loss, and starts the router again.
+        // Before a program notices the loss, and starts the router again.
         if key_use.is_some() && !self.lifetime.has_ended() {
             note_loss(&self.socket);
         }
@@ -285,12 +286,12 @@ impl ControlSocket {
         }
     }
 
-    /// Handles a line of the bridge: PING, a reply, or the end of the session. It ignores any other: a
-    /// bridge may know more than we do.
+    /// Handles a line of the bridge: PING, a reply, or the end of the session. It ignores any other
+    /// line: a bridge may be newer than this library.
     fn handle_line(self: &Arc<Self>, line: &[u8], end: Line) -> Option<SessionLoss> {
         let message = Message::parse(line).ok()?;
         if message.topic() == "PING" {
-            // No router sends a PING with a text that cannot be repeated.
+            // No router sends a PING with a text that cannot be sent back.
             let pong = Command::pong(message.text()?).ok()?;
             return self.writer.send(self, &pong).err();
         }
@@ -308,7 +309,7 @@ impl ControlSocket {
             return None;
         }
         let refusal = Refusal::new(Phase::WaitClosed, code.clone(), &message);
-        // It may come instead of a reply.
+        // The bridge may send it instead of a reply.
         if refusal.speaks_of_the_end() {
             return Some(SessionLoss::Refused(refusal));
         }

@@ -11,51 +11,51 @@ use crate::session::control::ControlSocket;
 use crate::sync::{BufferPool, Call, Deadline, Monitor, Wake, spawn};
 use crate::wire::Command;
 
-/// Most commands that wait to be written. A bridge that causes more of them does not read.
+/// The most commands that wait to be written. A bridge that causes more of them does not read.
 const MOST_QUEUED: usize = 64;
 
-/// Longest time one command takes to be written.
+/// The longest time to write one command.
 const WRITE_TIME: Duration = Duration::from_secs(30);
 
-/// Time between two commands that do not answer the bridge: i2pd and emissary 0.4.0 ignore one that
-/// comes in one segment with another.
+/// The time between two commands that do not answer the bridge: i2pd and emissary 0.4.0 ignore one that
+/// arrives in the same segment as another.
 pub(crate) const COMMAND_GAP: Duration = Duration::from_millis(100);
 
-/// Time between two datagrams: i2pd reads one out of a segment, and the rest only when more comes.
+/// The time between two datagrams: i2pd reads one from a segment, and the rest only when more arrives.
 const DATAGRAM_GAP: Duration = Duration::from_millis(5);
 
-/// Most datagrams that wait to be written.
+/// The most datagrams that wait to be written.
 const MOST_DATAGRAMS: usize = 12;
 
-/// How long the thread stays when there is nothing to write.
+/// The time for which the thread stays when there is nothing to write.
 const IDLE_TIME: Duration = Duration::from_secs(5);
 
 /// Writes to a control socket, in order, on a thread that runs while it is needed.
 ///
-/// The thread that reads must go on while a bridge does not read, or the two would wait for each other,
-/// and dropping a session must not block. So neither of them writes.
+/// The reader thread must go on while a bridge does not read, or the two would wait for each other.
+/// Dropping a session must not block. So neither of them writes.
 pub(crate) struct ControlWriter {
     state: Arc<Monitor<State>>,
     heartbeat: Option<Duration>,
-    /// For datagrams that wait to be written.
+    /// The buffers of the datagrams that wait to be written.
     buffers: BufferPool,
 }
 
 #[derive(Default)]
 struct State {
     queue: VecDeque<Outbound>,
-    /// How many of those that wait are datagrams.
+    /// The number of datagrams among the entries that wait.
     datagrams: usize,
     running: bool,
     /// Only the last command is written from now on.
     stopped: bool,
-    /// A last command, and when it is due. The socket is closed after it.
+    /// The last command, and the time at which it is due. The socket is closed after it.
     last: Option<(Command, Instant)>,
     /// The last command was written.
     parting: bool,
     next_beat: Option<Instant>,
     unanswered: bool,
-    /// When a session that nobody holds any more is closed.
+    /// The time at which a session without guards is closed.
     close_at: Option<Instant>,
 }
 
@@ -65,12 +65,12 @@ enum Outbound {
     Datagram(Vec<u8>),
 }
 
-/// What the thread does next.
+/// The next step of the thread.
 enum Action {
     Send(Command),
     Datagram(Vec<u8>),
     Heartbeat,
-    /// The last heartbeat was not answered until the next was due.
+    /// The bridge did not answer the last heartbeat before the next was due.
     Dead(Duration),
     Close,
     Quit,
@@ -140,7 +140,7 @@ impl ControlWriter {
         })
     }
 
-    /// Drops what is queued, or all of it but the datagrams, and queues nothing more.
+    /// Empties the queue, except for the datagrams if `finish`, and queues nothing more.
     pub(crate) fn stop(&self, finish: bool) {
         self.state.update(|state| {
             state
@@ -156,14 +156,14 @@ impl ControlWriter {
         self.state.update(|state| state.ensure_running(control))
     }
 
-    /// Notes that the bridge is alive: it sent something.
+    /// Records that the bridge is alive, because it sent something.
     pub(crate) fn note_life(&self) {
         if self.heartbeat.is_some() {
             self.state.lock().unanswered = false;
         }
     }
 
-    /// Waits for something to do.
+    /// Waits for the next step.
     fn next(&self) -> Action {
         let idle_since = Instant::now();
         let next = self.state.wait_until_due(|state| {
@@ -185,13 +185,13 @@ impl ControlWriter {
             }
         });
         if matches!(next, Action::Datagram(_)) {
-            // There is room for another.
+            // There is room for another datagram.
             self.state.wake();
         }
         next
     }
 
-    /// Returns when there is something to do, if nothing is queued before.
+    /// Returns the time of the next step, if nothing is queued before.
     fn due_at(&self, state: &mut State, idle_since: Instant) -> Instant {
         if let Some((_, at)) = &state.last {
             return *at;
@@ -209,7 +209,7 @@ impl ControlWriter {
         }
     }
 
-    /// Returns what is due now.
+    /// Returns the step that is due now.
     fn due(&self, state: &mut State) -> Action {
         if let Some((command, _)) = state.last.take() {
             state.parting = true;
@@ -232,7 +232,7 @@ impl ControlWriter {
 }
 
 impl State {
-    /// Starts the thread that writes, unless it runs.
+    /// Starts the writer thread, unless it runs.
     fn ensure_running(&mut self, control: &Arc<ControlSocket>) -> io::Result<()> {
         if !self.running {
             let writer = Arc::clone(control);
@@ -243,7 +243,7 @@ impl State {
     }
 }
 
-/// Returns the time after this one. A time that the clock cannot hold is limited.
+/// Returns the time after this duration. A time that the clock cannot represent is limited.
 fn from_now(time: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
@@ -251,7 +251,7 @@ fn from_now(time: Duration) -> Instant {
 }
 
 impl ControlSocket {
-    /// The work of the thread that writes. It ends 5 s after the last command if there is no heartbeat,
+    /// The work of the writer thread. It ends 5 s after the last command if there is no heartbeat,
     /// after QUIT, or when the session is lost.
     fn run_writer(self: &Arc<Self>) {
         loop {
@@ -282,7 +282,7 @@ impl ControlSocket {
                     Error::SessionLost(loss) => loss,
                     _ => SessionLoss::Garbled,
                 });
-                // We closed it, and the bridge does not even take the last command.
+                // We closed the session, and the bridge does not even read the last command.
                 if !first {
                     return self.hang_up();
                 }
@@ -299,9 +299,10 @@ impl ControlSocket {
         self.run_beats()
     }
 
-    /// Sends a lookup that every router answers; a PING makes i2pd hang up.
+    /// Sends a lookup that every router answers. A PING would make i2pd close the socket.
     fn look_up_me(&self) -> Result<(), Error> {
-        // Its own deadline notices a bridge that is gone. The answer to this one would come after its.
+        // The deadline of the running lookup notices a bridge that is gone. A second lookup would be
+        // answered after it.
         if self.is_looking_up() {
             self.writer().note_life();
             return Ok(());
