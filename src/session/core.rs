@@ -14,11 +14,11 @@ use crate::session::streams::Streams;
 use crate::sync::{Call, Deadline};
 use crate::wire::Version;
 
-/// Time between the end of a session's streams and its own. On i2pd 2.56 a stream that ended less
-/// than a tenth of a second before its session leaves the far side waiting.
+/// The time between the end of a session's streams and its own end. On i2pd 2.56, a stream that ended
+/// less than a tenth of a second before its session leaves the far side waiting.
 const CLOSE_DELAY: Duration = Duration::from_millis(500);
 
-/// The parts of a session that everything made from it shares.
+/// The parts of a session that are shared by everything made from it.
 pub(crate) struct SessionCore {
     pub(crate) bridge: SamBridge,
     pub(crate) control: Arc<ControlSocket>,
@@ -29,12 +29,12 @@ pub(crate) struct SessionCore {
     pub(crate) inbound_mode: InboundMode,
     pub(crate) linger: Duration,
     pub(crate) streams: Arc<Streams>,
-    /// Whether a stream was ever made from it.
+    /// Set when the first stream is made from the session.
     pub(crate) streamed: AtomicBool,
 }
 
 impl SessionCore {
-    /// Replaces a refusal that means that the session is gone by its loss, and notes the loss.
+    /// Replaces a refusal that means that the session is gone by its loss, and records the loss.
     pub(crate) fn explain(&self, error: Error) -> Error {
         match error {
             Error::Refused(refusal) if refusal.means_session_lost() => self.gone(refusal),
@@ -48,12 +48,12 @@ impl SessionCore {
         Connection::open(self.bridge.config(), &call)
     }
 
-    /// A call that ends with the session.
+    /// Creates a call that ends with the session.
     pub(crate) fn call(&self, phase: Phase) -> Call {
         Call::new(phase).or_lifetime(self.control.lifetime())
     }
 
-    /// Returns true if the bridge is i2pd's, and false if it cannot be asked.
+    /// Returns true if the bridge is i2pd's. Returns false if it is not, or cannot be asked.
     pub(crate) fn is_i2pd(&self) -> bool {
         let bridge = self.control.socket().peer_addr();
         if let Some(known) = bridge.ok().and_then(is_i2pd) {
@@ -78,8 +78,8 @@ impl SessionCore {
 
     fn gone(&self, refusal: Refusal) -> Error {
         let loss = SessionLoss::Refused(refusal);
-        // No other program knows the id of a subsession: a bridge that has lost it has lost the primary
-        // session, and Java I2P does not report that.
+        // No other program knows the id of a subsession. If the bridge has lost it, the bridge has lost
+        // the primary session, and Java I2P does not report that.
         if !self.control.lifetime().has_ended() {
             self.control.owner().fail(loss.clone());
         }
@@ -88,11 +88,11 @@ impl SessionCore {
     }
 }
 
-/// Keeps a session alive: it lives as long as anything does that was made from it.
+/// Keeps a session alive. The session lives as long as anything that was made from it.
 ///
-/// Every session, listener and stream holds one. One held alone, as
-/// [`SamStream::into_parts`](crate::SamStream::into_parts) gives it, keeps the session of a bare
-/// socket. When the last is dropped the session is closed, in the background: at once, or, if it
+/// Every session, listener and stream has one. A guard on its own, as
+/// [`SamStream::into_parts`](crate::SamStream::into_parts) returns it, keeps the session of a bare
+/// socket. When the last guard is dropped, the session is closed in the background: at once, or, if it
 /// had streams, after [`linger`](crate::SessionBuilder::linger).
 #[derive(Clone)]
 #[must_use = "the session is closed when its last guard is dropped"]
@@ -112,14 +112,14 @@ impl SessionGuard {
         &self.keep_alive.core
     }
 
-    /// Why the session is gone, if it is.
+    /// Returns the reason why the session is gone, if it is.
     #[must_use]
     pub fn closed(&self) -> Option<SessionLoss> {
         self.core().control.loss()
     }
 }
 
-/// Shows whose session it is and whether it lives; never its id.
+/// Shows the session's destination and whether it is alive; never its id.
 impl fmt::Debug for SessionGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionGuard")
@@ -129,8 +129,8 @@ impl fmt::Debug for SessionGuard {
     }
 }
 
-/// What the guards share. The session's own threads hold the [`SessionCore`] and not this, so they do
-/// not keep the session alive.
+/// The part that the guards share. The session's own threads use the [`SessionCore`] and not this, so
+/// they do not keep the session alive.
 struct KeepAlive {
     core: Arc<SessionCore>,
 }

@@ -13,19 +13,19 @@ use crate::session::core::SessionCore;
 use crate::sync::{AcceptWaker, Backoff, Call, Deadline, Monitor, spawn};
 use crate::wire::{ParseError, ParseErrorKind, StreamHeader};
 
-/// Most connections whose header has not come. With one more the oldest is dropped: a router sends the
-/// header at once, so the oldest is the least likely to be a router's.
+/// The most connections whose header has not arrived. One more, and the oldest is dropped: a router
+/// sends the header at once, so the oldest is the least likely to be a router's.
 const MOST_UNKNOWN: usize = 64;
 
-/// None is dropped for it before this time: in a burst the threads that read are late, and not the
-/// router.
+/// The least time before a connection is dropped to make room: in a burst the delay is that of our
+/// reading threads, and not of the router.
 const MIN_HEADER_TIME: Duration = Duration::from_secs(1);
 
 /// Accepts the connections to the port to which a router forwards, and queues their streams.
 ///
-/// One thread accepts, and one for each connection reads its header, so that none waits for a silent
-/// one. They end with the lifetime of the FORWARD socket, which unblocks the first
-/// ([`AcceptWaker`]); that one then shuts down the sockets of the others.
+/// One thread accepts, and one thread per connection reads its header, so that a silent connection
+/// delays no other. They end with the lifetime of the FORWARD socket. It unblocks the first thread
+/// ([`AcceptWaker`]), which then shuts down the sockets of the others.
 pub(crate) struct ForwardAcceptor {
     core: Arc<SessionCore>,
     forwarding: Arc<ControlSocket>,
@@ -38,7 +38,7 @@ pub(crate) struct ForwardAcceptor {
 
 #[derive(Default)]
 struct State {
-    /// The connections whose header has not come, the oldest first.
+    /// The connections whose header has not arrived, the oldest first.
     unknown: BTreeMap<u64, (Deadline, Arc<TcpStream>)>,
     came: u64,
 }
@@ -66,7 +66,7 @@ impl ForwardAcceptor {
             state: Monitor::new(State::default()),
             dropped: AtomicU64::new(0),
         });
-        // The handles count as one listener: with the last of them the forwarding ends.
+        // The handles count as one listener: the last of them ends the forwarding.
         acceptor.queue.add_listener();
         let waker = AcceptWaker::of(&listener)?;
         let server = Arc::clone(&acceptor);
@@ -84,7 +84,7 @@ impl ForwardAcceptor {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// The work of the thread that accepts, until the router does not forward any more.
+    /// The work of the thread that accepts, until the router no longer forwards.
     fn serve(self: &Arc<Self>, listener: &TcpListener, waker: &Arc<AcceptWaker>) {
         let call = Call::new(Phase::Accept).or_lifetime(self.forwarding.lifetime());
         let accepts = call.watch_waiter(waker);
@@ -92,7 +92,7 @@ impl ForwardAcceptor {
         let mut backoff = Backoff::for_accept();
         while accepts.is_ok() && unknown.is_ok() && self.queue.wait_for_room() {
             match listener.accept() {
-                // It may be the waker.
+                // This may be the connection of the waker.
                 _ if self.queue.is_over() => break,
                 Ok((socket, from)) => {
                     backoff.reset();
@@ -128,7 +128,8 @@ impl ForwardAcceptor {
         }
     }
 
-    /// Notes a connection whose header has not come. If there are too many, it replaces the oldest.
+    /// Records a connection whose header has not arrived. If there are too many, it replaces the
+    /// oldest.
     fn note_unknown(&self, socket: &Arc<TcpStream>) -> u64 {
         self.state.wait_until_due(|state| {
             if state.unknown.len() >= MOST_UNKNOWN && !self.queue.is_over() {
@@ -171,7 +172,7 @@ impl ForwardAcceptor {
                     from_port,
                     to_port,
                 } => (destination, from_port, to_port),
-                // Any program can send this here; it means something only on a socket of ours.
+                // Any program can send this here; it has a meaning only on a socket of ours.
                 StreamHeader::Status(_) => {
                     let unexpected = ParseError::new(ParseErrorKind::Unexpected, 0);
                     return Err(Error::protocol(phase, unexpected));
@@ -191,7 +192,7 @@ impl ForwardAcceptor {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Fails the next `accept` with it.
+    /// Fails the next `accept` with this error.
     fn fail(&self, source: io::Error) {
         let phase = Phase::Accept;
         self.queue.fail(Error::Io { phase, source });

@@ -12,29 +12,29 @@ use crate::session::core::{SessionCore, SessionGuard};
 use crate::sync::{Call, Cancel, Deadline, Registration};
 use crate::wire::{Command, CommandError, CommandFault, StreamHeader, needs_quotes};
 
-/// Time for a caller to say who it is.
+/// The time for a caller to send its header.
 const HEADER_TIME: Duration = Duration::from_secs(30);
 
-/// Pause before a router is asked again that has not ended the last forwarding yet.
+/// The pause before the next FORWARD to a router that has not ended the last forwarding yet.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How long after the FORWARD socket the control socket of the same bridge may end.
+/// The longest delay between the ends of the FORWARD socket and of the control socket of one bridge.
 const LOSS_GRACE: Duration = Duration::from_millis(50);
 
-/// Time for a bridge to answer if a session still forwards, which it knows itself.
+/// The time for a bridge to reply if a session still forwards, which it knows without the network.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Keeps a router connecting to a TCP port for each stream that peers dial.
 ///
-/// [`StreamSession::forward_to`](crate::StreamSession::forward_to) makes it. The router forwards as
-/// long as this lives, and so does the session; streams that came in go on when it is dropped, as
-/// long as something else holds the session.
+/// [`StreamSession::forward_to`](crate::StreamSession::forward_to) creates it. While it exists, the
+/// router forwards and the session stays alive. When it is dropped, streams that have arrived go on as
+/// long as something else keeps the session alive.
 ///
-/// emissary 0.4.0 does not stop before the session is closed, and connects to whoever has the port
-/// by then; there, close the session as well.
+/// emissary 0.4.0 does not stop before the session is closed. Until then it connects to any program
+/// that has the port; on emissary, close the session as well.
 #[must_use = "the router stops forwarding when this is dropped"]
 pub struct Forwarding {
-    /// The FORWARD socket is kept as a session's control socket is: its `PING` must be answered.
+    /// The FORWARD socket is kept like a session's control socket: its `PING` must be answered.
     control: Arc<ControlSocket>,
     /// Ends the socket with its session.
     _registration: Option<Registration>,
@@ -62,14 +62,14 @@ impl Forwarding {
         })
     }
 
-    /// Why the router does not forward any more, if that is so: [`Error::SessionLost`], or
-    /// [`Error::ForwardLost`] when the session lives and can forward again.
+    /// Returns the reason why the router no longer forwards, if it does not: [`Error::SessionLost`], or
+    /// [`Error::ForwardLost`] if the session is alive and can forward again.
     pub fn error(&self) -> Option<Error> {
         let loss = self.control.loss()?;
         Some(self.explain(Error::SessionLost(loss)))
     }
 
-    /// Why the session is gone, if it is.
+    /// Returns the reason why the session is gone, if it is.
     pub fn session_error(&self) -> Option<SessionLoss> {
         self.guard.closed()
     }
@@ -82,9 +82,9 @@ impl Forwarding {
         &self.control
     }
 
-    /// Tells the loss of the FORWARD socket apart from that of the session.
+    /// Distinguishes the loss of the FORWARD socket from that of the session.
     ///
-    /// A bridge that goes takes both sockets with it, and the session is the better reason.
+    /// A bridge that ends closes both sockets, and then the loss of the session is the better reason.
     pub(crate) fn explain(&self, error: Error) -> Error {
         let Error::SessionLost(loss) = error else {
             return error;
@@ -100,7 +100,8 @@ impl Forwarding {
         }
     }
 
-    /// Has the router stop. From now on the session can forward again, whatever still holds this.
+    /// Stops the forwarding. From now on the session can forward again, even while handles to this
+    /// remain.
     fn end(&self) {
         self.control.hang_up();
         if !self.ended.swap(true, Ordering::Relaxed) {
@@ -109,15 +110,15 @@ impl Forwarding {
     }
 }
 
-/// The socket must stay open, and everything else follows from its end: the router stops
-/// forwarding, and its lifetime wakes the calls that wait for it.
+/// The socket must stay open, and its end has two effects: the router stops forwarding, and the
+/// lifetime of the socket wakes the calls that wait for it.
 impl Drop for Forwarding {
     fn drop(&mut self) {
         self.end();
     }
 }
 
-/// Shows whose session it is and whether it lives.
+/// Shows the session's destination and whether it is alive.
 impl fmt::Debug for Forwarding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Forwarding")
@@ -172,14 +173,15 @@ fn ask_once(
     Ok(connection)
 }
 
-/// Asks the bridge if a session that forwards lives, and ends it if it does not.
+/// Asks the bridge if a session that forwards is alive, and ends the session if it is not.
 ///
 /// Java I2P leaves the FORWARD socket open if its router is gone, but refuses an ACCEPT with "Session
-/// is closed". While the session lives it refuses the ACCEPT because of the forwarding, so that no
-/// stream is lost to it. i2pd would let it wait for a stream; it closes the FORWARD socket instead.
+/// is closed". While the session is alive, it refuses the ACCEPT because of the forwarding, so that
+/// this ACCEPT takes no stream. i2pd would let the ACCEPT wait for a stream; it closes the FORWARD
+/// socket instead.
 fn prove_forwarding(core: &Arc<SessionCore>) {
     if !core.is_i2pd() {
-        // An error that means that the session is closed has ended it; no other proves anything.
+        // An error that means that the session is closed has ended it; no other error proves anything.
         let _ = ask_for_accept(core);
     }
 }
@@ -192,14 +194,15 @@ fn ask_for_accept(core: &Arc<SessionCore>) -> Result<(), Error> {
     connection
         .request(&command, phase, deadline)
         .map_err(|error| core.explain(error))?;
-    // The refusal comes after an OK.
+    // The refusal follows an OK.
     if let StreamHeader::Peer { .. } = connection.read_header(deadline)? {
         return Err(Error::Occupied("the session accepts"));
     }
     Ok(())
 }
 
-/// How to forward, where it is not as usual.
+/// Options for [`forward_with`](crate::StreamSession::forward_with) and
+/// [`forward_to`](crate::StreamSession::forward_to).
 ///
 /// ```
 /// // A router in a container reaches this machine by a name of its own.
@@ -230,46 +233,49 @@ impl Default for ForwardOptions {
 }
 
 impl ForwardOptions {
-    /// As usual: the router connects to where the command came from and says who calls.
+    /// Creates the default options: the router connects to the address from which the command came, and
+    /// sends the caller's destination.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets the host to which the router connects: a name or an IP address. A name that ends in `.i2p` is
-    /// refused with [`Error::Setting`]. Default: none is sent, and the router takes the address from
-    /// which our connection to its bridge comes. emissary 0.4.0 connects to 127.0.0.1 whatever it is
+    /// Sets the host to which the router connects: a name or an IP address. A name that ends in `.i2p`
+    /// is refused with [`Error::Setting`]. Default: none is sent, and the router uses the address from
+    /// which our connection to its bridge comes. emissary 0.4.0 connects to 127.0.0.1 whatever host is
     /// sent.
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = Some(host.into());
         self
     }
 
-    /// The TCP port the router is told to connect to, where something in between changes it.
-    /// Default: that of the listener.
+    /// Sets the TCP port to which the router connects, if something in between changes it. Default: the
+    /// port of the listener.
     pub fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
         self
     }
 
-    /// Whether the router leaves out the line that says who calls (`SILENT=true`). Default: it
-    /// says it.
+    /// Sets whether the router leaves out the line with the caller's destination (`SILENT=true`).
+    /// Default: it sends the line.
     ///
-    /// For [`forward_to`](crate::StreamSession::forward_to) alone, to serve a program that knows
-    /// nothing of I2P: the listener of [`forward`](crate::StreamSession::forward) returns the peer.
+    /// Only for [`forward_to`](crate::StreamSession::forward_to), to serve a program that does not know
+    /// I2P. The listener of [`forward`](crate::StreamSession::forward) returns the peer, so it needs
+    /// the line.
     pub fn silent(mut self, silent: bool) -> Self {
         self.silent = silent;
         self
     }
 
-    /// Time for a caller to say who it is; `None` is for ever. Default: 30 s. Routers say it at
-    /// once.
+    /// Sets the time for a caller to send its destination; `None` waits forever. Default: 30 s. Routers
+    /// send it at once.
     pub fn header_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.header_timeout = timeout;
         self
     }
 
-    /// An address from which the router may connect; call it again for more. Default: that of the
-    /// bridge, as our own connection to it shows it. Whoever comes from elsewhere is dropped.
+    /// Adds an address from which the router may connect; call it again for more. Default: the address
+    /// of the bridge, as our own connection to it shows it. Connections from other addresses are
+    /// dropped.
     pub fn believe(mut self, address: IpAddr) -> Self {
         self.believed.push(address);
         self
@@ -289,7 +295,7 @@ impl ForwardOptions {
 
     fn command(&self, id: &str, port: u16) -> Result<Command, Error> {
         let host = self.host.as_deref();
-        // i2pd has no quotes, and no host has a blank.
+        // i2pd has no quotes, and no host contains a blank.
         if host.is_some_and(needs_quotes) {
             return Err(CommandError::new("HOST", CommandFault::Quotes).into());
         }

@@ -3,7 +3,7 @@ use std::net::TcpStream;
 use crate::error::SessionLoss;
 use crate::wire::Line;
 
-/// Takes the datagrams that a bridge sends on a control socket.
+/// Reads the datagrams that a bridge sends on a control socket.
 ///
 /// The reader of the control socket passes each line to it first.
 pub(crate) trait Frames: Send {

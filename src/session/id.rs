@@ -6,15 +6,15 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
-/// A name for a session that nobody can guess: 128 bits as 26 characters.
+/// Returns a session id that nobody can guess: 128 bits as 26 characters.
 ///
-/// Whoever on the host knows the id of a session can dial and accept in its name, and on Java I2P
-/// end it by asking for the same one. Lower-case letters and digits pass on every router; i2pd
-/// refuses some others.
+/// Any local process that knows the id of a session can dial and accept in its name, and on Java I2P
+/// end it by a request for the same id. Every router accepts lower-case letters and digits; i2pd
+/// refuses some other characters.
 pub(crate) fn unguessable() -> String {
     let mut hash = Sha256::new();
     hash.update(system_randomness());
-    // Not the source of the secret, only what keeps two ids apart should the system have none.
+    // Not the source of the secret: it only makes two ids differ if the system has no randomness.
     static COUNT: AtomicU64 = AtomicU64::new(0);
     hash.update(COUNT.fetch_add(1, Ordering::Relaxed).to_le_bytes());
     let hash = hash.finalize();
@@ -24,7 +24,7 @@ pub(crate) fn unguessable() -> String {
         .to_ascii_lowercase()
 }
 
-/// 32 bytes of the operating system's. Where it has no device for them, they come out of the
+/// Returns 32 random bytes of the operating system. If it has no device for them, they come from the
 /// standard library's hash keys, which the system seeds for each thread and which never leave it.
 fn system_randomness() -> [u8; 32] {
     let mut bytes = [0; 32];

@@ -3,10 +3,10 @@ use std::sync::Mutex;
 use crate::error::{Error, Phase};
 use crate::sync::lock;
 
-/// How a session takes in what peers dial: by accepts or by forwarding, never by both.
+/// The way in which a session receives the streams that peers dial: accepts or forwarding, never both.
 ///
-/// Java I2P and emissary refuse the second, i2pd takes an ACCEPT that will never be served; and on
-/// Java a session that ever accepted can never forward. So the first to come decides for good.
+/// Java I2P and emissary refuse the second way. i2pd takes an ACCEPT that it will never serve. On Java
+/// I2P, a session that ever accepted can never forward. So the first use decides permanently.
 #[derive(Default)]
 pub(crate) struct InboundMode {
     mode: Mutex<Mode>,
@@ -23,8 +23,8 @@ enum Mode {
 }
 
 impl InboundMode {
-    /// From now on the session accepts, if `arrange` succeeds, or a router may have an ACCEPT of
-    /// ours all the same.
+    /// Makes the session one that accepts, if `arrange` succeeds, or if the router may have taken an
+    /// ACCEPT although `arrange` failed.
     pub(crate) fn accept<T>(&self, arrange: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         let before = self.turn(Mode::Accepts, |mode| match mode {
             Mode::Forwards { .. } => Some(
@@ -39,7 +39,7 @@ impl InboundMode {
         outcome
     }
 
-    /// From now on the session forwards, if `arrange` succeeds.
+    /// Makes the session one that forwards, if `arrange` succeeds.
     pub(crate) fn forward<T>(
         &self,
         arrange: impl FnOnce() -> Result<T, Error>,
@@ -59,12 +59,12 @@ impl InboundMode {
         outcome
     }
 
-    /// The forwarding has ended; the session may forward again.
+    /// Records that the forwarding has ended: the session may forward again.
     pub(crate) fn forwarded(&self) {
         *lock(&self.mode) = Mode::Forwards { now: false };
     }
 
-    /// Changes the mode, unless the present one excludes it. Returns the one before.
+    /// Changes the mode, unless the present one excludes it. Returns the previous mode.
     fn turn(&self, to: Mode, excluded: fn(Mode) -> Option<&'static str>) -> Result<Mode, Error> {
         let mut mode = lock(&self.mode);
         match excluded(*mode) {
@@ -74,8 +74,8 @@ impl InboundMode {
     }
 }
 
-/// Returns true if the router may have taken an ACCEPT that failed: it was sent, and neither refused nor
-/// answered by closing the socket.
+/// Returns true if the router may have taken an ACCEPT that failed: the ACCEPT was sent, and the router
+/// neither refused it nor closed the socket.
 fn may_have_armed(error: &Error) -> bool {
     match error {
         Error::Refused(_) | Error::UnexpectedEof { .. } => false,

@@ -4,8 +4,8 @@ use crate::session::core::SessionCore;
 use crate::sync::{Cancel, Deadline};
 
 impl SessionCore {
-    /// Looks up who an address belongs to, on the session's control socket: i2pd and emissary find a
-    /// `.b32.i2p` address for a session only.
+    /// Looks up the destination of an address on the session's control socket: i2pd and emissary find a
+    /// `.b32.i2p` address only for a session.
     pub(crate) fn lookup(
         &self,
         address: &I2pAddr,
@@ -25,7 +25,7 @@ impl SessionCore {
     }
 }
 
-/// Our own destination, or the one in the address.
+/// Returns our own destination, or the one in the address, if no request is needed.
 pub(crate) fn known_without_asking(address: &I2pAddr, own: &Destination) -> Option<Destination> {
     let is_own = address.b32().is_some_and(|b32| b32 == own.b32());
     let known = if is_own {

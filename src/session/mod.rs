@@ -1,4 +1,5 @@
-//! Sessions: a destination of our own on a router, and what is made from it.
+//! Sessions: each is a destination of our own on a router, from which streams and datagram sockets are
+//! made.
 
 pub(crate) mod accept_pool;
 pub(crate) mod accept_queue;

@@ -9,32 +9,32 @@ use crate::session::control_writer::COMMAND_GAP;
 use crate::sync::{Call, Monitor, lock};
 use crate::wire::{Command, Message, ParseError, ParseErrorKind, ResultCode};
 
-/// How long a request that nobody waits for holds up the next. Routers answer at once, or, as emissary
-/// 0.4.0 does with SESSION REMOVE, never.
+/// The longest time for which a request that nobody waits for delays the next. Routers reply at once,
+/// or, as emissary 0.4.0 does with SESSION REMOVE, never.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Most abandoned requests that are remembered.
+/// The most abandoned requests that are remembered.
 const MAX_ABANDONED: usize = 64;
 
-/// How long a bridge may be busy with a lookup, and answer nothing else. Java I2P and i2pd answer the
-/// commands of one socket in order.
+/// The longest time for which a bridge may be busy with a lookup, and answer nothing else. Java I2P and
+/// i2pd answer the commands of one socket in order.
 const LONGEST_LOOKUP: Duration = Duration::from_secs(60);
 
-/// The answer to a request. That to a lookup has what was found.
+/// The answer to a request. The answer to a lookup contains the result.
 pub(crate) type Answer = Result<Option<Lookup>, Error>;
 
 /// The place of one answer, on which its caller waits.
 ///
 /// It is filled under the lock of [`PendingRequests`], so that a request that is abandoned and answered
-/// at the same time is one or the other. That lock is taken first.
+/// at the same time is only one of the two. That lock is taken first.
 pub(crate) type PendingAnswer = Arc<Monitor<Option<Answer>>>;
 
 /// The requests on a session's control socket, and their callers.
 ///
-/// Answers have no number. Java I2P and emissary name the subsession, i2pd does not; so one request is
-/// sent at a time, and an abandoned one is remembered, or its late answer would be taken for that to the
-/// next. i2pd and emissary would also ignore a command that comes in one segment with another. The
-/// answer to a lookup has a topic of its own, and the name.
+/// Answers have no number. Java I2P and emissary name the subsession, i2pd does not. So one request is
+/// sent at a time, and an abandoned one is remembered: otherwise its late answer would be taken for the
+/// answer to the next. i2pd and emissary would also ignore a command that arrives in the same segment
+/// as another. The answer to a lookup has a topic of its own, and contains the name.
 #[derive(Default)]
 pub(crate) struct PendingRequests {
     state: Mutex<State>,
@@ -42,26 +42,26 @@ pub(crate) struct PendingRequests {
 
 #[derive(Default)]
 struct State {
-    /// Those that were not sent yet.
+    /// The requests that were not sent yet.
     queue: VecDeque<Request>,
-    /// The one that was sent, and when.
+    /// The request that was sent, and the time at which it was sent.
     sent: Option<(Request, Instant)>,
-    /// Those that were sent before it, and were abandoned.
+    /// The requests that were sent before it, and were abandoned.
     abandoned: VecDeque<Request>,
     /// Set when the bridge has named a subsession in an answer.
     names: bool,
     /// Set when the bridge did not answer a removal in time, as emissary 0.4.0 never does.
     ignores_removals: bool,
-    /// The names of lookups that were sent and not answered, awaited or not.
+    /// The names of lookups that were sent and not answered, with or without a waiting caller.
     lookups: VecDeque<(String, Instant)>,
 }
 
 struct Request {
-    /// The subsession's ID, or the name that is looked up.
+    /// The subsession's ID, or the name of the lookup.
     id: String,
     kind: Kind,
     command: Command,
-    /// Whether a caller waits for the answer.
+    /// True while a caller waits for the answer.
     awaited: bool,
     answer: PendingAnswer,
 }
@@ -110,12 +110,13 @@ impl ControlSocket {
             if let Some(error) = error {
                 return self.abandon(&answer).unwrap_or(Err(error));
             }
-            // The request that held it up may be abandoned by now.
+            // The request that delayed it may be abandoned by now.
             self.send_next();
         }
     }
 
-    /// Returns how long to wait for the answer to a removal: hardly, if the bridge left one unanswered.
+    /// Returns the time to wait for the answer to a removal: very short if the bridge left one
+    /// unanswered.
     pub(crate) fn removal_patience(&self) -> Duration {
         lock(&self.requests().state).patience(Kind::Remove)
     }
@@ -186,7 +187,7 @@ impl ControlSocket {
         }
     }
 
-    /// Stops waiting for this answer, and returns it if it has just come.
+    /// Stops the wait for this answer, and returns the answer if it has just arrived.
     fn abandon(&self, answer: &PendingAnswer) -> Option<Answer> {
         let mut state = lock(&self.requests().state);
         let is_it = |request: &Request| Arc::ptr_eq(&request.answer, answer);
@@ -201,7 +202,7 @@ impl ControlSocket {
 }
 
 impl State {
-    /// Returns how long a request that nobody waits for holds up the next.
+    /// Returns the longest time for which a request that nobody waits for delays the next.
     fn patience(&self, kind: Kind) -> Duration {
         match kind {
             Kind::Remove if self.ignores_removals => COMMAND_GAP,
@@ -245,8 +246,8 @@ impl State {
         push_bounded(&mut self.abandoned, request);
     }
 
-    /// Returns the lookup that is answered, if a caller may still wait for it. A heartbeat looks up `ME`,
-    /// which is no name.
+    /// Returns the lookup to which this answer belongs, if a caller may still wait for it. A heartbeat
+    /// looks up `ME`, which is no name.
     fn match_lookup(&mut self, name: Option<&str>) -> Option<Request> {
         let is_it = |sent: &str| name.is_none_or(|name| name == sent);
         let at = self.lookups.iter().position(|(sent, _)| is_it(sent))?;
@@ -258,10 +259,10 @@ impl State {
         self.sent.take_if(sent).map(|(request, _)| request)
     }
 
-    /// Returns the request that is answered. The answer names this subsession, or none.
+    /// Returns the request to which this answer belongs. The answer names this subsession, or none.
     fn match_reply(&mut self, id: Option<&str>) -> Option<Request> {
         let Some(id) = id else {
-            // A bridge that names them leaves the name out of refusals only (emissary 0.4.0).
+            // A bridge that names subsessions leaves the name out of refusals only (emissary 0.4.0).
             if !self.names && !self.abandoned.is_empty() {
                 return self.abandoned.pop_front();
             }
@@ -269,7 +270,7 @@ impl State {
             return self.sent.take_if(of_session).map(|(request, _)| request);
         };
         self.names = true;
-        // Answers come in order: those to earlier requests do not come any more.
+        // Answers arrive in order: those to earlier requests will not arrive any more.
         if let Some(at) = self.abandoned.iter().position(|request| request.id == id) {
             let request = self.abandoned.drain(..=at).next_back();
             if request.as_ref().is_some_and(|one| one.kind == Kind::Remove) {
@@ -296,12 +297,12 @@ impl Request {
         }
     }
 
-    /// Returns true if a SESSION STATUS answers it.
+    /// Returns true if a SESSION STATUS answers this kind of request.
     fn is_of_session(&self) -> bool {
         self.kind != Kind::Lookup
     }
 
-    /// Returns the removal of a subsession that was added when nobody waited for it any more.
+    /// Returns the removal of a subsession that was added after its caller had stopped waiting.
     fn undo(&self) -> Option<Self> {
         if self.awaited || self.kind != Kind::Add {
             return None;
@@ -314,7 +315,7 @@ impl Request {
     }
 }
 
-/// Appends, and drops the oldest if there are too many.
+/// Appends a value, and drops the oldest if there are too many.
 fn push_bounded<T>(queue: &mut VecDeque<T>, value: T) {
     if queue.len() >= MAX_ABANDONED {
         queue.pop_front();

@@ -15,11 +15,11 @@ use crate::stream::SamStream;
 use crate::sync::{Call, Cancel, Deadline};
 use crate::wire::Command;
 
-/// A destination of our own that streams come to and go from.
+/// A destination of our own that accepts and dials streams.
 ///
-/// Every method takes `&self`, and clones are cheap and the same session: accept in one thread,
-/// dial in ten others. The session lives until the last clone, listener and stream of it is gone,
-/// or until [`close`](StreamSession::close).
+/// Every method takes `&self`. Clones are cheap and share one session: accept in one thread, dial in
+/// ten others. The session lives until its last clone, listener and stream is dropped, or until
+/// [`close`](StreamSession::close).
 ///
 /// ```no_run
 /// use std::io::Write;
@@ -58,12 +58,12 @@ impl StreamSession {
         }
     }
 
-    /// The same session, with ports for dials that name none.
+    /// Returns the same session, with ports for dials that name none.
     pub(crate) fn with_ports(self, ports: DialPorts) -> Self {
         Self { ports, ..self }
     }
 
-    /// [`connect`](StreamSession::connect), with ports and a deadline of its own.
+    /// Dials a peer like [`connect`](StreamSession::connect), with ports and a deadline of its own.
     ///
     /// # Errors
     ///
@@ -109,17 +109,17 @@ impl StreamSession {
         ))
     }
 
-    /// Begins to accept what others dial. It returns when the router knows that we accept, so that
-    /// the next dial arrives.
+    /// Begins to accept the streams that peers dial. It returns when the router has confirmed an
+    /// accept, so that the next dial arrives.
     ///
-    /// Several listeners of one session share what comes in, each stream going to one of them.
-    /// When the last is dropped, what comes in is closed.
+    /// Several listeners of one session share the streams: each stream goes to one of them. After the
+    /// last listener is dropped, streams that arrive are closed.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] when the router does not let us, [`Error::SessionLost`],
+    /// [`Error::Refused`] if the router refuses the accept, [`Error::SessionLost`],
     /// [`Error::Cancelled`], [`Error::Timeout`] after the bridge's command deadline,
-    /// [`Error::Occupied`] when the session forwards or has forwarded.
+    /// [`Error::Occupied`] if the session forwards or has forwarded.
     pub fn listener(&self) -> Result<SamListener, Error> {
         let listening = AcceptPool::listen(&self.guard, &self.call(Phase::Accept))?;
         Ok(SamListener::new(listening, &self.cancel))
@@ -127,33 +127,36 @@ impl StreamSession {
 
     /// Begins to accept streams over a TCP port on loopback, to which the router connects for each stream.
     ///
-    /// The router does not need accepts that are pending at its bridge: no dial finds none armed, and i2pd
-    /// passes on many at once. In return there is a TCP port:
+    /// The router does not need accepts that are pending at its bridge: no dial is lost because none is
+    /// pending, and i2pd passes on many streams at once. The price is a TCP port:
     ///
-    /// **Whoever can connect to that port can claim to be any destination.** SAM has nothing that proves
-    /// that the router is connecting. On this machine every user and every program can connect, send any
-    /// destination, and be accepted as if it had dialled from there. On a machine with users you do not trust,
-    /// grant nothing to a peer because of its destination; a [`listener`](StreamSession::listener) cannot
-    /// be deceived in this way. The precautions: the port is on loopback unless a listener is given, and
-    /// connections from another address than the bridge's are dropped.
+    /// **Any program that can connect to that port can claim to be any destination.** SAM has nothing
+    /// that proves that the router is connecting. On this machine, every user and every program can
+    /// connect, send any destination, and be accepted as if it had dialled from there. On a machine
+    /// with users you do not trust, grant nothing to a peer because of its destination; a
+    /// [`listener`](StreamSession::listener) cannot be deceived in this way. The precautions: the port
+    /// is on loopback unless a listener is given, and connections from another address than the
+    /// bridge's are dropped.
     ///
-    /// A caller that sends nothing within 30 s, sends no destination, or comes from an address that is not
-    /// allowed is dropped and [counted](crate::ListenerStats::dropped_callers); it does not delay others. Of
-    /// more than 64 that send nothing the oldest is dropped, after a second. As many streams wait for an
-    /// `accept` as the session's [backlog](crate::SessionBuilder::backlog) holds, and up to 64 that were on
-    /// their way; [`WhenFull`](crate::WhenFull) decides about others.
+    /// A caller that sends nothing within 30 s, sends no destination, or comes from an address that is
+    /// not allowed is dropped and [counted](crate::ListenerStats::dropped_callers); it does not delay
+    /// others. If more than 64 callers send nothing, the oldest is dropped, after a second. As many
+    /// streams wait for an `accept` as the session's [backlog](crate::SessionBuilder::backlog) holds,
+    /// and up to 64 more that had connected before it was full; [`WhenFull`](crate::WhenFull) decides
+    /// about others.
     ///
-    /// When the listener and its clones are dropped the router stops, and the session can forward again (on
-    /// emissary 0.4.0 neither, before the session is closed). A session accepts or forwards, never both: Java
-    /// I2P and emissary refuse it, and i2pd gives everything to the forwarding. So after this it can never
-    /// accept with [`listener`](StreamSession::listener), nor forward if it has ever accepted.
+    /// When the listener and its clones are dropped, the router stops, and the session can forward
+    /// again (on emissary 0.4.0 both happen only when the session is closed). A session accepts or
+    /// forwards, never both: Java I2P and emissary refuse it, and i2pd gives everything to the
+    /// forwarding. So after this call the session can never accept with
+    /// [`listener`](StreamSession::listener), and it cannot forward if it has ever accepted.
     ///
     /// # Errors
     ///
-    /// [`Error::Occupied`] when the session forwards, accepts or has accepted, [`Error::Refused`]
-    /// when the router does not let us, [`Error::Setting`] when the bridge is not on loopback,
-    /// [`Error::Io`] when no port can be had, [`Error::SessionLost`], [`Error::Cancelled`],
-    /// [`Error::Timeout`] after the bridge's command deadline.
+    /// [`Error::Occupied`] if the session forwards, accepts or has accepted, [`Error::Refused`] if the
+    /// router refuses to forward, [`Error::Setting`] if the bridge is not on loopback, [`Error::Io`] if
+    /// no port can be opened, [`Error::SessionLost`], [`Error::Cancelled`], [`Error::Timeout`] after
+    /// the bridge's command deadline.
     ///
     /// ```no_run
     /// # let session = i2p_sam::SamBridge::from_env()?.session().stream()?;
@@ -172,16 +175,17 @@ impl StreamSession {
         self.forward_with(forward::loopback(ours)?, &ForwardOptions::new())
     }
 
-    /// [`forward`](StreamSession::forward), over a TCP listener of one's own.
+    /// Begins to accept streams like [`forward`](StreamSession::forward), over a TCP listener of your
+    /// own.
     ///
-    /// It is the way to a router on another machine. Bind it to where that router can reach it, and
-    /// to no more. When the forwarding ends the listener is closed, and on Linux its clones
-    /// (`try_clone`) accept nothing more: bind a new one to forward again.
+    /// Use it for a router on another machine. Bind the listener to an address that this router can
+    /// reach, and that no other machine can. When the forwarding ends, the listener is closed, and on
+    /// Linux its clones (`try_clone`) accept nothing more: bind a new one to forward again.
     ///
     /// # Errors
     ///
     /// Those of [`forward`](StreamSession::forward); [`Error::Setting`] also for
-    /// [`silent`](ForwardOptions::silent), [`Error::Command`] when the host cannot be said.
+    /// [`silent`](ForwardOptions::silent), [`Error::Command`] if the host cannot be sent in a command.
     ///
     /// ```no_run
     /// use std::net::TcpListener;
@@ -202,14 +206,14 @@ impl StreamSession {
         Ok(SamListener::new(forwarded, &self.cancel))
     }
 
-    /// Has the router connect to a TCP port that something else serves: another program, or a
-    /// [`TcpListener`] of one's own. It does so until the [`Forwarding`] is dropped.
+    /// Makes the router connect to a TCP port that something else serves: another program, or a
+    /// [`TcpListener`] of your own. The router does so until the [`Forwarding`] is dropped.
     ///
     /// The first line of each connection is the caller's destination, unless
-    /// [`silent`](ForwardOptions::silent). [`forward`](StreamSession::forward) describes what any user of
-    /// the machine can do to such a port. Nothing here reads these connections, so
-    /// [`header_timeout`](ForwardOptions::header_timeout) and [`believe`](ForwardOptions::believe)
-    /// have no effect.
+    /// [`silent`](ForwardOptions::silent) is set. [`forward`](StreamSession::forward) describes the
+    /// risk of such a port: any user of the machine can connect to it. This library does not read these
+    /// connections, so [`header_timeout`](ForwardOptions::header_timeout) and
+    /// [`believe`](ForwardOptions::believe) have no effect.
     ///
     /// # Errors
     ///
@@ -229,7 +233,7 @@ impl StreamSession {
         Forwarding::arrange(&self.guard, &self.cancel, port, options)
     }
 
-    /// The same session; calls made through it end when `cancel` fires.
+    /// Returns the same session; calls made through it end when `cancel` fires.
     #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {
@@ -238,40 +242,40 @@ impl StreamSession {
         }
     }
 
-    /// Ends the session now, and everything made from it: its streams first, then the session
-    /// itself, half a second later if there were any. It waits up to 2 s more for the bridge to hang
-    /// up. At i2pd the key rests for 6 s before another session has it:
-    /// [a key that is used again](crate::SessionBuilder#a-key-that-is-used-again).
+    /// Closes the session now, and everything made from it: its streams first, then the session itself,
+    /// half a second later if there were any. It waits up to 2 s more for the bridge to close the
+    /// control socket. On i2pd the key rests for 6 s before another session gets it: [a key that is
+    /// used again](crate::SessionBuilder#a-key-that-is-used-again).
     ///
     /// A subsession of a [`PrimarySession`](crate::PrimarySession) ends alone, and the bridge gets the
     /// 2 s to remove it.
     ///
-    /// What streams have written and the router has not delivered is lost:
-    /// [`finish`](StreamSession::finish) waits for it. Calling it again does nothing. Without it the
-    /// session ends in the background when the last thing made from it is dropped, after
+    /// Bytes that streams have written and the router has not delivered are lost:
+    /// [`finish`](StreamSession::finish) waits for them. A second call does nothing. Without a call,
+    /// the session ends in the background when the last thing made from it is dropped, after
     /// [`linger`](crate::SessionBuilder::linger), or with the process, whichever comes first.
     pub fn close(&self) {
         self.core().close();
     }
 
-    /// Waits until what its streams wrote has had time to arrive, and closes the session: the way to
-    /// end a program, with which the session would die.
+    /// Waits until the bytes that its streams wrote have had time to arrive, and closes the session.
+    /// Call it before a program exits, because the session ends with the process.
     ///
-    /// It waits until every stream that was made from the session is dropped. A stream that was
-    /// dropped before its peer had hung up gets the session's
-    /// [`linger`](crate::SessionBuilder::linger), 15 s unless set, from its drop on; after one that
-    /// was read to its end, or [finished](crate::SamStream::finish), there is nothing to wait for. No
-    /// router reports what was delivered. All of it takes no longer than `timeout`, and
-    /// [`close`](StreamSession::close) up to 2.5 s more.
+    /// It waits until every stream that was made from the session is dropped. A stream that was dropped
+    /// before its peer closed it gets the session's [`linger`](crate::SessionBuilder::linger), 15 s
+    /// unless set, counted from its drop. A stream that was read to its end, or
+    /// [finished](crate::SamStream::finish), needs no wait. No router reports which bytes were
+    /// delivered. All of it takes no longer than `timeout`, and [`close`](StreamSession::close) up to
+    /// 2.5 s more.
     ///
-    /// Do not hold a stream in the thread that calls this. Bare sockets
-    /// ([`into_parts`](crate::SamStream::into_parts)) are not waited for. A subsession ends alone.
+    /// Do not keep a stream in the thread that calls this. It does not wait for bare sockets
+    /// ([`into_parts`](crate::SamStream::into_parts)). A subsession ends alone.
     ///
     /// # Errors
     ///
-    /// [`Error::Timeout`] in [`Phase::Finish`] if streams were still open when the time was over; they
-    /// are closed with the session. [`Error::SessionLost`] if it was lost meanwhile, or closed before.
-    /// [`Error::Cancelled`], and then the session is not closed.
+    /// [`Error::Timeout`] in [`Phase::Finish`] if streams were still open at the end of `timeout`; they
+    /// are closed with the session. [`Error::SessionLost`] if the session was lost meanwhile, or closed
+    /// before. [`Error::Cancelled`], and then the session is not closed.
     ///
     /// ```no_run
     /// use std::io::Write;
@@ -294,7 +298,8 @@ impl StreamSession {
         outcome
     }
 
-    /// [`lookup`](StreamSession::lookup), with the deadline of the call it is for.
+    /// Looks up an address like [`lookup`](StreamSession::lookup), within the deadline of the calling
+    /// method.
     pub(crate) fn lookup_until(
         &self,
         address: &I2pAddr,
@@ -312,18 +317,18 @@ dialler! {
     /// Dials a peer: a [`Destination`], a `.b32.i2p` address, a host name, or any of them with a
     /// port, as in `"stats.i2p:80"` or `(&destination, 80)`.
     ///
-    /// The port is an I2CP port and tells services of one destination apart; it has nothing to do
-    /// with TCP. i2pd does not carry it.
+    /// The port is an I2CP port. It distinguishes services of one destination, and is unrelated to TCP.
+    /// i2pd does not carry it.
     ///
-    /// On i2pd success says only that the peer was found; if it cannot be reached the stream just
-    /// ends. Our own destination can be dialled on Java I2P only.
+    /// On i2pd, success means only that the peer was found; if the peer cannot be reached, the stream
+    /// just ends. Our own destination can be dialled on Java I2P only.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] when the peer is unknown or cannot be reached, which
-    /// [may pass](Error#refusals), [`Error::Timeout`] after 180 s unless the bridge was told otherwise,
-    /// [`Error::SessionLost`] when the session is gone, [`Error::Address`] when this is no I2P
-    /// address, [`Error::Cancelled`].
+    /// [`Error::Refused`] if the peer is unknown or cannot be reached, which [may
+    /// pass](Error#refusals), [`Error::Timeout`] after 180 s unless the bridge has another deadline,
+    /// [`Error::SessionLost`] if the session is gone, [`Error::Address`] if this is no I2P address,
+    /// [`Error::Cancelled`].
     ///
     /// ```no_run
     /// # let session = i2p_sam::SamBridge::from_env()?.session().stream()?;
@@ -336,7 +341,7 @@ dialler! {
 
 common_methods!(StreamSession, guard, cancel);
 
-/// The address with this port, if it names none. Port 0 is no port.
+/// Returns the address with this port, if it names none. Port 0 is no port.
 fn with_port(addr: I2pAddr, port: Option<u16>) -> I2pAddr {
     match port.filter(|port| *port != 0 && addr.port().is_none()) {
         Some(port) => addr.with_port(port),
@@ -344,7 +349,7 @@ fn with_port(addr: I2pAddr, port: Option<u16>) -> I2pAddr {
     }
 }
 
-/// How to dial, where it is not as usual.
+/// Options for [`connect_with`](StreamSession::connect_with).
 ///
 /// ```
 /// let options = i2p_sam::ConnectOptions::new().from_port(4444);
@@ -357,12 +362,12 @@ pub struct ConnectOptions {
 }
 
 impl ConnectOptions {
-    /// As usual: no port of ours is told, and the deadline is the bridge's.
+    /// Creates the default options: no port of ours is sent, and the deadline is the bridge's.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The time that was given, if any was; `None` in it is for ever.
+    /// Returns the timeout that was set, if any; `None` in it waits forever.
     pub(crate) fn given_time(&self) -> Option<Option<Duration>> {
         self.timeout
     }
@@ -374,8 +379,8 @@ impl ConnectOptions {
         self
     }
 
-    /// Time for the whole call, from reaching the bridge to reaching the peer; `None` waits for the
-    /// peer for ever. Default: the bridge's
+    /// Sets the time for the whole call, from reaching the bridge to reaching the peer; `None` waits
+    /// for the peer forever. Default: the bridge's
     /// [`stream_connect_timeout`](crate::SamBridgeBuilder::stream_connect_timeout), which begins when
     /// the bridge has been reached.
     pub fn timeout(mut self, timeout: Option<Duration>) -> Self {

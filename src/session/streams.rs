@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::error::Error;
 use crate::sync::{Call, Monitor};
 
-/// The streams of a session that are open, for whoever waits for their end.
+/// The open streams of a session, for callers that wait for their end.
 pub(crate) struct Streams {
     state: Arc<Monitor<State>>,
 }
@@ -13,8 +13,8 @@ pub(crate) struct Streams {
 #[derive(Default)]
 struct State {
     open: usize,
-    /// When the last stream was closed whose peer had not hung up: what was written to it may be
-    /// under way.
+    /// The time at which the last stream was closed before its peer had closed it. Bytes that were
+    /// written to it may be on the way.
     left_at: Option<Instant>,
 }
 
@@ -26,7 +26,7 @@ pub(crate) struct OpenStream {
 }
 
 impl Streams {
-    /// One stream more.
+    /// Adds an open stream.
     pub(crate) fn open(self: &Arc<Self>) -> OpenStream {
         self.state.lock().open += 1;
         OpenStream {
@@ -36,8 +36,9 @@ impl Streams {
         }
     }
 
-    /// Waits until no stream is open, and then, if a peer had not hung up on one, until what was
-    /// written last has had this time to arrive. Fails if streams are open at the deadline.
+    /// Waits until no stream is open. Then, if a stream was closed before its peer had closed it, waits
+    /// until its last bytes have had the time `linger` to arrive. Fails if streams are open at the
+    /// deadline.
     pub(crate) fn wait(&self, linger: Duration, call: &Call) -> Result<(), Error> {
         loop {
             let none_open = |state: &mut State| Ok((state.open == 0).then(|| state.left(linger)));
@@ -67,7 +68,7 @@ impl Default for Streams {
 }
 
 impl State {
-    /// Returns the time for which to wait yet, so that what was written last can arrive.
+    /// Returns the rest of the time in which the last bytes can arrive.
     fn left(&self, linger: Duration) -> Duration {
         let passed = self.left_at.map_or(linger, |at| at.elapsed());
         linger.saturating_sub(passed)
@@ -75,14 +76,14 @@ impl State {
 }
 
 impl OpenStream {
-    /// A read has come to the end.
+    /// Records that a read has reached the end of the stream.
     pub(crate) fn has_ended(&self) {
         if !self.ended_by_us.load(Ordering::Relaxed) {
             self.ended_by_peer.store(true, Ordering::Relaxed);
         }
     }
 
-    /// From now on the end that a read comes to is our own.
+    /// Records that we end the stream: from now on an end that a read reaches is our own.
     pub(crate) fn end(&self) {
         self.ended_by_us.store(true, Ordering::Relaxed);
     }

@@ -13,7 +13,7 @@ use crate::wire::Command;
 pub(crate) struct Subsession {
     primary: Arc<ControlSocket>,
     id: String,
-    /// Kept while the subsession lives.
+    /// Kept while the subsession is alive.
     link: Mutex<Option<ParentLink>>,
     removal: Mutex<Option<PendingAnswer>>,
 }
@@ -36,7 +36,7 @@ impl Subsession {
         }
     }
 
-    /// Ends the subsession with its primary session from now on.
+    /// Makes the subsession end with its primary session from now on.
     pub(crate) fn attach(
         &self,
         control: &Arc<ControlSocket>,
@@ -67,14 +67,14 @@ impl Subsession {
             let call = Call::new(Phase::WaitClosed).within(Some(parting));
             let _ = call.wait_ended(self.primary.lifetime());
         }
-        // An id that the library made has no character that cannot be sent.
+        // An id that the library created contains no character that cannot be sent.
         if let Ok(command) = Command::session_remove(&self.id) {
             *lock(&self.removal) = Some(self.primary.remove_subsession(&self.id, command));
         }
         self.detach();
     }
 
-    /// Waits until the bridge has answered the removal, for 2 s at the longest.
+    /// Waits until the bridge has answered the removal, for at most 2 s.
     pub(crate) fn await_removal(&self) {
         let Some(removal) = lock(&self.removal).take() else {
             return;
@@ -82,11 +82,12 @@ impl Subsession {
         let call = Call::new(Phase::WaitClosed)
             .or_lifetime(self.primary.lifetime())
             .within(Some(self.primary.removal_patience()));
-        // Java I2P may not know it any more, and emissary does not answer: either way it is over.
+        // Java I2P may not know the subsession any more, and emissary does not answer: both end the
+        // wait.
         let _ = call.wait_on(&removal, |answer| Ok(answer.take()));
     }
 
-    /// Lets the primary session go on without it, or end.
+    /// Releases the primary session, which goes on without this subsession, or ends.
     pub(crate) fn detach(&self) {
         let link = lock(&self.link).take();
         drop(link);
@@ -95,14 +96,14 @@ impl Subsession {
 
 /// The protocols and ports on which the subsessions of a primary session listen.
 ///
-/// Java I2P refuses two subsessions on the same one; i2pd adds the second, and the first gets nothing
+/// Java I2P refuses two subsessions on the same port; i2pd adds the second, and the first gets nothing
 /// more.
 #[derive(Default)]
 pub(crate) struct Ports {
     taken: Mutex<HashSet<(u8, u16)>>,
 }
 
-/// One protocol and port. Dropping it frees them.
+/// One protocol and port. Dropping it releases them.
 pub(crate) struct PortReservation {
     all: Arc<Ports>,
     what: (u8, u16),
