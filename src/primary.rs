@@ -19,28 +19,28 @@ use crate::session::subsession::Ports;
 use crate::sync::Cancel;
 use crate::wire::{Command, Pair};
 
-/// I2CP's protocol of streams.
+/// The I2CP protocol number of streams.
 const STREAM_PROTOCOL: u8 = 6;
 
 /// One destination of our own for streams and datagrams at once: a `PRIMARY` session of SAM 3.3.
 ///
-/// What comes and goes is the business of its subsessions, which are added and removed while it
-/// runs, and are of the same types as sessions that stand alone: [`StreamSession`],
-/// [`DatagramSession`] and [`RawSession`]. They share its tunnels, its key and its control socket.
+/// Its subsessions carry the streams and datagrams. They are added and removed while it runs, and have
+/// the same types as sessions that stand alone: [`StreamSession`], [`DatagramSession`] and
+/// [`RawSession`]. They share its tunnels, its key and its control socket.
 ///
-/// Every method takes `&self`, and clones are cheap and the same session. It lives until the last
-/// clone and the last thing made from it is gone, a stream of a subsession included, or until
-/// [`close`](PrimarySession::close), which ends them all. A subsession ends alone by its own
-/// `close`, or when the last thing made from it is dropped.
+/// Every method takes `&self`. Clones are cheap and share one session. It lives until the last clone
+/// and the last thing made from it is dropped, including a stream of a subsession, or until
+/// [`close`](PrimarySession::close), which ends them all. A subsession ends alone by its own `close`,
+/// or when the last thing made from it is dropped.
 ///
 /// # What to expect
 ///
-/// - **i2pd adds only streams** (2.45 and 2.59), and ends the whole session when it is asked for
-///   something else; so it is not asked ([`Error::Unsupported`]).
+/// - **i2pd adds only streams** (2.45 and 2.59), and ends the whole session on a request for any other
+///   style; so no such request is sent ([`Error::Unsupported`]).
 /// - Two subsessions of one style must [listen to different ports](SubsessionOptions::listen_port).
-///   i2pd and emissary 0.4.0 do not tell streams apart by port.
-/// - emissary 0.4.0 has one port for all datagrams, so that of `DATAGRAM` and `RAW` only the one that
-///   listens to port 0 gets any. It does not answer removals either, and keeps what was removed
+///   i2pd and emissary 0.4.0 do not distinguish streams by port.
+/// - emissary 0.4.0 has one port for all datagrams, so of `DATAGRAM` and `RAW` only the subsession that
+///   listens to port 0 receives any. It does not answer removals either, and keeps removed subsessions
 ///   until the whole session ends.
 ///
 /// ```no_run
@@ -64,9 +64,9 @@ struct Shared {
     claims: Arc<Ports>,
 }
 
-/// What a builder was told about the sessions to come.
+/// The settings of a primary session's builder for its subsessions.
 pub(crate) struct SubsessionSettings {
-    /// i2pd ends the whole session with the refusal of anything else (2.45 and 2.59).
+    /// Set for i2pd, which ends the whole session when it refuses anything else (2.45 and 2.59).
     pub(crate) only_streams: bool,
     pub(crate) armed_accepts: usize,
     pub(crate) backlog: BacklogLimits,
@@ -90,17 +90,18 @@ impl PrimarySession {
     ///
     /// # Errors
     ///
-    /// [`Error::Occupied`] when there is one of its style that listens to the same port (one that had
-    /// streams and was dropped is there until it has [lingered](crate::SessionBuilder::linger)),
-    /// [`Error::Refused`] in [`Phase::SessionAdd`] when the router does not
-    /// want it, [`Error::SessionLost`], [`Error::Cancelled`], [`Error::Timeout`] after the bridge's
-    /// command deadline (also from emissary 0.4.0, which does not answer what it does not know). One
-    /// that was given up and that the router adds all the same is removed.
+    /// [`Error::Occupied`] if there is a subsession of the same style that listens to the same port
+    /// (one that had streams and was dropped exists until it has
+    /// [lingered](crate::SessionBuilder::linger)), [`Error::Refused`] in [`Phase::SessionAdd`] if the
+    /// router refuses it, [`Error::SessionLost`], [`Error::Cancelled`], [`Error::Timeout`] after the
+    /// bridge's command deadline (also from emissary 0.4.0, which does not answer a request that it
+    /// does not know). If the call fails and the router adds the subsession later, the subsession is
+    /// removed.
     pub fn stream(&self) -> Result<StreamSession, Error> {
         self.stream_with(&SubsessionOptions::new())
     }
 
-    /// [`stream`](PrimarySession::stream), with ports.
+    /// Adds a subsession like [`stream`](PrimarySession::stream), with ports.
     ///
     /// # Errors
     ///
@@ -122,18 +123,18 @@ impl PrimarySession {
         Ok(session.with_ports(options.dial_ports()))
     }
 
-    /// Adds a subsession for datagrams that say who sent them, from and to port 0.
+    /// Adds a subsession for datagrams with a sender, from and to port 0.
     ///
     /// # Errors
     ///
-    /// Those of [`stream`](PrimarySession::stream); [`Error::Io`] when the UDP port cannot be bound;
+    /// Those of [`stream`](PrimarySession::stream); [`Error::Io`] if the UDP port cannot be bound;
     /// [`Error::Unsupported`] on i2pd. Java I2P up to 2.8.0 refuses [`DatagramStyle::Datagram2`] and
     /// [`DatagramStyle::Datagram3`].
     pub fn datagram(&self, style: DatagramStyle) -> Result<DatagramSession, Error> {
         self.datagram_with(style, &SubsessionOptions::new())
     }
 
-    /// [`datagram`](PrimarySession::datagram), with ports.
+    /// Adds a subsession like [`datagram`](PrimarySession::datagram), with ports.
     ///
     /// # Errors
     ///
@@ -158,11 +159,11 @@ impl PrimarySession {
         self.raw_with(&RawOptions::new(), &SubsessionOptions::new())
     }
 
-    /// [`raw`](PrimarySession::raw), with protocols and ports.
+    /// Adds a subsession like [`raw`](PrimarySession::raw), with protocols and ports.
     ///
     /// # Errors
     ///
-    /// Those of [`raw`](PrimarySession::raw); [`Error::Setting`] for a protocol that is taken.
+    /// Those of [`raw`](PrimarySession::raw); [`Error::Setting`] for a protocol that is reserved.
     pub fn raw_with(
         &self,
         raw: &RawOptions,
@@ -179,7 +180,7 @@ impl PrimarySession {
         Ok(RawSession::new(socket, raw))
     }
 
-    /// The same session; calls made through it, and through the subsessions it adds, end when
+    /// Returns the same session; calls made through it, and through the subsessions it adds, end when
     /// `cancel` fires.
     #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
@@ -189,13 +190,13 @@ impl PrimarySession {
         }
     }
 
-    /// Ends the session now, and with it all its subsessions and everything made from them: streams
-    /// and accepts first, then, half a second later if there ever was a subsession, the session
-    /// itself. It waits up to 2 s more for the bridge to hang up. At i2pd the key rests for 6 s before
-    /// another session has it:
-    /// [a key that is used again](crate::SessionBuilder#a-key-that-is-used-again).
+    /// Closes the session now, and with it all its subsessions and everything made from them: streams
+    /// and accepts first, then, half a second later if there ever was a subsession, the session itself.
+    /// It waits up to 2 s more for the bridge to close the control socket. On i2pd the key rests for 6
+    /// s before another session gets it: [a key that is used
+    /// again](crate::SessionBuilder#a-key-that-is-used-again).
     ///
-    /// What streams have written and the router has not delivered is lost. Calling it again does
+    /// Bytes that streams have written and the router has not delivered are lost. A second call does
     /// nothing.
     pub fn close(&self) {
         self.core().close();
@@ -240,7 +241,7 @@ impl PrimarySession {
         for (name, value) in pairs.iter().chain(&options.pairs()) {
             command = command.pair(name, value)?;
         }
-        // The last command on the socket needs some time after the others: `COMMAND_GAP`.
+        // The last command on the socket must follow the others after some time: `COMMAND_GAP`.
         core.streamed.store(true, Ordering::Relaxed);
         let call = call.within(core.bridge.config().timeouts.command);
         core.control.add_subsession(&id, command, &call)?;
@@ -267,9 +268,9 @@ impl PrimarySession {
 
 common_methods!(PrimarySession, guard, cancel);
 
-/// The ports and protocols of a subsession, where they are not as usual.
+/// Options of a subsession: its ports and protocols.
 ///
-/// They are numbers of I2P, 0 to 65535, and nothing of TCP or UDP.
+/// They are numbers of I2P, 0 to 65535, and unrelated to TCP and UDP.
 ///
 /// ```
 /// let options = i2p_sam::SubsessionOptions::new().from_port(4444).listen_port(80);
@@ -284,12 +285,12 @@ pub struct SubsessionOptions {
 }
 
 impl SubsessionOptions {
-    /// As usual: nothing is said, and all ports are 0.
+    /// Creates the default options: none is sent, and all ports are 0.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets our port in what is sent or dialled without one. Default: 0, which is no port.
+    /// Sets our port for streams and datagrams that name none. Default: 0, which is no port.
     ///
     /// Java I2P ignores it for streams that a subsession dials, so every dial sends it again.
     pub fn from_port(mut self, port: u16) -> Self {
@@ -297,7 +298,7 @@ impl SubsessionOptions {
         self
     }
 
-    /// Sets the peer's port in what is sent or dialled without one. Default: 0, which is no port.
+    /// Sets the peer's port for streams and datagrams that name none. Default: 0, which is no port.
     ///
     /// Java I2P ignores it for streams that a subsession dials, so every dial sends it again.
     pub fn to_port(mut self, port: u16) -> Self {
@@ -305,17 +306,17 @@ impl SubsessionOptions {
         self
     }
 
-    /// The port to listen to; 0 gets what no other subsession of this style listens to. Default:
-    /// [`from_port`](SubsessionOptions::from_port).
+    /// Sets the port to listen to; a subsession on port 0 receives everything to which no other
+    /// subsession of its style listens. Default: [`from_port`](SubsessionOptions::from_port).
     ///
-    /// Java I2P serves it. i2pd and emissary 0.4.0 read `from_port` in its place, and send to port 0
-    /// whatever they are told, so that nothing comes to another.
+    /// Java I2P supports it. i2pd and emissary 0.4.0 read `from_port` instead, and send to port 0
+    /// whatever port is set, so that a subsession on another port receives nothing.
     pub fn listen_port(mut self, port: u16) -> Self {
         self.listen_port = Some(port);
         self
     }
 
-    /// The protocol to listen to, all but 6; for raw datagrams only. Default:
+    /// Sets the protocol to listen to, any but 6; for raw datagrams only. Default:
     /// [`RawOptions::protocol`].
     pub fn listen_protocol(mut self, protocol: u8) -> Self {
         self.listen_protocol = Some(protocol);
@@ -344,7 +345,7 @@ impl SubsessionOptions {
     }
 
     fn pairs(&self) -> Vec<Pair> {
-        // i2pd 2.45 gives no answer where it is left out.
+        // i2pd 2.45 does not reply if it is left out.
         let from_port = self.from_port.unwrap_or(0);
         let pairs = [
             ("FROM_PORT", Some(from_port.to_string())),

@@ -53,7 +53,8 @@ impl Connection {
         Ok(connection)
     }
 
-    /// A socket on which a router connected to us; the line with the peer comes next.
+    /// Creates a connection from a socket on which a router connected to us; the line with the peer
+    /// comes next.
     pub(crate) fn of_caller(
         socket: Arc<TcpStream>,
         version: Version,
@@ -78,7 +79,7 @@ impl Connection {
         let offered = reply.require("VERSION").and_then(|text| text.parse());
         let offered: Version = offered.map_err(|error| Error::protocol(Phase::Hello, error))?;
         let (min, max) = config.versions;
-        // emissary replies 3.2 to every range, and speaks what it replies.
+        // emissary replies 3.2 to every range, and uses the version of its reply.
         if config.strict_versions && !(min..=max).contains(&offered) {
             return Err(Error::Version { offered });
         }
@@ -127,8 +128,8 @@ impl Connection {
 
     /// Returns true if the bridge is i2pd's, or `None` if the connection can no longer be used.
     ///
-    /// No version number decides it: only i2pd replies `INVALID_KEY` to the lookup of an unknown
-    /// name. Each bridge is asked once. Routers reply at once.
+    /// No version number decides this: only i2pd replies `INVALID_KEY` to the lookup of an unknown
+    /// name. Each bridge gets this lookup once. Routers reply at once.
     pub(crate) fn is_i2pd(
         &mut self,
         phase: Phase,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Limit, Phase};
 use crate::sync::lock;
 
-/// Default of the time for which a bridge that failed is tried after the others.
+/// The default time for which a bridge that failed is tried after the others.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// The times at which bridges failed, by their places in the order of preference.
@@ -23,7 +23,7 @@ impl Failover {
         }
     }
 
-    /// Asks one bridge after the other until one answers.
+    /// Tries one bridge after the other until one answers.
     pub(crate) fn run<B, T>(
         &self,
         bridges: &[B],
@@ -54,9 +54,9 @@ impl Failover {
         Err(failures.verdict())
     }
 
-    /// Returns the place of the next bridge to try, and when it failed. Bridges that have not failed
-    /// recently come first, in the order of preference, then the others, of which the one that failed
-    /// longest ago.
+    /// Returns the place of the next bridge to try, and the time at which it failed. Bridges that have
+    /// not failed recently come first, in the order of preference. The others follow, and the one that
+    /// failed longest ago is the first of them.
     ///
     /// A bridge that has failed counts as failing while it is tried again, so that a dead one costs one
     /// caller its time-outs and not all of them.
@@ -68,7 +68,7 @@ impl Failover {
     ) -> Option<(usize, Option<Instant>)> {
         let mut failed = lock(&self.failed);
         let recently = |since: &&Instant| now.saturating_duration_since(**since) < self.retry_after;
-        // `None` is the least.
+        // `None` is less than any time.
         let place = (0..bridges)
             .filter(|place| !tried.contains(place))
             .min_by_key(|place| (failed.get(place).filter(recently), *place))?;
@@ -114,7 +114,7 @@ pub(crate) fn another_may_do(error: &Error) -> bool {
     is_fault(error) && is_worth_asking_elsewhere(error)
 }
 
-/// Returns false once a command was sent: the bridge had the time of the whole call.
+/// Returns false for a time-out after a command was sent: the bridge had the time of the whole call.
 fn is_worth_asking_elsewhere(fault: &Error) -> bool {
     match fault {
         Error::Timeout { phase, .. } => matches!(phase, Phase::Connect | Phase::Hello),

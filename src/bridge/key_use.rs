@@ -91,7 +91,7 @@ impl KeyUse {
         }
     }
 
-    /// Notes that the session ends. Others may wait for the key from now on.
+    /// Records that the session ends. From now on others may wait for the key.
     pub(crate) fn end(&self) {
         lock(&USES).end(self);
     }
@@ -138,7 +138,7 @@ impl Uses {
     }
 }
 
-/// Notes that a bridge refused a connection: its router was stopped, and another may take its place.
+/// Records that a bridge refused a connection: its router was stopped, and another may take its place.
 pub(crate) fn note_refusal(bridge: SocketAddr) {
     let refused = Some(Instant::now());
     *lock(&USES).bridge(bridge) = Bridge {
@@ -147,7 +147,7 @@ pub(crate) fn note_refusal(bridge: SocketAddr) {
     };
 }
 
-/// Notes if the bridge at the other end of a lost control socket was stopped.
+/// Records a refusal if the bridge at the other end of a lost control socket was stopped.
 ///
 /// A bridge that is started again at once would not be recognized as new, and the key would rest.
 pub(crate) fn note_loss(socket: &TcpStream) {
@@ -160,12 +160,12 @@ pub(crate) fn note_loss(socket: &TcpStream) {
     }
 }
 
-/// Returns true if a bridge is known to be i2pd's, and nothing if it was never asked.
+/// Returns true if a bridge is known to be i2pd's, and `None` if that is not known.
 pub(crate) fn is_i2pd(bridge: SocketAddr) -> Option<bool> {
     lock(&USES).bridge(bridge).is_i2pd
 }
 
-/// Remembers if a bridge is i2pd's.
+/// Records if a bridge is i2pd's.
 pub(crate) fn note_is_i2pd(bridge: SocketAddr, is_i2pd: bool) {
     lock(&USES).bridge(bridge).is_i2pd = Some(is_i2pd);
 }

@@ -16,18 +16,18 @@ use crate::session::inbound_mode::InboundMode;
 use crate::sync::{Call, Deadline};
 use crate::wire::{Command, Pair, Version};
 
-/// i2pd looks every 3 s whether a new session is ready (2.45: every 20 s). An answer that comes
-/// sooner is about a session that it had already.
+/// The least time i2pd needs for a new session. It checks every 3 s if one is ready (2.45: every 20 s).
+/// A reply that arrives sooner is about a session that existed already.
 const SOONEST_NEW_SESSION: Duration = Duration::from_secs(2);
 
-/// How often a session is made anew that i2pd confuses with an older one.
+/// The number of times a session is created again if i2pd confuses it with an older one.
 const MAX_CONFUSIONS: usize = 2;
 
-/// Pause between two attempts with a key that the bridge has not let go of.
+/// The pause between two attempts with a key that the bridge has not released.
 const DUPLICATE_PAUSE: Duration = Duration::from_millis(250);
 
 impl SessionBuilder {
-    /// Makes a session, and starts the thread that reads its control socket.
+    /// Creates a session, and starts the thread that reads its control socket.
     pub(super) fn create(
         &self,
         style: &'static str,
@@ -55,7 +55,7 @@ impl SessionBuilder {
     }
 }
 
-/// The making of one session: as many attempts as its key needs.
+/// The creation of one session, with as many attempts as its key needs.
 struct Creation<'a> {
     builder: &'a SessionBuilder,
     style: &'static str,
@@ -65,7 +65,7 @@ struct Creation<'a> {
     deadline: Deadline,
 }
 
-/// A session that the bridge has made.
+/// A session that the bridge has created.
 struct Made {
     socket: Arc<TcpStream>,
     version: Version,
@@ -74,12 +74,12 @@ struct Made {
     key_use: Option<KeyUse>,
 }
 
-/// What came of one attempt.
+/// The outcome of one attempt.
 enum Attempt {
     Made(Box<Made>),
     /// The key is not free yet: try again after this time.
     Wait(Duration),
-    /// i2pd took the session for an older one with the same key. It has been ended.
+    /// i2pd took the session for an older one with the same key. The attempt has ended the session.
     Confused,
 }
 
@@ -127,7 +127,7 @@ impl<'a> Creation<'a> {
             Identity::Transient(_) => {
                 let key = self.request(&mut connection, &command)?;
                 let bridge = connection.bridge_addr(phase)?;
-                // It fails only if the bridge gives one new key twice.
+                // It fails only if the bridge returns the same new key twice.
                 let key_use = KeyUse::begin(bridge, key.destination()).ok();
                 Attempt::made(connection, id, key, key_use)
             }
@@ -156,13 +156,13 @@ impl<'a> Creation<'a> {
         }
         let asked = Instant::now();
         match self.request(&mut connection, command) {
-            // Its control socket closes here, before anybody can dial it.
+            // Its control socket closes here, before any peer can dial it.
             Ok(_) if is_i2pd && asked.elapsed() < SOONEST_NEW_SESSION => Ok(Attempt::Confused),
             Ok(key) => Attempt::made(connection, id, key, Some(key_use)),
             Err(Error::Refused(refusal)) => {
                 key_use.withdraw();
-                // The key of a session that has just ended: of one of ours, or, on i2pd, of a
-                // program that ran before this one.
+                // A session with this key has just ended: one of ours, or, on i2pd, one of a program
+                // that ran before this one.
                 let ended = !rest.is_zero() || is_i2pd && self.began.elapsed() < KEY_REST;
                 match refusal.means_duplicate() && ended {
                     true => Ok(Attempt::Wait(DUPLICATE_PAUSE)),
@@ -173,7 +173,7 @@ impl<'a> Creation<'a> {
         }
     }
 
-    /// Sends SESSION CREATE, and returns the key of the session that it made.
+    /// Sends SESSION CREATE, and returns the key of the created session.
     fn request(&self, connection: &mut Connection, command: &Command) -> Result<PrivateKey, Error> {
         let phase = Phase::SessionCreate;
         let reply = connection.request(command, phase, self.deadline)?;

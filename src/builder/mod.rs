@@ -20,19 +20,19 @@ use crate::wire::{
     redact,
 };
 
-/// Accepts that are armed at once where the router serves several.
+/// The number of accepts that are pending at once if the router serves several.
 const ARMED_ACCEPTS: usize = 8;
 const MOST_ARMED_ACCEPTS: usize = 64;
 
-/// Streams that wait for an `accept`. Each is a socket.
+/// The number of streams that may wait for an `accept`. Each is a socket.
 const BACKLOG: usize = 64;
 const MOST_BACKLOG: usize = 4096;
 
-/// Time for the last bytes of a session's streams to arrive. i2pd sends a first packet that was lost
-/// again after 9 s.
+/// The time for the last bytes of a session's streams to arrive. If the first packet was lost, i2pd
+/// sends it again after 9 s.
 const LINGER: Duration = Duration::from_secs(15);
 
-/// Describes a session, and makes it.
+/// Builds a session from its key, its options and its limits.
 ///
 /// ```no_run
 /// use i2p_sam::{PrivateKey, SamBridge, SessionOptions, SignatureType};
@@ -70,7 +70,7 @@ enum Identity {
 }
 
 impl SamBridge {
-    /// Returns a builder of a session: a destination of our own, to be dialled and to dial from.
+    /// Returns a builder of a session: a destination of our own that can dial and be dialled.
     ///
     /// ```no_run
     /// let session = i2p_sam::SamBridge::from_env()?.session().nickname("echo").stream()?;
@@ -81,18 +81,18 @@ impl SamBridge {
         SessionBuilder::new(self.clone())
     }
 
-    /// Connects to a peer from a new destination, which is made for this one connection and ends with
-    /// it.
+    /// Connects to a peer from a new destination, which is created for this one connection and ends
+    /// with it.
     ///
-    /// Nobody can tell that two such connections come from one program. Each builds a new set of
-    /// tunnels, which takes seconds: to connect more than once, keep a
+    /// No peer can find out that two such connections come from one program. Each connection builds a
+    /// new set of tunnels, which takes seconds: to connect more than once, keep a
     /// [`session`](SamBridge::session).
     ///
     /// # Errors
     ///
     /// Those of [`SessionBuilder::stream`] and of [`StreamSession::connect`].
     pub fn connect(&self, address: impl ToI2pAddr) -> Result<SamStream, Error> {
-        // An address that cannot be dialled should not cost the building of tunnels.
+        // Checked first: an address that cannot be dialled should not cost the building of tunnels.
         let address = address.to_i2p_addr()?;
         self.try_routers(|router| router.session().stream()?.connect(&address))
     }
@@ -116,51 +116,53 @@ impl SessionBuilder {
         }
     }
 
-    /// The key whose destination the session has. Default: a new one, forgotten with the session.
+    /// Sets the key whose destination the session has. Default: a new key, which is dropped with the
+    /// session.
     pub fn key(mut self, key: &PrivateKey) -> Self {
         self.identity = Identity::Key(key.clone());
         self
     }
 
-    /// A new key of this type, forgotten with the session. Default: Ed25519.
+    /// Uses a new key of this type, which is dropped with the session. Default: Ed25519.
     pub fn transient(mut self, signature_type: SignatureType) -> Self {
         self.identity = Identity::Transient(signature_type);
         self
     }
 
-    /// The name under which the router's console shows the session's tunnels. Default: none, and
-    /// the console shows something of its own.
+    /// Sets the name under which the router's console shows the session's tunnels. Default: none, and
+    /// the console shows a name of its own.
     ///
-    /// The session's id is not this name but random: whoever on the host knows the id can dial and
-    /// accept as us.
+    /// The session's id is not this name but random: any local process that knows the id can dial and
+    /// accept as this session.
     ///
-    /// Blanks, quotes and backslashes are refused when the session is made, since i2pd has no way
-    /// to be told one; so is a name longer than 255 bytes.
+    /// Blanks, quotes and backslashes are refused when the session is created, because i2pd has no
+    /// syntax for them. A name longer than 255 bytes is also refused.
     pub fn nickname(mut self, name: impl Into<String>) -> Self {
         self.nickname = Some(name.into());
         self
     }
 
-    /// All options of the session. Default: [`SessionOptions::new`].
+    /// Sets all options of the session. Default: [`SessionOptions::new`].
     pub fn options(mut self, options: SessionOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// One option by its name in the router's documentation, added to the others.
+    /// Adds one option, by its name in the router's documentation, to the others.
     pub fn option(mut self, name: &str, value: &str) -> Self {
         self.options = self.options.option(name, value);
         self
     }
 
-    /// Sets how often the session proves that it lives. Default: never. The least is one second.
+    /// Sets the interval at which the session proves that it is alive. Default: never. The least is one
+    /// second.
     ///
-    /// A bridge on this machine that stops is noticed at once. One on another machine that is switched
-    /// off, or whose network is gone, sends nothing: with a heartbeat the session is lost after at most
-    /// two intervals.
+    /// A bridge on this machine that stops is noticed at once. A bridge on another machine that is
+    /// switched off, or loses its network, sends nothing: with a heartbeat the session is lost after at
+    /// most two intervals.
     ///
-    /// Java I2P's bridge can go on after its router has stopped or was restarted, and answers questions
-    /// about a session that nobody can reach. How that is noticed:
+    /// Java I2P's bridge can go on after its router has stopped or was restarted, and answers requests
+    /// about a session that no peer can reach. This is noticed as follows:
     ///
     /// | session | noticed by |
     /// |---|---|
@@ -170,53 +172,54 @@ impl SessionBuilder {
     /// | streams that are only dialled | the next dial |
     /// | a primary session | any of its subsessions |
     ///
-    /// The session's own datagrams go to its own destination, are 26 bytes long and are received by
-    /// nobody. On i2pd, which ends a session with its router, none are sent.
+    /// The session's own datagrams go to its own destination, are 26 bytes long, and are not passed to
+    /// the program. On i2pd none are sent, because it ends a session with its router.
     pub fn heartbeat(mut self, interval: Option<Duration>) -> Self {
         self.heartbeat = interval.map(|interval| interval.max(Duration::from_secs(1)));
         self
     }
 
-    /// How many accepts to keep armed once there is a listener, 1 to 64. Default: 8.
+    /// Sets the number of accepts to keep pending once there is a listener, 1 to 64. Default: 8.
     ///
-    /// It is how many peers can dial in the same instant: Java I2P refuses, and emissary loses,
-    /// a connection that finds none armed. i2pd needs one, keeps the others waiting, and gets one
-    /// whatever is said here; there eight more sockets stand ready for the next ones, with which
-    /// 160 to 200 streams come in in a second (23 without). By
-    /// [forwarding](crate::StreamSession::forward) it is 500. Each takes a thread with a small stack and a
-    /// socket.
+    /// This is the number of peers that can dial in the same instant: if no accept is pending, Java I2P
+    /// refuses a connection, and emissary loses it. i2pd needs one accept and keeps the other
+    /// connections waiting, so it gets one accept whatever the setting. There, eight standby sockets
+    /// for the next accepts allow 160 to 200 streams per second (23 without).
+    /// [Forwarding](crate::StreamSession::forward) allows 500. Each accept needs a thread with a small
+    /// stack and a socket.
     pub fn armed_accepts(mut self, armed: usize) -> Self {
         self.armed_accepts = armed;
         self
     }
 
-    /// How many streams may wait for an `accept` of ours, 1 to 4096. Default: 64.
+    /// Sets the number of streams that may wait for an `accept` of ours, 1 to 4096. Default: 64.
     ///
-    /// Each is a socket that the router has given us, and a peer that has been told it is connected.
-    /// A few more may be on their way: one for each [armed accept](SessionBuilder::armed_accepts),
-    /// or up to 64 callers if the session [forwards](crate::StreamSession::forward).
+    /// Each is a socket that the router has passed to us, and a peer whose router has reported a
+    /// connection. A few more may be on the way: one for each [pending
+    /// accept](SessionBuilder::armed_accepts), or up to 64 callers if the session
+    /// [forwards](crate::StreamSession::forward).
     pub fn backlog(mut self, streams: usize) -> Self {
         self.backlog.size = streams;
         self
     }
 
-    /// What becomes of peers that dial while the backlog is full. Default: [`WhenFull::Wait`].
+    /// Sets the treatment of peers that dial while the backlog is full. Default: [`WhenFull::Wait`].
     pub fn when_full(mut self, policy: WhenFull) -> Self {
         self.backlog.when_full = policy;
         self
     }
 
-    /// How long the session stays when the last thing made from it is dropped. Default: 15 s.
+    /// Sets the time for which the session stays after the last thing made from it is dropped. Default:
+    /// 15 s.
     ///
-    /// A router drops what a stream has not delivered when its session ends, and delivering takes
-    /// seconds in I2P. So what was written just before the last stream was dropped gets this time,
-    /// in the background, during which the key stays in use. A session that never had a stream
+    /// When a session ends, its router drops the bytes that streams have not delivered, and delivery
+    /// takes seconds in I2P. So bytes that were written just before the last stream was dropped get
+    /// this time, in the background. The key stays in use during it. A session that never had a stream
     /// ends at once; so does any session on [`close`](StreamSession::close).
     ///
-    /// **The session dies with the process**, and what it had not delivered with it: a program that
-    /// dials, writes and returns from `main` at once delivers nothing on i2pd. Before it exits, it
-    /// should [finish the stream](crate::SamStream::finish) or
-    /// [the session](StreamSession::finish).
+    /// **The session ends with the process**, and its undelivered bytes are lost: on i2pd, a program
+    /// that dials, writes and returns from `main` at once delivers nothing. Before it exits, it should
+    /// [finish the stream](crate::SamStream::finish) or [the session](StreamSession::finish).
     pub fn linger(mut self, time: Duration) -> Self {
         self.linger = time;
         self
@@ -239,37 +242,37 @@ impl SessionBuilder {
         self
     }
 
-    /// Makes a session for streams.
+    /// Creates a session for streams.
     ///
-    /// The router builds tunnels first: seconds in a router that has been running, minutes in one
-    /// that has just been started. On i2pd it takes no less than 3 s (2.45: 20 s).
+    /// The router builds tunnels first. This takes seconds in a router that has been running, and
+    /// minutes in one that has just been started. On i2pd it takes at least 3 s (2.45: 20 s).
     ///
     /// # A key that is used again
     ///
     /// A key belongs to one session at a time. A second session of this program with the same key at
-    /// the same bridge is refused with `DUPLICATED_DEST`, whatever the bridge would answer. A second
-    /// *program* is refused by Java I2P and emissary; at i2pd it takes the key away from the first.
+    /// the same bridge is refused with `DUPLICATED_DEST`, whatever the bridge would reply. A second
+    /// *program* is refused by Java I2P and emissary; on i2pd it takes the key away from the first.
     ///
     /// i2pd (2.45 to 2.61) confuses a session with the last one of its key if that ended less than 5 s
-    /// ago: the new one serves nobody, and i2pd 2.59 aborts when it is dialled. So at i2pd this call
+    /// ago: the new one serves no peer, and i2pd 2.59 aborts when a peer dials it. So on i2pd this call
     /// waits until a session of this program with the same key has been gone for 6 s, unless the router
-    /// was restarted meanwhile. It recognizes the mistake if another program had the key, such as the
-    /// last run of this one, ends such a session before anybody can dial it, and creates another 6 s
-    /// later. Java I2P refuses a key for a second or so after its session was closed, and is asked
-    /// again. All of this takes place within the deadline of the call, and a [`Cancel`](crate::Cancel)
-    /// ends it.
+    /// was restarted meanwhile. If another program had the key, such as the last run of this one, the
+    /// call recognizes the confusion, ends such a session before any peer can dial it, and creates
+    /// another one 6 s later. Java I2P refuses a key for a second or so after its session was closed,
+    /// and the call tries again. All of this happens within the deadline of the call, and a
+    /// [`Cancel`](crate::Cancel) ends it.
     ///
-    /// What no library can mend: on i2pd 2.59 a *client* session that has dialled the last session with
-    /// a key reaches the new one only after some ten minutes, though its dials succeed. A new client
-    /// session does at once ([`HealingSession::renew`](crate::HealingSession::renew)). On i2pd 2.45 a key
-    /// that has been used does not serve again before the router is restarted.
+    /// No library can correct two faults. On i2pd 2.59, a *client* session that has dialled the last
+    /// session with a key reaches the new one only after some ten minutes, though its dials succeed. A
+    /// new client session reaches it at once ([`HealingSession::renew`](crate::HealingSession::renew)).
+    /// On i2pd 2.45, a key that has been used does not serve again before the router is restarted.
     ///
     /// # Errors
     ///
     /// [`Error::Refused`] with `DUPLICATED_DEST` or `DUPLICATED_ID` if the key is in use
     /// ([`is_retryable`](Error::is_retryable) returns true), `INVALID_KEY`, or `I2P_ERROR`;
-    /// [`Error::UnexpectedEof`] from a router that does not answer what it does not like;
-    /// [`Error::Command`] when an option cannot be said; [`Error::Timeout`] and
+    /// [`Error::UnexpectedEof`] from a router that closes the socket instead of a refusal;
+    /// [`Error::Command`] if an option cannot be sent in a command; [`Error::Timeout`] and
     /// [`Error::Unreachable`] as for any call.
     pub fn stream(self) -> Result<StreamSession, Error> {
         self.try_routers(|at| {
@@ -284,9 +287,9 @@ impl SessionBuilder {
     ///
     /// Those of [`stream`](SessionBuilder::stream); [`Error::Io`] if the UDP port cannot be bound;
     /// [`Error::Command`] or [`Error::Setting`] for a [host](UdpOptions::advertise) that cannot be
-    /// advertised; [`Error::Setting`] for another style than `DATAGRAM` on
-    /// [`DatagramTransport::ControlSocket`]. Java I2P up to 2.8.0 refuses [`DatagramStyle::Datagram2`] and
-    /// [`DatagramStyle::Datagram3`], emissary hangs up on the latter, i2pd 2.45 on both.
+    /// advertised; [`Error::Setting`] for a style other than `DATAGRAM` on
+    /// [`DatagramTransport::ControlSocket`]. Java I2P up to 2.8.0 refuses [`DatagramStyle::Datagram2`]
+    /// and [`DatagramStyle::Datagram3`]. emissary closes the socket on the latter, i2pd 2.45 on both.
     ///
     /// ```no_run
     /// use i2p_sam::{DatagramStyle, SamBridge};
@@ -311,11 +314,11 @@ impl SessionBuilder {
         self.raw_with(&RawOptions::new())
     }
 
-    /// [`raw`](SessionBuilder::raw), with a protocol of its own.
+    /// Creates a session like [`raw`](SessionBuilder::raw), with a protocol of its own.
     ///
     /// # Errors
     ///
-    /// Those of [`raw`](SessionBuilder::raw); [`Error::Setting`] for a protocol that is taken.
+    /// Those of [`raw`](SessionBuilder::raw); [`Error::Setting`] for a protocol that is reserved.
     pub fn raw_with(self, options: &RawOptions) -> Result<RawSession, Error> {
         let pairs = options.pairs()?;
         self.try_routers(|at| {
@@ -324,8 +327,8 @@ impl SessionBuilder {
         })
     }
 
-    /// Calls `make` for one router's bridge after the other, until one answers. The session stays
-    /// there.
+    /// Calls `make` for the bridge of one router after the other, until one answers. The session stays
+    /// at that bridge.
     fn try_routers<T>(&self, make: impl Fn(&Self) -> Result<T, Error>) -> Result<T, Error> {
         self.bridge
             .try_routers(|router| make(&self.clone().at(router.clone())))
@@ -335,7 +338,7 @@ impl SessionBuilder {
         &self.bridge
     }
 
-    /// The key that was given, or a new one of the type that was asked for.
+    /// Returns the key that was set, or a new one of the type that was set.
     pub(crate) fn own_key(&self) -> Result<PrivateKey, Error> {
         match &self.identity {
             Identity::Transient(signature_type) => self.bridge.generate(*signature_type),
@@ -343,22 +346,22 @@ impl SessionBuilder {
         }
     }
 
-    /// The same session, at this bridge.
+    /// Returns the same builder for this bridge.
     pub(crate) fn at(mut self, bridge: SamBridge) -> Self {
         self.bridge = bridge;
         self
     }
 
-    /// Makes a session beneath which others are added and removed while it runs, for streams and
-    /// datagrams of one destination.
+    /// Creates a session to which subsessions are added, and from which they are removed, while it
+    /// runs: for streams and datagrams of one destination.
     ///
-    /// The bridge is asked for `STYLE=PRIMARY`, and where it does not know that (i2pd, Java I2P before
-    /// 0.9.47) for `STYLE=MASTER`, over another socket.
+    /// It requests `STYLE=PRIMARY`. If the bridge does not know that style (i2pd, Java I2P before
+    /// 0.9.47), it requests `STYLE=MASTER` on another socket.
     ///
     /// # Errors
     ///
     /// Those of [`stream`](SessionBuilder::stream); [`Error::Setting`] for
-    /// [`DatagramTransport::ControlSocket`], which no router has for subsessions.
+    /// [`DatagramTransport::ControlSocket`], which no router supports for subsessions.
     ///
     /// ```no_run
     /// let primary = i2p_sam::SamBridge::from_env()?.session().primary()?;
@@ -378,7 +381,7 @@ impl SessionBuilder {
 
     fn create_primary(&self, udp: &UdpOptions) -> Result<PrimarySession, Error> {
         let alone = Self {
-            // The removal of its last subsession may just be said.
+            // The removal of its last subsession may just have been sent.
             linger: COMMAND_GAP,
             ..self.clone()
         };
@@ -461,8 +464,10 @@ impl SessionBuilder {
         })
     }
 
-    /// i2pd 2.45, which mixes up the streams of dials that come at once when several accepts are
-    /// armed, and 2.56 answer 3.1 though 3.3 is asked for.
+    /// Returns the number of accepts to keep pending at a bridge of this version: one before 3.2.
+    ///
+    /// i2pd 2.45 and 2.56 reply 3.1 to a request for 3.3. If several accepts are pending, i2pd 2.45
+    /// mixes up the streams of simultaneous dials.
     fn armed_on(&self, version: Version) -> usize {
         match version < Version::V3_2 {
             true => 1,
@@ -470,7 +475,7 @@ impl SessionBuilder {
         }
     }
 
-    /// Before 3.2 there are no quotes, and a value that needs them cannot be said.
+    /// Refuses values that need quotes if the version is before 3.2, which has none.
     fn check_quotes(&self, version: Version) -> Result<(), Error> {
         if version >= Version::V3_2 {
             return Ok(());
@@ -483,7 +488,7 @@ impl SessionBuilder {
         Ok(())
     }
 
-    /// The key that the bridge says the session has. Ours must come back as it was.
+    /// Returns the session's key in the bridge's reply. A key of ours must come back unchanged.
     fn made_key(&self, text: &str) -> Result<PrivateKey, Error> {
         let phase = Phase::SessionCreate;
         let malformed = || Error::protocol(phase, ParseError::new(ParseErrorKind::Value, 0));
@@ -496,7 +501,7 @@ impl SessionBuilder {
     }
 }
 
-/// Shows whose session it will be, and the names of its options.
+/// Shows the destination that the session will have, and the names of its options.
 impl fmt::Debug for SessionBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("SessionBuilder");
