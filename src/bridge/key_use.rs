@@ -9,7 +9,7 @@ use crate::sync::lock;
 /// The time for which a key rests at a bridge after a session with it has ended.
 ///
 /// i2pd 2.45 to 2.61 replies OK at once to a CREATE with a key whose session ended less than 5 s
-/// ago. That session serves nobody, and i2pd 2.59 aborts when it is dialled.
+/// ago. That session serves no peer, and i2pd 2.59 aborts when it is dialled.
 pub(crate) const KEY_REST: Duration = Duration::from_secs(6);
 
 /// The time to find out if a bridge that closed a session still listens. The loss is reported after it.

@@ -235,7 +235,7 @@ impl ControlSocket {
         if let Some(subsession) = &self.subsession {
             return subsession.detach();
         }
-        // It fails only if there is no connection any more.
+        // It fails only if the connection is gone.
         let _ = self.socket.shutdown(Shutdown::Both);
     }
 

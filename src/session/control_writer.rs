@@ -268,7 +268,7 @@ impl ControlSocket {
                     continue;
                 }
                 Action::Quit => {
-                    // It fails only if there is no connection any more.
+                    // It fails only if the connection is gone.
                     let _ = self.socket().shutdown(Shutdown::Write);
                     self.wait_hung_up(Duration::ZERO);
                     return self.hang_up();

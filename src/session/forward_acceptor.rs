@@ -200,6 +200,6 @@ impl ForwardAcceptor {
 }
 
 fn hang_up(socket: &TcpStream) {
-    // It fails only if there is no connection any more.
+    // It fails only if the connection is gone.
     let _ = socket.shutdown(Shutdown::Both);
 }

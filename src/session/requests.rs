@@ -9,7 +9,7 @@ use crate::session::control_writer::COMMAND_GAP;
 use crate::sync::{Call, Monitor, lock};
 use crate::wire::{Command, Message, ParseError, ParseErrorKind, ResultCode};
 
-/// The longest time for which a request that nobody waits for delays the next. Routers reply at once,
+/// The longest time for which a request without a waiting caller delays the next. Routers reply at once,
 /// or, as emissary 0.4.0 does with SESSION REMOVE, never.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -202,7 +202,7 @@ impl ControlSocket {
 }
 
 impl State {
-    /// Returns the longest time for which a request that nobody waits for delays the next.
+    /// Returns the longest time for which a request without a waiting caller delays the next.
     fn patience(&self, kind: Kind) -> Duration {
         match kind {
             Kind::Remove if self.ignores_removals => COMMAND_GAP,
@@ -236,7 +236,7 @@ impl State {
         Some(command)
     }
 
-    /// Remembers a request that nobody waits for. The name of a lookup is remembered already.
+    /// Remembers a request without a waiting caller. The name of a lookup is remembered already.
     fn keep_abandoned(&mut self, request: Request) {
         match request.kind {
             Kind::Lookup => return,
@@ -270,7 +270,7 @@ impl State {
             return self.sent.take_if(of_session).map(|(request, _)| request);
         };
         self.names = true;
-        // Answers arrive in order: those to earlier requests will not arrive any more.
+        // Answers arrive in order: those to earlier requests no longer arrive.
         if let Some(at) = self.abandoned.iter().position(|request| request.id == id) {
             let request = self.abandoned.drain(..=at).next_back();
             if request.as_ref().is_some_and(|one| one.kind == Kind::Remove) {

@@ -146,7 +146,7 @@ impl StreamSession {
     /// about others.
     ///
     /// When the listener and its clones are dropped, the router stops, and the session can forward
-    /// again (on emissary 0.4.0 both happen only when the session is closed). A session accepts or
+    /// again (on emissary 0.4.0 neither happens before the session is closed). A session accepts or
     /// forwards, never both: Java I2P and emissary refuse it, and i2pd gives everything to the
     /// forwarding. So after this call the session can never accept with
     /// [`listener`](StreamSession::listener), and it cannot forward if it has ever accepted.
@@ -211,9 +211,10 @@ impl StreamSession {
     ///
     /// The first line of each connection is the caller's destination, unless
     /// [`silent`](ForwardOptions::silent) is set. [`forward`](StreamSession::forward) describes the
-    /// risk of such a port: any user of the machine can connect to it. This library does not read these
-    /// connections, so [`header_timeout`](ForwardOptions::header_timeout) and
-    /// [`believe`](ForwardOptions::believe) have no effect.
+    /// risk of such a port: any user of the machine can connect to it and claim any destination. This
+    /// library does not read these connections, so
+    /// [`header_timeout`](ForwardOptions::header_timeout) and [`believe`](ForwardOptions::believe) have no
+    /// effect.
     ///
     /// # Errors
     ///

@@ -82,7 +82,7 @@ impl Subsession {
         let call = Call::new(Phase::WaitClosed)
             .or_lifetime(self.primary.lifetime())
             .within(Some(self.primary.removal_patience()));
-        // Java I2P may not know the subsession any more, and emissary does not answer: both end the
+        // Java I2P may have lost the subsession, and emissary does not answer: both end the
         // wait.
         let _ = call.wait_on(&removal, |answer| Ok(answer.take()));
     }
