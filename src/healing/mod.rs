@@ -34,16 +34,16 @@ pub use replicas::Replica;
 /// goes on accepting.
 ///
 /// A session is lost when the router is restarted, when the connection to it breaks, or when the machine
-/// slept. That is noticed by the end of the control socket, by a reply of the bridge, or by the
-/// [heartbeat](SessionBuilder::heartbeat), without which the loss of a bridge **on another machine** that is
-/// switched off is never noticed. Then:
+/// slept. The library notices a loss by the end of the control socket, by a reply of the bridge, or by the
+/// [heartbeat](SessionBuilder::heartbeat). Without a heartbeat, the loss of a bridge **on another machine**
+/// that is switched off is never noticed. After a loss:
 ///
 /// - The streams of the lost session end; [`SamStream::session_error`] returns the reason.
 /// - A thread creates the session again: same key (also a transient one), new id, with growing
 ///   [pauses](HealingOptions::initial_backoff). It tries again after every error that may pass, such as a
 ///   router that is not there yet, or that still holds the key (`DUPLICATED_DEST`, `DUPLICATED_ID`).
-/// - At i2pd the key [rests](SessionBuilder#a-key-that-is-used-again) for 6 s first if the router was not
-///   restarted, but lost the connection or was stopped for a while.
+/// - At i2pd, if the router was not restarted, but lost the connection or was stopped for a while, the key
+///   [rests](SessionBuilder#a-key-that-is-used-again) for 6 s first.
 /// - `accept` waits meanwhile, and so does a dial, within its deadline.
 ///
 /// [`HealingOptions::on_event`] reports all this.
@@ -144,7 +144,7 @@ impl HealingSession {
         Ok(SamListener::new(streams, &self.cancel))
     }
 
-    /// [`connect`](HealingSession::connect), with ports and a deadline of its own.
+    /// Dials a peer as [`connect`](HealingSession::connect) does, with its own ports and deadline.
     ///
     /// # Errors
     ///
@@ -290,8 +290,8 @@ dialler! {
     /// is lost, or its bridge fails, the dial goes on over the next; if none has one, it waits. All of it
     /// has the deadline of the dial.
     ///
-    /// A router's reply is final, and no other replica is asked: neither if the router cannot reach the
-    /// peer, nor if it does not reply in time.
+    /// A router's reply is final, and the dial does not go on over another replica, neither if the router
+    /// cannot reach the peer, nor if it does not reply in time.
     ///
     /// # Errors
     ///
@@ -322,7 +322,7 @@ impl SessionBuilder {
         self.healing_with(&HealingOptions::new())
     }
 
-    /// [`healing`](SessionBuilder::healing), with options.
+    /// Creates a session as [`healing`](SessionBuilder::healing) does, with options.
     ///
     /// # Errors
     ///
@@ -357,7 +357,7 @@ impl SessionBuilder {
         self.multihomed_with(&HealingOptions::new())
     }
 
-    /// [`multihomed`](SessionBuilder::multihomed), with options.
+    /// Creates a session as [`multihomed`](SessionBuilder::multihomed) does, with options.
     ///
     /// # Errors
     ///
