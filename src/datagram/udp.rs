@@ -47,7 +47,7 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 #[must_use]
 pub struct UdpOptions {
     bind: Option<SocketAddr>,
-    /// Sent to the bridge instead of our own address. Port 0 stands for the one that is bound.
+    /// Sent to the bridge instead of our own address. Port 0 means the port that is bound.
     advertised: Option<(String, u16)>,
     accepted: Option<SocketAddr>,
     any_port: bool,
@@ -155,7 +155,7 @@ impl UdpPort {
         })
     }
 
-    /// Returns what SESSION CREATE sends of the port. i2pd forwards only if it has both.
+    /// Returns the options of SESSION CREATE that describe the port. i2pd forwards only if it has both.
     pub(crate) fn pairs(&self) -> Vec<Pair> {
         let (host, port) = &self.advertised;
         vec![("HOST", host.clone()), ("PORT", port.to_string())]
@@ -181,8 +181,8 @@ impl UdpPort {
         }
     }
 
-    /// Starts a thread that receives what the bridge forwards, until the session ends. It does not
-    /// keep the session alive.
+    /// Starts a thread that receives the packets that the bridge forwards, until the session ends. The
+    /// thread does not keep the session alive.
     pub(crate) fn receive(
         self: &Arc<Self>,
         call: Call,
