@@ -15,7 +15,7 @@ use crate::tunnel::runner::TunnelRunner;
 /// Size of the buffer for one direction, in bytes.
 const BUFFER: usize = 16 * 1024;
 
-/// How long the local side may continue to write after the end of the stream, while its data is discarded.
+/// Time for which the local side may continue to write after the end of the stream, while its data is discarded.
 /// If its socket were closed at once, it would lose the data that it has not read yet.
 const CLOSE_DELAY: Duration = Duration::from_secs(5);
 
