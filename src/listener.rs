@@ -30,14 +30,14 @@ use crate::wire::ResultCode;
 ///
 /// Errors of [`accept`](SamListener::accept):
 ///
-/// | [`Error`] | [`io::ErrorKind`](std::io::ErrorKind) | go on? |
+/// | [`Error`] | [`io::ErrorKind`](std::io::ErrorKind) | continue? |
 /// |---|---|---|
 /// | [`SessionLost`](Error::SessionLost) | `NotConnected` | no: create a new session; a healing session was [closed](crate::HealingSession::close) |
 /// | [`HealingEnded`](Error::HealingEnded) | `NotConnected` | no: all replicas of the healing session gave up |
 /// | [`ForwardLost`](Error::ForwardLost) | `ConnectionAborted` | no: drop the listener and forward again; not from a healing session |
 /// | [`Cancelled`](Error::Cancelled) | `Other` | no: the handle stays fired |
 /// | [`Refused`](Error::Refused) with `ALREADY_ACCEPTING` | `Other` | no: the session forwards |
-/// | [`Timeout`](Error::Timeout) | `TimedOut` | yes: nobody dialled within `accept_timeout` |
+/// | [`Timeout`](Error::Timeout) | `TimedOut` | yes: no peer dialled within `accept_timeout` |
 /// | [`WouldBlock`](Error::WouldBlock) | `WouldBlock` | yes, later |
 /// | any other | see [`Error`] | yes: an accept could not be made pending, or the system refused a connection or a thread; it is tried again, with growing pauses up to 5 s |
 ///

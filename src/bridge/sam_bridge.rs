@@ -159,7 +159,7 @@ impl SamBridge {
     /// Returns the destination of an address. A port in the address is ignored; for a full destination
     /// nothing is sent.
     ///
-    /// Results are cached only if the program asked for it
+    /// Results are cached only if the program requested it
     /// ([`lookup_cache`](crate::SamBridgeBuilder::lookup_cache)).
     ///
     /// Without a session every router finds the names of its address book, and Java I2P finds whatever

@@ -16,10 +16,10 @@ pub(crate) enum Origin {
     Raw(Option<RawHeader>),
 }
 
-/// Reads what a bridge sends with the datagrams of one session.
+/// Reads the headers that a bridge sends with the datagrams of one session.
 pub(crate) enum Format {
     Senders(SenderReader),
-    /// Raw datagrams, with a header if the bridge was asked for it.
+    /// Raw datagrams, with a header if the program requested it.
     Raw {
         header: bool,
     },

@@ -10,7 +10,7 @@ const MAX_LOST: u32 = 3;
 
 /// Proves that a session for datagrams lives: each heartbeat sends a datagram to the session itself.
 ///
-/// Java I2P's bridge answers all questions about a session whose router is gone, and drops what the
+/// Java I2P's bridge replies to all requests about a session whose router is gone, and drops what the
 /// session sends. A datagram that comes back is the only proof that the protocol has. A loss is
 /// concluded only if one has come back before, since a router may not send a session its own.
 pub(crate) struct SelfDatagrams {

@@ -154,7 +154,7 @@ impl State {
     }
 }
 
-/// Returns false if the program closed the session, because it wants no more datagrams.
+/// Returns false if the program closed the session, because it then receives no more datagrams.
 fn is_loss_by_bridge(error: &Error) -> bool {
     matches!(error, Error::SessionLost(loss) if *loss != SessionLoss::Closed)
 }

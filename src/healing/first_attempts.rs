@@ -54,7 +54,7 @@ impl FirstAttempts {
     }
 
     /// Reports the first attempt of a replica. If it failed, this waits for the decision and returns the
-    /// error on which the replica goes on.
+    /// error with which the replica continues.
     pub(super) fn report(
         shared: &Monitor<Self>,
         place: usize,
@@ -77,7 +77,7 @@ impl FirstAttempts {
         Err(own.flatten().unwrap_or(Error::Cancelled { phase: PHASE }))
     }
 
-    /// Ends the waiting of replicas for a decision that nobody else will make.
+    /// Ends the wait of replicas for a decision that no other thread will make.
     pub(super) fn give_up(&mut self) {
         self.decide(Decision::GiveUp);
     }

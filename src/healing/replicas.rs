@@ -222,7 +222,7 @@ impl Replicas {
         }
     }
 
-    /// Creates the sessions anew, one after the other so that peers can reach the others.
+    /// Replaces the sessions one after the other, so that peers can reach the others.
     pub(super) fn renew(&self, cancel: &Cancel) -> Result<(), Error> {
         let mut renewed = false;
         for supervisor in &self.supervisors {

@@ -15,8 +15,8 @@ use crate::tunnel::runner::TunnelRunner;
 /// Size of the buffer for one direction, in bytes.
 const BUFFER: usize = 16 * 1024;
 
-/// Time for which the local side may continue to write after the end of the stream, while its data is discarded.
-/// If its socket were closed at once, it would lose the data that it has not read yet.
+/// Time for which the local side may continue to write after the end of the stream, while its data is
+/// discarded. If its socket were closed at once, it would lose the data that it has not read yet.
 const CLOSE_DELAY: Duration = Duration::from_secs(5);
 
 /// Bytes per second of a slow stream. Data is taken to have arrived after the time it needs at this rate.

@@ -44,7 +44,7 @@ pub(crate) struct Router {
     pair: Mutex<Option<Kept>>,
     ran: AtomicUsize,
     unable: AtomicUsize,
-    /// How the process of each replaced router had ended, if it had.
+    /// The exit status of each replaced router, if its process had ended.
     replaced: Mutex<Vec<Option<ExitStatus>>>,
 }
 

@@ -19,7 +19,7 @@ const PHASE: Phase = Phase::Accept;
 /// not arm it itself, because a caller has a deadline, and an accept that it abandons would still take the
 /// next stream at the bridge.
 impl Supervisor {
-    /// Waits until the session, if there is one, is armed.
+    /// Waits until the session, if there is one, accepts.
     pub(in crate::healing) fn listen(self: &Arc<Self>, cancel: &Cancel) -> Result<(), Error> {
         let look = |state: &mut State| {
             let armed = self.find_intake(state, 0)?.is_some();

@@ -51,7 +51,7 @@ impl runtime::Runtime for Loopback {
     }
 
     fn rng() -> impl CryptoRng + RngExt {
-        // The trait cannot return an error: without entropy, the task that asked must panic.
+        // The trait cannot return an error: without entropy, the calling task must panic.
         UnwrapErr(SysRng)
     }
 
