@@ -1,4 +1,4 @@
-//! What all that dials has in common.
+//! The common part of all types that dial.
 
 use crate::address::I2pAddr;
 use crate::error::Error;
@@ -6,7 +6,7 @@ use crate::session::ConnectOptions;
 use crate::stream::SamStream;
 use crate::sync::Cancel;
 
-/// Dials: what a client is written against, whatever keeps its session.
+/// A type that dials peers. A client written for this trait works with any kind of session.
 ///
 /// ```
 /// use i2p_sam::{Connect, ConnectOptions, Error, I2pAddr, SamStream};
@@ -24,15 +24,15 @@ pub trait Connect: Send + Sync {
     /// Those of [`StreamSession::connect_with`](crate::StreamSession::connect_with).
     fn connect_to(&self, peer: &I2pAddr, options: &ConnectOptions) -> Result<SamStream, Error>;
 
-    /// The same dialler; its calls end when `cancel` fires.
+    /// Returns the same dialler; its calls end when `cancel` fires.
     #[must_use = "the handle applies to what is returned, not to the original"]
     fn with_cancel(&self, cancel: &Cancel) -> Self
     where
         Self: Sized;
 }
 
-/// What everything that dials has, beside its `connect_with` and `with_cancel`. What its `connect` does
-/// is said where it is named.
+/// Implements the common methods of all types that dial, except `connect_with` and `with_cancel`. The
+/// caller of the macro passes the documentation of `connect`.
 macro_rules! dialler {
     ($(#[$connect:meta])* $dialler:ident) => {
         impl $dialler {
@@ -44,7 +44,7 @@ macro_rules! dialler {
                 self.connect_with(address, &$crate::ConnectOptions::new())
             }
 
-            /// [`connect`](Self::connect), with a deadline of its own for all of it.
+            /// Dials a peer as [`connect`](Self::connect) does, with one deadline for the whole call.
             ///
             /// # Errors
             ///

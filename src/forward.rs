@@ -8,7 +8,7 @@ use crate::session::{AcceptQueue, ForwardAcceptor, ForwardOptions, Forwarding, S
 use crate::stream::SamStream;
 use crate::sync::{Call, Cancel};
 
-/// Receives the streams that the router forwards to a TCP port of ours. When it is dropped, the router stops.
+/// Receives the streams that the router forwards to our TCP port. When it is dropped, the router stops.
 pub(crate) struct Forwarded {
     callers: Arc<ForwardAcceptor>,
     forwarding: Forwarding,
@@ -59,7 +59,7 @@ impl Source for Forwarded {
         let queue = self.callers.queue();
         let outcome = queue.accept(&call, nonblocking);
         let inbound = match outcome.map_err(|error| forwarding.explain(error)) {
-            // The streams that came in before live on.
+            // Streams that arrived before the loss stay usable.
             Err(Error::ForwardLost(loss)) => queue.left_over().ok_or(Error::ForwardLost(loss))?,
             outcome => outcome?,
         };
@@ -86,9 +86,10 @@ impl Source for Forwarded {
     }
 }
 
-/// Binds a listener that a router on this machine can reach, and no other machine.
+/// Binds a listener that only a router on this machine can reach.
 ///
-/// Without HOST a router connects to where our command came from, so that must be loopback.
+/// Without HOST a router connects to the address from which our command came, so that address must be
+/// loopback.
 pub(crate) fn loopback(ours: IpAddr) -> Result<TcpListener, Error> {
     if !ours.is_loopback() {
         return Err(Error::setting(

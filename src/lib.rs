@@ -31,7 +31,7 @@
 //! | [`SamStream`] | one connection to a peer | [`TcpStream`](std::net::TcpStream) |
 //! | [`DatagramSession`], [`RawSession`] | datagrams to and from a destination of this program | [`UdpSocket`](std::net::UdpSocket) |
 //! | [`PrimarySession`] | one destination for several of these sessions | |
-//! | [`ClientTunnel`], [`ServerTunnel`] | connect TCP programs that know nothing of I2P | |
+//! | [`ClientTunnel`], [`ServerTunnel`] | connect TCP programs that do not support I2P | |
 //! | [`Cancel`] | ends blocking calls from another thread | |
 //! | [`I2pAddr`], [`Destination`], [`PrivateKey`] | addresses and identities | [`SocketAddr`](std::net::SocketAddr) |
 //!
@@ -74,7 +74,7 @@
 //!   6 s. Across processes it replaces such a session, which takes longer than a pause: let a
 //!   supervisor wait for 6 s before it restarts the server, systemd with `RestartSec=6`.
 //! - **A clock that jumps** makes its router unreachable for about a minute: peers reject what it
-//!   has published, and it rejects what they have published. Only waiting helps.
+//!   has published, and it rejects what they have published. The only remedy is to wait.
 //! - **A sender may fill the router's memory.** i2pd does not slow down a sender whose peer does
 //!   not read; see [`SamStream`].
 //!

@@ -17,28 +17,29 @@ use crate::wire::ResultCode;
 /// It is the same type for all ways to receive streams, so that a server is written once:
 ///
 /// - [`StreamSession::listener`](crate::StreamSession::listener): accepts that are pending at the bridge.
-/// - [`StreamSession::forward`](crate::StreamSession::forward): the router connects to a TCP port of ours.
+/// - [`StreamSession::forward`](crate::StreamSession::forward): the router connects to a TCP port of this
+///   program.
 /// - [`HealingSession::listener`](crate::HealingSession::listener): the streams of all replicas. It goes
 ///   on after a loss, and `accept` waits while there is no session. Replicas that have callers are served in
 ///   turn, and [`SamStream::bridge`] returns the bridge of a stream.
 ///
-/// It waits on a queue of the session: nothing is lost when an `accept` times out or is cancelled, and any
-/// number of threads may accept at once through `&self`. The session's
+/// Streams wait in a queue of the session: no stream is lost when an `accept` times out or is cancelled,
+/// and any number of threads may accept at once through `&self`. The session's
 /// [backlog](crate::SessionBuilder::backlog) sets how many streams wait for an `accept`; a healing session
-/// has one for each replica.
+/// has one backlog for each replica.
 ///
 /// Errors of [`accept`](SamListener::accept):
 ///
-/// | [`Error`] | [`io::ErrorKind`](std::io::ErrorKind) | go on? |
+/// | [`Error`] | [`io::ErrorKind`](std::io::ErrorKind) | continue? |
 /// |---|---|---|
 /// | [`SessionLost`](Error::SessionLost) | `NotConnected` | no: create a new session; a healing session was [closed](crate::HealingSession::close) |
 /// | [`HealingEnded`](Error::HealingEnded) | `NotConnected` | no: all replicas of the healing session gave up |
 /// | [`ForwardLost`](Error::ForwardLost) | `ConnectionAborted` | no: drop the listener and forward again; not from a healing session |
 /// | [`Cancelled`](Error::Cancelled) | `Other` | no: the handle stays fired |
 /// | [`Refused`](Error::Refused) with `ALREADY_ACCEPTING` | `Other` | no: the session forwards |
-/// | [`Timeout`](Error::Timeout) | `TimedOut` | yes: nobody dialled within `accept_timeout` |
+/// | [`Timeout`](Error::Timeout) | `TimedOut` | yes: no peer dialled within `accept_timeout` |
 /// | [`WouldBlock`](Error::WouldBlock) | `WouldBlock` | yes, later |
-/// | any other | as [`Error`] says | yes: an accept could not be armed, or the system refused a connection or a thread; it is tried again, with growing pauses up to 5 s |
+/// | any other | see [`Error`] | yes: an accept could not be made pending, or the system refused a connection or a thread; it is tried again, with growing pauses up to 5 s |
 ///
 /// ```no_run
 /// use std::io::Read;
@@ -52,7 +53,7 @@ use crate::wire::ResultCode;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// One stream after the other:
+/// An iterator returns one stream after the other:
 ///
 /// ```no_run
 /// # let session = i2p_sam::SamBridge::from_env()?.session().stream()?;
@@ -83,16 +84,16 @@ impl SamListener {
     ///
     /// # Errors
     ///
-    /// As in the table above.
+    /// See the table above.
     pub fn accept(&self) -> Result<(SamStream, I2pAddr), Error> {
         self.accept_until(Deadline::NEVER)
     }
 
-    /// Waits for a stream, at most for `timeout`. A stream that comes later is not lost.
+    /// Waits for a stream, at most for `timeout`. A later stream is not lost.
     ///
     /// # Errors
     ///
-    /// As in the table above; [`Error::Timeout`] if none came.
+    /// See the table above; [`Error::Timeout`] if no stream came.
     pub fn accept_timeout(&self, timeout: Duration) -> Result<(SamStream, I2pAddr), Error> {
         self.accept_until(Deadline::after(Some(timeout)))
     }
@@ -243,12 +244,13 @@ impl std::ops::Add for ListenerStats {
     }
 }
 
-/// Gives a listener its streams: the pending accepts of a session, a forwarding, or the replicas of a healing
-/// session. The handles of one listener share it; when the last is dropped, it receives no more.
+/// Gives a listener its streams: the pending accepts of a session, a forwarding, or the replicas of a
+/// healing session. The handles of one listener share it; when the last handle is dropped, it receives no
+/// more streams.
 pub(crate) trait Source: Send + Sync {
     fn destination(&self) -> &Destination;
 
-    /// Waits for a stream within the call, which the end of the source ends as well.
+    /// Waits for a stream. The wait ends with the call, or with the source.
     fn accept(&self, call: Call, nonblocking: bool) -> Result<SamStream, Error>;
 
     fn loss(&self) -> Option<SessionLoss>;
@@ -259,7 +261,7 @@ pub(crate) trait Source: Send + Sync {
         None
     }
 
-    /// Returns where the streams wait, if that is one place.
+    /// Returns the queue in which the streams wait, if there is a single one.
     fn queue(&self) -> Option<&AcceptQueue> {
         None
     }

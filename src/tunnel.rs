@@ -1,4 +1,4 @@
-//! TCP programs that know nothing of I2P, on both of its sides.
+//! Tunnels for TCP programs that do not support I2P, on either side.
 
 mod address;
 mod client;
@@ -15,47 +15,47 @@ pub use options::TunnelOptions;
 pub use report::{TunnelCounters, TunnelEnd, TunnelFailure};
 pub use server::ServerTunnel;
 
-/// What either kind of tunnel says of itself, and how it ends.
+/// Implements the methods that both kinds of tunnel share.
 macro_rules! tunnel_handle {
     ($tunnel:ident) => {
         impl $tunnel {
-            /// What it has carried so far.
+            /// Returns the numbers of connections and bytes carried so far.
             pub fn counters(&self) -> $crate::TunnelCounters {
                 self.running.counters()
             }
 
-            /// Why it accepts no more, once it does not.
+            /// Returns the reason why the tunnel accepts no more connections; `None` while it accepts.
             pub fn ended(&self) -> Option<$crate::TunnelEnd> {
                 self.running.ended()
             }
 
-            /// Waits until it accepts no more, and says why; `None` when it still does after `timeout`
-            /// (`None` waits for ever). What it carries may go on.
+            /// Waits until the tunnel accepts no more connections, and returns the reason. Returns `None`
+            /// if it still accepts after `timeout` (`None` waits for ever). Open connections may continue.
             pub fn wait(&self, timeout: Option<std::time::Duration>) -> Option<$crate::TunnelEnd> {
                 self.running.wait_end(timeout)
             }
 
-            /// Accepts no more, and ends what it carries at once, whatever it is blocked in. It waits
-            /// up to 2 s for its threads. Calling it again does nothing.
+            /// Accepts no more connections, and ends all open connections at once, even those that are
+            /// blocked in a call. Waits up to 2 s for their threads. A second call does nothing.
             pub fn close(&self) {
                 self.running.close();
             }
 
-            /// Accepts no more, lets what it carries finish, and ends what has not after `time`. Says
-            /// whether all finished.
+            /// Accepts no more connections, lets the open ones finish, and ends those that have not
+            /// finished after `time`. Returns true if all finished.
             pub fn shutdown(&self, time: std::time::Duration) -> bool {
                 self.running.shut_down(time)
             }
         }
 
-        /// It accepts no more; what it carries goes on. It does not wait.
+        /// Accepts no more connections; the open ones continue. It does not wait.
         impl Drop for $tunnel {
             fn drop(&mut self) {
                 self.running.end($crate::TunnelEnd::Closed);
             }
         }
 
-        /// Shows where it listens, what it has carried, and why it ended.
+        /// Shows where the tunnel listens, its counters, and why it ended.
         impl std::fmt::Debug for $tunnel {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.debug_struct(stringify!($tunnel))

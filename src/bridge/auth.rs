@@ -6,7 +6,7 @@ use crate::wire::{Command, CommandError};
 /// The users of a bridge. [`SamBridge::auth`] returns it.
 ///
 /// Only Java I2P has users. i2pd and emissary close the connection instead of a reply
-/// ([`Error::UnexpectedEof`]). As long as the bridge does not ask for passwords, any program that
+/// ([`Error::UnexpectedEof`]). As long as the bridge does not require passwords, any program that
 /// reaches it can use these methods.
 ///
 /// Users belong to one bridge. For a [`SamBridge`] with fallbacks every method returns
@@ -34,7 +34,7 @@ impl SamBridge {
 }
 
 impl Auth {
-    /// Makes the bridge ask for a user name and a password on every new socket. Add a user first:
+    /// Makes the bridge require a user name and a password on every new socket. Add a user first:
     /// this program then needs [credentials](crate::SamBridgeBuilder::credentials) itself.
     ///
     /// # Errors

@@ -113,7 +113,7 @@ impl SamBridgeBuilder {
     /// name servers. Default: the environment variable `I2P_SAM_ADDRESS`, which may name several,
     /// separated by commas, or, if it is not set or empty, 127.0.0.1:7656.
     ///
-    /// SAM is not encrypted, and most routers ask for no password: use an encrypted tunnel to a bridge
+    /// SAM is not encrypted, and most routers require no password: use an encrypted tunnel to a bridge
     /// on another machine.
     pub fn address(mut self, address: impl Into<String>) -> Self {
         self.address = Some(address.into());
@@ -134,7 +134,7 @@ impl SamBridgeBuilder {
         self
     }
 
-    /// Sets user name and password, for a Java I2P bridge that asks for them. They are sent in the
+    /// Sets user name and password, for a Java I2P bridge that requires them. They are sent in the
     /// clear, on every socket. Default: none.
     ///
     /// They are sent to one bridge only: the one of [`address`](Self::address), or the one that
@@ -145,7 +145,7 @@ impl SamBridgeBuilder {
         self
     }
 
-    /// Sets the versions of SAM to ask for. Default: 3.1 to 3.3.
+    /// Sets the versions of SAM to request. Default: 3.1 to 3.3.
     pub fn versions(mut self, min: Version, max: Version) -> Self {
         self.versions = (min, max);
         self
@@ -190,7 +190,7 @@ impl SamBridgeBuilder {
         self
     }
 
-    /// Sets the time to connect to a peer. Default: 180 s; the specification asks for no less than 60 s, and
+    /// Sets the time to connect to a peer. Default: 180 s; the specification requires at least 60 s, and
     /// Java I2P itself gives up only after 333 s.
     pub fn stream_connect_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeouts.stream_connect = timeout;

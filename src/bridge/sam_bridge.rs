@@ -21,8 +21,8 @@ use crate::wire::{Command, ParseError, ParseErrorKind, Version};
 /// # Several bridges
 ///
 /// With [fallbacks](crate::SamBridgeBuilder::fallback), or several addresses in `I2P_SAM_ADDRESS`, a
-/// call goes to the first bridge. If that cannot be reached, does not agree on a version in time,
-/// refuses the credentials, closes the connection or does not speak SAM, the call goes to the next.
+/// call goes to the first bridge. The call goes to the next bridge if that one cannot be reached, does not
+/// agree on a version in time, refuses the credentials, closes the connection or does not reply in SAM.
 ///
 /// - A reply of a bridge is the result of the call, even if it is an error such as `KEY_NOT_FOUND`.
 ///   The call also ends, without trying another bridge, if a bridge does not reply to a command in time.
@@ -70,8 +70,7 @@ impl SamBridge {
         self.config.udp_address.to_string()
     }
 
-    /// Returns the same bridge, of which `cancel` ends the calls, and the calls on the sessions it
-    /// makes.
+    /// Returns the same bridge; `cancel` ends its calls, and the calls on the sessions created from it.
     #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {
@@ -101,17 +100,17 @@ impl SamBridge {
         self.configs().map(alone).collect()
     }
 
-    /// Connects to the bridge and returns the version of SAM it speaks. It is the cheapest way to find
-    /// out if a bridge runs.
+    /// Connects to the bridge and returns its version of SAM. It is the cheapest way to check if a bridge
+    /// runs.
     ///
-    /// Routers of early 2025 and later speak 3.3, i2pd 2.45 speaks 3.1. emissary answers 3.2 to every
+    /// Routers of early 2025 and later reply 3.3, i2pd 2.45 replies 3.1. emissary replies 3.2 to every
     /// range of versions.
     ///
     /// # Errors
     ///
-    /// [`Error::Unreachable`] if nothing listens there, [`Error::Refused`] if the bridge speaks no
-    /// version of the range or refuses the credentials, [`Error::Timeout`] in
-    /// [`Phase::Connect`] or [`Phase::Hello`].
+    /// [`Error::Unreachable`] if nothing listens there, [`Error::Refused`] if the bridge supports no
+    /// version of the range or refuses the credentials, [`Error::Timeout`] in [`Phase::Connect`] or
+    /// [`Phase::Hello`].
     ///
     /// ```no_run
     /// println!("SAM {}", i2p_sam::SamBridge::from_env()?.version()?);
@@ -160,7 +159,7 @@ impl SamBridge {
     /// Returns the destination of an address. A port in the address is ignored; for a full destination
     /// nothing is sent.
     ///
-    /// Results are cached only if the program asked for it
+    /// Results are cached only if the program requested it
     /// ([`lookup_cache`](crate::SamBridgeBuilder::lookup_cache)).
     ///
     /// Without a session every router finds the names of its address book, and Java I2P finds whatever
@@ -190,8 +189,8 @@ impl SamBridge {
     /// Returns the destination of an address and the options of its lease set, with the services it
     /// offers. A port in the address is ignored.
     ///
-    /// The bridge is always asked, also for a full destination, and the cache is not read. A router
-    /// that does not know options replies without them: i2pd, and Java I2P 2.8.
+    /// The bridge always gets the request, even for a full destination, and the cache is not read. A router
+    /// that does not support options replies without them: i2pd, and Java I2P 2.8.
     ///
     /// # Errors
     ///
@@ -217,8 +216,7 @@ impl SamBridge {
         Ok(found)
     }
 
-    /// Returns the destination in an address, or that of the cache, or that in the reply to the
-    /// command.
+    /// Returns the destination in the address, or in the cache, or in the reply to the command.
     pub(crate) fn lookup_by(
         &self,
         address: &I2pAddr,
@@ -247,7 +245,7 @@ impl SamBridge {
         })
     }
 
-    /// Calls `ask` with one router's bridge after the other, until one answers.
+    /// Calls `ask` with the bridge of one router after the other, until one replies.
     pub(crate) fn try_routers<T>(
         &self,
         ask: impl FnMut(&Self) -> Result<T, Error>,

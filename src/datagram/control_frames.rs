@@ -11,7 +11,7 @@ use crate::wire::{Line, Message, number};
 /// Largest datagram that is read from a control socket. SAM allows no more than 32768 bytes.
 const MAX_SIZE: usize = 65_535;
 
-/// Puts the datagrams that come on a control socket into the receive queue.
+/// Puts the datagrams that arrive on a control socket into the receive queue.
 pub(crate) struct ControlFrames {
     format: Format,
     queue: Arc<RecvQueue>,
@@ -38,7 +38,7 @@ impl Frames for ControlFrames {
         if end != Line::Complete {
             return Frame::Lost(SessionLoss::BridgeGone);
         }
-        // Without a size nobody knows where the next line begins.
+        // Without a size, the beginning of the next line is unknown.
         let Some((message, size)) = announced(line) else {
             return Frame::Lost(SessionLoss::Garbled);
         };

@@ -59,7 +59,8 @@ impl OutgoingDatagram<'_> {
         protocol: Option<u8>,
         line: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        // A bridge before SAM 3.2 accepts none, and the caller did not ask for the session's own.
+        // A bridge before SAM 3.2 accepts no options, and the caller did not set the session's protocol for
+        // this datagram.
         let protocol = protocol.filter(|_| version >= Version::V3_2);
         let without_options = line.len();
         self.options.write(self.peer.port(), protocol, line)?;

@@ -16,10 +16,10 @@ pub(crate) enum Origin {
     Raw(Option<RawHeader>),
 }
 
-/// Reads what a bridge sends with the datagrams of one session.
+/// Reads the headers that a bridge sends with the datagrams of one session.
 pub(crate) enum Format {
     Senders(SenderReader),
-    /// Raw datagrams, with a header if the bridge was asked for it.
+    /// Raw datagrams, with a header if the program requested it.
     Raw {
         header: bool,
     },
@@ -74,7 +74,8 @@ impl Format {
 /// Reads the senders of datagrams of one style.
 pub(crate) struct SenderReader {
     style: DatagramStyle,
-    /// The last senders, without ports. One who sends again is not parsed again, which would allocate.
+    /// The last senders, without ports. The text of a sender in the list is not parsed again, which would
+    /// allocate.
     recent: VecDeque<(Box<str>, Sender)>,
 }
 
@@ -112,7 +113,7 @@ impl SenderReader {
 }
 
 /// Reads the sender of a `DATAGRAM3`, which routers name by a hash. A full destination is not proven
-/// either.
+/// either, so it is read as a claim.
 fn claimed(text: &str) -> Option<B32> {
     let whole = || Destination::from_base64(text).ok();
     let hash = B32::from_base64(text).ok();

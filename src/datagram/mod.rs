@@ -1,4 +1,4 @@
-//! Datagrams to and from a destination of our own, by UDP or over the control socket.
+//! Datagrams between a destination of our own and its peers, by UDP or over the control socket.
 
 mod control_frames;
 mod encode;

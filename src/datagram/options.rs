@@ -11,7 +11,7 @@ pub enum DatagramStyle {
     /// Signed by the sender. Anyone who has received one can send it again. Every router has it.
     #[default]
     Datagram,
-    /// Signed, and nobody else can send it again. i2pd 2.59 has it; i2pd 2.45 and Java I2P 2.8.0 do
+    /// Signed, and no one else can send it again. i2pd 2.59 has it; i2pd 2.45 and Java I2P 2.8.0 do
     /// not; emissary 0.4.0 creates the session and delivers nothing.
     Datagram2,
     /// Not signed, and small: the sender is a claim ([`Sender::Unauthenticated`](crate::Sender::Unauthenticated)). i2pd 2.59 has it;

@@ -5,16 +5,16 @@ use crate::error::{Error, SessionLoss};
 use crate::session::id::unguessable;
 use crate::sync::lock;
 
-/// How many datagrams to itself a session may lose one after the other. A router may drop one.
+/// Most datagrams to itself that a session may lose in a row. A router may drop one.
 const MAX_LOST: u32 = 3;
 
 /// Proves that a session for datagrams lives: each heartbeat sends a datagram to the session itself.
 ///
-/// Java I2P's bridge answers all questions about a session whose router is gone, and drops what the
+/// Java I2P's bridge replies to all requests about a session whose router is gone, and drops what the
 /// session sends. A datagram that comes back is the only proof that the protocol has. A loss is
 /// concluded only if one has come back before, since a router may not send a session its own.
 pub(crate) struct SelfDatagrams {
-    /// Random, so that nobody else can send it.
+    /// A random text, so that no other program can send it.
     payload: String,
     state: Mutex<State>,
 }
@@ -33,7 +33,7 @@ impl SelfDatagrams {
         }
     }
 
-    /// Returns true if the payload is that of a datagram that came back.
+    /// Returns true if the payload is that of a datagram sent by this session to itself.
     pub(crate) fn takes(&self, payload: &[u8]) -> bool {
         if payload != self.payload.as_bytes() {
             return false;

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::sync::Cancel;
 use crate::wire::{Pair, RawHeader};
 
-/// I2CP's protocol of raw datagrams without another.
+/// I2CP's protocol of raw datagrams if none is set.
 pub(crate) const RAW_PROTOCOL: u8 = 18;
 
 /// Largest payload of a raw datagram, in bytes.
@@ -29,7 +29,7 @@ const MAX_PAYLOAD: usize = 32_768;
 #[derive(Clone)]
 pub struct RawSession {
     socket: DatagramSocket,
-    /// The session's own protocol, for datagrams without one.
+    /// The session's own protocol, for datagrams that set none.
     protocol: Option<u8>,
 }
 

@@ -8,7 +8,7 @@ use crate::datagram::proof::SelfDatagrams;
 use crate::error::{Error, SessionLoss};
 use crate::sync::{BufferPool, Call, Monitor};
 
-/// Most datagrams that wait to be received, and most bytes in them. What comes on top is dropped.
+/// Most datagrams that wait to be received, and most bytes in them. Datagrams beyond that are dropped.
 const MOST_WAITING: usize = 512;
 const MOST_BYTES: usize = 4 << 20;
 
@@ -18,7 +18,7 @@ const MOST_BYTES: usize = 4 << 20;
 pub struct DroppedDatagrams {
     /// Datagrams that came while 512 datagrams, or 4 MiB, waited to be received.
     pub overflow: u64,
-    /// Packets from elsewhere than the bridge
+    /// Packets that came from another address than the bridge's
     /// ([`UdpOptions::accept_from`](crate::UdpOptions::accept_from)).
     pub foreign: u64,
     /// Datagrams from the bridge whose header is malformed or names no sender.
@@ -55,7 +55,7 @@ impl RecvQueue {
         }
     }
 
-    /// Returns the datagrams by which the session proves that it lives. Nobody receives them.
+    /// Returns the datagrams by which the session proves that it lives. The program never receives them.
     pub(crate) fn self_datagrams(&self) -> &Arc<SelfDatagrams> {
         &self.self_datagrams
     }
@@ -89,7 +89,7 @@ impl RecvQueue {
         self.state.lock().dropped
     }
 
-    /// As in `std`, no time at all is refused.
+    /// Sets the read time-out. Zero is refused, as in `std`.
     pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         if timeout.is_some_and(|timeout| timeout.is_zero()) {
             let text = "a time-out cannot be zero";
@@ -111,8 +111,8 @@ impl RecvQueue {
         self.state.lock().nonblocking = nonblocking;
     }
 
-    /// Waits for a datagram and copies it. With `take` it is removed, even if it does not fit. The end
-    /// of the session by the bridge is returned after all datagrams that came before it.
+    /// Waits for a datagram and copies it. With `take` it is removed, even if it does not fit. If the
+    /// bridge ended the session, the error is returned after all datagrams that came before.
     pub(crate) fn next(
         &self,
         buf: &mut [u8],
@@ -154,7 +154,7 @@ impl State {
     }
 }
 
-/// Returns false if the program closed the session, because it wants no more datagrams then.
+/// Returns false if the program closed the session, because it then receives no more datagrams.
 fn is_loss_by_bridge(error: &Error) -> bool {
     matches!(error, Error::SessionLost(loss) if *loss != SessionLoss::Closed)
 }

@@ -11,8 +11,8 @@ use crate::wire::{ParseError, ParseErrorKind};
 /// Largest payload of a datagram with a sender, in bytes.
 const MAX_PAYLOAD: usize = 31_744;
 
-/// A destination of our own that datagrams come to and go from, used as a
-/// [`UdpSocket`](std::net::UdpSocket) is.
+/// A destination of our own that sends and receives datagrams, used as a [`UdpSocket`](std::net::UdpSocket)
+/// is.
 ///
 /// Every method takes `&self`, and clones are cheap and the same session: receive in one thread,
 /// send in ten others. Between the bridge and us datagrams go by UDP, so they can be lost even

@@ -186,7 +186,7 @@ macro_rules! datagram_session {
                 self.socket.transport.udp_addr()
             }
 
-            /// Sets how long receiving waits; `None`, the default, is for ever. It applies to clones too.
+            /// Sets how long receiving waits; `None`, the default, means for ever. It applies to clones too.
             ///
             /// # Errors
             ///

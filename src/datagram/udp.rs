@@ -27,7 +27,7 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Options for datagrams that come and go by UDP.
 ///
-/// A router in a container, or behind an address translator, may reach us at another address than the
+/// A router in a container, or one that reaches us through an address translator, may reach us at another address than the
 /// one that we bind, and its packets may come from another port than the one to which we send:
 ///
 /// ```no_run
@@ -47,7 +47,7 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 #[must_use]
 pub struct UdpOptions {
     bind: Option<SocketAddr>,
-    /// Sent to the bridge instead of our own address. Port 0 stands for the one that is bound.
+    /// Sent to the bridge instead of our own address. Port 0 means the port that is bound.
     advertised: Option<(String, u16)>,
     accepted: Option<SocketAddr>,
     any_port: bool,
@@ -68,7 +68,7 @@ impl UdpOptions {
     }
 
     /// Sets the host, a name or an IP address, and the port to which the bridge sends datagrams.
-    /// Port 0 stands for the port that is bound. Default: the address that is bound.
+    /// Port 0 means the port that is bound. Default: the address that is bound.
     ///
     /// Creating the session fails with [`Error::Command`] if the host has a blank or a quote, and with
     /// [`Error::Setting`] for a name that ends in `.i2p`.
@@ -77,7 +77,7 @@ impl UdpOptions {
         self
     }
 
-    /// Sets the address from which packets are accepted as the bridge's; port 0 stands for each of its
+    /// Sets the address from which packets are accepted as the bridge's; port 0 means each of its
     /// ports. Default: the bridge's UDP address, from which Java I2P, i2pd and emissary send.
     ///
     /// Each program of this host can send to the UDP port on which datagrams are received. Packets from
@@ -107,7 +107,7 @@ impl UdpOptions {
         refuse_i2p("advertise", host)
     }
 
-    /// Returns the address from which packets are accepted; port 0 stands for each port.
+    /// Returns the address from which packets are accepted; port 0 means each port.
     fn source(&self, bridge: SocketAddr) -> SocketAddr {
         let mut source = canonical(self.accepted.unwrap_or(bridge));
         if self.any_port {
@@ -128,7 +128,7 @@ pub(crate) struct UdpPort {
     named: Box<str>,
     /// The address to which the bridge sends.
     advertised: (String, u16),
-    /// The address from which packets are accepted. Port 0 stands for each port.
+    /// The address from which packets are accepted. Port 0 means each port.
     accepted: SocketAddr,
     /// For packets to send.
     pub(super) buffers: BufferPool,
@@ -155,7 +155,7 @@ impl UdpPort {
         })
     }
 
-    /// Returns what SESSION CREATE sends of the port. i2pd forwards only if it has both.
+    /// Returns the options of SESSION CREATE that describe the port. i2pd forwards only if it has both.
     pub(crate) fn pairs(&self) -> Vec<Pair> {
         let (host, port) = &self.advertised;
         vec![("HOST", host.clone()), ("PORT", port.to_string())]
@@ -181,8 +181,8 @@ impl UdpPort {
         }
     }
 
-    /// Starts a thread that receives what the bridge forwards, until the session ends. It does not
-    /// keep the session alive.
+    /// Starts a thread that receives the packets that the bridge forwards, until the session ends. The
+    /// thread does not keep the session alive.
     pub(crate) fn receive(
         self: &Arc<Self>,
         call: Call,

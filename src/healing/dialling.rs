@@ -7,8 +7,8 @@ use crate::session::{ConnectOptions, StreamSession};
 use crate::stream::SamStream;
 use crate::sync::Deadline;
 
-/// How long after a failure of the bridge the loss of the session may be noticed: another thread notices
-/// the end of its control socket.
+/// Time within which another thread notices the end of the session's control socket, and so the loss of the
+/// session, after the bridge has failed.
 const NOTICE: Duration = Duration::from_millis(500);
 
 /// Returns the deadline of a lookup that may use several sessions.
@@ -48,8 +48,8 @@ pub(super) fn dial_over(
     }
 }
 
-/// Returns true if a dial failed because the session is lost, though that may not be noticed yet: the
-/// port of a router that was killed is closed a moment before.
+/// Returns true if a dial failed because the session is lost, even if the loss is not noticed yet: if a
+/// router is killed, its port closes a moment before.
 fn is_of_a_loss(error: &Error, session: &StreamSession) -> bool {
     match error {
         Error::SessionLost(_) => true,

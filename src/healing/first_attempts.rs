@@ -6,9 +6,9 @@ use crate::sync::{Call, Cancel, Deadline, Monitor};
 
 const PHASE: Phase = Phase::SessionCreate;
 
-/// The first attempts of all replicas, which decide whether there is anything to heal.
+/// The first attempts of all replicas, which decide if the healing session is created.
 ///
-/// The supervisors share it with those who wait for any session, and wake it at each change. A replica
+/// The supervisors share it with all threads that wait for a session, and wake it at each change. A replica
 /// whose first attempt fails waits here: if another replica succeeds, it tries again; if none does, the
 /// healing session is never created.
 #[derive(Default)]
@@ -54,7 +54,7 @@ impl FirstAttempts {
     }
 
     /// Reports the first attempt of a replica. If it failed, this waits for the decision and returns the
-    /// error on which the replica goes on.
+    /// error with which the replica continues.
     pub(super) fn report(
         shared: &Monitor<Self>,
         place: usize,
@@ -69,7 +69,7 @@ impl FirstAttempts {
                 *failure = Some(error);
             }
         });
-        // Without a deadline it always finds one.
+        // Without a deadline, the wait always ends with a decision.
         let own = shared.wait_until(Deadline::NEVER, |attempts| match attempts.decision? {
             Decision::GoOn => Some(attempts.failures.get_mut(place).and_then(Option::take)),
             Decision::GiveUp => Some(None),
@@ -77,7 +77,7 @@ impl FirstAttempts {
         Err(own.flatten().unwrap_or(Error::Cancelled { phase: PHASE }))
     }
 
-    /// Ends the waiting of replicas for a decision that nobody else will make.
+    /// Ends the wait of replicas for a decision that no other thread will make.
     pub(super) fn give_up(&mut self) {
         self.decide(Decision::GiveUp);
     }

@@ -9,13 +9,13 @@ use crate::listener::{ListenerStats, Source};
 use crate::stream::SamStream;
 use crate::sync::{Call, Cancel};
 
-/// Time before an `accept` returns an error of the system, which the next may return at once.
+/// Time before an `accept` returns an error of the system, because the next `accept` may fail at once.
 const ERROR_DELAY: Duration = Duration::from_secs(1);
 
-/// The streams of all replicas, which live as long as this.
+/// The streams of all replicas. The replicas live as long as this.
 pub(super) struct ReplicaStreams {
     replicas: Arc<Replicas>,
-    /// The replica whose turn it is.
+    /// The replica that is polled next.
     next: AtomicUsize,
 }
 
@@ -64,11 +64,11 @@ impl Source for ReplicaStreams {
         let mut seen = vec![0; self.replicas.supervisors().len()];
         loop {
             call.check()?;
-            // Without a lock: what is found may have to be closed.
+            // No lock is held: the stream found may have to be closed.
             match self.poll(&mut seen) {
                 Ok(Some(stream)) => return Ok(stream),
                 Ok(None) => {}
-                // If no thread can be started, the next attempt fails as fast: callers that accept in a
+                // If no thread can be started, the next attempt fails as fast. A caller that accepts in a
                 // loop must not spin.
                 Err(error @ Error::Io { .. }) if !nonblocking => {
                     return Err(call.sleep(ERROR_DELAY).err().unwrap_or(error));

@@ -2,7 +2,7 @@
 //! `supervisor.rs` decides when one is lost, and creates the next.
 //!
 //! Threads: each replica has one (`supervisor.rs`, ends with [`Replicas`]), and one more while its session
-//! is armed (`supervisor/accepting.rs`, ends when that is done). Streams wait in the queue of the session
+//! starts to accept (`supervisor/accepting.rs`, ends when that is done). Streams wait in the queue of the session
 //! over which they came, which wakes the listeners; each `accept` looks at the replicas in turn.
 
 mod dialling;
@@ -31,19 +31,19 @@ pub use options::{HealingEvent, HealingOptions};
 pub use replicas::Replica;
 
 /// A session for streams that is created again with the same key when it is lost, while the same listener
-/// goes on accepting.
+/// continues to accept.
 ///
 /// A session is lost when the router is restarted, when the connection to it breaks, or when the machine
-/// slept. That is noticed by the end of the control socket, by a reply of the bridge, or by the
-/// [heartbeat](SessionBuilder::heartbeat), without which the loss of a bridge **on another machine** that is
-/// switched off is never noticed. Then:
+/// slept. The library notices a loss by the end of the control socket, by a reply of the bridge, or by the
+/// [heartbeat](SessionBuilder::heartbeat). Without a heartbeat, the loss of a bridge **on another machine**
+/// that is switched off is never noticed. After a loss:
 ///
 /// - The streams of the lost session end; [`SamStream::session_error`] returns the reason.
 /// - A thread creates the session again: same key (also a transient one), new id, with growing
 ///   [pauses](HealingOptions::initial_backoff). It tries again after every error that may pass, such as a
 ///   router that is not there yet, or that still holds the key (`DUPLICATED_DEST`, `DUPLICATED_ID`).
-/// - At i2pd the key [rests](SessionBuilder#a-key-that-is-used-again) for 6 s first if the router was not
-///   restarted, but lost the connection or was stopped for a while.
+/// - At i2pd, if the router was not restarted, but lost the connection or was stopped for a while, the key
+///   [rests](SessionBuilder#a-key-that-is-used-again) for 6 s first.
 /// - `accept` waits meanwhile, and so does a dial, within its deadline.
 ///
 /// [`HealingOptions::on_event`] reports all this.
@@ -67,7 +67,7 @@ pub use replicas::Replica;
 /// **Peers do notice when a replica is lost, for a while.** Each router publishes a lease set of its own for
 /// the same destination, and new peers reach the replica whose lease set was published last. When that
 /// one is lost, their dials fail until the router of another replica has published again. Streams over the
-/// other replicas go on.
+/// other replicas continue.
 ///
 /// # End
 ///
@@ -144,7 +144,7 @@ impl HealingSession {
         Ok(SamListener::new(streams, &self.cancel))
     }
 
-    /// [`connect`](HealingSession::connect), with ports and a deadline of its own.
+    /// Dials a peer as [`connect`](HealingSession::connect) does, with its own ports and deadline.
     ///
     /// # Errors
     ///
@@ -218,7 +218,7 @@ impl HealingSession {
 
     /// Closes the session of each replica, one after the other, and each time waits for a new one with the
     /// same key, created as after a loss: [`HealingEvent::Lost`] has the reason
-    /// [`Closed`](crate::SessionLoss::Closed), streams of the old session end, and listeners go on over the
+    /// [`Closed`](crate::SessionLoss::Closed), streams of the old session end, and listeners continue over the
     /// new one. A replica without a session is passed over: it gets a new one anyway. If none has one, this
     /// waits for the next.
     ///
@@ -287,11 +287,11 @@ impl HealingSession {
 
 dialler! {
     /// Dials a peer, as [`StreamSession::connect`] does, over the first replica that has a session. If that
-    /// is lost, or its bridge fails, the dial goes on over the next; if none has one, it waits. All of it
+    /// is lost, or its bridge fails, the dial tries the next; if none has one, it waits. All of it
     /// has the deadline of the dial.
     ///
-    /// A router's reply is final, and no other replica is asked: neither if the router cannot reach the
-    /// peer, nor if it does not reply in time.
+    /// A router's reply is final, and the dial does not try another replica, neither if the router
+    /// cannot reach the peer, nor if it does not reply in time.
     ///
     /// # Errors
     ///
@@ -322,7 +322,7 @@ impl SessionBuilder {
         self.healing_with(&HealingOptions::new())
     }
 
-    /// [`healing`](SessionBuilder::healing), with options.
+    /// Creates a session as [`healing`](SessionBuilder::healing) does, with options.
     ///
     /// # Errors
     ///
@@ -357,7 +357,7 @@ impl SessionBuilder {
         self.multihomed_with(&HealingOptions::new())
     }
 
-    /// [`multihomed`](SessionBuilder::multihomed), with options.
+    /// Creates a session as [`multihomed`](SessionBuilder::multihomed) does, with options.
     ///
     /// # Errors
     ///

@@ -81,8 +81,8 @@ impl HealingOptions {
     /// [any other](HealingOptions::give_up_after), while the call waits. Default: false, its first failure
     /// is returned at once.
     ///
-    /// It suits a server that starts with the machine, perhaps before its router, or that was just
-    /// restarted: routers hold its key for up to a minute then (`DUPLICATED_DEST`). A
+    /// Set it for a server that starts with the machine, perhaps before its router, or that was just
+    /// restarted: routers then hold its key for up to a minute (`DUPLICATED_DEST`). A
     /// [multihomed](crate::SessionBuilder::multihomed) session waits until it has one replica; the others
     /// are tried again in any case.
     ///
@@ -144,7 +144,7 @@ impl HealingOptions {
         self.give_up_after.is_some_and(|most| away >= most)
     }
 
-    /// Returns true if a first session that has failed for so long is tried again.
+    /// Returns true if a first session that has failed for this long is tried again.
     pub(super) fn retries_initial(&self, away: Duration) -> bool {
         self.retry_initial && !self.is_over(away)
     }
@@ -186,20 +186,20 @@ impl fmt::Debug for HealingOptions {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum HealingEvent {
-    /// The session was lost. Nobody can dial us over this replica until it is restored.
+    /// The session was lost. No peer can dial us over this replica until it is restored.
     #[non_exhaustive]
     Lost {
-        /// Why it is gone.
+        /// The reason for the loss.
         reason: SessionLoss,
-        /// How long the session lived.
+        /// The time for which the session lived.
         lived: Duration,
-        /// The time until the first attempt to make it again.
+        /// The time until the first attempt to create it again.
         pause: Duration,
     },
     /// An attempt begins.
     #[non_exhaustive]
     Connecting {
-        /// Counted from 1 after each loss.
+        /// The number of the attempt, counted from 1 after each loss.
         attempt: u32,
         /// The time since the loss.
         away: Duration,
@@ -207,16 +207,16 @@ pub enum HealingEvent {
     /// An attempt failed, and there will be another.
     #[non_exhaustive]
     AttemptFailed {
-        /// Its number.
+        /// The number of the attempt, counted from 1 after each loss.
         attempt: u32,
-        /// Why.
+        /// The error of the attempt.
         error: Arc<Error>,
-        /// The time until the next.
+        /// The time until the next attempt.
         pause: Duration,
         /// The time since the loss.
         away: Duration,
     },
-    /// There is a session, with the same key, and if there is a listener, it accepts.
+    /// There is a session with the same key. If there is a listener, the session accepts.
     #[non_exhaustive]
     Restored {
         /// The number of attempts.
@@ -225,11 +225,11 @@ pub enum HealingEvent {
         away: Duration,
     },
     /// There will be no other attempt: none can succeed after this error, or the
-    /// [time](HealingOptions::give_up_after) is over. It is the last event of the replica. After a
-    /// [`close`](crate::HealingSession::close) there is none.
+    /// [time](HealingOptions::give_up_after) is over. It is the last event of the replica. A
+    /// [`close`](crate::HealingSession::close) causes no such event.
     #[non_exhaustive]
     GaveUp {
-        /// Why.
+        /// The error of the last attempt.
         error: Arc<Error>,
         /// The time since the loss.
         away: Duration,
@@ -276,7 +276,7 @@ impl fmt::Display for HealingEvent {
     }
 }
 
-/// An error and its sources, except those that the text above contains already.
+/// An error and its sources, except those whose text the text before already contains.
 struct Chain<'a>(&'a Error);
 
 impl fmt::Display for Chain<'_> {

@@ -45,8 +45,8 @@ pub(super) struct Replicas {
     bridge: SamBridge,
     key: PrivateKey,
     supervisors: Vec<Arc<Supervisor>>,
-    /// Woken whenever a session may have been created or a replica may have ended. Those who wait then
-    /// look at all of them.
+    /// Woken whenever a session may have been created or a replica may have ended. The threads that wait
+    /// then check all replicas.
     changed: Arc<Monitor<FirstAttempts>>,
 }
 
@@ -63,7 +63,7 @@ impl Replicas {
         Ok(replicas)
     }
 
-    /// Begins to create the session at all bridges, and waits until it is created at one.
+    /// Starts to create the session at all bridges, and waits until it is created at one.
     pub(super) fn start_all(
         builder: SessionBuilder,
         options: &HealingOptions,
@@ -128,7 +128,7 @@ impl Replicas {
         }
     }
 
-    /// Waits for a change of any replica, until `look` finds something.
+    /// Waits for a change of any replica, until `look` returns a value.
     pub(super) fn wait<T>(
         &self,
         call: &Call,
@@ -156,7 +156,7 @@ impl Replicas {
         })
     }
 
-    /// Asks one session after the other, as long as each is lost meanwhile or its bridge fails.
+    /// Uses one session after the other, as long as each is lost meanwhile or its bridge fails.
     fn over_a_session<T>(
         &self,
         phase: Phase,
@@ -179,7 +179,7 @@ impl Replicas {
             };
             match ask(&session.with_cancel(cancel)) {
                 Ok(Some(outcome)) => return Ok(outcome),
-                // It is lost.
+                // The session is lost.
                 Ok(None) => {}
                 Err(error) if another_may_do(&error) => failures.add(error),
                 Err(error) => return Err(error),
@@ -222,18 +222,18 @@ impl Replicas {
         }
     }
 
-    /// Creates the sessions anew, one after the other so that peers can reach the others.
+    /// Replaces the sessions one after the other, so that peers can reach the others.
     pub(super) fn renew(&self, cancel: &Cancel) -> Result<(), Error> {
         let mut renewed = false;
         for supervisor in &self.supervisors {
-            // One that is being created is new anyway.
+            // A session that is being created is new anyway.
             let Ok(Some(_)) = supervisor.newer_session(0) else {
                 continue;
             };
             match supervisor.renew(cancel) {
                 Ok(()) => renewed = true,
                 Err(error @ Error::Cancelled { .. }) => return Err(error),
-                // It has ended; others may go on.
+                // This replica has ended; others may continue.
                 Err(_) => {}
             }
         }
@@ -262,7 +262,7 @@ impl Replicas {
                 .map(|one| spawn_scoped(scope, "i2p-sam-replica", move || work(one)))
                 .collect();
             let first = work(first);
-            // If no thread could be started, this one does the work.
+            // The calling thread does the work of a thread that could not be started.
             let rest = threads.into_iter().zip(others).map(|(thread, one)| {
                 let done = thread.ok().and_then(|thread| thread.join().ok());
                 done.unwrap_or_else(|| work(one))

@@ -20,11 +20,11 @@ use crate::wire::ResultCode;
 /// thread does not keep it.
 pub(super) struct Supervisor {
     builder: SessionBuilder,
-    /// The bridge as the program knows it.
+    /// The bridge as the program knows it, with all its fallbacks.
     bridge: SamBridge,
     key: PrivateKey,
     options: HealingOptions,
-    /// Woken when there is a session, and when there will be none any more.
+    /// Woken when there is a session, and when there will be no more.
     replicas: Arc<Monitor<FirstAttempts>>,
     /// Ends the thread. It fires with the handle of the bridge.
     stop: Cancel,
@@ -39,14 +39,14 @@ struct State {
     generation: u64,
     /// The number of listeners of this replica.
     listeners: usize,
-    /// A thread is about to arm the session.
+    /// True while a thread is about to arm the session.
     arming: bool,
-    /// Why that failed, for the next listener that accepts.
+    /// The error of the last attempt to arm, for the next listener that accepts.
     failure: Option<Error>,
     ended: Option<Ended>,
 }
 
-/// What receives the streams of a session.
+/// The source of the streams of a session.
 struct Intake {
     source: Arc<dyn Source>,
     /// Wakes the listeners when the source ends.
@@ -181,7 +181,7 @@ impl Supervisor {
         created.map(drop)
     }
 
-    /// Returns why there will be no session any more, if so.
+    /// Returns the reason why there will be no more sessions, if the replica has ended.
     pub(super) fn end_error(&self) -> Option<Error> {
         self.state.lock().ended.as_ref().map(Ended::error)
     }
@@ -195,7 +195,7 @@ impl Supervisor {
                 break;
             }
         }
-        // If the handle of the bridge fired, nothing else has set the end.
+        // If the handle of the bridge has fired, nothing else has set the end.
         self.end(Ended::Failed(Arc::new(Error::Cancelled {
             phase: Phase::SessionCreate,
         })));
@@ -206,7 +206,7 @@ impl Supervisor {
     /// attempt; `None` if there is to be no other session.
     fn await_loss(&self, backoff: &mut Backoff) -> Option<(Instant, Duration)> {
         let Some((session, since)) = self.session_and_birth() else {
-            // There has been no session yet, unless it was closed.
+            // There has been no session yet, unless the session was closed.
             return self
                 .drop_session()
                 .then(|| (Instant::now(), Duration::ZERO));
@@ -324,7 +324,7 @@ impl Supervisor {
         self.announce();
     }
 
-    /// Wakes all that wait for a session.
+    /// Wakes all threads that wait for a session.
     fn announce(&self) {
         self.state.wake();
         self.replicas.wake();
@@ -377,7 +377,7 @@ impl Ended {
     }
 }
 
-/// Creates the first session. With `retry_initial` it is tried again as any other is.
+/// Creates the first session. With `retry_initial`, it is tried again as any other session is.
 fn first(
     builder: &SessionBuilder,
     bridge: &SamBridge,
@@ -406,7 +406,7 @@ fn first(
     }
 }
 
-/// Returns true if no other attempt can succeed. Everything else may pass: a router starts, tunnels fail,
+/// Returns true if no other attempt can succeed. Every other error may pass: a router starts, tunnels fail,
 /// a key is still in use, credentials are corrected.
 fn is_final(error: &Error) -> bool {
     match error {

@@ -13,7 +13,7 @@ use super::thread::spawn;
 /// connects ends by itself, after 50 ms at the latest.
 pub(crate) struct AcceptWaker {
     address: SocketAddr,
-    /// The listener's socket: `std` can shut down a stream alone.
+    /// The listener's socket as a stream, because `std` can shut down only streams.
     #[cfg(unix)]
     socket: TcpStream,
 }
@@ -51,13 +51,14 @@ impl Wake for AcceptWaker {
 }
 
 fn connect(address: SocketAddr) {
-    /// If even loopback takes this long, connections wait to be accepted, and wake the thread.
+    /// A connection to loopback that takes longer waits in a full queue. The connections before it wake the
+    /// thread.
     const TIME: Duration = Duration::from_millis(50);
 
     let _ = TcpStream::connect_timeout(&address, TIME);
 }
 
-/// The address at which this machine reaches a listener that is bound to this one.
+/// Returns the address at which this machine reaches a listener that is bound to this one.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address {

@@ -2,10 +2,10 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::time::Duration;
 
-/// No delay is shorter, whatever was asked for.
+/// Lower bound of all delays, even if a shorter one is requested.
 const SHORTEST: Duration = Duration::from_millis(10);
 
-/// Growing delays: each twice as long as the one before, up to the longest.
+/// Growing delays: each is twice as long as the one before, up to the longest.
 #[derive(Clone, Debug)]
 pub(crate) struct Backoff {
     first: Duration,
@@ -30,8 +30,8 @@ impl Backoff {
         Self::new(Duration::from_millis(50), Duration::from_secs(5))
     }
 
-    /// Makes each delay random within its upper half, so that programs that lost the same router do not
-    /// come back in step.
+    /// Makes each delay random within its upper half, so that programs that lost the same router do not all
+    /// come back at the same time.
     pub(crate) fn with_jitter(self) -> Self {
         Self {
             jitter: true,
@@ -54,9 +54,9 @@ impl Backoff {
         self.next = self.first;
     }
 
-    /// Begins again with the first delay if a session lived for longer than the longest delay. One
-    /// that did not counts as another failed attempt: a router that takes it and drops it at once must
-    /// not be flooded.
+    /// Begins again with the first delay if a session lived for longer than the longest delay. A shorter
+    /// life counts as another failed attempt: a router that creates a session and drops it at once must not
+    /// be flooded.
     pub(crate) fn reset_after_life(&mut self, lived: Duration) {
         if lived >= self.longest {
             self.reset();

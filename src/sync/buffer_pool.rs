@@ -5,7 +5,7 @@ use super::lock::lock;
 /// Most buffers that are kept. None is larger than a datagram with its header.
 const MAX_SPARE: usize = 16;
 
-/// Buffers that are used again, so that in the long run a datagram needs no allocation.
+/// Buffers that are reused, so that in the long run a datagram needs no allocation.
 #[derive(Default)]
 pub(crate) struct BufferPool {
     spare: Mutex<Vec<Vec<u8>>>,
@@ -17,7 +17,7 @@ impl BufferPool {
         lock(&self.spare).pop().unwrap_or_default()
     }
 
-    /// Keeps a buffer for later, unless there are enough.
+    /// Keeps a buffer for later, unless the pool is full.
     pub(crate) fn give_back(&self, mut buffer: Vec<u8>) {
         buffer.clear();
         let mut spare = lock(&self.spare);

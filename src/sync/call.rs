@@ -9,8 +9,8 @@ use super::lifetime::Lifetime;
 use super::monitor::{Monitor, Wake};
 use crate::error::{Error, Phase, SessionLoss};
 
-/// One blocking call: its phase, which errors name, its deadline, and what may end it sooner: handles,
-/// and the end of the session on which it is made.
+/// One blocking call: its phase, which errors name, its deadline, and the handles and the session whose end
+/// ends the call sooner.
 #[derive(Clone)]
 pub(crate) struct Call {
     phase: Phase,
@@ -30,7 +30,8 @@ impl Call {
         }
     }
 
-    /// Lets the handle end it as well. A call has at most two; of more, the last two count.
+    /// Returns a call that the handle ends too. A call has at most two handles; of more, the last two
+    /// count.
     pub(crate) fn or_cancel(self, cancel: &Cancel) -> Self {
         let [first, second] = self.cancels;
         Self {
@@ -39,7 +40,7 @@ impl Call {
         }
     }
 
-    /// Lets the end of the lifetime end it as well.
+    /// Returns a call that the end of the lifetime ends too.
     pub(crate) fn or_lifetime(self, lifetime: &Arc<Lifetime>) -> Self {
         Self {
             lifetime: Some(Arc::clone(lifetime)),
@@ -47,7 +48,7 @@ impl Call {
         }
     }
 
-    /// Ends at this deadline, unless its own is sooner.
+    /// Returns a call that ends at this deadline, unless its own is sooner.
     pub(crate) fn until(self, deadline: Deadline) -> Self {
         Self {
             deadline: self.deadline.sooner(deadline),
@@ -55,12 +56,12 @@ impl Call {
         }
     }
 
-    /// Ends after this time, unless its own deadline is sooner. `None` changes nothing.
+    /// Returns a call that ends after this time, unless its own deadline is sooner. `None` changes nothing.
     pub(crate) fn within(self, time: Option<Duration>) -> Self {
         self.until(Deadline::after(time))
     }
 
-    /// The same call in another phase.
+    /// Returns the same call in another phase.
     pub(crate) fn in_phase(&self, phase: Phase) -> Self {
         Self {
             phase,
@@ -68,7 +69,7 @@ impl Call {
         }
     }
 
-    /// The same call without a deadline.
+    /// Returns the same call without a deadline.
     pub(crate) fn without_deadline(&self) -> Self {
         Self {
             deadline: Deadline::NEVER,
@@ -84,6 +85,8 @@ impl Call {
         self.deadline
     }
 
+    /// Fails if the call has been ended.
+    ///
     /// # Errors
     ///
     /// [`Error::Cancelled`] if a handle has fired, [`Error::SessionLost`] if the lifetime has ended.
@@ -97,7 +100,7 @@ impl Call {
         }
     }
 
-    /// Returns the time that is left; `None` is for ever, and it is never zero.
+    /// Returns the time that is left; `None` means for ever. It is never zero.
     ///
     /// # Errors
     ///
@@ -106,24 +109,24 @@ impl Call {
         self.deadline.left(self.phase)
     }
 
-    /// The error for a wait that the system ended at the deadline.
+    /// Returns the error for a wait that the system ended at the deadline.
     pub(crate) fn expired(&self) -> Error {
         self.deadline.expired(self.phase)
     }
 
-    /// The system's error in this phase.
+    /// Returns the system's error in this phase.
     pub(crate) fn io_error(&self, source: io::Error) -> Error {
         let phase = self.phase;
         Error::Io { phase, source }
     }
 
-    /// Replaces an error by the reason for which the call ended, if it has: a socket that was shut down
-    /// under a call does not show why.
+    /// Replaces an error by the reason for which the call ended, if it has ended: the error of a socket
+    /// that was shut down during a call does not show the reason.
     pub(crate) fn map_error(&self, error: Error) -> Error {
         self.check().err().unwrap_or(error)
     }
 
-    /// Waits until `look` finds something. `look` runs under the lock of the monitor.
+    /// Waits until `look` returns a value. `look` runs under the lock of the monitor.
     ///
     /// # Errors
     ///
@@ -133,7 +136,7 @@ impl Call {
         monitor: &Arc<Monitor<T>>,
         mut look: impl FnMut(&mut T) -> Result<Option<R>, Error>,
     ) -> Result<R, Error> {
-        // Before the first look, or an end between the two would wake nobody.
+        // The waiter registers before the first look: an end between the two would wake no thread.
         let _registered = self.watch_waiter(monitor)?;
         let mut value = monitor.lock();
         loop {
@@ -147,14 +150,14 @@ impl Call {
         }
     }
 
-    /// Waits until the lifetime has ended. If the call ends at the same time, the loss is returned.
+    /// Waits until the lifetime has ended. If the call ends at the same time, this returns the loss.
     ///
     /// # Errors
     ///
     /// Those of [`check`](Call::check), [`Error::Timeout`].
     pub(crate) fn wait_ended(&self, lifetime: &Arc<Lifetime>) -> Result<SessionLoss, Error> {
         let gate = Monitor::new(());
-        // If it cannot register, the lifetime has ended, and the first look finds that.
+        // If the waiter cannot register, the lifetime has ended, and the first look finds that.
         let _place = lifetime.register(Target::waiter(&gate));
         let outcome = self.wait_on(&gate, |()| Ok(lifetime.loss()));
         match lifetime.loss() {
@@ -176,12 +179,12 @@ impl Call {
         }
     }
 
-    /// Lets the end of the call shut this socket down, as long as what is returned is kept.
+    /// Makes the end of the call shut this socket down, as long as the returned value is kept.
     pub(crate) fn watch_socket(&self, socket: &Arc<TcpStream>) -> Result<Registered, Error> {
         self.watch(|| Target::socket(socket))
     }
 
-    /// Lets the end of the call wake this waiter, as long as what is returned is kept.
+    /// Makes the end of the call wake this waiter, as long as the returned value is kept.
     pub(crate) fn watch_waiter<W: Wake + 'static>(
         &self,
         waiter: &Arc<W>,
@@ -207,7 +210,7 @@ impl Call {
     }
 }
 
-/// The places of one call in the registries of what may end it.
+/// The places of one call in the registries of its handles and its lifetime.
 pub(crate) struct Registered {
     cancels: [Option<Registration>; 2],
     lifetime: Option<Registration>,
@@ -221,8 +224,8 @@ impl Registered {
         }
     }
 
-    /// Leaves the registries of the handles, which cannot reach the socket any more. Returns the place
-    /// that ties the socket to its session.
+    /// Leaves the registries of the handles, which cannot reach the socket any more. Returns the place that
+    /// ties the socket to its session.
     ///
     /// # Errors
     ///
@@ -247,7 +250,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(10);
     const PHASE: Phase = Phase::Accept;
 
-    /// Runs the call's wait on a monitor that nobody changes, and returns the channel of its outcome.
+    /// Runs the call's wait on a monitor that never changes, and returns the channel of its outcome.
     fn waiting(call: Call) -> mpsc::Receiver<Error> {
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {

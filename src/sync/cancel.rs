@@ -8,16 +8,17 @@ use super::primitives::{Mutex, MutexGuard};
 
 /// Ends blocking calls from another thread.
 ///
-/// A handle is made first, given to a bridge, a session or a listener (`with_cancel`), and fired
-/// by [`cancel`](Cancel::cancel): every call in progress that was made through them ends with
-/// [`Error::Cancelled`](crate::Error::Cancelled), and every later one at once. It stays fired for
-/// ever: make a new one to go on. Clones are the same handle.
+/// Create a handle, pass it to a bridge, a session or a listener (`with_cancel`), and fire it with
+/// [`cancel`](Cancel::cancel). Every call in progress that was made through them then ends with
+/// [`Error::Cancelled`](crate::Error::Cancelled), and every later call fails at once. The handle stays
+/// fired for ever: create a new one to continue. Clones are the same handle.
 ///
-/// What it ends: `accept`, `incoming`, `recv_from`, `connect`, `lookup`, `generate`, making a session,
-/// `wait_closed`. What it does not touch: streams that were handed out, and sessions that exist;
-/// [`SamStream::shutdown`](crate::SamStream::shutdown) and `close` are for those.
+/// It ends `accept`, `incoming`, `recv_from`, `connect`, `lookup`, `generate`, the creation of a session,
+/// and `wait_closed`. It does not affect streams that were returned to the program, and sessions that
+/// exist: use [`SamStream::shutdown`](crate::SamStream::shutdown) and `close` for those.
 ///
-/// A session inherits the handle of its bridge and a listener that of its session, so one handle
+/// A session inherits the handle of its bridge, and a listener the handle of its session. So one handle
+/// passed to the bridge stops a whole program.
 /// given to the bridge stops a whole program.
 ///
 /// ```
@@ -37,14 +38,14 @@ pub struct Cancel {
 }
 
 impl Cancel {
-    /// A handle that has not been fired.
+    /// Creates a handle that has not fired.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Returns a handle that fires with this one and can be fired alone. It also fires if the
-    /// handles between it and the one that fires have been dropped.
+    /// Returns a handle that fires with this one and can be fired alone. It also fires if the handles
+    /// between it and the one that fires have been dropped.
     ///
     /// ```
     /// let all = i2p_sam::Cancel::new();
@@ -60,19 +61,20 @@ impl Cancel {
         let child = Self::new();
         let target = Target::Child(Arc::downgrade(&child.registry));
         match self.registry.register(target) {
-            // The child is new: nothing has set its parent before.
+            // The child is new, so its parent was not set before.
             Ok(registration) => drop(child.registry.parent.set(registration)),
             Err(Fired) => child.cancel(),
         }
         child
     }
 
-    /// Ends what waits, for good. Calling it again does nothing. It does not block.
+    /// Fires the handle, which ends all waiting calls, for good. A second call does nothing. It does not
+    /// block.
     pub fn cancel(&self) {
         self.registry.fire();
     }
 
-    /// Whether [`cancel`](Cancel::cancel) was called, on this handle or a parent of it.
+    /// Returns true if [`cancel`](Cancel::cancel) was called on this handle or a parent of it.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.registry.is_fired()
@@ -91,7 +93,7 @@ impl fmt::Debug for Cancel {
     }
 }
 
-/// Something that ends when a registry fires.
+/// A target that ends when a registry fires.
 pub(crate) enum Target {
     Socket(Weak<TcpStream>),
     Waiter(Weak<dyn Wake>),
@@ -108,12 +110,12 @@ impl Target {
         Self::Waiter(Arc::downgrade(&waiter))
     }
 
-    /// Ends it, and returns the targets that end with it.
+    /// Ends the target, and returns the targets that end with it.
     fn end(self) -> Vec<Target> {
         match self {
             Self::Socket(socket) => {
                 if let Some(socket) = socket.upgrade() {
-                    // It fails only if the connection has ended already.
+                    // This fails only if the connection has ended already.
                     let _ = socket.shutdown(Shutdown::Both);
                 }
             }
@@ -136,7 +138,7 @@ impl Target {
 #[derive(Default)]
 pub(crate) struct Registry {
     state: Mutex<State>,
-    /// The place of a child in its parent's registry, which keeps the parent.
+    /// The child's place in its parent's registry. The place keeps the parent.
     parent: OnceLock<Registration>,
 }
 
@@ -147,7 +149,7 @@ struct State {
     targets: HashMap<u64, Target>,
 }
 
-/// The registry has fired: a call that wanted to wait must fail.
+/// The error of a registry that has fired. A call that wanted to wait must fail.
 #[derive(Debug)]
 pub(crate) struct Fired;
 
@@ -166,7 +168,7 @@ impl Registry {
         })
     }
 
-    /// Ends everything that is registered, and lets nothing register later. Only the first call counts.
+    /// Ends all registered targets, and refuses later ones. Only the first call counts.
     ///
     /// It does not recurse: a chain of children may be longer than the stack is deep.
     pub(crate) fn fire(&self) {
@@ -176,7 +178,7 @@ impl Registry {
         }
     }
 
-    /// Lets nothing register from now on. Returns what was registered.
+    /// Refuses targets from now on. Returns the registered ones.
     fn set_fired(&self) -> Vec<Target> {
         let mut state = self.lock();
         state.fired = true;
@@ -188,13 +190,13 @@ impl Registry {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing in here panics half way through a change.
+        // No code under this lock panics half way through a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A chain of children may be longer than the stack is deep, so each parent that only this child
-/// kept is dropped here and not by the drop of the one below it.
+/// Drops in a loop each parent that only this child kept. A recursive drop could overflow the stack,
+/// because a chain of children may be longer than the stack is deep.
 impl Drop for Registry {
     fn drop(&mut self) {
         let mut place = self.parent.take();
@@ -204,14 +206,14 @@ impl Drop for Registry {
     }
 }
 
-/// A place in a [`Registry`]. Dropping it leaves the registry.
+/// A place in a [`Registry`]. When it is dropped, it leaves the registry.
 pub(crate) struct Registration {
     registry: Option<Arc<Registry>>,
     id: u64,
 }
 
 impl Registration {
-    /// Leaves the registry. Returns true if nothing has ended the target, and nothing will.
+    /// Leaves the registry. Returns true if the target has not been ended, and will not be.
     pub(crate) fn disarm(mut self) -> bool {
         self.leave()
     }

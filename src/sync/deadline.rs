@@ -2,18 +2,18 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Phase};
 
-/// The time that is left for one call. Every wait of the call draws on the same one, so that a bridge
-/// that sends byte by byte cannot stretch it.
+/// The time that is left for one call. All waits of the call share it, so that a bridge that sends single
+/// bytes cannot extend it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
-    /// `None` is for ever.
+    /// `None` means for ever.
     end: Option<(Instant, Duration)>,
 }
 
 impl Deadline {
     pub(crate) const NEVER: Self = Self { end: None };
 
-    /// Creates a deadline after this time. A time beyond what the clock can hold is for ever.
+    /// Creates a deadline after this time. A time that the clock cannot represent means for ever.
     pub(crate) fn after(span: Option<Duration>) -> Self {
         let end = span.and_then(|span| Some((Instant::now().checked_add(span)?, span)));
         Self { end }
@@ -35,17 +35,17 @@ impl Deadline {
         }
     }
 
-    /// Returns the time that is left; `None` is for ever. It is never zero: `std` refuses a zero
+    /// Returns the time that is left; `None` means for ever. It is never zero, because `std` refuses a zero
     /// time-out.
     ///
     /// # Errors
     ///
-    /// [`Error::Timeout`] if nothing is left.
+    /// [`Error::Timeout`] if no time is left.
     pub(crate) fn left(&self, phase: Phase) -> Result<Option<Duration>, Error> {
         self.remaining().ok_or_else(|| self.expired(phase))
     }
 
-    /// Returns the time that is left, `Some(None)` being for ever, or `None` if nothing is left.
+    /// Returns the time that is left. `Some(None)` means for ever, and `None` that no time is left.
     pub(super) fn remaining(&self) -> Option<Option<Duration>> {
         let Some((end, _)) = self.end else {
             return Some(None);
@@ -58,7 +58,7 @@ impl Deadline {
         self.remaining().is_none()
     }
 
-    /// The error for a wait that the system ended, a moment before or after our own clock would.
+    /// Returns the error for a wait that the system ended, a moment before or after our own clock would.
     pub(crate) fn expired(&self, phase: Phase) -> Error {
         Error::Timeout {
             phase,

@@ -4,11 +4,11 @@ use super::cancel::{Fired, Registration, Registry, Target};
 use super::primitives::OnceLock;
 use crate::error::{Error, SessionLoss};
 
-/// Whether a session, or a forwarding, has ended, for which reason, and what ends with it.
+/// The end of a session or a forwarding: its reason, once it has ended, and the targets that end with it.
 ///
 /// The lifetime of a subsession ends with that of its primary session.
 pub(crate) struct Lifetime {
-    /// It is set before anything is woken, and read without a lock, so that it can be read under any.
+    /// Set before any target is woken, and read without a lock, so that it can be read under any lock.
     loss: OnceLock<SessionLoss>,
     dependents: Arc<Registry>,
     parent: Option<Arc<Self>>,
@@ -23,7 +23,7 @@ impl Lifetime {
         })
     }
 
-    /// Returns the reason for which it ended, if it has.
+    /// Returns the reason for the end; `None` while the lifetime lasts.
     pub(crate) fn loss(&self) -> Option<SessionLoss> {
         let own = self.loss.get().cloned();
         own.or_else(|| self.parent_loss())
@@ -34,28 +34,28 @@ impl Lifetime {
         self.loss.get().is_some() || parent.is_some_and(|parent| parent.has_ended())
     }
 
-    /// Returns the reason for which its parent ended, if it has one that has.
+    /// Returns the reason for which its parent ended, if there is a parent and it has ended.
     pub(crate) fn parent_loss(&self) -> Option<SessionLoss> {
         self.parent.as_ref()?.loss()
     }
 
-    /// Returns true if it has ended by itself, not only with its parent.
+    /// Returns true if it has ended itself, not only with its parent.
     pub(crate) fn is_noted(&self) -> bool {
         self.loss.get().is_some()
     }
 
-    /// Lets the target end with it, as long as the registration is kept.
+    /// Makes the target end with the lifetime, as long as the registration is kept.
     ///
     /// # Errors
     ///
-    /// [`Error::SessionLost`] if it has ended.
+    /// [`Error::SessionLost`] if the lifetime has ended.
     pub(crate) fn register(&self, target: Target) -> Result<Registration, Error> {
         self.dependents
             .register(target)
             .map_err(|Fired| Error::SessionLost(self.loss().unwrap_or(SessionLoss::Closed)))
     }
 
-    /// Lets all that is registered here end with the parent, as long as the registration is kept.
+    /// Makes all targets registered here end with the parent, as long as the registration is kept.
     ///
     /// # Errors
     ///
@@ -68,8 +68,8 @@ impl Lifetime {
         parent.register(all).map(Some)
     }
 
-    /// Ends it and what is registered. The first reason stays, and if the parent has ended, its reason
-    /// counts. Returns true if this call ended it.
+    /// Ends the lifetime and the registered targets. The first reason stays, and if the parent has ended,
+    /// its reason counts. Returns true if this call ended it.
     pub(crate) fn end(&self, loss: SessionLoss) -> bool {
         let loss = self.parent_loss().unwrap_or(loss);
         if self.loss.set(loss).is_err() {

@@ -1,15 +1,15 @@
-//! What every blocking call is made of.
+//! The parts of every blocking call.
 //!
-//! Each file names only those above it in this list, and the room names only `error`:
+//! Each file imports only from those before it in this list, and the directory imports only `error`:
 //!
 //! - `deadline`: the time that is left for a call.
 //! - `monitor`: a value under a lock that other threads wait on. It is the only condition variable.
-//! - `cancel`: the public handle, and the registries of what ends together.
-//! - `lifetime`: whether a session has ended, why, and what ends with it.
-//! - `call`: one blocking call, with its phase, its deadline, and all that may end it sooner. Every
-//!   wait that a program can interrupt is [`Call::wait_on`].
-//! - `thread`: how threads are started. `accept_waker`: unblocks a TCP listener.
-//! - `backoff`: growing delays. `buffer_pool`: buffers that are used again.
+//! - `cancel`: the public handle, and the registries of targets that end together.
+//! - `lifetime`: the end of a session, its reason, and the targets that end with it.
+//! - `call`: one blocking call, with its phase, its deadline, and the handles and session that may end it
+//!   sooner. Every wait that a program can interrupt is [`Call::wait_on`].
+//! - `thread`: starts threads. `accept_waker`: unblocks a TCP listener.
+//! - `backoff`: growing delays. `buffer_pool`: buffers that are reused.
 //!
 //! # Lock order
 //!
@@ -19,23 +19,23 @@
 //!    under it. A closure may lock the monitor of something that it owns, never that of its owner: the
 //!    replicas lock a supervisor, which locks the queue of its session, the accept pool locks its
 //!    queue, a table of requests locks the answer of one.
-//! 2. a plain mutex ([`lock`]). What it guards is read or changed at once, and nothing waits under it.
+//! 2. a plain mutex ([`lock`]). Its value is read or changed at once, and no thread waits under it.
 //! 3. the state of a registry, which [`Cancel::is_cancelled`] reads. It is the last: a registry takes
-//!    out what it ends, and ends it when it holds no lock any more.
+//!    its targets out, and ends them when it holds no lock any more.
 //!
-//! Whether a [`Lifetime`] has ended is read without a lock, so it can be read under any.
+//! The end of a [`Lifetime`] is read without a lock, so it can be read under any lock.
 //!
-//! **No lock is held while something is ended** ([`Cancel::cancel`], [`Lifetime::end`]): that locks every
-//! monitor on which a call waits. What may belong to a program or closes a socket, such as an accepted
-//! stream, is dropped after the lock is released.
+//! **No lock is held while a target is ended** ([`Cancel::cancel`], [`Lifetime::end`]), because that locks
+//! every monitor on which a call waits. A value that may belong to a program or closes a socket, such as an
+//! accepted stream, is dropped after the lock is released.
 //!
-//! # Who wakes whom
+//! # Wake-ups
 //!
-//! - Whoever changes a value wakes those that wait on it: [`Monitor::update`].
-//! - A call registers its monitor with its handles and its lifetime, and then looks for the first time.
-//!   [`Cancel::cancel`] and [`Lifetime::end`] first note the end, and then lock each registered
-//!   monitor and wake those that wait on it ([`Wake`]). A call that looked before the end was noted holds
-//!   the lock until it waits, so none misses it.
+//! - A thread that changes a value wakes the threads that wait on it: [`Monitor::update`].
+//! - A call first registers its monitor with its handles and its lifetime, and then looks at the value.
+//!   [`Cancel::cancel`] and [`Lifetime::end`] first note the end, and then lock each registered monitor and
+//!   wake the threads that wait on it ([`Wake`]). A call that looked before the end was noted holds the
+//!   lock until it waits, so no call misses the end.
 //! - Registered sockets are shut down, which ends a `read` or `write` in progress.
 //! - The reader thread of a control socket ends the lifetime of its session. That wakes calls on the
 //!   session, shuts its sockets down, and ends the lifetimes of its subsessions.

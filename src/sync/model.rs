@@ -1,4 +1,4 @@
-//! Models of the room: a scheduler tries many orders of events, and fails if a thread is never woken.
+//! Models of `src/sync`: a scheduler tries many orders of events, and fails if a thread is never woken.
 //!
 //! They need another `cfg` than the tests: `.ci/models` runs them.
 
@@ -29,7 +29,7 @@ fn wait_for_nothing(call: &Call) -> Error {
     outcome.unwrap_err()
 }
 
-/// Counts how often it was woken.
+/// Counts its wake-ups.
 #[derive(Default)]
 struct Counter(AtomicUsize);
 
@@ -92,7 +92,7 @@ fn call_cancelled_while_it_registers_or_waits_ends() {
 fn call_sleep_cancelled_ends() {
     explore(|| {
         let cancel = Cancel::new();
-        // The clock of the model does not move, so only the handle ends it.
+        // The clock of the model does not move, so only the handle can end the wait.
         let call = call().or_cancel(&cancel);
         let sleeper = thread::spawn(move || call.sleep(std::time::Duration::MAX));
         cancel.cancel();

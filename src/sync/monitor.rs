@@ -3,7 +3,7 @@ use std::sync::{Arc, PoisonError};
 use super::deadline::Deadline;
 use super::primitives::{Condvar, Mutex, MutexGuard};
 
-/// A value under a lock that threads wait on until it is as they want it.
+/// A value under a lock. Threads wait on it until it meets their condition.
 ///
 /// A wait that a program can interrupt is [`Call::wait_on`](super::Call::wait_on); the waits here end
 /// with the deadline alone.
@@ -20,20 +20,20 @@ impl<T> Monitor<T> {
         })
     }
 
-    /// Locks the value, to read it or to change what nobody waits for.
+    /// Locks the value, to read it or to make a change for which no thread waits.
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         // No thread leaves the value half changed, even if it panics.
         self.value.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the value, and wakes those that wait on it.
+    /// Changes the value, and wakes the threads that wait on it.
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
         let outcome = change(&mut self.lock());
         self.changed.notify_all();
         outcome
     }
 
-    /// Waits until `look` finds something, and returns `None` if it has not at the deadline.
+    /// Waits until `look` returns a value. Returns `None` if there is none at the deadline.
     pub(crate) fn wait_until<R>(
         &self,
         deadline: Deadline,
@@ -48,8 +48,8 @@ impl<T> Monitor<T> {
         }
     }
 
-    /// Waits until `look` finds something. If it does not, it returns the time of the next look, unless
-    /// the value changes before.
+    /// Waits until `look` returns a value. Otherwise `look` returns the time of the next look, unless the
+    /// value changes before.
     pub(crate) fn wait_until_due<R>(
         &self,
         mut look: impl FnMut(&mut T) -> Result<R, Deadline>,
@@ -63,7 +63,7 @@ impl<T> Monitor<T> {
         }
     }
 
-    /// Waits once, for a change or for no reason, and returns `None` if the deadline has passed.
+    /// Waits once, until a change or a spurious wake-up. Returns `None` if the deadline has passed.
     pub(super) fn wait<'a>(
         &self,
         value: MutexGuard<'a, T>,
@@ -82,10 +82,10 @@ impl<T> Monitor<T> {
     }
 }
 
-/// Something that waits under a lock and looks again when it is woken.
+/// A waiter that waits under a lock and looks again when it is woken.
 pub(crate) trait Wake: Send + Sync {
-    /// Wakes it. This takes the lock under which it waits, or a waiter that is about to wait would
-    /// miss it.
+    /// Wakes the waiter. This takes the lock under which it waits: otherwise a waiter that is about to wait
+    /// would miss it.
     fn wake(&self);
 }
 

@@ -1,4 +1,4 @@
-//! The primitives of the room: those of `std`, or, in its models, those of a scheduler that tries many
+//! The primitives of `src/sync`: those of `std`, or, in its models, those of a scheduler that tries many
 //! orders of events.
 
 #[cfg(all(test, shuttle))]
@@ -12,7 +12,7 @@ pub(super) use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
 mod modelled {
     use shuttle::sync::atomic::{AtomicBool, Ordering};
 
-    /// The scheduler has no such type. Reading an atomic lets it run another thread here.
+    /// The scheduler has no such type. Reading an atomic lets the scheduler run another thread here.
     pub(crate) struct OnceLock<T> {
         value: std::sync::OnceLock<T>,
         point: AtomicBool,

@@ -5,11 +5,11 @@ use super::call::Call;
 use super::monitor::Monitor;
 use crate::error::Error;
 
-/// Stack of a thread that runs the library's code alone: it holds a line and little else.
+/// Stack size of a thread that runs only the library's code, which holds a line and little else.
 const SMALL_STACK: usize = 128 * 1024;
 
-/// Starts a thread that may run the program's code, such as a callback, or drop what the program
-/// gave. It has the stack that `std` gives.
+/// Starts a thread that may run the program's code, such as a callback, or drop a value of the program. It
+/// has the default stack size of `std`.
 pub(crate) fn spawn_for_program(
     name: &str,
     work: impl FnOnce() + Send + 'static,
@@ -17,7 +17,7 @@ pub(crate) fn spawn_for_program(
     Builder::new().name(name.to_owned()).spawn(work).map(drop)
 }
 
-/// Starts a thread with a small stack that runs the library's code alone.
+/// Starts a thread with a small stack that runs only the library's code.
 pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     small(name).spawn(work).map(drop)
 }
@@ -31,8 +31,8 @@ pub(crate) fn spawn_scoped<'scope, T: Send + 'scope>(
     small(name).spawn_scoped(scope, work)
 }
 
-/// Runs on a thread of its own what `std` cannot interrupt. If the call ends first the thread goes on
-/// until the work is done, and its outcome is dropped.
+/// Runs work that `std` cannot interrupt on a thread of its own. If the call ends first, the thread
+/// continues until the work is done, and its outcome is dropped.
 ///
 /// # Errors
 ///

@@ -3,13 +3,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use crate::bridge::Endpoint;
 use crate::error::Error;
 
-/// Names the TCP address of a tunnel's local side, as
-/// [`ToSocketAddrs`](std::net::ToSocketAddrs) does: `"host:port"`, `("host", port)`, a
-/// [`SocketAddr`], an IP address and a port.
+/// The TCP address of a tunnel's local side. Like [`ToSocketAddrs`](std::net::ToSocketAddrs), it accepts
+/// `"host:port"`, `("host", port)`, a [`SocketAddr`], and an IP address with a port.
 ///
-/// `std`'s trait resolves names itself. This one refuses a name that ends in `.i2p`: the system's
-/// resolver would ask the network for it, which shows others who is interested in what. It cannot be
-/// implemented outside this crate.
+/// `std`'s trait resolves names itself. This one refuses a name that ends in `.i2p`: the system's resolver
+/// would send it to name servers, which shows others who is interested in it. It cannot be implemented
+/// outside this crate.
 ///
 /// ```no_run
 /// use std::net::Ipv4Addr;
@@ -32,13 +31,13 @@ impl<T: sealed::Sealed + ?Sized> ToTcpAddr for T {}
 pub(super) mod sealed {
     use super::{Endpoint, Error};
 
-    /// A name is kept as it is, to be resolved when it is dialled.
+    /// A name is stored unresolved, and resolved when it is dialled.
     pub struct TcpAddr(pub(in crate::tunnel) Endpoint);
 
     pub trait Sealed {
         /// # Errors
         ///
-        /// [`Error::Setting`] if a text is no host and port, or the host ends in `.i2p`.
+        /// [`Error::Setting`] if a text is not a host and a port, or the host ends in `.i2p`.
         fn to_tcp_addr(&self) -> Result<TcpAddr, Error>;
     }
 }

@@ -13,13 +13,12 @@ use crate::tunnel::peer_closed::has_hung_up;
 use crate::tunnel::runner::TunnelRunner;
 use crate::tunnel::{ToTcpAddr, TunnelEnd, TunnelFailure, TunnelOptions, tunnel_handle};
 
-/// First pause between two looks whether the local side has hung up during the dial; it doubles up to
-/// the longest.
+/// First interval between checks if the local side has hung up during the dial. It doubles up to the
+/// longest.
 const FIRST_LOOK: Duration = Duration::from_millis(50);
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
-/// A local TCP port whose connections are carried to one address in I2P, for programs that know
-/// nothing of it.
+/// Carries the connections to a local TCP port to one I2P address, for programs that do not support I2P.
 ///
 /// ```no_run
 /// use i2p_sam::{ClientTunnel, SamBridge, TunnelOptions};
@@ -32,46 +31,46 @@ const LONGEST_LOOK: Duration = Duration::from_secs(2);
 /// # Ok::<(), i2p_sam::Error>(())
 /// ```
 ///
-/// **Whoever can connect to the port dials as us.** Bind it to loopback, where that is every user of
-/// this machine, and to no more.
+/// **Anyone who can connect to the port dials as us.** Bind it to loopback only, where that means every
+/// user of this machine.
 ///
-/// A connection is accepted before its peer is dialled, and closed if the peer is not reached. Errors
-/// of single connections are [counted](crate::TunnelCounters) and
-/// [told](crate::TunnelOptions::on_failure), and the tunnel goes on. It ends when a dial finds the session
-/// gone for good, which [`wait`](ClientTunnel::wait) says; over a
-/// [`HealingSession`](crate::HealingSession) a loss is outlived.
+/// The tunnel accepts a connection before it dials the peer, and closes the connection if it cannot reach
+/// the peer. Errors of single connections are [counted](crate::TunnelCounters) and
+/// [reported](crate::TunnelOptions::on_failure), and the tunnel continues. It ends if a dial finds that the
+/// session is gone for good; [`wait`](ClientTunnel::wait) then returns. A tunnel over a
+/// [`HealingSession`](crate::HealingSession) survives a loss.
 ///
-/// If the local side hangs up before the peer is reached, the dial is cancelled within some 2 s, and
-/// what it wrote is not sent. That is noticed if the local side resets the connection, and on Linux if
-/// it is on the same machine, as [below](ClientTunnel#what-becomes-of-a-half-close); otherwise the dial
-/// goes on. If it ends only its writing, the dial goes on too.
+/// If the local side hangs up before the peer is reached, the dial is cancelled within about 2 s, and the
+/// data from the local side is not sent. The tunnel notices this if the local side resets the connection,
+/// and on Linux if the local side is on the same machine, as described [below](ClientTunnel#half-close).
+/// Otherwise the dial continues. It also continues if the local side ends only its writing.
 ///
-/// Nothing is held beyond a buffer of 16 KiB each way: who writes faster than the other side reads is
-/// held up.
+/// The tunnel buffers at most 16 KiB each way: a side that writes faster than the other side reads has to
+/// wait.
 ///
-/// # What becomes of a half-close
+/// # Half-close
 ///
-/// This holds for a [`ServerTunnel`](crate::ServerTunnel) as well.
+/// This section also applies to a [`ServerTunnel`](crate::ServerTunnel).
 ///
 /// A TCP program may end its writing (`shutdown(Write)`; `nc -N` does so at the end of its input) and
-/// go on reading. I2P has no such thing: a stream is ended whole, and an answer that is under way is
+/// continue to read. I2P has no half-close: a stream ends in both directions, and a reply in transit is
 /// lost. So:
 ///
-/// - **When the local side ends its writing** the stream stays open, and what the peer says is
-///   delivered, until the peer ends the stream, or has been silent for the
-///   [half-close time-out](crate::TunnelOptions::half_close_timeout), 30 s.
-/// - **When the local side has hung up wholly**, as `curl` does when it has all, nothing more can be
-///   delivered. The stream is ended when what was written has had the time to arrive at 32 kB/s,
-///   which for a request is at once and for 4 MiB or more 2 min: i2pd 2.59 loses the end of a stream
-///   that is ended with more than some 60 kB under way. A half-close and a hang-up look alike. Which it
-///   was is known at once on Linux for a local side on the same machine, from `/proc/net/tcp`; else
-///   when something cannot be written to it any more; else the time-out above decides.
-/// - **When the stream ends** the local side reads the end behind all that came. It may go on writing
-///   for 5 s, which nobody reads, so that it is not reset before it has read all.
+/// - **If the local side ends its writing,** the stream stays open, and data from the peer is delivered
+///   until the peer ends the stream, or sends nothing for the [half-close
+///   time-out](crate::TunnelOptions::half_close_timeout), 30 s.
+/// - **If the local side has closed fully**, as `curl` does when it has the whole reply, nothing more can
+///   be delivered. The stream ends when the data sent has had time to arrive at 32 kB/s: at once for a
+///   request, after 2 min for 4 MiB or more. The reason is that i2pd 2.59 loses the end of a stream that is
+///   ended with more than about 60 kB in transit. A half-close and a full close look alike. On Linux, the
+///   tunnel reads the difference at once from `/proc/net/tcp` for a local side on the same machine.
+///   Otherwise it notices a full close when a write to the local side fails, or the time-out above decides.
+/// - **If the stream ends,** the local side reads the end after all data. It may continue to write for 5 s,
+///   and the tunnel discards that data, so that the local side is not reset before it has read everything.
 ///
-/// What follows for protocols: **the peer is not told of a half-close.** A service that waits for the
-/// end of its input before it answers cannot be used over I2P. One that answers and hangs up can; its
-/// client reads the end some time behind the answer, or at once if the answer says where it ends.
+/// For protocols this means: **the peer does not learn of a half-close.** A service that waits for the end
+/// of its input before it replies cannot be used over I2P. A service that replies and hangs up can; its
+/// client reads the end some time after the reply, or at once if the reply contains its length.
 #[must_use = "the tunnel is closed when this is dropped"]
 pub struct ClientTunnel {
     running: Arc<TunnelRunner>,
@@ -79,14 +78,14 @@ pub struct ClientTunnel {
 }
 
 impl ClientTunnel {
-    /// Listens on `bind` (port 0 takes a free one), and carries what connects there to `peer`, over
-    /// anything that dials: a [`StreamSession`](crate::StreamSession), a
+    /// Listens on `bind` (port 0 chooses a free port), and carries each connection to `peer`. The tunnel
+    /// dials over any dialler: a [`StreamSession`](crate::StreamSession) or a
     /// [`HealingSession`](crate::HealingSession).
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if `bind` is no host and port, or its host ends in `.i2p`, [`Error::Io`] if
-    /// there is no listening there, [`Error::Address`] if `peer` is no I2P address,
+    /// [`Error::Setting`] if `bind` is not a host and a port, or its host ends in `.i2p`, [`Error::Io`] if
+    /// the tunnel cannot listen there, [`Error::Address`] if `peer` is not an I2P address,
     /// [`Error::Cancelled`] if the [handle](crate::TunnelOptions::with_cancel) has fired.
     pub fn start(
         dialler: impl Connect + 'static,
@@ -122,7 +121,7 @@ impl ClientTunnel {
         })
     }
 
-    /// Where it listens.
+    /// Returns the TCP address on which the tunnel listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
@@ -130,10 +129,10 @@ impl ClientTunnel {
 
 tunnel_handle!(ClientTunnel);
 
-/// Why there is no stream for a local connection.
+/// The reason why a local connection got no stream.
 enum Dial {
     Failed(Error),
-    /// The local side was gone before the peer was reached.
+    /// The local side hung up before the peer was reached.
     HungUp,
 }
 
@@ -148,7 +147,7 @@ fn dial_for(
     let dialled = Monitor::new(false);
     thread::scope(|scope| {
         let watch = || cancel_if_hung_up(local, &dialled, &cancel);
-        // A connection that gets no thread is dialled for all the same.
+        // If no thread can be started, the dial is made without a watcher.
         let watcher = spawn_scoped(scope, "i2p-sam-tunnel", watch).ok();
         let outcome = {
             let _end = EndOfDial(&dialled);
@@ -163,7 +162,7 @@ fn dial_for(
     })
 }
 
-/// The work of a thread that the end of the dial ends. Returns true if the local side has hung up.
+/// The work of the watching thread, which ends with the dial. Returns true if the local side has hung up.
 fn cancel_if_hung_up(local: &TcpStream, dialled: &Monitor<bool>, cancel: &Cancel) -> bool {
     let mut looks = Backoff::new(FIRST_LOOK, LONGEST_LOOK);
     loop {
@@ -181,7 +180,7 @@ fn cancel_if_hung_up(local: &TcpStream, dialled: &Monitor<bool>, cancel: &Cancel
     }
 }
 
-/// Ends the thread above even if the dialler panics.
+/// Ends the watching thread, even if the dialler panics.
 struct EndOfDial<'a>(&'a Monitor<bool>);
 
 impl Drop for EndOfDial<'_> {

@@ -12,8 +12,7 @@ const SERVICE_TIMEOUT: Duration = Duration::from_secs(10);
 const HALF_CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
-/// How a [`ClientTunnel`](crate::ClientTunnel) or a [`ServerTunnel`](crate::ServerTunnel) carries,
-/// where it is not as usual.
+/// Options of a [`ClientTunnel`](crate::ClientTunnel) or a [`ServerTunnel`](crate::ServerTunnel).
 ///
 /// ```
 /// use std::time::Duration;
@@ -40,7 +39,7 @@ pub struct TunnelOptions {
 type Told = Arc<dyn Fn(&TunnelFailure) + Send + Sync>;
 
 impl TunnelOptions {
-    /// As usual: 128 connections at once, and nobody is told of failures.
+    /// Creates the default options: at most 128 connections at once, and no callback for failures.
     pub fn new() -> Self {
         Self {
             max_connections: MOST_CONNECTIONS,
@@ -53,59 +52,59 @@ impl TunnelOptions {
         }
     }
 
-    /// Most connections at once, those that are being dialled included; 1 at the least. Default: 128.
+    /// Sets the largest number of connections at once, including those that are being dialled; at least 1.
+    /// Default: 128.
     ///
-    /// Each takes two threads, one with the stack that `std` gives and one with 128 KiB, and two
-    /// buffers of 16 KiB. When there are as many, no
-    /// more are accepted until one ends: others wait in the backlog of the system, or in that of the
-    /// [session](crate::SessionBuilder::backlog).
+    /// Each connection uses two threads, one with the default stack size of `std` and one with 128 KiB, and
+    /// two buffers of 16 KiB. At the limit, the tunnel accepts no more connections until one ends: others
+    /// wait in the backlog of the system, or in that of the [session](crate::SessionBuilder::backlog).
     pub fn max_connections(mut self, most: usize) -> Self {
         self.max_connections = most.max(1);
         self
     }
 
-    /// The longest a [`ServerTunnel`](crate::ServerTunnel) waits for its service to take a
+    /// Sets the longest time that a [`ServerTunnel`](crate::ServerTunnel) waits for its service to accept a
     /// connection. Default: 10 s.
     pub fn service_timeout(mut self, timeout: Duration) -> Self {
         self.service_timeout = timeout;
         self
     }
 
-    /// How long the peer may be silent when the local side has ended its writing, before the stream is
-    /// ended. Default: 30 s. What it is for stands at
-    /// [`ClientTunnel`](crate::ClientTunnel#what-becomes-of-a-half-close).
+    /// Sets for how long the peer may send nothing after the local side has ended its writing, before the
+    /// stream is ended. Default: 30 s. See [half-close](crate::ClientTunnel#half-close).
     ///
-    /// Every byte from the peer begins it anew, and it does not run while the local side takes none.
+    /// Every byte from the peer restarts this time. It does not run while the local side reads nothing.
     pub fn half_close_timeout(mut self, timeout: Duration) -> Self {
         self.half_close_timeout = timeout;
         self
     }
 
-    /// How long a connection may go without a byte in either direction before it is ended, give or
-    /// take a quarter; `None` is for ever. Default: 30 min.
+    /// Sets for how long a connection may carry no byte in either direction before it is ended, accurate to
+    /// a quarter of that time; `None` means for ever. Default: 30 min.
     pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.idle_timeout = timeout;
         self
     }
 
-    /// How a [`ClientTunnel`](crate::ClientTunnel) dials: its port, its deadline. Default: as usual.
+    /// Sets the options with which a [`ClientTunnel`](crate::ClientTunnel) dials: its port, its deadline.
+    /// Default: [`ConnectOptions::new`].
     pub fn connect_options(mut self, options: ConnectOptions) -> Self {
         self.connect = options;
         self
     }
 
-    /// A handle that closes the tunnel when it fires, and everything it carries. Default: none.
+    /// Sets a handle that closes the tunnel and all its connections when it fires. Default: none.
     ///
-    /// It is the tunnel's only one: a handle that the session or the listener has is not asked. Give it
-    /// here as well.
+    /// The tunnel uses only this handle, and ignores the handles of the session and the listener. If they
+    /// have one, set it here too.
     pub fn with_cancel(mut self, cancel: &Cancel) -> Self {
         self.cancel = cancel.clone();
         self
     }
 
-    /// Sets what to call when a connection fails. It is called on the connection's own thread, or on
-    /// the one that accepts, which have the stack that `std` gives and go on when the call returns. If
-    /// it panics, the tunnel goes on all the same. Default: nothing.
+    /// Sets a function that is called when a connection fails. It is called on the thread of the
+    /// connection, or on the thread that accepts. Both have the default stack size of `std`, and continue
+    /// when the function returns. If the function panics, the tunnel continues. Default: none.
     pub fn on_failure(mut self, call: impl Fn(&TunnelFailure) + Send + Sync + 'static) -> Self {
         self.on_failure = Some(Arc::new(call));
         self
@@ -137,7 +136,7 @@ impl TunnelOptions {
 
     pub(super) fn tell(&self, failure: &TunnelFailure) {
         if let Some(call) = &self.on_failure {
-            // What the program broke is the program's; the tunnel carries on.
+            // A panic of the program's function does not stop the tunnel.
             let _ = catch_unwind(AssertUnwindSafe(|| call(failure)));
         }
     }

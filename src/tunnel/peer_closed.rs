@@ -1,11 +1,12 @@
 use std::net::TcpStream;
 
-/// Whether the other end of a connection is known to be closed, and not only its writing: a FIN does
-/// not show which, and a write to find out would send something.
+/// Returns true if the other end of a connection is known to be fully closed, not only its writing. A FIN
+/// does not show the difference, and a test by a write would send data.
 ///
-/// A reset shows everywhere. Linux also shows an end within its network namespace: a socket that was
-/// shut down still belongs to a program, one that was closed to none. Elsewhere nothing is known, nor
-/// if the two ends have different addresses that are not of loopback.
+/// A reset is visible on every system. Linux also shows a full close within its network namespace: a socket
+/// that was shut down still belongs to a program, a closed socket belongs to none. Other systems show
+/// nothing, and neither does Linux if the two ends have different addresses that are not loopback
+/// addresses.
 pub(super) fn has_hung_up(socket: &TcpStream) -> bool {
     let reset = !matches!(socket.take_error(), Ok(None));
     reset || is_orphan(socket)
@@ -31,10 +32,10 @@ mod linux {
     const STATE: usize = 3;
     const INODE: usize = 9;
 
-    /// States behind a FIN that was sent: `FIN_WAIT1` and `FIN_WAIT2`.
+    /// States after a FIN was sent: `FIN_WAIT1` and `FIN_WAIT2`.
     const FIN_SENT: [&str; 2] = ["04", "05"];
 
-    /// Nothing where the other end is not found.
+    /// Returns `None` if the other end is not found.
     pub(super) fn is_orphan(socket: &TcpStream) -> Option<bool> {
         let (theirs, ours) = (socket.peer_addr().ok()?, socket.local_addr().ok()?);
         if theirs.ip() != ours.ip() && !theirs.ip().to_canonical().is_loopback() {
@@ -57,7 +58,7 @@ mod linux {
         None
     }
 
-    /// An address as the kernel shows it: words of 32 bits in the machine's order, and the port.
+    /// Formats an address as the kernel does: 32-bit words in the byte order of the machine, and the port.
     fn shown(address: SocketAddr) -> String {
         let octets = match address.ip().to_canonical() {
             IpAddr::V4(ip) => ip.octets().to_vec(),

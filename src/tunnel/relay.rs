@@ -12,27 +12,27 @@ use crate::tunnel::TunnelFailure;
 use crate::tunnel::peer_closed::has_hung_up;
 use crate::tunnel::runner::TunnelRunner;
 
-/// What is carried at once, one way.
+/// Size of the buffer for one direction, in bytes.
 const BUFFER: usize = 16 * 1024;
 
-/// How long the local side may go on writing when the stream is over, and nobody reads it: to close
-/// its socket at once would take from it what it has not read yet.
+/// Time for which the local side may continue to write after the end of the stream, while its data is
+/// discarded. If its socket were closed at once, it would lose the data that it has not read yet.
 const CLOSE_DELAY: Duration = Duration::from_secs(5);
 
-/// What a slow stream carries in a second: so long after it was written, a byte has arrived.
+/// Bytes per second of a slow stream. Data is taken to have arrived after the time it needs at this rate.
 const SLOW: u32 = 32 * 1024;
 
-/// But no longer than this: sockets and routers hold some megabytes.
+/// Upper bound of that time: sockets and routers buffer a few megabytes.
 const LONGEST_ON_THE_WAY: Duration = Duration::from_secs(120);
 
-/// First pause between two looks whether the local side has hung up; it doubles up to the longest.
+/// First interval between checks if the local side has hung up. It doubles up to the longest.
 const FIRST_LOOK: Duration = Duration::from_millis(50);
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
-/// One connection: a local socket and a stream, and two threads that carry from each to the other.
+/// One connection: a local socket and a stream, and two threads that each copy one direction.
 ///
-/// The thread of the direction that ended first ends the other, by shutting down its sockets. The
-/// tunnel's handle shuts both down as well.
+/// The thread whose direction ends first ends the other thread by shutting down its sockets. The handle of
+/// the tunnel shuts both sockets down as well.
 pub(super) struct Relay {
     local: Arc<TcpStream>,
     stream: SamStream,
@@ -41,24 +41,24 @@ pub(super) struct Relay {
 }
 
 struct State {
-    /// Nothing more comes from the local side.
+    /// The local side sends no more data.
     local_done: bool,
-    /// It takes nothing any more either.
+    /// The local side accepts no more data either.
     local_gone: bool,
-    /// Nothing more comes from the peer.
+    /// The peer sends no more data.
     stream_done: bool,
-    /// Nothing is waited for any more.
+    /// Nothing waits any more.
     over: bool,
-    /// Since when a byte of the peer's is waited for; none while it is given to the local side.
+    /// Start of the wait for the peer's next byte; `None` while a byte is written to the local side.
     silent_since: Option<Instant>,
-    /// When the last byte went, either way.
+    /// Time of the last byte in either direction.
     last: Instant,
-    /// When all that went to the peer has arrived, even on a slow stream.
+    /// Time at which all data sent to the peer has arrived, even on a slow stream.
     arrived: Instant,
     failure: Option<TunnelFailure>,
 }
 
-/// Where bytes go.
+/// The direction of a copy.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     ToPeer,
@@ -66,7 +66,7 @@ enum Way {
 }
 
 impl Relay {
-    /// Carries until both directions have ended.
+    /// Copies until both directions have ended.
     pub(super) fn carry(
         running: &Arc<TunnelRunner>,
         local: TcpStream,
@@ -114,7 +114,7 @@ impl Relay {
     fn set_up(&self) -> io::Result<()> {
         self.local.set_nonblocking(false)?;
         self.local.set_nodelay(true)?;
-        // A call that ran out of time looks whether the whole connection was idle for so long.
+        // A call that times out checks if the whole connection was idle for that long.
         let look = |idle: Duration| (idle / 4).max(Duration::from_millis(1));
         let look = self.running.options().idle().map(look);
         self.local.set_read_timeout(look)?;
@@ -123,7 +123,7 @@ impl Relay {
         self.stream.set_write_timeout(look)
     }
 
-    /// The work of one thread: from the local side to the peer.
+    /// The work of one thread: copies from the local side to the peer.
     fn send(&self) {
         let outcome = self.copy(&*self.local, &self.stream, Way::ToPeer);
         self.state.update(|state| {
@@ -133,12 +133,12 @@ impl Relay {
                 state.fail_with(error);
             }
         });
-        // I2P has no half-close: the stream stays whole for what the peer may still say.
+        // I2P has no half-close: the stream stays open for data that the peer may still send.
         self.outwait_peer();
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    /// The work of the other thread: from the peer to the local side.
+    /// The work of the other thread: copies from the peer to the local side.
     fn receive(&self) {
         let outcome = self.copy(&self.stream, &*self.local, Way::ToLocal);
         let lost = self.stream.session_error();
@@ -154,8 +154,8 @@ impl Relay {
         let _ = self.local.shutdown(Shutdown::Both);
     }
 
-    /// Carries until there is no more. When the other end takes nothing any more what comes is
-    /// dropped, so that its end is seen.
+    /// Copies until the source ends. If the destination accepts no more data, the rest is discarded, so
+    /// that the end of the source is noticed.
     fn copy(&self, mut from: impl Read, mut to: impl Write, way: Way) -> io::Result<()> {
         let mut buffer = vec![0; BUFFER];
         let mut taken = true;
@@ -195,9 +195,9 @@ impl Relay {
         Ok(())
     }
 
-    /// What takes nothing has nothing more to say than what it has said.
+    /// Stops reading from a side that accepts no more data: it sends no more either.
     ///
-    /// A reset of the local side is an error of one call only, and that may have been this write.
+    /// A reset of the local side is the error of one call only, which may have been this write.
     fn stop_reading_from(&self, way: Way, error: io::Error) {
         let _ = match way {
             Way::ToPeer => self.stream.shutdown(Shutdown::Read),
@@ -211,7 +211,7 @@ impl Relay {
         }
     }
 
-    /// Makes a call again until it brings something, or the connection has been idle for too long.
+    /// Repeats a call until it transfers data, or the connection has been idle for too long.
     fn patiently(&self, mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
         loop {
             match call() {
@@ -238,7 +238,7 @@ impl Relay {
         Err(io::ErrorKind::TimedOut.into())
     }
 
-    /// Waits for the end of the stream, as long as something may still come of it.
+    /// Waits for the end of the stream, as long as data may still come from it.
     fn outwait_peer(&self) {
         let half_close = self.running.options().half_close();
         let mut looks = Backoff::new(FIRST_LOOK, LONGEST_LOOK);
@@ -261,7 +261,7 @@ impl Relay {
     /// Waits for the end of the local side, which has read the end of the stream.
     fn outwait_local(&self) {
         let over = |state: &mut State| Ok((state.local_done || state.over).then_some(()));
-        // It ends sooner if the tunnel is closed.
+        // The wait ends sooner if the tunnel is closed.
         let _ = self
             .call()
             .within(Some(CLOSE_DELAY))
@@ -274,7 +274,7 @@ impl Relay {
 }
 
 impl State {
-    /// So many bytes went.
+    /// Records that this number of bytes was carried.
     fn note(&mut self, bytes: usize, way: Way) {
         let now = Instant::now();
         self.last = now;
@@ -285,7 +285,7 @@ impl State {
         }
     }
 
-    /// How long the stream is still to be kept, when the local side has ended its writing.
+    /// Returns for how long the stream is kept after the local side has ended its writing.
     fn left_for_peer(&self, half_close: Duration) -> Duration {
         let on_the_way = self.arrived.saturating_duration_since(Instant::now());
         if self.local_gone {
@@ -295,7 +295,7 @@ impl State {
         half_close.saturating_sub(silent).max(on_the_way)
     }
 
-    /// What comes behind the end of the other side is no failure.
+    /// Records the first error. An error after the end of the other side is not a failure.
     fn fail_with(&mut self, error: io::Error) {
         if !(self.stream_done || self.over) {
             self.failure.get_or_insert(broken(error));

@@ -13,15 +13,15 @@ use crate::tunnel::{TunnelCounters, TunnelEnd, TunnelFailure, TunnelOptions};
 /// Longest wait for threads whose sockets have been shut down.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A tunnel while it runs, whichever kind it is: one thread that accepts, and those of each connection.
+/// A running tunnel of either kind: one thread that accepts, and the threads of each connection.
 ///
-/// The threads hold this, so dropping the program's handle ends the tunnel, by firing `all` or
-/// `accepting`: they unblock the thread that accepts, and shut down the sockets of the connections.
+/// The threads hold this value. When the program drops its handle, the handle fires `all` or `accepting`,
+/// which unblocks the thread that accepts and shuts down the sockets of the connections.
 pub(super) struct TunnelRunner {
     options: TunnelOptions,
     /// Ends everything.
     all: Cancel,
-    /// Ends the accepting, and goes with all.
+    /// Ends the accepting. It fires with `all`.
     accepting: Cancel,
     state: Arc<Monitor<State>>,
     sent: AtomicU64,
@@ -37,13 +37,15 @@ struct State {
     broken: u64,
 }
 
-/// What a connection is made of.
+/// The two ends of a connection.
 pub(super) type Ends = (TcpStream, SamStream);
 
 impl TunnelRunner {
+    /// Creates a tunnel that does not run yet.
+    ///
     /// # Errors
     ///
-    /// [`Error::Cancelled`] when the handle has fired.
+    /// [`Error::Cancelled`] if the handle has fired.
     pub(super) fn new(options: &TunnelOptions) -> Result<Arc<Self>, Error> {
         let all = options.cancel().child();
         Call::new(Phase::Accept).or_cancel(&all).check()?;
@@ -68,17 +70,17 @@ impl TunnelRunner {
         &self.options
     }
 
-    /// The handle that ends everything.
+    /// Returns the handle that ends everything.
     pub(super) fn all(&self) -> &Cancel {
         &self.all
     }
 
-    /// The handle that ends the accepting.
+    /// Returns the handle that ends the accepting.
     pub(super) fn accepting(&self) -> &Cancel {
         &self.accepting
     }
 
-    /// Begins to accept, on a thread of its own. `open` finds what belongs to what was accepted.
+    /// Starts to accept, on a thread of its own. `open` opens the other end of an accepted connection.
     pub(super) fn start<T: Send + 'static>(
         self: &Arc<Self>,
         accept: impl Fn() -> Result<T, Error> + Send + 'static,
@@ -88,7 +90,7 @@ impl TunnelRunner {
         let open = Arc::new(open);
         let work = move || {
             let end = running.accept_all(&accept, &open);
-            // The listener goes before anybody learns that nothing is accepted any more.
+            // The listener is dropped before the end of the accepting is reported.
             drop(accept);
             running.end(end);
             running.state.update(|state| state.accepts = false);
@@ -113,7 +115,7 @@ impl TunnelRunner {
                 Err(error) if is_final(&error) => return TunnelEnd::Lost(Arc::new(error)),
                 Err(error) => {
                     self.options.tell(&TunnelFailure::Accept(Arc::new(error)));
-                    // It ends sooner if nothing more is accepted.
+                    // The pause ends sooner if nothing more is accepted.
                     let _ = self.accept_call().sleep(backoff.next_delay());
                 }
             }
@@ -140,7 +142,7 @@ impl TunnelRunner {
         spawn_for_program("i2p-sam-tunnel", carry).map_err(no_thread)
     }
 
-    /// A connection that failed. What we ended ourselves is none.
+    /// Counts and reports a failed connection. A connection that we ended ourselves is not a failure.
     fn count(&self, failure: &TunnelFailure) {
         if self.all.is_cancelled() {
             return;
@@ -175,32 +177,32 @@ impl TunnelRunner {
         }
     }
 
-    /// Accepts no more, for this reason, unless there was one before.
+    /// Accepts no more connections, for this reason; an earlier reason stays.
     pub(super) fn end(&self, end: TunnelEnd) {
         self.state.lock().end.get_or_insert(end);
         self.accepting.cancel();
     }
 
-    /// Why it accepts no more, once it does not.
+    /// Returns the reason why the tunnel accepts no more connections; `None` while it accepts.
     pub(super) fn ended(&self) -> Option<TunnelEnd> {
         let state = self.state.lock();
         state.end.clone().filter(|_| !state.accepts)
     }
 
-    /// Waits until it accepts no more.
+    /// Waits until the tunnel accepts no more connections.
     pub(super) fn wait_end(&self, timeout: Option<Duration>) -> Option<TunnelEnd> {
         self.wait_until(Deadline::after(timeout), |state| !state.accepts);
         self.ended()
     }
 
-    /// Accepts no more, and ends what runs.
+    /// Accepts no more connections, and ends the open ones.
     pub(super) fn close(&self) {
         self.end(TunnelEnd::Closed);
         self.all.cancel();
         self.wait_until(Deadline::after(Some(CLOSE_TIMEOUT)), State::is_over);
     }
 
-    /// Accepts no more, and ends what still runs after a time. Returns true if nothing did.
+    /// Accepts no more connections, and ends those still open after a time. Returns true if none was.
     pub(super) fn shut_down(&self, time: Duration) -> bool {
         self.end(TunnelEnd::Closed);
         let finished = self.wait_until(Deadline::after(Some(time)), State::is_over);
@@ -213,14 +215,14 @@ impl TunnelRunner {
         self.state.wait_until(deadline, holds).is_some()
     }
 
-    /// Waits until there is room for one connection more. Returns false if nothing more is accepted.
+    /// Waits until there is room for another connection. Returns false if nothing more is accepted.
     fn wait_for_room(&self) -> bool {
         let most = self.options.most();
         let room = |state: &mut State| Ok((state.open < most).then_some(()));
         self.accept_call().wait_on(&self.state, room).is_ok()
     }
 
-    /// A call that ends when nothing more is accepted.
+    /// Returns a call that ends when nothing more is accepted.
     pub(super) fn accept_call(&self) -> Call {
         Call::new(Phase::Accept).or_cancel(&self.accepting)
     }
@@ -232,7 +234,7 @@ impl State {
     }
 }
 
-/// One of the connections that may be open at once.
+/// One of the places for open connections.
 struct Place(Arc<TunnelRunner>);
 
 impl Place {

@@ -10,7 +10,7 @@ use crate::sync::Call;
 use crate::tunnel::runner::TunnelRunner;
 use crate::tunnel::{ToTcpAddr, TunnelFailure, TunnelOptions, tunnel_handle};
 
-/// The streams that peers dial, carried to a local TCP service that knows nothing of I2P.
+/// Carries the streams that peers dial to a local TCP service that does not support I2P.
 ///
 /// ```no_run
 /// use i2p_sam::{SamBridge, ServerTunnel, TunnelOptions};
@@ -24,19 +24,18 @@ use crate::tunnel::{ToTcpAddr, TunnelFailure, TunnelOptions, tunnel_handle};
 /// # Ok::<(), i2p_sam::Error>(())
 /// ```
 ///
-/// **The service is not told who calls**: every peer comes from this machine's own address. A service
-/// that trusts loopback trusts all of I2P then.
+/// **The service does not see which peer dials**: every connection comes from this machine's own address. A
+/// service that trusts loopback therefore trusts all of I2P.
 ///
-/// A stream is accepted before the service is dialled, and ended if the service is not reached. Errors
-/// of single connections are [counted](crate::TunnelCounters) and
-/// [told](crate::TunnelOptions::on_failure), and the tunnel goes on. It ends when the listener can give
-/// nothing more, which [`wait`](ServerTunnel::wait) returns; that of a
-/// [`HealingSession`](crate::HealingSession) goes on after a loss.
+/// The tunnel accepts a stream before it dials the service, and ends the stream if it cannot reach the
+/// service. Errors of single connections are [counted](crate::TunnelCounters) and
+/// [reported](crate::TunnelOptions::on_failure), and the tunnel continues. It ends if the listener can
+/// return no more streams; [`wait`](ServerTunnel::wait) then returns the reason. The listener of a
+/// [`HealingSession`](crate::HealingSession) continues after a loss.
 ///
-/// What becomes of a half-close, on either side, stands at
-/// [`ClientTunnel`](crate::ClientTunnel#what-becomes-of-a-half-close). For a service that answers and
-/// hangs up it means that its stream stays open until the client, who has all, hangs up, or until all
-/// has had the time to arrive.
+/// For a half-close on either side, see [`ClientTunnel`](crate::ClientTunnel#half-close). If a service
+/// replies and hangs up, its stream stays open until the client has the whole reply and hangs up, or until
+/// all data has had time to arrive.
 #[must_use = "the tunnel is closed when this is dropped"]
 pub struct ServerTunnel {
     running: Arc<TunnelRunner>,
@@ -44,14 +43,14 @@ pub struct ServerTunnel {
 }
 
 impl ServerTunnel {
-    /// Carries the streams of a listener to the TCP service at `service`. A name is resolved anew for each
+    /// Carries the streams of a listener to the TCP service at `service`. A name is resolved again for each
     /// connection.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if `service` is no host and port, or its host ends in `.i2p`, [`Error::Io`]
-    /// if no thread can be started, [`Error::Cancelled`] if the
-    /// [handle](crate::TunnelOptions::with_cancel) has fired.
+    /// [`Error::Setting`] if `service` is not a host and a port, or its host ends in `.i2p`, [`Error::Io`]
+    /// if no thread can be started, [`Error::Cancelled`] if the [handle](crate::TunnelOptions::with_cancel)
+    /// has fired.
     pub fn start(
         listener: SamListener,
         service: impl ToTcpAddr,
@@ -73,7 +72,7 @@ impl ServerTunnel {
         })
     }
 
-    /// Our own address: what peers dial.
+    /// Returns our own I2P address, which peers dial.
     pub fn local_addr(&self) -> &I2pAddr {
         &self.local_addr
     }
@@ -86,7 +85,7 @@ fn reach(service: &Endpoint, running: &TunnelRunner) -> io::Result<TcpStream> {
         .or_cancel(running.all())
         .within(Some(running.options().service_time()));
     match dial(service, &call) {
-        // It is no bridge that does not answer.
+        // It is not a bridge that does not reply.
         Err(Error::Unreachable { source, .. } | Error::Io { source, .. }) => Err(source),
         outcome => Ok(outcome?),
     }

@@ -1,4 +1,4 @@
-//! What runs in a process of its own: this program starts itself again, and does one of these.
+//! Programs that run in a process of their own: this program starts itself again, and runs one of them.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Write};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::{crowd, embedded, healed, passer_by, soak};
 
-/// What a child is told first.
+/// The first argument of a child.
 const MARK: &str = "--child";
 
 type Work = fn(&[String]) -> io::Result<()>;
@@ -24,11 +24,11 @@ const CHILDREN: &[(&str, Work)] = &[
     ("soak", soak::run),
 ];
 
-/// Longer than a child takes from one of its lines to the next: for a router, its tunnels and the
-/// longest pause together.
+/// Longer than a child needs from one of its lines to the next: for a router, its tunnels and the longest
+/// pause together.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Does the work of a child, if this process is one.
+/// Runs the program of a child, if this process is one.
 pub(crate) fn run() -> Option<ExitCode> {
     let args: Vec<String> = env::args().skip(1).collect();
     let [mark, name, args @ ..] = args.as_slice() else {
@@ -47,10 +47,10 @@ pub(crate) fn run() -> Option<ExitCode> {
     }
 }
 
-/// A child that does this, and may have as many descriptors as the system lets it. Its standard
-/// input is a pipe, whose end tells it to end, also when this process is killed.
+/// Returns the command of a child that runs this program, with as many descriptors as the system permits.
+/// Its standard input is a pipe. The child ends when the pipe closes, also if this process is killed.
 pub(crate) fn command(name: &str) -> io::Result<Command> {
-    // What may be had is often more than what is given at first, and `std` cannot ask for it.
+    // The hard limit is often higher than the soft limit, and `std` cannot raise the soft limit.
     let mut command = Command::new("sh");
     command
         .args(["-c", r#"ulimit -S -n "$(ulimit -H -n)"; exec "$0" "$@""#])
@@ -61,7 +61,7 @@ pub(crate) fn command(name: &str) -> io::Result<Command> {
     Ok(command)
 }
 
-/// A child that is talked with, a line at a time. It is killed when it is dropped before its end.
+/// A child that exchanges lines with this process. It is killed if it is dropped before its end.
 pub(crate) struct Child {
     process: process::Child,
     input: Option<ChildStdin>,
@@ -74,7 +74,7 @@ impl Child {
         let output = BufReader::new(process.stdout.take().unwrap());
         let (said, lines) = mpsc::channel();
         thread::spawn(move || {
-            // Nobody listening any more is no reason to let the child wait.
+            // The child must not block on its output, even if no thread receives it any more.
             output.lines().map_while(Result::ok).for_each(|line| {
                 let _ = said.send(line);
             });
@@ -98,7 +98,7 @@ impl Child {
         }
     }
 
-    /// What follows these words in the next line that has them.
+    /// Returns the text after these words in the next line that contains them.
     pub(crate) fn hear(&self, words: &str) -> String {
         loop {
             if let Some((_, rest)) = self.next().split_once(words) {
@@ -112,7 +112,7 @@ impl Child {
         writeln!(input, "{line}").unwrap();
     }
 
-    /// Ends its input, waits until it has ended well, and returns its last line.
+    /// Closes its input, waits until it has ended with success, and returns its last line.
     pub(crate) fn finish(mut self) -> String {
         self.input = None;
         let mut last = String::new();
@@ -130,7 +130,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // Both fail only when it has ended, which is what is wanted.
+        // Both fail only if the process has ended already, which is the goal.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,4 +1,4 @@
-//! Any other router: a command from the environment starts it.
+//! Any other router, started by a command from the environment.
 
 use std::env;
 use std::fs::{self, File};
@@ -12,24 +12,24 @@ use std::time::{Duration, Instant};
 use crate::i2pd::{Home, Ports, SILENCE, greets};
 use crate::suite::Need;
 
-/// The command that starts the router: its only use is what makes the suite run on it.
+/// The command that starts the router. If it is set, the suite runs on that router.
 const COMMAND: &str = "SAM_ROUTER_COMMAND";
 
-/// What the router is called in the names of the tests.
+/// The name of the router in the names of the tests.
 const NAME: &str = "SAM_ROUTER_NAME";
 
 /// Options of SESSION CREATE with which two of its sessions reach each other: `NAME=VALUE …`.
 const OPTIONS: &str = "SAM_ROUTER_OPTIONS";
 
-/// What it cannot do: names of [`Need`], with blanks or commas between them.
+/// The abilities that it lacks: names of [`Need`], separated by blanks or commas.
 const CANNOT: &str = "SAM_ROUTER_CANNOT";
 
-/// How long a router may take until its bridge answers; Java needs a minute on a slow machine.
+/// Longest time until the bridge of a router replies; Java needs a minute on a slow machine.
 const READY: Duration = Duration::from_secs(180);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A router that a command starts, not yet running.
+/// A router that a command starts. It does not run yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Installation {
     command: String,
@@ -39,12 +39,12 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
-    /// What the environment describes.
+    /// Reads the variables of the environment.
     ///
     /// # Panics
     ///
-    /// If a variable cannot be understood: a router of which the suite runs something else is worse
-    /// than none.
+    /// If a variable is malformed: running the suite on another router than intended would be worse than
+    /// not running it.
     pub(crate) fn from_env() -> Option<Self> {
         let command = variable(COMMAND)?;
         let cannot = variable(CANNOT).unwrap_or_default();
@@ -65,7 +65,7 @@ impl Installation {
         &self.cannot
     }
 
-    /// Starts a router whose address book is to hold these lines, `name=destination`.
+    /// Starts a router whose address book must contain these lines, `name=destination`.
     pub(crate) fn start(&self, hosts: &str) -> io::Result<Router> {
         let home = Home::create()?;
         fs::write(home.hosts(), hosts)?;
@@ -86,7 +86,7 @@ impl Installation {
             .create(true)
             .append(true)
             .open(home.output())?;
-        // The process is the router's own, not a shell's: it is what is killed and stopped.
+        // The process is the router's own, not a shell's: this process is killed and stopped.
         let mut child = Command::new("sh")
             .args(["-c", &format!("exec {}", self.command)])
             .env("SAM_ROUTER_HOME", home.path())
@@ -107,7 +107,7 @@ impl Installation {
     }
 }
 
-/// A router that runs. It ends with this.
+/// A running router. It ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Router {
     installation: Installation,
@@ -139,7 +139,7 @@ impl Router {
         greets(self.sam, SILENCE).unwrap_or(false)
     }
 
-    /// How the process ended, if it has.
+    /// Returns how the process ended, if it has ended.
     pub(crate) fn exit_status(&self) -> Option<ExitStatus> {
         self.child().try_wait().ok().flatten()
     }
@@ -150,12 +150,12 @@ impl Router {
 
     pub(crate) fn kill(&self) {
         let mut child = self.child();
-        // Both fail only when the process is gone already, which is what is wanted.
+        // Both fail only if the process has ended already, which is the goal.
         let _ = child.kill();
         let _ = child.wait();
     }
 
-    /// Starts it again, with the same folder and ports.
+    /// Starts the router again, with the same folder and ports.
     pub(crate) fn restart(&self) -> io::Result<()> {
         self.kill();
         let (child, sam, udp) = self.installation.launch(&self.home, self.ports)?;
@@ -181,7 +181,7 @@ fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// They last as long as the run, as those of the known routers do.
+/// Parses options and leaks them: they last as long as the run, as those of the known routers do.
 fn options(text: String) -> &'static [(&'static str, &'static str)] {
     let text: &'static str = text.leak();
     let options = text.split_whitespace().map(|option| {
@@ -196,7 +196,7 @@ fn need(name: &str) -> Need {
     *known.unwrap_or_else(|| panic!("{CANNOT}: {name} is none of {:?}", Need::ALL))
 }
 
-/// Reads where the bridge is, and waits until it answers there.
+/// Reads the address of the bridge, and waits until the bridge replies.
 fn await_bridge(child: &mut Child) -> io::Result<(SocketAddr, SocketAddr)> {
     let deadline = Instant::now() + READY;
     let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
@@ -216,7 +216,7 @@ fn await_bridge(child: &mut Child) -> io::Result<(SocketAddr, SocketAddr)> {
     }
 }
 
-/// Reads one line. What follows is read, too, so that the router never waits for a reader.
+/// Reads one line. A thread reads the rest, so that the router never waits for a reader.
 fn first_line(output: ChildStdout) -> io::Result<String> {
     let (sender, line) = mpsc::channel();
     thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! Examples that serve, each in a process of its own, and a program that dials one many times.
+//! Example servers, each in a process of its own, and a program that dials one of them many times.
 
 #[path = "../../examples/echo_server.rs"]
 #[allow(
@@ -29,16 +29,16 @@ use i2p_sam::SamStream;
 
 use crate::suite::data;
 
-/// What a stream carries at a time.
+/// Bytes that a stream carries at a time.
 const PIECE: usize = 1000;
 
-/// Streams that are dialled, or at work, in the same moment.
+/// Streams that are dialled, or at work, at the same time.
 const WORKERS: usize = 16;
 
-/// An answer that takes longer is not waited for.
+/// Longest wait for a reply.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The work of the server's process: the example, with more room, until its input ends.
+/// The program of the server's process: the example, with more room, until its input ends.
 pub(crate) fn serve(_: &[String]) -> io::Result<()> {
     let server = Server::new(Limits {
         connections: 1100,
@@ -53,14 +53,14 @@ pub(crate) fn serve(_: &[String]) -> io::Result<()> {
     echo_server::run(&place, &server, || Ok(())).map_err(io::Error::other)
 }
 
-/// The work of a process that serves pages: the example, with this key file.
+/// The program of a process that serves pages: the example, with this key file.
 pub(crate) fn serve_pages(args: &[String]) -> io::Result<()> {
     http_server::run(args.first().map(String::as_str)).map_err(io::Error::other)
 }
 
-/// The work of the other process: it dials an echo server so many times, and says when all streams
-/// are open and have carried something. For each `again` that it is told all of them carry something
-/// else, until `hang up`.
+/// The program of the other process: it dials an echo server this many times, and prints a line when all
+/// streams are open and have carried data. For each line `again` in its input, all of them carry new data.
+/// The line `hang up` ends this.
 pub(crate) fn dial(args: &[String]) -> io::Result<()> {
     dial_many(args).map_err(io::Error::other)
 }
@@ -77,7 +77,7 @@ fn dial_many(args: &[String]) -> Outcome {
         echo(&stream, number, 0)?;
         Ok(stream)
     };
-    // A router looks the address up for the first, and knows it for the others.
+    // A router looks the address up for the first dial, and knows it for the others.
     let first = dial(count)?;
     let mut streams = in_parallel(count - 1, dial)?;
     streams.push(first);
@@ -91,12 +91,12 @@ fn dial_many(args: &[String]) -> Outcome {
         println!("echoed: {}", streams.len());
     }
     drop(streams);
-    // A router forgets what it has not told the far side yet when the session ends.
+    // When the session ends, a router drops the data that it has not sent to the far side yet.
     lines.for_each(drop);
     Ok(())
 }
 
-/// Sends what no other stream sends in any round, and looks at what comes back.
+/// Sends data that no other stream sends in any round, and checks the echo.
 fn echo(mut stream: &SamStream, number: usize, round: usize) -> Outcome {
     let sent = data::bytes(PIECE, ((round << 32) + number) as u64);
     stream.write_all(&sent)?;
@@ -106,7 +106,7 @@ fn echo(mut stream: &SamStream, number: usize, round: usize) -> Outcome {
     Err(format!("stream {number} brought something else in round {round}").into())
 }
 
-/// Does it for each number below `count`, some at a time.
+/// Runs the work for each number below `count`, some of them at the same time.
 fn in_parallel<T: Send>(
     count: usize,
     work: impl Fn(usize) -> Outcome<T> + Sync,

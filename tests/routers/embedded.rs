@@ -1,4 +1,4 @@
-//! The embedded network in a process of its own, so that it can be killed as any router can.
+//! The embedded network in a process of its own, so that it can be killed like any other router.
 
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use i2p_sam_testnet::{Ports, Testnet};
 use crate::child;
 use crate::router::{KNOWN_NAME, known_key};
 
-/// A network that runs in a process of its own. It ends with this.
+/// A network that runs in a process of its own. The process ends when this is dropped.
 pub(crate) struct Process {
     child: Mutex<Child>,
     sam: SocketAddr,
@@ -39,15 +39,15 @@ impl Process {
         self.child().id()
     }
 
-    /// Kills it with SIGKILL, and waits until it is gone.
+    /// Kills the process with SIGKILL, and waits until it has ended.
     pub(crate) fn kill(&self) {
         let mut child = self.child();
-        // Both fail only when the process is gone already, which is what is wanted.
+        // Both fail only if the process has ended already, which is the goal.
         let _ = child.kill();
         let _ = child.wait();
     }
 
-    /// Starts a new network with its bridge where it was.
+    /// Starts a new network with its bridge at the same address.
     pub(crate) fn restart(&self) -> io::Result<()> {
         self.kill();
         let (tcp, udp) = (self.sam.port(), self.udp.port());
@@ -67,7 +67,7 @@ impl Drop for Process {
     }
 }
 
-/// The work of the process: it says where its bridge is, and ends with its standard input.
+/// The program of the process: it prints the address of its bridge, and ends with its standard input.
 pub(crate) fn run(args: &[String]) -> io::Result<()> {
     let [tcp, udp] = args else {
         return Err(io::Error::other("testnet TCP-PORT UDP-PORT"));

@@ -1,7 +1,7 @@
 //! A program whose sessions heal, in a process of its own, so that its threads and descriptors can be
-//! counted: one listener, one dialler, and four threads that dial without a pause all the while.
+//! counted: one listener, one dialler, and four threads that dial without a pause the whole time.
 //!
-//! It says a line for each thing that happens, and is told a line for each thing to do.
+//! It prints a line for each event, and reads a line for each request.
 
 use std::fs;
 use std::io::{self, BufRead, Read, Write};
@@ -13,22 +13,22 @@ use std::time::{Duration, Instant};
 
 use i2p_sam::{HealingEvent, HealingOptions, HealingSession, SamBridge, SamListener, SamStream};
 
-/// What the pauses are made from; the parent knows what that promises.
+/// The first pause of the sessions; the parent derives the expected times from it.
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 const DIALLERS: usize = 4;
 
-/// How many calls are to be answered before the router is killed again.
+/// Number of calls that must succeed before the router is killed again.
 const CALLS: u64 = 20;
 
-/// A dial that goes into the void is not waited for longer.
+/// Longest wait for a dial, which may be lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long threads and descriptors have to be gone.
+/// Longest wait until threads and descriptors are gone.
 const SETTLING: Duration = Duration::from_secs(60);
 
-/// The work of the process. Arguments: the bridge's address, then options of the session.
+/// The program of the process. Arguments: the bridge's address, then options of the session.
 pub(crate) fn run(args: &[String]) -> io::Result<()> {
     let [address, options @ ..] = args else {
         return Err(io::Error::other("healed ADDRESS [NAME=VALUE…]"));
@@ -49,7 +49,8 @@ pub(crate) fn run(args: &[String]) -> io::Result<()> {
     let (server, client) = (server?, client?);
     let listener = server.listener()?;
     thread::spawn(move || serve(&listener));
-    // The first calls have what stands ready at i2pd for the next: it is counted with the rest.
+    // At i2pd the first calls create the sockets kept ready for the next ones: they are counted with the
+    // others.
     for _ in 0..CALLS {
         serves(&client, &server)?;
     }
@@ -74,12 +75,12 @@ fn tell(_: &SamBridge, event: &HealingEvent) {
     }
 }
 
-/// One line at a time. Who reads them may be gone.
+/// Prints one line. The reader may be gone.
 fn say(line: &str) {
     let _ = writeln!(io::stdout().lock(), "{line}");
 }
 
-/// Until its end, the one listener answers whoever dials.
+/// Answers all callers with the one listener, until its end.
 fn serve(listener: &SamListener) {
     for stream in listener.incoming() {
         let Ok(stream) = stream else { continue };
@@ -94,7 +95,7 @@ fn echo(mut stream: SamStream) -> io::Result<()> {
     stream.write_all(&word)
 }
 
-/// Says a word, and hears it.
+/// Sends a word, and reads it back.
 fn call(client: &HealingSession, server: &HealingSession, word: u64) -> io::Result<()> {
     let mut stream = client.connect_timeout(server.destination(), PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -107,7 +108,7 @@ fn call(client: &HealingSession, server: &HealingSession, word: u64) -> io::Resu
     }
 }
 
-/// Calls until the answer comes.
+/// Calls until a call succeeds.
 fn serves(client: &HealingSession, server: &HealingSession) -> io::Result<()> {
     let end = Instant::now() + Duration::from_secs(120);
     loop {
@@ -119,8 +120,8 @@ fn serves(client: &HealingSession, server: &HealingSession) -> io::Result<()> {
     }
 }
 
-/// `serve?` is answered `serves` when a call has been answered and `busy` when those under way have
-/// been, too; `end` by the counts.
+/// Replies to `serve?` with `serves` when a call has succeeded, and with `busy` when those in progress have
+/// succeeded too; replies to `end` with the counts.
 fn drive(server: &HealingSession, client: &HealingSession) -> io::Result<()> {
     let before = settled(|counts, last| counts == last);
     let load = Load::start(server, client);
@@ -148,7 +149,7 @@ fn drive(server: &HealingSession, client: &HealingSession) -> io::Result<()> {
     Ok(())
 }
 
-/// Threads and descriptors, when they are as they should be, or the time is over.
+/// Returns the threads and descriptors when `enough` accepts them, or when the time is over.
 fn settled(mut enough: impl FnMut((usize, usize), (usize, usize)) -> bool) -> (usize, usize) {
     let count = |what| fs::read_dir(what).map_or(0, Iterator::count);
     let counts = || (count("/proc/self/task"), count("/proc/self/fd"));
@@ -164,7 +165,7 @@ fn settled(mut enough: impl FnMut((usize, usize), (usize, usize)) -> bool) -> (u
     }
 }
 
-/// Threads that dial one call after the other.
+/// Threads that each dial one call after the other.
 struct Load {
     over: Arc<AtomicBool>,
     counters: Arc<[AtomicU64; 2]>,
@@ -196,7 +197,7 @@ impl Load {
         }
     }
 
-    /// Waits until so many more calls have been answered.
+    /// Waits until this many more calls have succeeded.
     fn await_calls(&self, more: u64) {
         let [answered, _] = &*self.counters;
         let enough = answered.load(Ordering::Relaxed) + more;
@@ -206,7 +207,7 @@ impl Load {
         }
     }
 
-    /// How many calls were answered, and how many not.
+    /// Returns the numbers of calls that succeeded and that failed.
     fn end(self) -> (u64, u64) {
         self.over.store(true, Ordering::Relaxed);
         for thread in self.threads.into_inner().unwrap_or_default() {

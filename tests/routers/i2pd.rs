@@ -1,9 +1,9 @@
 //! Real i2pd routers for the tests: each is a child process of its own, offline, on loopback.
 //!
-//! `fetch-i2pd`, beside this file, provides the programs. Without them `find_old` and `find_new`
-//! answer `None`, and the test decides whether that is a reason to be skipped or to fail.
+//! `fetch-i2pd`, in the same folder, provides the programs. Without them `find_old` and `find_new` return
+//! `None`, and the test decides if that is a reason to be skipped or to fail.
 //!
-//! Knows nothing of the library under test, so that a fault there cannot hide here.
+//! This file does not use the library under test, so that a fault there cannot hide here.
 
 #![allow(
     dead_code,
@@ -23,33 +23,33 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Names the program of the old router; goes before every other place.
+/// The variable that names the program of the old router. It takes precedence over every other place.
 pub const OLD_VARIABLE: &str = "I2P_SAM_TEST_I2PD_OLD";
 
-/// Names the program of the new router; goes before every other place.
+/// The variable that names the program of the new router. It takes precedence over every other place.
 pub const NEW_VARIABLE: &str = "I2P_SAM_TEST_I2PD_NEW";
 
-/// How long a router may take to answer HELLO. It takes 50 ms on an idle machine.
+/// Longest time until a router replies to HELLO. It takes 50 ms on an idle machine.
 const READY_DEADLINE: Duration = Duration::from_secs(20);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How long one question whether it is ready waits.
+/// Longest wait of one check if the router is ready.
 const POLL_PATIENCE: Duration = Duration::from_secs(1);
 
-/// A router that does not answer HELLO for so long has stopped.
+/// A router that does not reply to HELLO for this long has stopped.
 pub(crate) const SILENCE: Duration = Duration::from_secs(20);
 
-/// Another process can take a free port between our looking and i2pd's binding.
+/// Another process can bind a free port after we find it and before i2pd binds it.
 const PORT_ATTEMPTS: u32 = 5;
 
-/// Each stream takes the router two. i2pd asks the system for so many, and goes on without when it
-/// gets no more than it had.
+/// Each stream takes two descriptors of the router. i2pd asks the system for this many, and continues
+/// without them if it gets no more than it had.
 const DESCRIPTORS: u16 = 8192;
 
 const OLD_SERIES: &str = "2.45.";
 
-/// Anything but 2, the real network's: routers of different networks refuse each other.
+/// Any network except 2, the real one: routers of different networks refuse each other.
 const NETWORK: u8 = 77;
 
 const OLD_OPTIONS: &[(&str, &str)] = &[
@@ -57,8 +57,8 @@ const OLD_OPTIONS: &[(&str, &str)] = &[
     ("outbound.length", "0"),
     ("inbound.quantity", "1"),
     ("outbound.quantity", "1"),
-    // 2.45 misreads its own floodfill's copy of a second-generation lease set ("Identity length
-    // 391 exceeds buffer size"): CONNECT says OK, and not a byte arrives.
+    // 2.45 misreads its own floodfill's copy of a second-generation lease set ("Identity length 391 exceeds
+    // buffer size"): CONNECT succeeds with OK, and not a byte arrives.
     ("i2cp.leaseSetType", "1"),
     ("i2cp.leaseSetEncType", "0"),
 ];
@@ -71,7 +71,7 @@ const NEW_OPTIONS: &[(&str, &str)] = &[
     ("i2cp.leaseSetEncType", "4"),
 ];
 
-/// An i2pd program found on this machine, not yet running.
+/// An i2pd program found on this machine. It does not run yet.
 #[derive(Clone, Debug)]
 pub struct Installation {
     program: PathBuf,
@@ -79,12 +79,12 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// The release, such as `2.56.0`; empty when the program did not say.
+    /// Returns the release, such as `2.56.0`; empty if the program did not print it.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// The executable.
+    /// Returns the path of the executable.
     pub fn program(&self) -> &Path {
         &self.program
     }
@@ -94,17 +94,17 @@ impl Installation {
     ///
     /// # Errors
     ///
-    /// When the program cannot be run, stops, or does not answer in time; the message ends with
-    /// what the router last wrote.
+    /// Fails if the program cannot be run, stops, or does not reply in time; the message ends with the last
+    /// output of the router.
     pub fn start(&self) -> io::Result<I2pd> {
         self.start_with_hosts("")
     }
 
-    /// Starts a router whose address book holds these lines, `name=destination`.
+    /// Starts a router whose address book contains these lines, `name=destination`.
     ///
     /// # Errors
     ///
-    /// As for [`start`](Self::start).
+    /// Those of [`start`](Self::start).
     pub fn start_with_hosts(&self, hosts: &str) -> io::Result<I2pd> {
         let mut failure = None;
         for _ in 0..PORT_ATTEMPTS {
@@ -134,8 +134,8 @@ impl Installation {
         Self { program, version }
     }
 
-    /// A variable that names a broken program must fail in `start`, not skip tests in silence, so
-    /// what it names is believed unseen.
+    /// A variable that names a broken program must fail in `start`, not skip tests silently, so its value
+    /// is not checked here.
     fn from_variable(name: &str) -> Option<Self> {
         let program = env::var_os(name).filter(|value| !value.is_empty())?;
         Some(Self::at(PathBuf::from(program)))
@@ -155,7 +155,7 @@ impl Installation {
     }
 }
 
-/// A running i2pd with a SAM bridge. Dropping it kills the process and removes its data.
+/// A running i2pd with a SAM bridge. When it is dropped, it kills the process and removes its data.
 #[derive(Debug)]
 pub struct I2pd {
     installation: Installation,
@@ -165,7 +165,7 @@ pub struct I2pd {
 }
 
 impl I2pd {
-    /// i2pd 2.45: the program named by [`OLD_VARIABLE`], else the one fetched into
+    /// Finds i2pd 2.45: the program named by [`OLD_VARIABLE`], else the one fetched into
     /// `target/routers/old`, else `i2pd` on PATH if it is a 2.45.
     pub fn find_old() -> Option<Installation> {
         Installation::from_variable(OLD_VARIABLE)
@@ -173,31 +173,31 @@ impl I2pd {
             .or_else(Installation::on_path)
     }
 
-    /// i2pd 2.56 or later: the program named by [`NEW_VARIABLE`], else the one fetched into
+    /// Finds i2pd 2.56 or later: the program named by [`NEW_VARIABLE`], else the one fetched into
     /// `target/routers/new`.
     pub fn find_new() -> Option<Installation> {
         Installation::from_variable(NEW_VARIABLE).or_else(|| Installation::fetched("new"))
     }
 
-    /// Where the bridge listens for SAM.
+    /// Returns the TCP address of the SAM bridge.
     pub fn sam_address(&self) -> SocketAddr {
         loopback(self.ports.sam)
     }
 
-    /// Where the bridge takes datagrams: one below the SAM port, i2pd's own default.
+    /// Returns the UDP address of the SAM bridge: one port below the SAM port, i2pd's own default.
     pub fn udp_address(&self) -> SocketAddr {
         loopback(self.ports.udp)
     }
 
-    /// The release, such as `2.45.1`.
+    /// Returns the release, such as `2.45.1`.
     pub fn version(&self) -> &str {
         self.installation.version()
     }
 
-    /// SESSION CREATE options with which two sessions of this one router reach each other. They
+    /// Returns the SESSION CREATE options with which two sessions of this one router reach each other. They
     /// differ between the releases, and no others are known to work on 2.45.
     ///
-    /// SESSION CREATE takes 3 to 12 s with them on 2.56 and 20 s on 2.45, however many are
+    /// SESSION CREATE takes 3 to 12 s with them on 2.56 and 20 s on 2.45, for any number of sessions
     /// created at the same time.
     pub fn session_options(&self) -> &'static [(&'static str, &'static str)] {
         if self.version().starts_with(OLD_SERIES) {
@@ -206,31 +206,30 @@ impl I2pd {
         NEW_OPTIONS
     }
 
-    /// The number of its process.
+    /// Returns the id of its process.
     pub fn id(&self) -> u32 {
         self.child().id()
     }
 
-    /// How the process ended, if it has; i2pd has commands that crash it.
+    /// Returns how the process ended, if it has ended; some commands crash i2pd.
     pub fn exit_status(&self) -> Option<ExitStatus> {
         self.child().try_wait().ok().flatten()
     }
 
-    /// Whether the bridge answers HELLO, for which it gets more time than any load takes.
+    /// Returns true if the bridge replies to HELLO. It gets more time than any load needs.
     pub fn answers(&self) -> bool {
         greets(self.sam_address(), SILENCE).unwrap_or(false)
     }
 
-    /// What the router last wrote to its log and its output, for a failing test's message.
+    /// Returns the end of the router's log and output, for the message of a failing test.
     pub fn log_tail(&self) -> String {
         self.home.tail()
     }
 
-    /// Kills the router with SIGKILL and waits until it is gone. Its ports refuse connections
-    /// from then on.
+    /// Kills the router with SIGKILL and waits until it has ended. Its ports then refuse connections.
     pub fn kill(&self) {
         let mut child = self.child();
-        // Both fail only when the process is gone already, which is what is wanted.
+        // Both fail only if the process has ended already, which is the goal.
         let _ = child.kill();
         let _ = child.wait();
     }
@@ -239,7 +238,7 @@ impl I2pd {
     ///
     /// # Errors
     ///
-    /// As for [`Installation::start`], and when another process took one of the ports meanwhile.
+    /// Those of [`Installation::start`]; also if another process has bound one of the ports meanwhile.
     pub fn restart(&self) -> io::Result<()> {
         self.kill();
         self.home.forget_log()?;
@@ -268,8 +267,8 @@ pub(crate) struct Ports {
 
 impl Ports {
     pub(crate) fn free() -> io::Result<Self> {
-        // 2.45 cannot be told its datagram port and takes the one below SAM's, as newer ones do
-        // when they are not told.
+        // 2.45 cannot be configured with a datagram port, and uses the one below SAM's. Newer releases do
+        // the same if none is configured.
         for _ in 0..100 {
             let listener = TcpListener::bind(loopback(0))?;
             let sam = listener.local_addr()?.port();
@@ -277,7 +276,7 @@ impl Ports {
             if UdpSocket::bind(loopback(udp)).is_err() {
                 continue;
             }
-            // Bound while the other is, so that the two differ.
+            // Bound while the other port is bound, so that the two differ.
             let router = TcpListener::bind(loopback(0))?.local_addr()?.port();
             return Ok(Self { router, sam, udp });
         }
@@ -287,11 +286,11 @@ impl Ports {
         ))
     }
 
-    /// Nothing here lets the router speak to anything but loopback: no reseed, no clock servers,
-    /// no port mapping, no transport but TCP bound to 127.0.0.1.
+    /// Returns a configuration with which the router connects only to loopback: no reseed, no clock
+    /// servers, no port mapping, no transport except TCP bound to 127.0.0.1.
     ///
-    /// The address book stays enabled, without a subscription, because 2.45 stores every peer's
-    /// destination in it and crashes at the first stream when there is none.
+    /// The address book stays enabled, without a subscription, because 2.45 stores every peer's destination
+    /// in it and crashes at the first stream if there is none.
     fn configuration(self) -> String {
         let Self { router, sam, .. } = self;
         format!(
@@ -317,14 +316,14 @@ impl Ports {
     }
 }
 
-/// `SAM UDP ROUTER`
+/// Shows `SAM UDP ROUTER`.
 impl fmt::Display for Ports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.sam, self.udp, self.router)
     }
 }
 
-/// The folder of one router, removed with it.
+/// The folder of one router. It is removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Home(PathBuf);
 
@@ -336,7 +335,7 @@ impl Home {
             let path = env::temp_dir().join(format!("i2pd-{}-{serial}", process::id()));
             match fs::create_dir(&path) {
                 Ok(()) => return Ok(Self(path)),
-                // A process of this number was killed before it could tidy up.
+                // A process with this id was killed before it could remove its folder.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
@@ -367,7 +366,8 @@ impl Home {
         self.0.join("output")
     }
 
-    /// A port once taken stands in the log, and would be taken for the next start's failure.
+    /// Removes the log: a port that was in use once is in the log, and would count as the next start's
+    /// failure.
     fn forget_log(&self) -> io::Result<()> {
         for file in [self.log(), self.output()] {
             fs::write(file, "")?;
@@ -397,7 +397,7 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        // Nothing useful can be done about a file that stays in the temporary folder.
+        // A file that stays in the temporary folder cannot be helped.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -406,7 +406,7 @@ fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-/// `i2pd version 2.45.1 (0.9.57)` -> `2.45.1`
+/// Reads the version: `i2pd version 2.45.1 (0.9.57)` -> `2.45.1`
 fn version_of(program: &Path) -> Option<String> {
     let output = Command::new(program).arg("--version").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
@@ -455,7 +455,7 @@ fn option(name: &str, value: &Path) -> std::ffi::OsString {
     option
 }
 
-/// i2pd says nothing when it is ready, so the bridge itself is asked until it answers.
+/// Waits until the bridge replies: i2pd prints nothing when it is ready.
 fn await_bridge(child: &mut Child, home: &Home, ports: Ports) -> io::Result<()> {
     let deadline = Instant::now() + READY_DEADLINE;
     loop {
@@ -463,7 +463,7 @@ fn await_bridge(child: &mut Child, home: &Home, ports: Ports) -> io::Result<()> 
             let what = format!("i2pd ended at once: {status}");
             return Err(explain(io::ErrorKind::BrokenPipe, &what, home));
         }
-        // i2pd goes on running without the ports it could not have.
+        // i2pd continues to run without the ports that it could not bind.
         if home.text().contains("Address already in use") {
             return Err(explain(io::ErrorKind::AddrInUse, "a port was taken", home));
         }
@@ -478,8 +478,8 @@ fn await_bridge(child: &mut Child, home: &Home, ports: Ports) -> io::Result<()> 
     }
 }
 
-/// Asks who holds the ports as well, since a router of another test may answer on one that ours
-/// failed to get.
+/// Returns true if the bridge replies and our process holds the ports. A router of another test may reply
+/// on a port that ours failed to bind.
 fn is_ready(pid: u32, ports: Ports) -> bool {
     holds(pid, "tcp", ports.sam)
         && holds(pid, "tcp", ports.router)
@@ -487,10 +487,10 @@ fn is_ready(pid: u32, ports: Ports) -> bool {
         && greets(loopback(ports.sam), POLL_PATIENCE).unwrap_or(false)
 }
 
-/// Whether the process has a socket bound to this loopback port.
+/// Returns true if the process has a socket bound to this loopback port.
 fn holds(pid: u32, protocol: &str, port: u16) -> bool {
     let Ok(table) = fs::read_to_string(format!("/proc/{pid}/net/{protocol}")) else {
-        // No such table but on Linux; the answer to HELLO has to do elsewhere.
+        // Only Linux has such a table; elsewhere the reply to HELLO must suffice.
         return !Path::new("/proc/self/net").exists();
     };
     let Ok(handles) = fs::read_dir(format!("/proc/{pid}/fd")) else {
@@ -503,7 +503,7 @@ fn holds(pid: u32, protocol: &str, port: u16) -> bool {
         .any(|target| sockets.iter().any(|socket| target == Path::new(socket)))
 }
 
-/// The sockets bound to 127.0.0.1:`port` and not connected, under the names their handles have.
+/// Returns the sockets bound to 127.0.0.1:`port` and not connected, under the names of their handles.
 fn bound_sockets(table: &str, port: u16) -> Vec<String> {
     let local = format!("0100007F:{port:04X}");
     table

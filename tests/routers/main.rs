@@ -1,9 +1,9 @@
 //! The behaviours of the library on real routers: one suite, written once, run on each.
 //!
-//! The embedded network is always there; i2pd, old and new, where `fetch-i2pd` has put them; a router
-//! that `SAM_ROUTER_COMMAND` starts takes the place of all these. What a router cannot do is listed by
-//! name, with the reason, and counted apart. The last lines say how many behaviours ran on which
-//! router, how often one stopped, and which routers were not found.
+//! The suite always runs on the embedded network, and on i2pd, old and new, if `fetch-i2pd` has fetched
+//! them; a router that `SAM_ROUTER_COMMAND` starts replaces all these. Behaviours that a router cannot show
+//! are listed by name, with the reason, and counted separately. The last lines show how many behaviours ran
+//! on which router, how often one stopped, and which routers were not found.
 
 mod child;
 mod command;
@@ -24,7 +24,7 @@ use libtest_mimic::{Arguments, Trial};
 use router::Router;
 use suite::Behaviour;
 
-/// Behaviours wait for routers more than they work.
+/// Behaviours mostly wait for routers.
 const THREADS: usize = 16;
 
 fn main() -> ExitCode {
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     let mut args = Arguments::from_args();
     args.test_threads = args.test_threads.or(Some(THREADS));
     let (routers, missing) = router::all();
-    // What cannot be shown is listed with what is not run, and never run.
+    // Behaviours that cannot be shown are listed with those that are not run, and never run.
     let list_unable = !(args.ignored || args.include_ignored);
     let trials = suite::all()
         .flat_map(|behaviour| routers.iter().map(move |router| (router, behaviour)))
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
             println!("  {name}: not found; tests/routers/fetch-i2pd provides it");
         }
     }
-    // Routers are processes and threads; they end before the result is printed.
+    // Routers are processes and threads. They end before the result is printed.
     drop(routers);
     if let Some(how) = router::ended() {
         println!("Processes of routers that ended by themselves: {how}");

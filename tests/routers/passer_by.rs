@@ -1,4 +1,4 @@
-//! A program that dials, writes 100 bytes, and exits: by one of the ends that wait.
+//! A program that dials, writes 100 bytes, and exits, with one of the endings that wait.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -7,12 +7,12 @@ use i2p_sam::{SamBridge, SessionOptions};
 
 use crate::suite::data;
 
-/// What it writes.
+/// Number of bytes that it writes.
 pub(crate) const BYTES: usize = 100;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The work of the process: `passer-by ADDRESS END [NAME=VALUE…]`, with options for the session.
+/// The program of the process: `passer-by ADDRESS END [NAME=VALUE…]`, with options for the session.
 pub(crate) fn run(args: &[String]) -> io::Result<()> {
     let [address, end, options @ ..] = args else {
         return Err(io::Error::other("passer-by ADDRESS END [NAME=VALUE…]"));
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &[String]) -> io::Result<()> {
             drop(stream);
             Ok(session.finish(PATIENCE)?)
         }
-        // What a program does that knows of neither.
+        // A program that uses neither ending.
         _ => Ok(()),
     }
 }

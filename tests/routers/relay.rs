@@ -1,4 +1,4 @@
-//! A relay between the library and a bridge, so that connections end and the router stays up.
+//! A relay between the library and a bridge, which can end connections while the router stays up.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,7 +6,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-/// Carries TCP connections to a bridge. It accepts until the process ends.
+/// Relays TCP connections to a bridge. It accepts until the process ends.
 pub(crate) struct Relay {
     address: SocketAddr,
     open: Arc<Mutex<BTreeMap<u64, [TcpStream; 2]>>>,
@@ -21,7 +21,7 @@ impl Relay {
         thread::spawn(move || {
             for (number, near) in (0..).zip(listener.incoming().map_while(Result::ok)) {
                 let open = Arc::clone(&connections);
-                // A bridge that is gone is for the library to notice.
+                // If the bridge is gone, the library must notice it.
                 thread::spawn(move || carry(near, bridge, number, &open));
             }
         });
@@ -37,7 +37,7 @@ impl Relay {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let cut = std::mem::take(&mut *open);
         for socket in cut.values().flatten() {
-            // Fails if it has ended by itself.
+            // This fails if the connection has ended by itself.
             let _ = socket.shutdown(Shutdown::Both);
         }
         cut.len()
@@ -62,10 +62,10 @@ fn carry(
     Ok(())
 }
 
-/// Copies until either socket ends, and passes the end on.
+/// Copies until either socket ends, and shuts down the other.
 fn copy(mut from: &TcpStream, mut to: &TcpStream) {
     let _ = io::copy(&mut from, &mut to);
     let _ = to.shutdown(Shutdown::Write);
-    // What cannot be written any more is not read, either.
+    // Data that cannot be written any more is not read, either.
     let _ = from.shutdown(Shutdown::Read);
 }

@@ -1,4 +1,4 @@
-//! The routers a behaviour is run on: what each can do, and how to get at it.
+//! The routers on which behaviours run: their abilities, and access to them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,21 +22,21 @@ use crate::suite::{Behaviour, Need};
 /// Longer than any single step takes on the slowest router.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
-/// The name every router's address book holds, and the key whose destination it names. The key is
-/// for these tests alone.
+/// The name in every router's address book, and the key whose destination it names. The key is only for
+/// these tests.
 pub(crate) const KNOWN_NAME: &str = "known.i2p";
 const KNOWN_KEY: &str = include_str!("known.key");
 
-/// How often to start a router again where it was.
+/// Number of attempts to start a router again at the same address.
 const RESTARTS: usize = 5;
 
-/// How many routers that stop answering are replaced by new ones in a run.
+/// Most routers that are replaced in a run because they stopped replying.
 const MOST_REPLACED: usize = 2;
 
-/// The processes of routers that ended by themselves.
+/// The processes of routers that ended without a request, with their exit status.
 static ENDED: Mutex<BTreeMap<u32, ExitStatus>> = Mutex::new(BTreeMap::new());
 
-/// One kind of router, started when the first behaviour asks for it.
+/// One kind of router, started when the first behaviour needs it.
 pub(crate) struct Router {
     name: String,
     kind: Kind,
@@ -44,7 +44,7 @@ pub(crate) struct Router {
     pair: Mutex<Option<Kept>>,
     ran: AtomicUsize,
     unable: AtomicUsize,
-    /// How the process of each router that was replaced had ended, if it had.
+    /// The exit status of each replaced router, if its process had ended.
     replaced: Mutex<Vec<Option<ExitStatus>>>,
 }
 
@@ -54,7 +54,7 @@ enum Kind {
     Command(command::Installation),
 }
 
-/// A network that runs.
+/// A running network.
 pub(crate) enum Network {
     Embedded(Testnet),
     Process(Process),
@@ -62,8 +62,8 @@ pub(crate) enum Network {
     Command(command::Router),
 }
 
-/// What was looked for: the routers that were found, and the names of those that were not. One that
-/// the environment names is the only one.
+/// Returns the routers that were found, and the names of those that were not. A router that the environment
+/// names is the only one.
 pub(crate) fn all() -> (Vec<Arc<Router>>, Vec<&'static str>) {
     if let Some(installation) = command::Installation::from_env() {
         let name = installation.name().to_owned();
@@ -72,7 +72,7 @@ pub(crate) fn all() -> (Vec<Arc<Router>>, Vec<&'static str>) {
     }
     let mut found = Vec::new();
     let mut missing = Vec::new();
-    // The slowest first, so that they are not what the others wait for in the end.
+    // The slowest come first, so that the others do not wait for them in the end.
     for (name, installation) in [
         ("i2pd old", I2pd::find_old()),
         ("i2pd new", I2pd::find_new()),
@@ -146,8 +146,8 @@ const I2PD_OLD_CANNOT: &[(Need, &str)] = &[
         Need::DatagramSubsessions,
         "i2pd adds no subsessions but for streams",
     ),
-    // All sessions without hops share one tunnel there, so both lease sets end at the same time, and its
-    // own floodfill drops the second ("LeaseSet is older") until the tunnel is renewed.
+    // There all sessions without hops share one tunnel, so both lease sets end at the same time, and the
+    // router's own floodfill drops the second ("LeaseSet is older") until the tunnel is renewed.
     (
         Need::KeyAgain,
         "i2pd 2.45 without hops keeps the first lease set of a key for ten minutes",
@@ -184,7 +184,7 @@ impl Router {
         &self.name
     }
 
-    /// Why a behaviour cannot be shown on this router.
+    /// Returns the reason why a behaviour cannot be shown on this router, if there is one.
     pub(crate) fn cannot(&self, behaviour: &Behaviour) -> Option<String> {
         let cannot = match &self.kind {
             Kind::Embedded => EMBEDDED_CANNOT,
@@ -202,11 +202,11 @@ impl Router {
             .map(|(_, reason)| (*reason).to_owned())
     }
 
-    /// Runs a behaviour; once more, on a new router, if the router had stopped answering.
+    /// Runs a behaviour, and once more on a new router if the router had stopped replying.
     ///
-    /// i2pd 2.59 sometimes stops: its bridge answers nobody any more, not even HELLO. Nothing can
-    /// be shown on it then. It is asked without the library, so that no fault of ours passes for
-    /// one of the router's; and the run says how often it happened.
+    /// i2pd 2.59 sometimes stops: its bridge does not reply to any program any more, not even to HELLO.
+    /// Then no behaviour can be shown on it. The check does not use the library, so that a fault of ours
+    /// does not count as a fault of the router, and the run prints how often it happened.
     pub(crate) fn show(&self, behaviour: &Behaviour) {
         let network = self.network();
         let run = AssertUnwindSafe(|| (behaviour.run)(self));
@@ -219,7 +219,7 @@ impl Router {
         self.ran.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Has the next behaviour find a new router, unless another has seen to it.
+    /// Makes the next behaviour start a new router, unless another thread has done so.
     fn replace(&self, silent: &Arc<Network>) -> bool {
         let mut network = self.network_slot();
         if !network.as_ref().is_some_and(|now| Arc::ptr_eq(now, silent)) {
@@ -239,7 +239,7 @@ impl Router {
             ending(status)
         );
         eprintln!("{}", silent.last_words());
-        // Whoever waits for it is to learn now that it is gone.
+        // Threads that wait for the router must learn now that it is gone.
         silent.kill();
         *network = None;
         true
@@ -269,7 +269,7 @@ impl Router {
         lock(&self.network)
     }
 
-    /// A network of the behaviour's own, to be broken.
+    /// Starts a network for one behaviour, which may break it.
     pub(crate) fn start(&self) -> Network {
         match &self.kind {
             Kind::Embedded => Network::embedded(),
@@ -278,7 +278,7 @@ impl Router {
         }
     }
 
-    /// The same, in a process that can be killed.
+    /// Starts such a network in a process that can be killed.
     pub(crate) fn start_process(&self) -> Network {
         match &self.kind {
             Kind::Embedded => Network::Process(Process::start().expect("the network starts")),
@@ -290,7 +290,7 @@ impl Router {
         self.network().bridge()
     }
 
-    /// The options by name, for what the library itself would not say.
+    /// Returns the options by name, for commands that the library itself would not send.
     pub(crate) fn raw_options(&self) -> &'static [(&'static str, &'static str)] {
         self.network().raw_options()
     }
@@ -303,7 +303,7 @@ impl Router {
         self.network().builder()
     }
 
-    /// The version the bridge agrees to when 3.1 to 3.3 are asked for, if that is known.
+    /// Returns the version to which the bridge agrees for a range of 3.1 to 3.3, if that is known.
     pub(crate) fn version(&self) -> Option<Version> {
         Some(match &self.kind {
             Kind::Embedded => Version::V3_2,
@@ -319,14 +319,14 @@ impl Router {
         })
     }
 
-    /// A session of the behaviour's own.
+    /// Creates a session for one behaviour.
     pub(crate) fn session(&self) -> StreamSession {
         self.builder().stream().unwrap()
     }
 
-    /// The shared sessions, for one behaviour at a time.
+    /// Returns the shared sessions, for one behaviour at a time.
     pub(crate) fn pair(&self) -> Shared<'_> {
-        // A behaviour that failed half way leaves sessions nobody can vouch for.
+        // A behaviour that failed half way leaves sessions in an unknown state.
         let poisoned = self.pair.is_poisoned();
         let mut pair = self
             .pair
@@ -387,7 +387,7 @@ impl Network {
         }
     }
 
-    /// The process the router runs in.
+    /// Returns the id of the router's process.
     pub(crate) fn process_id(&self) -> u32 {
         match self {
             Self::Embedded(_) => std::process::id(),
@@ -416,7 +416,7 @@ impl Network {
         self.bridge().session().options(self.options())
     }
 
-    /// What tells an example in another process of this network.
+    /// Returns the variables that lead an example in another process to this network.
     pub(crate) fn environment(&self) -> [(&'static str, String); 2] {
         let pairs = self.raw_options().iter();
         let options: Vec<_> = pairs
@@ -428,7 +428,7 @@ impl Network {
         ]
     }
 
-    /// Whether the bridge still greets who comes.
+    /// Returns true if the bridge still replies to HELLO.
     fn answers(&self) -> bool {
         match self {
             Self::Embedded(_) | Self::Process(_) => true,
@@ -437,7 +437,7 @@ impl Network {
         }
     }
 
-    /// How the router's process ended, if it has.
+    /// Returns how the router's process ended, if it has ended.
     fn exit_status(&self) -> Option<ExitStatus> {
         match self {
             Self::Embedded(_) | Self::Process(_) => None,
@@ -446,14 +446,14 @@ impl Network {
         }
     }
 
-    /// Fails if the router has ended, or is silent.
+    /// Panics if the router has ended, or does not reply.
     pub(crate) fn assert_alive(&self) {
         let status = self.exit_status();
         assert!(status.is_none(), "the router ended: {}", ending(status));
         assert!(self.answers(), "the router answers nobody any more");
     }
 
-    /// Remembers how the process ended, if nobody here has ended it.
+    /// Records how the process ended, if the tests have not ended it.
     fn note_end(&self) {
         let Some(status) = self.exit_status() else {
             return;
@@ -482,7 +482,8 @@ impl Network {
         }
     }
 
-    /// Starts the router again where it was. What dials into the void may have its ports for a moment.
+    /// Starts the router again at the same address. A dial to the dead router may occupy its ports for a
+    /// moment.
     pub(crate) fn restart(&self) {
         self.note_end();
         let restart = || match self {
@@ -502,7 +503,7 @@ impl Drop for Network {
     }
 }
 
-/// How many processes of routers ended that nobody here had ended, and how.
+/// Returns how many processes of routers ended without a request, and how they ended.
 pub(crate) fn ended() -> Option<String> {
     let ended = lock(&ENDED);
     let how: Vec<_> = ended.values().map(ExitStatus::to_string).collect();
@@ -517,12 +518,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The address book of every router.
+/// Returns the address book of every router.
 fn hosts() -> String {
     format!("{KNOWN_NAME}={}\n", known_key().destination())
 }
 
-/// The key whose destination [`KNOWN_NAME`] stands for.
+/// Returns the key whose destination has the name [`KNOWN_NAME`].
 pub(crate) fn known_key() -> PrivateKey {
     KNOWN_KEY.trim_end().parse().unwrap()
 }
@@ -534,7 +535,7 @@ pub(crate) struct Pair {
     pub(crate) client: StreamSession,
 }
 
-/// The pair of one network, of no use when another has taken its place.
+/// The pair of one network. It cannot be used after another network has replaced that one.
 struct Kept {
     network: Weak<Network>,
     pair: Pair,
@@ -546,7 +547,7 @@ impl Kept {
     }
 }
 
-/// The shared sessions, while one behaviour has them.
+/// The shared sessions, locked by one behaviour.
 pub(crate) struct Shared<'a>(MutexGuard<'a, Option<Kept>>);
 
 impl std::ops::Deref for Shared<'_> {
@@ -558,7 +559,7 @@ impl std::ops::Deref for Shared<'_> {
 }
 
 impl Pair {
-    /// Two new sessions, between which a first stream has gone.
+    /// Creates two sessions, and carries a first stream between them.
     pub(crate) fn new(network: &Network) -> Self {
         let (server, client) = std::thread::scope(|scope| {
             let server = scope.spawn(|| network.builder().stream().unwrap());
@@ -575,7 +576,7 @@ impl Pair {
         pair
     }
 
-    /// A stream from the client's session to the server's, seen from both sides.
+    /// Dials from the client's session to the server's, and returns both sides of the stream.
     pub(crate) fn dial(&self) -> (SamStream, SamStream) {
         self.dial_with(&ConnectOptions::new())
     }
@@ -585,7 +586,7 @@ impl Pair {
         (near.unwrap(), self.accept())
     }
 
-    /// The server's side of a stream that was just dialled.
+    /// Returns the server's side of a stream that was just dialled.
     pub(crate) fn accept(&self) -> SamStream {
         let (stream, peer) = self.listener.accept_timeout(LONG).unwrap();
         assert_eq!(peer.destination(), Some(self.client.destination()));
@@ -593,7 +594,7 @@ impl Pair {
     }
 }
 
-/// Makes a session with this key, as soon as the router has let go of it.
+/// Creates a session with this key, as soon as the router has released it.
 pub(crate) fn eventually_stream(builder: &SessionBuilder) -> StreamSession {
     let (_hold, clock) = mpsc::channel::<()>();
     for _ in 0..120 {

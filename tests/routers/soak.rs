@@ -1,7 +1,7 @@
-//! A program that runs for long, in a process of its own, so that its memory and descriptors can be
-//! read: a stream a second, a datagram a second, and a session that nobody dials until the end.
+//! A program that runs for a long time, in a process of its own, so that its memory and descriptors can be
+//! read: a stream per second, a datagram per second, and a session that no peer dials until the end.
 //!
-//! It writes a line each minute, one for each stream that is lost, and one of counts at its end.
+//! It prints a line each minute, one for each stream that is lost, and one of counts at its end.
 
 use std::collections::HashSet;
 use std::fs;
@@ -15,22 +15,22 @@ use i2p_sam::{
     StreamSession,
 };
 
-/// A stream that takes longer to be dialled or answered is lost.
+/// A stream that takes longer to be dialled or answered counts as lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long the last datagrams have to arrive.
+/// Time for the last datagrams to arrive.
 const LAST: Duration = Duration::from_secs(5);
 
-/// How long threads and descriptors have to be gone.
+/// Longest wait until threads and descriptors are gone.
 const SETTLING: Duration = Duration::from_secs(60);
 
-/// Calls before anything is counted.
+/// Calls before the counting begins.
 const CALLS: usize = 20;
 
-/// Attempts to reach what was made a moment ago.
+/// Attempts to reach a session that was created a moment ago.
 const ATTEMPTS: usize = 20;
 
-/// Memory and descriptors of a process. Each is 0 where the system has no `/proc`.
+/// Memory and descriptors of a process. Each is 0 if the system has no `/proc`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
     pub(crate) kilobytes: u64,
@@ -53,14 +53,14 @@ impl Usage {
     }
 }
 
-/// What one kind of traffic came to.
+/// The counts of one kind of traffic.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     sent: u64,
     arrived: u64,
 }
 
-/// The work of the process. Arguments: the bridge's address, its address for datagrams, for how many
+/// The program of the process. Arguments: the bridge's address, its address for datagrams, the number of
 /// seconds, then options of the sessions.
 pub(crate) fn run(args: &[String]) -> io::Result<()> {
     let [address, udp, seconds, options @ ..] = args else {
@@ -86,7 +86,7 @@ struct Sessions {
 }
 
 impl Sessions {
-    /// Creates them at the same time, since each takes some routers 20 s.
+    /// Creates the sessions at the same time, because each takes 20 s on some routers.
     fn create(builder: &SessionBuilder) -> io::Result<Self> {
         let stream = || builder.clone().stream();
         let datagram = || builder.clone().datagram(DatagramStyle::Datagram);
@@ -112,7 +112,8 @@ fn soak(sessions: &Sessions, length: Duration) -> io::Result<()> {
         let listener = session.listener()?;
         thread::spawn(move || serve(&listener));
     }
-    // After the first calls the library keeps more accepts armed: they are counted with the rest.
+    // After the first calls the library keeps more accepts pending: their sockets are counted with the
+    // others.
     for _ in 0..CALLS {
         reach(client, server)?;
     }
@@ -145,7 +146,7 @@ fn soak(sessions: &Sessions, length: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// The usage when it is the same as two seconds before, or after a minute.
+/// Returns the usage when it is the same as two seconds before, or after a minute.
 fn steady() -> Usage {
     let start = Instant::now();
     let mut last = Usage::of(std::process::id());
@@ -160,7 +161,7 @@ fn steady() -> Usage {
     }
 }
 
-/// The usage when it is no more than it was, or after a minute.
+/// Returns the usage when it is no more than before, or after a minute.
 fn settled(before: Usage) -> Usage {
     let start = Instant::now();
     loop {
@@ -177,7 +178,7 @@ fn settled(before: Usage) -> Usage {
 fn serve(listener: &SamListener) {
     for stream in listener.incoming() {
         let Ok(stream) = stream else { return };
-        // What this stream comes to is counted on its other side.
+        // The other side of this stream counts its result.
         thread::spawn(move || echo(stream));
     }
 }
@@ -187,7 +188,7 @@ fn echo(mut stream: SamStream) -> io::Result<()> {
     let mut word = [0; 8];
     stream.read_exact(&mut word)?;
     stream.write_all(&word)?;
-    // The dialler has the answer when it hangs up.
+    // The dialler has read the reply when it hangs up.
     stream.read(&mut word).map(drop)
 }
 
@@ -211,7 +212,7 @@ fn reach(client: &StreamSession, server: &StreamSession) -> io::Result<()> {
         .ok_or_else(|| io::Error::other("no stream is answered"))
 }
 
-/// The first datagrams only make a router look the receiver up.
+/// The first datagrams only make a router look up the receiver.
 fn introduce(near: &DatagramSession, far: &DatagramSession) -> io::Result<()> {
     far.set_read_timeout(Some(Duration::from_secs(2)))?;
     for _ in 0..ATTEMPTS {
@@ -223,13 +224,13 @@ fn introduce(near: &DatagramSession, far: &DatagramSession) -> io::Result<()> {
     Err(io::Error::other("no datagram arrives"))
 }
 
-/// Waits until so many seconds after the start, and returns whether that is within the length.
+/// Waits until this many seconds after the start, and returns true if that is within the length.
 fn next_second(number: u64, start: Instant, length: Duration) -> bool {
     let due = Duration::from_secs(number);
     while let Some(left) = due.checked_sub(start.elapsed()) {
         thread::park_timeout(left);
     }
-    // One that is late goes on at once, but no longer than it was asked to.
+    // A late second begins at once, but not after the requested length.
     due.max(start.elapsed()) < length
 }
 

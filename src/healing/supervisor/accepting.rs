@@ -13,16 +13,17 @@ const REST: Duration = Duration::from_secs(1);
 
 const PHASE: Phase = Phase::Accept;
 
-/// How a replica accepts, over whichever session there is.
+/// Accepting at one replica, over its current session.
 ///
-/// One thread arms the session, by pending accepts or a forwarding, and callers wait for it: a caller has a
-/// deadline, and an accept that it gave up would take the next stream at the bridge with it.
+/// One thread arms the session, by pending accepts or a forwarding, and callers wait for it. A caller does
+/// not arm it itself, because a caller has a deadline, and an accept that it abandons would still take the
+/// next stream at the bridge.
 impl Supervisor {
-    /// Waits until the session, if there is one, is armed.
+    /// Waits until the session, if there is one, accepts.
     pub(in crate::healing) fn listen(self: &Arc<Self>, cancel: &Cancel) -> Result<(), Error> {
         let look = |state: &mut State| {
             let armed = self.find_intake(state, 0)?.is_some();
-            // If there is no session, the next will accept when it is created.
+            // If there is no session, the next one accepts when it is created.
             Ok((armed || state.current.is_none()).then_some(()))
         };
         if look(&mut self.state.lock())?.is_some() {
@@ -50,15 +51,15 @@ impl Supervisor {
         drop((intake, failure));
     }
 
-    /// Returns a stream that waits, of a session that was created after the one seen. It notes in `seen` if
-    /// that session is lost, and starts to arm the session if it is not armed.
+    /// Returns a waiting stream of a session that was created after the one seen. Notes in `seen` if that
+    /// session is lost, and starts to arm the session if it is not armed.
     pub(in crate::healing) fn poll(
         self: &Arc<Self>,
         seen: &mut u64,
     ) -> Result<Option<SamStream>, Error> {
         let found = {
             let mut state = self.state.lock();
-            // A replica that gave up is not the end, while there are others.
+            // A replica that gave up is not the end while there are other replicas.
             match state.ended {
                 Some(_) => return Ok(None),
                 None => self.find_intake(&mut state, *seen)?,
@@ -149,8 +150,8 @@ impl Supervisor {
         Ok(())
     }
 
-    /// The work of the thread: arms whichever session there is. It ends if that is done, if there is no
-    /// listener or no session any more, or if `stop` fires.
+    /// The work of the thread: arms the current session. It ends if that is done, if there is no listener
+    /// or no session any more, or if `stop` fires.
     fn arm_after(self: &Arc<Self>, mut pause: Duration) {
         while self.pause(pause).is_ok() {
             let Some(current) = self.unarmed() else {
@@ -199,13 +200,13 @@ impl Supervisor {
         self.announce();
     }
 
-    /// Drops an intake that has ended, and arms its session again if that still lives.
+    /// Drops an intake that has ended, and arms its session again if the session still lives.
     fn disarm(self: &Arc<Self>, intake: &Arc<Intake>) {
         let mut state = self.state.lock();
         let current = state.current.as_mut();
         let its = current.and_then(|now| now.intake.take_if(|its| Arc::ptr_eq(its, intake)));
         if its.is_some() {
-            // Without a thread the next `accept` tries it.
+            // If no thread can be started, the next `accept` tries again.
             let _ = self.begin_arming(&mut state, REST);
         }
         drop(state);

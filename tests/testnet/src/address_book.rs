@@ -8,15 +8,15 @@ use emissary_core::crypto::sha256::Sha256;
 use emissary_core::crypto::{base32_encode, base64_decode};
 use emissary_core::runtime;
 
-/// A destination is two public keys, in 256 and 128 bytes, and a certificate: its type in one byte,
-/// the length of the rest in two, and the rest.
+/// Offset of the certificate. A destination is two public keys, in 256 and 128 bytes, and a certificate:
+/// its type in one byte, the length of the rest in two, and the rest.
 const CERTIFICATE: usize = 384;
 const CERTIFICATE_HEADER: usize = 3;
 
 /// The names that resolve in one network.
 ///
-/// The routers insist on having one: without it, dialling any `.i2p` name fails an assertion of
-/// theirs and takes the whole bridge down.
+/// The routers need an address book: without it, a dial to any `.i2p` name fails one of their assertions
+/// and ends the whole bridge.
 #[derive(Debug, Default)]
 pub(crate) struct AddressBook {
     entries: RwLock<HashMap<String, Entry>>,
@@ -29,7 +29,7 @@ struct Entry {
 }
 
 impl AddressBook {
-    /// Lets `name` stand for `destination`, in place of what it stood for before.
+    /// Assigns `name` to `destination`, in place of any earlier destination.
     pub(crate) fn insert(&self, name: &str, destination: &str) -> io::Result<()> {
         let entry = Entry {
             base64: destination.to_owned(),
@@ -62,7 +62,7 @@ impl runtime::AddressBook for AddressBook {
     }
 }
 
-/// The name as it is stored: host names are the same in any case.
+/// Returns the name in the form in which it is stored: host names ignore upper and lower case.
 fn key(name: &str) -> io::Result<String> {
     let name = name.to_ascii_lowercase();
     let usable = name.ends_with(".i2p")
@@ -76,7 +76,7 @@ fn key(name: &str) -> io::Result<String> {
     Ok(name)
 }
 
-/// The base32 hash of a base64 destination, without the `.b32.i2p`.
+/// Returns the base32 hash of a base64 destination, without the `.b32.i2p`.
 fn hash_of(destination: &str) -> io::Result<String> {
     let bytes = base64_decode(destination)
         .filter(|bytes| is_destination(bytes))
@@ -84,7 +84,7 @@ fn hash_of(destination: &str) -> io::Result<String> {
     Ok(base32_encode(Sha256::new().update(bytes).finalize_new()))
 }
 
-/// Whether the bytes end where the certificate does: those of a private key go on.
+/// Returns true if the bytes end where the certificate does: those of a private key continue.
 fn is_destination(bytes: &[u8]) -> bool {
     let Some(&[_type, high, low]) = bytes.get(CERTIFICATE..CERTIFICATE + CERTIFICATE_HEADER) else {
         return false;

@@ -1,7 +1,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-/// The moment by which something must have happened.
+/// The time by which a step must be done.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline(Instant);
 
@@ -10,7 +10,7 @@ impl Deadline {
         Self(Instant::now() + time)
     }
 
-    /// What is left, never zero: socket timeouts refuse a zero.
+    /// Returns the time that is left. It is never zero, because sockets refuse a zero time-out.
     pub(crate) fn left(self) -> io::Result<Duration> {
         let left = self.0.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -19,7 +19,7 @@ impl Deadline {
         Ok(left)
     }
 
-    /// This moment, or the one `time` from now if that is sooner.
+    /// Returns this deadline, or the one `time` from now if that is sooner.
     pub(crate) fn within(self, time: Duration) -> Self {
         Self(self.0.min(Instant::now() + time))
     }

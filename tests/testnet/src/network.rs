@@ -12,30 +12,30 @@ use crate::probe;
 use crate::progress::Progress;
 use crate::router::{self, Started};
 
-/// Two would be the least that can build a tunnel, but they do not find each other's lease sets.
+/// Two routers could build a tunnel, but they do not find each other's lease sets.
 const ROUTERS: usize = 3;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 
-/// How much of [`START_LIMIT`] a first attempt may use: many times what a start takes, and enough
-/// is left for another.
+/// The part of [`START_LIMIT`] that a first attempt may use: many times the time of a start, and the rest
+/// suffices for another attempt.
 const FIRST_ATTEMPT_LIMIT: Duration = Duration::from_secs(12);
 
-/// Tasks end at their next suspension, within milliseconds; this only keeps a drop from hanging.
+/// Tasks end at their next suspension, within milliseconds. This limit only prevents a drop from hanging.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
-/// The ports of loopback that a SAM bridge takes. 0 is any that is free.
+/// The loopback ports of a SAM bridge. 0 means any free port.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ports {
-    /// For connections.
+    /// The TCP port, for connections.
     pub tcp: u16,
-    /// For datagrams.
+    /// The UDP port, for datagrams.
     pub udp: u16,
 }
 
-/// A private I2P network with a SAM bridge. Dropping it stops the network.
+/// A private I2P network with a SAM bridge. When it is dropped, the network stops.
 ///
-/// Any number of them may run at once, in one process or in several: they share nothing.
+/// Any number of networks may run at once, in one process or in several: they share nothing.
 pub struct Testnet {
     sam: SocketAddr,
     udp: SocketAddr,
@@ -44,7 +44,7 @@ pub struct Testnet {
 }
 
 impl Testnet {
-    /// The session options this network builds tunnels for quickly: one hop and one tunnel each way.
+    /// Session options with which this network builds tunnels quickly: one hop and one tunnel each way.
     pub const OPTIONS: &'static [(&'static str, &'static str)] = &[
         ("inbound.length", "1"),
         ("outbound.length", "1"),
@@ -56,30 +56,31 @@ impl Testnet {
     ///
     /// # Errors
     ///
-    /// An attempt that fails, or takes longer than 12 seconds, is given up and made once more. When
-    /// that fails too, or 30 seconds have passed since the call, the error names the step that
+    /// If an attempt fails, or takes longer than 12 seconds, it is abandoned and made once more. If the
+    /// second attempt fails too, or 30 seconds have passed since the call, the error names the step that
     /// failed in either attempt.
     pub fn start() -> io::Result<Self> {
         Self::start_with(|_| {})
     }
 
-    /// Does what [`start`](Self::start) does and tells `progress` of every step, on this thread.
+    /// Starts a network as [`start`](Self::start) does and reports every step to `progress`, on this
+    /// thread.
     ///
     /// A second attempt reports its steps from the first on.
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start).
+    /// Those of [`start`](Self::start).
     pub fn start_with(progress: impl FnMut(Progress)) -> io::Result<Self> {
         Self::start_at(Ports::default(), progress)
     }
 
-    /// Does what [`start_with`](Self::start_with) does, with the bridge at these ports of loopback:
-    /// a network that takes the place of another.
+    /// Starts a network as [`start_with`](Self::start_with) does, with the bridge at these loopback ports,
+    /// so that it can take the place of another network.
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start); also when one of the ports is taken.
+    /// Those of [`start`](Self::start); also if one of the ports is in use.
     pub fn start_at(ports: Ports, mut progress: impl FnMut(Progress)) -> io::Result<Self> {
         let deadline = Deadline::after(START_LIMIT);
         let first = Self::attempt(ports, deadline.within(FIRST_ATTEMPT_LIMIT), &mut progress);
@@ -110,27 +111,27 @@ impl Testnet {
         Ok(network)
     }
 
-    /// Where the SAM bridge takes connections.
+    /// Returns the TCP address of the SAM bridge.
     #[must_use]
     pub fn sam_address(&self) -> SocketAddr {
         self.sam
     }
 
-    /// Where the SAM bridge takes datagrams.
+    /// Returns the UDP address of the SAM bridge.
     #[must_use]
     pub fn udp_address(&self) -> SocketAddr {
         self.udp
     }
 
-    /// Lets a host name stand for a destination in this network, at once and until it ends.
+    /// Assigns a host name to a destination in this network, at once and until the network ends.
     ///
-    /// The name resolves in any case of its letters. A name that was registered before now stands
-    /// for the new destination.
+    /// The name resolves regardless of upper and lower case. A name that is already registered is assigned
+    /// to the new destination.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::InvalidInput`] when `name` is not a host name under `.i2p` or `destination`
-    /// is not a public destination in base64.
+    /// [`io::ErrorKind::InvalidInput`] if `name` is not a host name under `.i2p` or `destination` is not a
+    /// public destination in base64.
     pub fn add_host(&self, name: &str, destination: &str) -> io::Result<()> {
         self.book.insert(name, destination)
     }
@@ -145,8 +146,8 @@ impl fmt::Debug for Testnet {
     }
 }
 
-/// Starts the routers one after the other, each knowing those before it, and returns where the last
-/// one's bridge listens. Were each told of all the others, their first connections would cross.
+/// Starts the routers one after the other and returns the address of the last one's bridge. Each router
+/// knows only those before it: if each knew all others, their first connections would cross.
 fn start_routers(
     engine: &Engine,
     ports: Ports,
@@ -171,13 +172,14 @@ fn start_routers(
     bridge.ok_or_else(|| io::Error::other("the test network: the last router opened no SAM bridge"))
 }
 
-/// Says which step an error comes from.
+/// Adds the failed step to an error.
 pub(crate) fn at(step: impl fmt::Display) -> impl FnOnce(io::Error) -> io::Error {
     let step = step.to_string();
     move |error| io::Error::new(error.kind(), format!("the test network: {step}: {error}"))
 }
 
-/// The thread the routers run on. Dropping it ends every task and closes every socket of theirs.
+/// The thread on which the routers run. When it is dropped, all their tasks end and all their sockets
+/// close.
 struct Engine {
     runtime: Option<Runtime>,
 }
@@ -185,9 +187,9 @@ struct Engine {
 impl Engine {
     fn new() -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            // On two threads the routers outrun one another's queues, and a bulk stream then stands
-            // still for nine seconds at a time. And when the network ends, one thread panics over
-            // channels whose other ends the other thread has just dropped.
+            // With two threads, a router can overflow another's queues, and a bulk stream then stalls for
+            // nine seconds at a time. Also, when the network ends, one thread panics over channels whose
+            // other ends the other thread has just dropped.
             .worker_threads(1)
             .thread_name("i2p-testnet")
             .enable_io()
@@ -218,7 +220,7 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // Unlike shutdown_background this waits, so that the ports are closed on return.
+            // Unlike `shutdown_background`, this waits, so that the ports are closed on return.
             runtime.shutdown_timeout(STOP_LIMIT);
         }
     }

@@ -19,7 +19,7 @@ pub(crate) fn run(
     let mut listener = create(bridge, deadline, LISTENER)?;
     let dialler = create(bridge, deadline, DIALLER)?;
 
-    // The routers meet on their first stream; dialled in parallel without it, some dials are lost.
+    // The routers first connect for this stream. Without it, some of several parallel dials are lost.
     progress(Progress::WarmingUp);
     warm_up(bridge, deadline, &mut listener).map_err(at("sending a first stream"))?;
 

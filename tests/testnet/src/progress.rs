@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// A step on the way to a network that works, as [`Testnet::start_with`] reports it.
+/// A step in the start of a network, as [`Testnet::start_with`] reports it.
 ///
 /// [`Testnet::start_with`]: crate::Testnet::start_with
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -8,9 +8,9 @@ use std::fmt;
 pub enum Progress {
     /// Router `number` of `total` runs.
     RouterStarted {
-        /// Which router, counted from one.
+        /// The number of the router, counted from one.
         number: usize,
-        /// How many there will be.
+        /// The number of routers to start.
         total: usize,
     },
     /// The routers are building the tunnels of a first session.

@@ -12,18 +12,18 @@ use crate::address_book::AddressBook;
 use crate::network::Ports;
 use crate::runtime::Loopback;
 
-/// The public network is 2, and its routers drop whoever says another number: even a router of ours
-/// that somehow reached one could not speak to it.
+/// The public network has id 2, and its routers drop peers with another id. So even if one of these routers
+/// reached a public router, the two could not communicate.
 const NET_ID: u8 = 99;
 
-/// More than any test moves, so that the routers' traffic shaping does not set a test's pace.
+/// More than any test transfers, so that the routers' traffic shaping does not slow a test down.
 const BYTES_A_SECOND: usize = 1_000_000_000;
 
-/// What is known of a router once it runs.
+/// The addresses and the router info of a running router.
 pub(crate) struct Started {
-    /// Its router info, serialized, for the routers that come after it.
+    /// Its router info, serialized, for the routers that start after it.
     pub(crate) info: Vec<u8>,
-    /// Where its SAM bridge listens, if it serves one.
+    /// The TCP and UDP addresses of its SAM bridge, if it has one.
     pub(crate) bridge: Option<(SocketAddr, SocketAddr)>,
 }
 
@@ -46,7 +46,7 @@ fn bridge_of(addresses: &ProtocolAddressInfo) -> Option<(SocketAddr, SocketAddr)
 
 fn config(peers: Vec<Vec<u8>>, served: Option<Ports>) -> Config {
     Config {
-        // With fewer than three floodfills lease sets are stored and found slowly or never.
+        // With fewer than three floodfills, lease sets are stored and found slowly or never.
         floodfill: true,
         allow_local: true,
         insecure_tunnels: true,

@@ -1,4 +1,4 @@
-//! As much of SAM, as plain text, as it takes to see whether a bridge works.
+//! A SAM client in plain text, with the commands needed to check if a bridge works.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,10 +6,10 @@ use std::net::{SocketAddr, TcpStream};
 use crate::Testnet;
 use crate::deadline::Deadline;
 
-/// Longer than any line the probe can be told: a private destination has about 900 characters.
+/// Longer than any line that the probe receives: a private destination has about 900 characters.
 const LONGEST_LINE: u64 = 8192;
 
-/// One connection to the bridge, past its HELLO.
+/// One connection to the bridge, after its HELLO.
 #[derive(Debug)]
 pub(crate) struct Talk {
     socket: BufReader<TcpStream>,
@@ -28,7 +28,7 @@ impl Talk {
         Ok(talk)
     }
 
-    /// Opens a connection, creates a session of this style and id on it, and keeps it.
+    /// Opens a connection, creates a session of this style and id on it, and keeps the connection.
     pub(crate) fn session(
         bridge: SocketAddr,
         deadline: Deadline,
@@ -45,7 +45,7 @@ impl Talk {
         Ok(talk)
     }
 
-    /// Says a line, hears one, and takes it for a failure unless its RESULT is OK.
+    /// Sends a line and reads the reply. A reply is a failure unless its RESULT is OK.
     pub(crate) fn ask(&mut self, command: &str) -> io::Result<String> {
         self.say(command)?;
         let reply = self.hear()?;
@@ -55,7 +55,7 @@ impl Talk {
         Ok(reply)
     }
 
-    /// Asks what `name` stands for.
+    /// Returns the destination of `name`.
     pub(crate) fn look_up(&mut self, name: &str) -> io::Result<String> {
         let reply = self.ask(&format!("NAMING LOOKUP NAME={name}"))?;
         let value = reply
@@ -70,13 +70,13 @@ impl Talk {
         let left = self.deadline.left()?;
         let socket = self.socket.get_mut();
         socket.set_write_timeout(Some(left))?;
-        // The bridge reads one command a segment: a line must not arrive in two.
+        // The bridge reads one command per segment: a line must not arrive in two.
         socket
             .write_all(format!("{line}\n").as_bytes())
             .map_err(plain)
     }
 
-    /// The next line, or what came of it before the bridge hung up.
+    /// Returns the next line, or the part of it that came before the bridge hung up.
     pub(crate) fn hear(&mut self) -> io::Result<String> {
         let left = self.deadline.left()?;
         self.socket.get_ref().set_read_timeout(Some(left))?;
@@ -91,7 +91,7 @@ impl Talk {
         Ok(line.trim_end_matches('\n').to_owned())
     }
 
-    /// Ends the session and waits until the bridge has let go of its id and key.
+    /// Ends the session and waits until the bridge has released its id and key.
     pub(crate) fn quit(mut self) -> io::Result<()> {
         self.say("QUIT")?;
         match self.hear() {
@@ -102,7 +102,7 @@ impl Talk {
     }
 }
 
-/// A socket's time-out reads "Resource temporarily unavailable" on Unix.
+/// Replaces the error of a socket's time-out, which Unix describes as "Resource temporarily unavailable".
 fn plain(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {

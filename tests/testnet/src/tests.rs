@@ -35,7 +35,7 @@ fn accept(network: &Testnet, id: &str) -> Talk {
     talk
 }
 
-/// A fresh public and private key.
+/// Returns a new public key and its private key.
 fn keys(network: &Testnet) -> (String, String) {
     let reply = {
         let mut talk = open(network);
@@ -49,7 +49,7 @@ fn keys(network: &Testnet) -> (String, String) {
     (value("PUB="), value("PRIV="))
 }
 
-/// Makes so many dials, each on a thread of its own, and sees every one succeed.
+/// Makes this many dials, each on a thread of its own, and asserts that every one succeeds.
 fn dial_at_once(times: usize, network: &Testnet, from: &str, id: &str, address: &str) {
     let _accepted: Vec<_> = (0..times).map(|_| accept(network, id)).collect();
     thread::scope(|scope| {
@@ -61,7 +61,7 @@ fn dial_at_once(times: usize, network: &Testnet, from: &str, id: &str, address: 
     });
 }
 
-/// Sends a line each way and looks at what arrives.
+/// Sends a line each way and checks the lines that arrive.
 fn assert_carries(accepted: &mut Talk, dialled: &mut Talk) {
     let _peer = accepted.hear().unwrap();
     dialled.say("from the dialler").unwrap();

@@ -1,6 +1,6 @@
 use emissary_core::runtime::{Counter, Gauge, Histogram, MetricsHandle};
 
-/// Measurements that nobody reads.
+/// Metrics that are discarded.
 #[derive(Debug, Clone)]
 pub(crate) struct Nowhere;
 

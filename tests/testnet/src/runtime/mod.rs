@@ -1,4 +1,4 @@
-//! What the routers need of an operating system, over tokio, bound to the loopback interface.
+//! The routers' interface to the operating system, over tokio, bound to the loopback interface.
 
 mod metrics;
 mod socket;
@@ -51,7 +51,7 @@ impl runtime::Runtime for Loopback {
     }
 
     fn rng() -> impl CryptoRng + RngExt {
-        // The trait leaves no room for an error: without entropy the task that asked must panic.
+        // The trait cannot return an error: without entropy, the calling task must panic.
         UnwrapErr(SysRng)
     }
 
@@ -94,15 +94,15 @@ impl runtime::Instant for Moment {
     }
 }
 
-/// The routers wait as the Internet requires. On one host an answer that has not come in a fraction
-/// of a second will not come, so three of their waits, known by their exact length, are cut short.
+/// Shortens three waits of the routers, known by their exact length. The routers wait as the Internet
+/// requires, but on one host a reply that has not come in a fraction of a second will not come.
 fn shortened(duration: Duration) -> Duration {
     match duration.as_millis() {
-        // A lost tunnel build, and the wait before a new stream's first acknowledgement.
+        // A lost tunnel build, and the wait before the first acknowledgement of a new stream.
         8_000 => Duration::from_millis(500),
         // A lost lease set query.
         1_600 => Duration::from_millis(400),
-        // How long a session that was dropped, not quit, keeps its id and key.
+        // Time for which the id and key of a session that was dropped, not quit, stay in use.
         60_000 => Duration::from_millis(200),
         _ => duration,
     }

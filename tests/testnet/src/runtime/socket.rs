@@ -9,10 +9,10 @@ use emissary_core::runtime;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net;
 
-/// What the routers assume of a path when nobody says otherwise.
+/// The MTU that the routers assume for a path by default.
 const MTU: usize = 1500;
 
-/// The routers bind some sockets to every interface. These ones get the loopback interface instead.
+/// The routers bind some sockets to every interface. These sockets bind the loopback interface instead.
 fn confined(address: SocketAddr) -> Option<SocketAddr> {
     let ip = address.ip();
     if ip.is_loopback() {
@@ -34,7 +34,7 @@ pub(crate) struct Stream(net::TcpStream);
 
 impl Stream {
     fn new(stream: net::TcpStream) -> Self {
-        // Routers write small messages and wait for the answer. A socket that refuses is slower,
+        // Routers write small messages and wait for the reply. A socket that refuses the option is slower,
         // not wrong.
         let _ = stream.set_nodelay(true);
         Self(stream)
@@ -104,7 +104,7 @@ impl runtime::TcpListener<Stream> for Listener {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Stream, SocketAddr)>> {
         match ready!(self.0.poll_accept(cx)) {
             Ok((stream, peer)) => Poll::Ready(Some((Stream::new(stream), peer))),
-            // To say None would close the port for good over one connection that went away.
+            // `None` would close the port for good because of one lost connection.
             Err(_) => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
@@ -119,8 +119,8 @@ impl runtime::TcpListener<Stream> for Listener {
 
 /// A UDP port of the loopback interface.
 ///
-/// The bridge stops reading and sending datagrams for good when told that one failed. So none does:
-/// what cannot be sent is lost, as datagrams may be, and what cannot be received is waited for again.
+/// If a send or receive fails, the bridge stops reading and sending datagrams for good. So none fails here:
+/// a datagram that cannot be sent is lost, as datagrams may be, and a failed receive is tried again.
 #[derive(Debug, Clone)]
 pub(crate) struct Datagrams {
     socket: Arc<net::UdpSocket>,
@@ -203,7 +203,7 @@ mod tests {
             .block_on(future)
     }
 
-    /// Set aside for documentation: no host has it.
+    /// Reserved for documentation: no host has it.
     const ELSEWHERE: &str = "192.0.2.1:9";
 
     #[test]

@@ -8,8 +8,8 @@ use tokio::task::JoinSet;
 
 /// Tasks whose results are awaited together.
 ///
-/// The routers read the end of this stream as a reason to shut down the bridge that polls it. So it
-/// never ends: a task that panicked is passed over, and an empty set waits for the next task.
+/// If this stream ends, the routers shut down the bridge that polls it. So it never ends: a task that
+/// panicked is skipped, and an empty set waits for the next task.
 #[derive(Debug)]
 pub(crate) struct Tasks<T> {
     set: JoinSet<T>,
@@ -98,7 +98,7 @@ mod tests {
     fn a_task_that_panics_does_not_end_the_set() {
         block_on(async {
             let mut tasks = Tasks::new();
-            // Unlike panic! this is not printed by the panic hook.
+            // Unlike with `panic!`, the panic hook does not print this.
             tasks.push(async { std::panic::resume_unwind(Box::new("on purpose")) });
             tasks.push(async { 7 });
             assert_eq!(next(&mut tasks).await, Some(7));
