@@ -11,7 +11,7 @@ use crate::error::{Error, Phase, SessionLoss};
 use crate::session::{OpenStream, SessionGuard};
 use crate::sync::{Call, Deadline, Registration, Target};
 
-/// How much later than the end of a stream the loss of its session may be noticed.
+/// The longest time from the end of a stream until the loss of its session is noticed.
 const LOSS_GRACE: Duration = Duration::from_millis(50);
 
 /// The number of bytes read at a time from a stream whose data is discarded.
