@@ -10,7 +10,7 @@
 mod common;
 
 use common::{Outcome, Place};
-use i2p_sam::{ClientTunnel, I2pAddr, TunnelEnd, TunnelOptions};
+use i2p_sam::{ClientTunnel, I2pAddr, TunnelExit, TunnelOptions};
 
 fn main() -> std::process::ExitCode {
     common::exit_code(run())
@@ -30,7 +30,7 @@ fn run() -> Outcome {
     println!("{} is {peer}", tunnel.local_addr());
     println!("Try: curl http://{}/", tunnel.local_addr());
     match tunnel.wait(None) {
-        Some(TunnelEnd::Lost(error)) => Err(error.into()),
+        Some(TunnelExit::Lost(error)) => Err(error.into()),
         _ => Ok(()),
     }
 }

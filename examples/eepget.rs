@@ -98,7 +98,7 @@ fn read_reply(stream: &SamStream) -> Outcome<Reply> {
 
 /// Distinguishes the end of the stream from the loss of the session, which both read as the end.
 fn cut_off(stream: &SamStream, place: &str) -> Box<dyn Error + Send + Sync> {
-    match stream.session_error() {
+    match stream.loss() {
         Some(loss) => format!("the reply was cut off {place}: {loss}").into(),
         None => format!("the server closed the stream {place}").into(),
     }

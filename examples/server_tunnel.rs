@@ -10,7 +10,7 @@
 mod common;
 
 use common::{Outcome, Place};
-use i2p_sam::{PrivateKey, ServerTunnel, SignatureType, TunnelEnd, TunnelOptions};
+use i2p_sam::{PrivateKey, ServerTunnel, SignatureType, TunnelExit, TunnelOptions};
 
 fn main() -> std::process::ExitCode {
     common::exit_code(run())
@@ -38,7 +38,7 @@ fn run() -> Outcome {
         place.environment()
     );
     match tunnel.wait(None) {
-        Some(TunnelEnd::Lost(error)) => Err(error.into()),
+        Some(TunnelExit::Lost(error)) => Err(error.into()),
         _ => Ok(()),
     }
 }

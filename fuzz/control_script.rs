@@ -65,7 +65,10 @@ fn play(scene: Scene, address: SocketAddr) -> Outcome {
         .command_timeout(patience)
         .session_create_timeout(patience)
         .build();
-    let builder = bridge.expect("this is a bridge").session().armed_accepts(1);
+    let builder = bridge
+        .expect("this is a bridge")
+        .session()
+        .pending_accepts(1);
     match scene {
         Scene::Streams => streams(builder),
         Scene::Datagrams => datagrams(builder),

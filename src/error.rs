@@ -15,7 +15,7 @@ pub(crate) use limit::Limit;
 use phase::Activity;
 pub use phase::Phase;
 pub use refusal::Refusal;
-pub use setting::SettingError;
+pub use setting::ConfigError;
 pub(crate) use setting::shown;
 
 /// The reason why a call failed, and the basis to decide what to do.
@@ -174,7 +174,7 @@ pub enum Error {
     SessionLost(SessionLoss),
     /// A [`HealingSession`](crate::HealingSession) ended for good; the source is the reason.
     #[error("the session is gone and will not be made again")]
-    HealingEnded(#[source] Arc<Self>),
+    GaveUp(#[source] Arc<Self>),
     /// The router no longer forwards, although the session may live: forward again.
     #[error("the router no longer forwards: {0}")]
     ForwardLost(SessionLoss),
@@ -214,10 +214,10 @@ pub enum Error {
     },
     /// A setting cannot be used. Nothing was sent.
     #[error(transparent)]
-    Setting(#[from] SettingError),
+    InvalidConfig(#[from] ConfigError),
     /// Another use of the session, present or past, excludes this. Nothing was sent.
     #[error("{0}")]
-    Occupied(&'static str),
+    Conflict(&'static str),
     /// The router cannot do this, and would end the session on such a request. Nothing was sent.
     #[error("{0}")]
     Unsupported(&'static str),
@@ -277,7 +277,7 @@ impl Error {
     /// Returns true if the session of this call is gone. Another call on it fails as well.
     #[must_use]
     pub fn is_session_lost(&self) -> bool {
-        matches!(self, Self::SessionLost(_) | Self::HealingEnded(_))
+        matches!(self, Self::SessionLost(_) | Self::GaveUp(_))
     }
 
     /// Returns true if a deadline expired.
@@ -323,15 +323,15 @@ impl Error {
             Self::Timeout { .. } => io::ErrorKind::TimedOut,
             Self::WouldBlock => io::ErrorKind::WouldBlock,
             Self::Refused(refusal) => refusal.kind(),
-            Self::SessionLost(_) | Self::HealingEnded(_) => io::ErrorKind::NotConnected,
+            Self::SessionLost(_) | Self::GaveUp(_) => io::ErrorKind::NotConnected,
             Self::ForwardLost(_) => io::ErrorKind::ConnectionAborted,
-            Self::Occupied(_) => io::ErrorKind::AddrInUse,
+            Self::Conflict(_) => io::ErrorKind::AddrInUse,
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
             Self::UnexpectedEof { .. } => io::ErrorKind::UnexpectedEof,
             Self::Protocol { .. } | Self::WrongDestination { .. } | Self::Version { .. } => {
                 io::ErrorKind::InvalidData
             }
-            Self::Setting(_)
+            Self::InvalidConfig(_)
             | Self::Command(_)
             | Self::Address(_)
             | Self::Key(_)
@@ -356,7 +356,7 @@ impl Error {
         value: impl fmt::Display,
         reason: &'static str,
     ) -> Self {
-        Self::Setting(SettingError::new(setting, value, reason))
+        Self::InvalidConfig(ConfigError::new(setting, value, reason))
     }
 
     /// Adds the peer, if a peer was dialled or looked up and the bridge refused or was late.
@@ -395,7 +395,7 @@ pub enum SessionLoss {
     Closed,
     /// The bridge closed the connection: its router stopped, or the bridge was restarted.
     #[error("the bridge closed the connection")]
-    BridgeGone,
+    Disconnected,
     /// The connection to the bridge broke.
     #[error("the connection to the bridge broke: {0}")]
     Io(io::ErrorKind),
@@ -404,10 +404,10 @@ pub enum SessionLoss {
     Refused(Refusal),
     /// A heartbeat was not answered in time: the bridge's machine is gone or asleep.
     #[error("the bridge did not answer a heartbeat within {0:?}")]
-    Unanswered(Duration),
+    HeartbeatTimeout(Duration),
     /// The bridge sent a line without an end, or accepts nothing that this client sends.
     #[error("the bridge no longer follows the SAM protocol")]
-    Garbled,
+    ProtocolViolation,
 }
 
 /// The remedy for a limit of the system, if that was the reason.
@@ -430,7 +430,7 @@ mod tests {
 
     use super::*;
     use crate::wire::{Message, ParseErrorKind};
-    use crate::{ServiceRecordError, TunnelFailure};
+    use crate::{ServiceRecordError, TunnelError};
 
     fn refusal(phase: Phase, line: &str) -> Refusal {
         let message = Message::parse(line.as_bytes()).unwrap();
@@ -447,11 +447,11 @@ mod tests {
         let refused = refusal(phase, "STREAM STATUS RESULT=TIMEOUT MESSAGE=why");
         let losses = [
             SessionLoss::Closed,
-            SessionLoss::BridgeGone,
+            SessionLoss::Disconnected,
             SessionLoss::Io(io::ErrorKind::BrokenPipe),
             SessionLoss::Refused(refused.clone()),
-            SessionLoss::Unanswered(Duration::from_secs(1)),
-            SessionLoss::Garbled,
+            SessionLoss::HeartbeatTimeout(Duration::from_secs(1)),
+            SessionLoss::ProtocolViolation,
         ];
         let source = ParseError::new(ParseErrorKind::Value, 3);
         let mut errors = vec![
@@ -472,7 +472,7 @@ mod tests {
                 given: 1,
             },
             Error::Refused(refused),
-            Error::HealingEnded(Arc::new(Error::Io {
+            Error::GaveUp(Arc::new(Error::Io {
                 phase,
                 source: io_error(),
             })),
@@ -490,7 +490,7 @@ mod tests {
                 answered: B32::from_hash([2; 32]),
             },
             Error::setting("address", "x", "why"),
-            Error::Occupied("it accepts"),
+            Error::Conflict("it accepts"),
             Error::Unsupported("it cannot"),
             crate::wire::Command::ping("\n").unwrap_err().into(),
             AddressError::InvalidCertificate.into(),
@@ -532,13 +532,13 @@ mod tests {
             Error::BufferTooSmall { .. } => 5,
             Error::Refused(_) => 6,
             Error::SessionLost(_) => 7,
-            Error::HealingEnded(_) => 8,
+            Error::GaveUp(_) => 8,
             Error::ForwardLost(_) => 9,
             Error::UnexpectedEof { .. } => 10,
             Error::Protocol { .. } => 11,
             Error::Version { .. } => 12,
-            Error::Setting(_) => 13,
-            Error::Occupied(_) => 14,
+            Error::InvalidConfig(_) => 13,
+            Error::Conflict(_) => 14,
             Error::Unsupported(_) => 15,
             Error::Command(_) => 16,
             Error::Address(_) => 17,
@@ -580,14 +580,14 @@ mod tests {
             check_chain(&io::Error::from(error));
         }
         for error in one_of_each() {
-            check_chain(&TunnelFailure::Peer(Arc::new(error)));
+            check_chain(&TunnelError::Peer(Arc::new(error)));
         }
         for error in one_of_each() {
-            check_chain(&TunnelFailure::Accept(Arc::new(error)));
+            check_chain(&TunnelError::Accept(Arc::new(error)));
         }
-        check_chain(&TunnelFailure::Service(Arc::new(io_error())));
-        check_chain(&TunnelFailure::Broken(Arc::new(io_error())));
-        check_chain(&TunnelFailure::Idle(Duration::from_secs(1)));
+        check_chain(&TunnelError::Service(Arc::new(io_error())));
+        check_chain(&TunnelError::Broken(Arc::new(io_error())));
+        check_chain(&TunnelError::Idle(Duration::from_secs(1)));
         check_chain(&ServiceRecordError::Target(
             AddressError::InvalidCertificate,
         ));
@@ -614,7 +614,7 @@ mod tests {
             address: "a:1".into(),
             source: io_error(),
         };
-        for error in [unreachable, io(), Error::HealingEnded(Arc::new(io()))] {
+        for error in [unreachable, io(), Error::GaveUp(Arc::new(io()))] {
             assert_eq!(deepest(error), io_error().to_string());
         }
     }

@@ -67,12 +67,12 @@ impl Source for Forwarded {
     }
 
     fn loss(&self) -> Option<SessionLoss> {
-        self.forwarding.session_error()
+        self.forwarding.loss()
     }
 
     fn stats(&self) -> ListenerStats {
         ListenerStats {
-            turned_away: self.callers.queue().turned_away(),
+            rejected: self.callers.queue().rejected(),
             dropped_callers: self.callers.dropped(),
         }
     }

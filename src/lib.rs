@@ -46,7 +46,7 @@
 //!
 //! A router ends a session when its control socket closes, so each session has a thread for that
 //! socket: it answers the bridge's `PING` and records why the session ended
-//! ([`StreamSession::closed`], [`SamStream::session_error`]). While there is a listener, more
+//! ([`StreamSession::loss`], [`SamStream::loss`]). While there is a listener, more
 //! threads hold pending accepts. They have small stacks. Threads that call the program's code, for
 //! sessions that heal and for tunnels, have the default stack size of `std`.
 //!
@@ -131,19 +131,19 @@ pub use datagram::{
     RawOptions, RawSession, Sender, UdpOptions,
 };
 pub use endpoint::Connect;
-pub use error::{Error, Phase, Refusal, SessionLoss, SettingError};
+pub use error::{ConfigError, Error, Phase, Refusal, SessionLoss};
 pub use healing::{HealingEvent, HealingOptions, HealingSession, Replica};
 pub use listener::{Incoming, ListenerStats, SamListener};
 pub use primary::{PrimarySession, SubsessionOptions};
 pub use session::{
-    ConnectOptions, EncryptionType, ForwardOptions, Forwarding, InactivityAction, LeaseSetAuth,
-    LeaseSetType, LimitAction, MessageReliability, SessionGuard, SessionOptions, StreamSession,
-    StreamingProfile, WhenFull,
+    BacklogPolicy, ConnectOptions, EncryptionType, ForwardOptions, Forwarding, InactivityAction,
+    LeaseSetAuth, LeaseSetType, LimitAction, MessageReliability, SessionGuard, SessionOptions,
+    StreamSession, StreamingProfile,
 };
 pub use stream::SamStream;
 pub use sync::Cancel;
 pub use tunnel::{
-    ClientTunnel, ServerTunnel, ToTcpAddr, TunnelCounters, TunnelEnd, TunnelFailure, TunnelOptions,
+    ClientTunnel, ServerTunnel, ToTcpAddr, TunnelError, TunnelExit, TunnelOptions, TunnelStats,
 };
 pub use wire::{ResultCode, Version};
 

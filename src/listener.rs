@@ -33,7 +33,7 @@ use crate::wire::ResultCode;
 /// | [`Error`] | [`io::ErrorKind`](std::io::ErrorKind) | continue? |
 /// |---|---|---|
 /// | [`SessionLost`](Error::SessionLost) | `NotConnected` | no: create a new session; a healing session was [closed](crate::HealingSession::close) |
-/// | [`HealingEnded`](Error::HealingEnded) | `NotConnected` | no: all replicas of the healing session gave up |
+/// | [`GaveUp`](Error::GaveUp) | `NotConnected` | no: all replicas of the healing session gave up |
 /// | [`ForwardLost`](Error::ForwardLost) | `ConnectionAborted` | no: drop the listener and forward again; not from a healing session |
 /// | [`Cancelled`](Error::Cancelled) | `Other` | no: the handle stays fired |
 /// | [`Refused`](Error::Refused) with `ALREADY_ACCEPTING` | `Other` | no: the session forwards |
@@ -135,7 +135,7 @@ impl SamListener {
     }
 
     /// Returns the reason if the session is lost, or if the healing session was closed.
-    pub fn session_error(&self) -> Option<SessionLoss> {
+    pub fn loss(&self) -> Option<SessionLoss> {
         self.source.loss()
     }
 
@@ -186,7 +186,7 @@ impl fmt::Debug for SamListener {
         f.debug_struct("SamListener")
             .field("local_addr", &format_args!("{}", self.local_addr()))
             .field("tcp_addr", &self.tcp_addr())
-            .field("session_error", &self.session_error())
+            .field("loss", &self.loss())
             .finish_non_exhaustive()
     }
 }
@@ -226,8 +226,8 @@ impl FusedIterator for Incoming<'_> {}
 #[non_exhaustive]
 pub struct ListenerStats {
     /// Streams that were closed because the backlog was full, of all listeners of the session; none unless
-    /// it was created with [`WhenFull::TurnAway`](crate::WhenFull::TurnAway).
-    pub turned_away: u64,
+    /// it was created with [`BacklogPolicy::Reject`](crate::BacklogPolicy::Reject).
+    pub rejected: u64,
     /// Connections to the TCP port of a forwarding that were dropped: they sent nothing within the time, sent
     /// no destination, or came from an address that is not allowed.
     pub dropped_callers: u64,
@@ -238,7 +238,7 @@ impl std::ops::Add for ListenerStats {
 
     fn add(self, other: Self) -> Self {
         Self {
-            turned_away: self.turned_away + other.turned_away,
+            rejected: self.rejected + other.rejected,
             dropped_callers: self.dropped_callers + other.dropped_callers,
         }
     }
@@ -271,7 +271,7 @@ pub(crate) trait Source: Send + Sync {
 pub(crate) fn is_final(error: &Error) -> bool {
     match error {
         Error::SessionLost(_)
-        | Error::HealingEnded(_)
+        | Error::GaveUp(_)
         | Error::ForwardLost(_)
         | Error::Cancelled { .. } => true,
         Error::Refused(refusal) => *refusal.code() == ResultCode::AlreadyAccepting,

@@ -68,7 +68,7 @@ struct Shared {
 pub(crate) struct SubsessionSettings {
     /// Set for i2pd, which ends the whole session when it refuses anything else (2.45 and 2.59).
     pub(crate) only_streams: bool,
-    pub(crate) armed_accepts: usize,
+    pub(crate) pending_accepts: usize,
     pub(crate) backlog: BacklogLimits,
     pub(crate) linger: Duration,
     pub(crate) udp: UdpOptions,
@@ -90,7 +90,7 @@ impl PrimarySession {
     ///
     /// # Errors
     ///
-    /// [`Error::Occupied`] if there is a subsession of the same style that listens to the same port
+    /// [`Error::Conflict`] if there is a subsession of the same style that listens to the same port
     /// (one that had streams and was dropped exists until it has
     /// [lingered](crate::SessionBuilder::linger)), [`Error::Refused`] in [`Phase::SessionAdd`] if the
     /// router refuses it, [`Error::SessionLost`], [`Error::Cancelled`], [`Error::Timeout`] after the
@@ -105,7 +105,7 @@ impl PrimarySession {
     ///
     /// # Errors
     ///
-    /// Those of [`stream`](PrimarySession::stream); [`Error::Setting`] for a protocol to listen to.
+    /// Those of [`stream`](PrimarySession::stream); [`Error::InvalidConfig`] for a protocol to listen to.
     ///
     /// ```no_run
     /// use i2p_sam::SubsessionOptions;
@@ -138,7 +138,7 @@ impl PrimarySession {
     ///
     /// # Errors
     ///
-    /// Those of [`datagram`](PrimarySession::datagram); [`Error::Setting`] for a protocol to listen
+    /// Those of [`datagram`](PrimarySession::datagram); [`Error::InvalidConfig`] for a protocol to listen
     /// to.
     pub fn datagram_with(
         &self,
@@ -163,7 +163,7 @@ impl PrimarySession {
     ///
     /// # Errors
     ///
-    /// Those of [`raw`](PrimarySession::raw); [`Error::Setting`] for a protocol that is reserved.
+    /// Those of [`raw`](PrimarySession::raw); [`Error::InvalidConfig`] for a protocol that is reserved.
     pub fn raw_with(
         &self,
         raw: &RawOptions,
@@ -251,7 +251,7 @@ impl PrimarySession {
             bridge: core.bridge.clone(),
             accept_pool: AcceptPool::new(
                 control.lifetime(),
-                settings.armed_accepts,
+                settings.pending_accepts,
                 settings.backlog,
             ),
             control,

@@ -46,7 +46,7 @@ const DISCARDED: usize = 4096;
 ///   9 s if it writes before the dialler has sent anything. Let the dialler write first.
 ///
 /// The end of the stream and the loss of the session both read as `Ok(0)`;
-/// [`session_error`](SamStream::session_error) distinguishes them.
+/// [`loss`](SamStream::loss) distinguishes them.
 ///
 /// ```no_run
 /// use std::io::{BufRead, BufReader, Write};
@@ -148,8 +148,8 @@ impl SamStream {
     ///
     /// The bridge closes a stream and its session in no fixed order; the reason may be known only
     /// some milliseconds after the stream's end.
-    pub fn session_error(&self) -> Option<SessionLoss> {
-        self.shared.guard.closed()
+    pub fn loss(&self) -> Option<SessionLoss> {
+        self.shared.guard.loss()
     }
 
     /// Returns another handle to the same stream, as [`TcpStream::try_clone`] does: bytes read

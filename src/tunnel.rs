@@ -12,7 +12,7 @@ mod server;
 pub use address::ToTcpAddr;
 pub use client::ClientTunnel;
 pub use options::TunnelOptions;
-pub use report::{TunnelCounters, TunnelEnd, TunnelFailure};
+pub use report::{TunnelError, TunnelExit, TunnelStats};
 pub use server::ServerTunnel;
 
 /// Implements the methods that both kinds of tunnel share.
@@ -20,18 +20,18 @@ macro_rules! tunnel_handle {
     ($tunnel:ident) => {
         impl $tunnel {
             /// Returns the numbers of connections and bytes carried so far.
-            pub fn counters(&self) -> $crate::TunnelCounters {
+            pub fn counters(&self) -> $crate::TunnelStats {
                 self.running.counters()
             }
 
             /// Returns the reason why the tunnel accepts no more connections; `None` while it accepts.
-            pub fn ended(&self) -> Option<$crate::TunnelEnd> {
+            pub fn ended(&self) -> Option<$crate::TunnelExit> {
                 self.running.ended()
             }
 
             /// Waits until the tunnel accepts no more connections, and returns the reason. Returns `None`
             /// if it still accepts after `timeout` (`None` waits for ever). Open connections may continue.
-            pub fn wait(&self, timeout: Option<std::time::Duration>) -> Option<$crate::TunnelEnd> {
+            pub fn wait(&self, timeout: Option<std::time::Duration>) -> Option<$crate::TunnelExit> {
                 self.running.wait_end(timeout)
             }
 
@@ -51,7 +51,7 @@ macro_rules! tunnel_handle {
         /// Accepts no more connections; the open ones continue. It does not wait.
         impl Drop for $tunnel {
             fn drop(&mut self) {
-                self.running.end($crate::TunnelEnd::Closed);
+                self.running.end($crate::TunnelExit::Closed);
             }
         }
 

@@ -16,7 +16,7 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use i2p_sam::{
-    ClientTunnel, DatagramStyle, Error, HealingOptions, SamBridge, SessionLoss, TunnelEnd,
+    ClientTunnel, DatagramStyle, Error, HealingOptions, SamBridge, SessionLoss, TunnelExit,
     TunnelOptions,
 };
 use support::{LONG, ScriptedBridge, Stage, eventually, key};
@@ -118,7 +118,7 @@ fn client_tunnel_without_descriptors_frees_its_port() {
         eventually("the dial has begun", || scripted.connections() == 2);
         let files = use_up_descriptors();
         tunnel.close();
-        assert!(matches!(tunnel.ended(), Some(TunnelEnd::Closed)));
+        assert!(matches!(tunnel.ended(), Some(TunnelExit::Closed)));
         drop(files);
         TcpListener::bind(tunnel.local_addr()).unwrap();
     });

@@ -38,7 +38,7 @@ fn ended_sessions_leave_no_thread_or_descriptor() {
     let router = Router::java();
     let (threads, descriptors) = (count("task"), count("fd"));
     for round in 0..30 {
-        let builder = scripted.bridge().session().armed_accepts(3);
+        let builder = scripted.bridge().session().pending_accepts(3);
         let session = builder.linger(Duration::from_millis(1)).stream().unwrap();
         // Some of these fail, as their session is lost.
         let listener = session.listener();

@@ -10,7 +10,7 @@ use crate::wire::{Command, CommandError};
 /// reaches it can use these methods.
 ///
 /// Users belong to one bridge. For a [`SamBridge`] with fallbacks every method returns
-/// [`Error::Setting`]: use the `auth` of each of its [`routers`](SamBridge::routers).
+/// [`Error::InvalidConfig`]: use the `auth` of each of its [`routers`](SamBridge::routers).
 ///
 /// ```no_run
 /// let bridge = i2p_sam::SamBridge::from_env()?;
@@ -40,7 +40,7 @@ impl Auth {
     /// # Errors
     ///
     /// [`Error::Refused`] if the bridge refuses, [`Error::UnexpectedEof`] if it has no users,
-    /// [`Error::Setting`] if the [`SamBridge`] has fallbacks. Otherwise as
+    /// [`Error::InvalidConfig`] if the [`SamBridge`] has fallbacks. Otherwise as
     /// [`SamBridge::version`].
     pub fn enable(&self) -> Result<(), Error> {
         self.send(&Command::new("AUTH", "ENABLE"))

@@ -54,7 +54,7 @@ impl SamBridge {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if `address` is no `host:port`, or its host ends in `.i2p`.
+    /// [`Error::InvalidConfig`] if `address` is no `host:port`, or its host ends in `.i2p`.
     ///
     /// ```
     /// let bridge = i2p_sam::SamBridge::new("[::1]:7656")?;
@@ -74,7 +74,7 @@ impl SamBridge {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if a variable is set and is not Unicode, is no list of `host:port`, or
+    /// [`Error::InvalidConfig`] if a variable is set and is not Unicode, is no list of `host:port`, or
     /// names a host that ends in `.i2p`; if `I2P_SAM_UDP_ADDRESS` names another number of addresses
     /// than `I2P_SAM_ADDRESS`.
     ///
@@ -236,7 +236,7 @@ impl SamBridgeBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if an address is no `host:port` or is a name that ends in `.i2p`, if an
+    /// [`Error::InvalidConfig`] if an address is no `host:port` or is a name that ends in `.i2p`, if an
     /// environment variable is needed and is not Unicode, if `I2P_SAM_UDP_ADDRESS` names another number of
     /// addresses than `I2P_SAM_ADDRESS`, if the versions are no range, or if there are credentials or a UDP
     /// address and `I2P_SAM_ADDRESS` names several bridges. [`Error::Command`] if the credentials cannot be
@@ -386,7 +386,7 @@ mod tests {
     fn malformed_list_of_bridges_is_refused() {
         for text in ["", ",", "a:1,", ",a:1", "a:1;b:2", "a:1,b"] {
             let outcome = SamBridge::builder().configs(text, None);
-            assert!(matches!(outcome, Err(Error::Setting(_))), "{text:?}");
+            assert!(matches!(outcome, Err(Error::InvalidConfig(_))), "{text:?}");
         }
     }
 
@@ -396,7 +396,7 @@ mod tests {
         assert!(builder.configs("a:1", Some("b:2")).is_ok());
         assert!(matches!(
             builder.configs("a:1,b:2", None),
-            Err(Error::Setting(_))
+            Err(Error::InvalidConfig(_))
         ));
     }
 
@@ -416,7 +416,7 @@ mod tests {
         let builder = SamBridge::builder();
         for udp in ["7655", "a", "a:b", "a:1,b:2", "x.i2p:1", "X.I2P.:1", ","] {
             let outcome = builder.configs("a:1", Some(udp));
-            let Err(Error::Setting(error)) = outcome else {
+            let Err(Error::InvalidConfig(error)) = outcome else {
                 panic!("{udp}");
             };
             assert_eq!(error.setting(), UDP_ADDRESS_VARIABLE, "{udp}");
@@ -429,7 +429,7 @@ mod tests {
         assert!(builder.configs("a:1", None).is_ok());
         assert!(matches!(
             builder.configs("a:1,b:2", None),
-            Err(Error::Setting(_))
+            Err(Error::InvalidConfig(_))
         ));
     }
 
@@ -439,7 +439,7 @@ mod tests {
         use std::os::unix::ffi::OsStringExt;
 
         let text = OsString::from_vec(b"127.0.0.1:\xff1".to_vec());
-        let Err(Error::Setting(error)) = variable(ADDRESS_VARIABLE, Some(text)) else {
+        let Err(Error::InvalidConfig(error)) = variable(ADDRESS_VARIABLE, Some(text)) else {
             panic!("another bridge is used");
         };
         assert_eq!(error.setting(), ADDRESS_VARIABLE);
@@ -456,7 +456,7 @@ mod tests {
     #[test]
     fn list_is_no_address() {
         let outcome = SamBridge::new("127.0.0.1:1,127.0.0.1:2");
-        assert!(matches!(outcome, Err(Error::Setting(_))));
+        assert!(matches!(outcome, Err(Error::InvalidConfig(_))));
     }
 
     #[test]
@@ -470,7 +470,7 @@ mod tests {
     #[test]
     fn reversed_versions_are_refused() {
         let builder = SamBridge::builder().versions(Version::V3_3, Version::V3_1);
-        assert!(matches!(builder.build(), Err(Error::Setting(_))));
+        assert!(matches!(builder.build(), Err(Error::InvalidConfig(_))));
     }
 
     #[test]

@@ -147,7 +147,7 @@ mod tests {
             "::1",
         ] {
             let outcome = Endpoint::of_setting("address", text);
-            assert!(matches!(outcome, Err(Error::Setting(_))), "{text:?}");
+            assert!(matches!(outcome, Err(Error::InvalidConfig(_))), "{text:?}");
         }
     }
 
@@ -161,7 +161,8 @@ mod tests {
             "a.b32.i2p",
             ".i2p",
         ] {
-            let Err(Error::Setting(error)) = Endpoint::of_setting("address", &format!("{host}:80"))
+            let Err(Error::InvalidConfig(error)) =
+                Endpoint::of_setting("address", &format!("{host}:80"))
             else {
                 panic!("{host} is no bridge");
             };

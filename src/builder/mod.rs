@@ -11,7 +11,7 @@ use crate::datagram::{
 };
 use crate::error::{Error, Phase};
 use crate::primary::{PrimarySession, SubsessionSettings};
-use crate::session::accept_queue::{BacklogLimits, WhenFull};
+use crate::session::accept_queue::{BacklogLimits, BacklogPolicy};
 use crate::session::control_writer::COMMAND_GAP;
 use crate::session::{SessionOptions, StreamSession};
 use crate::stream::SamStream;
@@ -57,7 +57,7 @@ pub struct SessionBuilder {
     options: SessionOptions,
     nickname: Option<String>,
     heartbeat: Option<Duration>,
-    armed_accepts: usize,
+    pending_accepts: usize,
     backlog: BacklogLimits,
     linger: Duration,
     transport: DatagramTransport,
@@ -106,10 +106,10 @@ impl SessionBuilder {
             options: SessionOptions::new(),
             nickname: None,
             heartbeat: None,
-            armed_accepts: ARMED_ACCEPTS,
+            pending_accepts: ARMED_ACCEPTS,
             backlog: BacklogLimits {
                 size: BACKLOG,
-                when_full: WhenFull::default(),
+                backlog_policy: BacklogPolicy::default(),
             },
             linger: LINGER,
             transport: DatagramTransport::default(),
@@ -187,8 +187,8 @@ impl SessionBuilder {
     /// for the next accepts allow 160 to 200 streams per second (23 without).
     /// [Forwarding](crate::StreamSession::forward) allows 500. Each accept needs a thread with a small
     /// stack and a socket.
-    pub fn armed_accepts(mut self, armed: usize) -> Self {
-        self.armed_accepts = armed;
+    pub fn pending_accepts(mut self, armed: usize) -> Self {
+        self.pending_accepts = armed;
         self
     }
 
@@ -196,16 +196,16 @@ impl SessionBuilder {
     ///
     /// Each is a socket that the router has passed to us, and a peer whose router has reported a
     /// connection. A few more may be on the way: one for each [pending
-    /// accept](SessionBuilder::armed_accepts), or up to 64 callers if the session
+    /// accept](SessionBuilder::pending_accepts), or up to 64 callers if the session
     /// [forwards](crate::StreamSession::forward).
     pub fn backlog(mut self, streams: usize) -> Self {
         self.backlog.size = streams;
         self
     }
 
-    /// Sets the treatment of peers that dial while the backlog is full. Default: [`WhenFull::Wait`].
-    pub fn when_full(mut self, policy: WhenFull) -> Self {
-        self.backlog.when_full = policy;
+    /// Sets the treatment of peers that dial while the backlog is full. Default: [`BacklogPolicy::Wait`].
+    pub fn backlog_policy(mut self, policy: BacklogPolicy) -> Self {
+        self.backlog.backlog_policy = policy;
         self
     }
 
@@ -286,8 +286,8 @@ impl SessionBuilder {
     /// # Errors
     ///
     /// Those of [`stream`](SessionBuilder::stream); [`Error::Io`] if the UDP port cannot be bound;
-    /// [`Error::Command`] or [`Error::Setting`] for a [host](UdpOptions::advertise) that cannot be
-    /// advertised; [`Error::Setting`] for a style other than `DATAGRAM` on
+    /// [`Error::Command`] or [`Error::InvalidConfig`] for a [host](UdpOptions::advertise) that cannot be
+    /// advertised; [`Error::InvalidConfig`] for a style other than `DATAGRAM` on
     /// [`DatagramTransport::ControlSocket`]. Java I2P up to 2.8.0 refuses [`DatagramStyle::Datagram2`]
     /// and [`DatagramStyle::Datagram3`]. emissary closes the socket on the latter, i2pd 2.45 on both.
     ///
@@ -318,7 +318,7 @@ impl SessionBuilder {
     ///
     /// # Errors
     ///
-    /// Those of [`raw`](SessionBuilder::raw); [`Error::Setting`] for a protocol that is reserved.
+    /// Those of [`raw`](SessionBuilder::raw); [`Error::InvalidConfig`] for a protocol that is reserved.
     pub fn raw_with(self, options: &RawOptions) -> Result<RawSession, Error> {
         let pairs = options.pairs()?;
         self.try_routers(|at| {
@@ -360,7 +360,7 @@ impl SessionBuilder {
     ///
     /// # Errors
     ///
-    /// Those of [`stream`](SessionBuilder::stream); [`Error::Setting`] for
+    /// Those of [`stream`](SessionBuilder::stream); [`Error::InvalidConfig`] for
     /// [`DatagramTransport::ControlSocket`], which no router supports for subsessions.
     ///
     /// ```no_run
@@ -396,7 +396,7 @@ impl SessionBuilder {
         };
         let settings = SubsessionSettings {
             only_streams,
-            armed_accepts: self.armed_on(guard.core().version),
+            pending_accepts: self.armed_on(guard.core().version),
             backlog: self.backlog,
             linger: self.linger,
             udp: udp.clone(),
@@ -422,9 +422,13 @@ impl SessionBuilder {
     }
 
     fn check_limits(&self) -> Result<(), Error> {
-        if !(1..=MOST_ARMED_ACCEPTS).contains(&self.armed_accepts) {
+        if !(1..=MOST_ARMED_ACCEPTS).contains(&self.pending_accepts) {
             let reason = "1 to 64 accepts can be armed";
-            return Err(Error::setting("armed_accepts", self.armed_accepts, reason));
+            return Err(Error::setting(
+                "pending_accepts",
+                self.pending_accepts,
+                reason,
+            ));
         }
         if !(1..=MOST_BACKLOG).contains(&self.backlog.size) {
             let reason = "1 to 4096 streams can wait for an accept";
@@ -471,7 +475,7 @@ impl SessionBuilder {
     fn armed_on(&self, version: Version) -> usize {
         match version < Version::V3_2 {
             true => 1,
-            false => self.armed_accepts,
+            false => self.pending_accepts,
         }
     }
 

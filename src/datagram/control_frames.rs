@@ -36,11 +36,11 @@ impl Frames for ControlFrames {
             return Frame::Other;
         }
         if end != Line::Complete {
-            return Frame::Lost(SessionLoss::BridgeGone);
+            return Frame::Lost(SessionLoss::Disconnected);
         }
         // Without a size, the beginning of the next line is unknown.
         let Some((message, size)) = announced(line) else {
-            return Frame::Lost(SessionLoss::Garbled);
+            return Frame::Lost(SessionLoss::ProtocolViolation);
         };
         self.payload.resize(size, 0);
         if let Err(error) = socket.read_exact(&mut self.payload) {
@@ -62,7 +62,7 @@ fn announced(line: &[u8]) -> Option<(Message<'_>, usize)> {
 
 fn loss(error: &io::Error) -> SessionLoss {
     match error.kind() {
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => SessionLoss::BridgeGone,
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => SessionLoss::Disconnected,
         kind => SessionLoss::Io(kind),
     }
 }

@@ -53,7 +53,7 @@ impl SelfDatagrams {
     pub(crate) fn next(&self, interval: Duration) -> Result<&[u8], Error> {
         let mut state = lock(&self.state);
         if state.has_come_back && state.lost >= MAX_LOST {
-            return Err(Error::SessionLost(SessionLoss::Unanswered(interval)));
+            return Err(Error::SessionLost(SessionLoss::HeartbeatTimeout(interval)));
         }
         state.lost = state.lost.saturating_add(1);
         Ok(self.payload.as_bytes())

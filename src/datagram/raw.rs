@@ -54,7 +54,7 @@ impl RawSession {
     ///
     /// # Errors
     ///
-    /// Those of [`send_to`](RawSession::send_to); [`Error::Setting`] for a protocol that is taken,
+    /// Those of [`send_to`](RawSession::send_to); [`Error::InvalidConfig`] for a protocol that is taken,
     /// and for two different ports of the peer.
     pub fn send_to_with(
         &self,

@@ -70,7 +70,7 @@ impl DatagramSession {
     /// # Errors
     ///
     /// [`Error::DatagramSize`] unless it holds 1 to 31744 bytes, [`Error::Address`] if this is no
-    /// I2P address, [`Error::Setting`] for a port on a bridge before SAM 3.2,
+    /// I2P address, [`Error::InvalidConfig`] for a port on a bridge before SAM 3.2,
     /// [`Error::SessionLost`], [`Error::Cancelled`], [`Error::Io`].
     pub fn send_to(&self, payload: &[u8], address: impl ToI2pAddr) -> Result<usize, Error> {
         self.send_to_with(payload, address, &DatagramOptions::new())
@@ -81,7 +81,7 @@ impl DatagramSession {
     ///
     /// # Errors
     ///
-    /// Those of [`send_to`](DatagramSession::send_to); [`Error::Setting`] for a protocol, which
+    /// Those of [`send_to`](DatagramSession::send_to); [`Error::InvalidConfig`] for a protocol, which
     /// only raw datagrams have, and for two different ports of the peer.
     pub fn send_to_with(
         &self,

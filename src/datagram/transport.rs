@@ -19,7 +19,7 @@ pub enum DatagramTransport {
     ///
     /// - A datagram goes to a full [`Destination`](crate::Destination) only (a
     ///   [`Sender`](crate::Sender) that is proven has one): Java I2P ends the session over any other
-    ///   address, so [`Error::Setting`] refuses it here.
+    ///   address, so [`Error::InvalidConfig`] refuses it here.
     /// - Datagrams are sent at least 5 ms apart, some 200 in a second: i2pd reads no more than one out
     ///   of a segment, and holds back the rest of it until more arrives. If i2pd is too busy to read for
     ///   5 ms, it may still hold back the last of a burst.

@@ -71,7 +71,7 @@ impl UdpOptions {
     /// Port 0 means the port that is bound. Default: the address that is bound.
     ///
     /// Creating the session fails with [`Error::Command`] if the host has a blank or a quote, and with
-    /// [`Error::Setting`] for a name that ends in `.i2p`.
+    /// [`Error::InvalidConfig`] for a name that ends in `.i2p`.
     pub fn advertise(mut self, host: impl Into<String>, port: u16) -> Self {
         self.advertised = Some((host.into(), port));
         self

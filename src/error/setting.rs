@@ -9,7 +9,7 @@ use crate::wire::redact;
 /// ```
 /// use i2p_sam::{Error, SamBridge};
 ///
-/// let Err(Error::Setting(error)) = SamBridge::new("localhost") else {
+/// let Err(Error::InvalidConfig(error)) = SamBridge::new("localhost") else {
 ///     panic!("an address without a port");
 /// };
 /// assert_eq!(error.setting(), "address");
@@ -17,13 +17,13 @@ use crate::wire::redact;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{setting} `{value}` is refused: {reason}")]
-pub struct SettingError {
+pub struct ConfigError {
     setting: &'static str,
     value: Box<str>,
     reason: &'static str,
 }
 
-impl SettingError {
+impl ConfigError {
     pub(crate) fn new(
         setting: &'static str,
         value: impl fmt::Display,
@@ -63,12 +63,12 @@ mod tests {
     use super::*;
 
     fn value(text: &str) -> String {
-        SettingError::new("address", text, "why").value().to_owned()
+        ConfigError::new("address", text, "why").value().to_owned()
     }
 
     #[test]
     fn error_names_setting_value_and_reason() {
-        let error = SettingError::new("backlog", 0, "it is 1 to 4096");
+        let error = ConfigError::new("backlog", 0, "it is 1 to 4096");
         assert_eq!(error.to_string(), "backlog `0` is refused: it is 1 to 4096");
     }
 

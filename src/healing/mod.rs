@@ -38,7 +38,7 @@ pub use replicas::Replica;
 /// [heartbeat](SessionBuilder::heartbeat). Without a heartbeat, the loss of a bridge **on another machine**
 /// that is switched off is never noticed. After a loss:
 ///
-/// - The streams of the lost session end; [`SamStream::session_error`] returns the reason.
+/// - The streams of the lost session end; [`SamStream::loss`] returns the reason.
 /// - A thread creates the session again: same key (also a transient one), new id, with growing
 ///   [pauses](HealingOptions::initial_backoff). It tries again after every error that may pass, such as a
 ///   router that is not there yet, or that still holds the key (`DUPLICATED_DEST`, `DUPLICATED_ID`).
@@ -138,7 +138,7 @@ impl HealingSession {
     ///
     /// If no replica can accept, the most informative of the errors of [`StreamSession::listener`], but
     /// [`Error::SessionLost`] only if the session was [closed](HealingSession::close);
-    /// [`Error::HealingEnded`].
+    /// [`Error::GaveUp`].
     pub fn listener(&self) -> Result<SamListener, Error> {
         let streams = ReplicaStreams::open(&self.replicas, &self.cancel)?;
         Ok(SamListener::new(streams, &self.cancel))
@@ -165,7 +165,7 @@ impl HealingSession {
     /// # Errors
     ///
     /// Those of [`StreamSession::lookup`], but [`Error::SessionLost`] only if the session was
-    /// [closed](HealingSession::close); [`Error::HealingEnded`].
+    /// [closed](HealingSession::close); [`Error::GaveUp`].
     pub fn lookup(&self, address: impl ToI2pAddr) -> Result<Destination, Error> {
         let address = address.to_i2p_addr()?;
         match known_without_asking(&address, self.destination()) {
@@ -251,7 +251,7 @@ impl HealingSession {
     ///
     /// # Errors
     ///
-    /// [`Error::Cancelled`], [`Error::HealingEnded`], [`Error::SessionLost`] if it was
+    /// [`Error::Cancelled`], [`Error::GaveUp`], [`Error::SessionLost`] if it was
     /// [closed](HealingSession::close).
     pub fn renew(&self) -> Result<(), Error> {
         self.replicas.renew(&self.cancel)
@@ -296,7 +296,7 @@ dialler! {
     /// # Errors
     ///
     /// Those of [`StreamSession::connect`], but [`Error::SessionLost`] only if the session was
-    /// [closed](HealingSession::close); [`Error::HealingEnded`].
+    /// [closed](HealingSession::close); [`Error::GaveUp`].
     HealingSession
 }
 

@@ -311,7 +311,7 @@ mod tests {
                 source: io::Error::other("refused by the system"),
             })
         };
-        let reason = SessionLoss::BridgeGone;
+        let reason = SessionLoss::Disconnected;
         let lived = Duration::from_secs(60);
         for (event, parts) in [
             (
@@ -357,7 +357,7 @@ mod tests {
     #[test]
     fn a_source_that_the_error_shows_itself_is_not_shown_twice() {
         let io = io::Error::other("why");
-        let error = Arc::new(Error::HealingEnded(Arc::new(Error::Io {
+        let error = Arc::new(Error::GaveUp(Arc::new(Error::Io {
             phase: crate::error::Phase::Accept,
             source: io,
         })));

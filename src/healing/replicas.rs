@@ -217,7 +217,7 @@ impl Replicas {
         let end = self.wait(call, || Ok(self.end()))?;
         match end {
             Error::SessionLost(SessionLoss::Closed) => Ok(None),
-            Error::HealingEnded(error) => Ok(Some(error)),
+            Error::GaveUp(error) => Ok(Some(error)),
             error => Ok(Some(Arc::new(error))),
         }
     }

@@ -372,7 +372,7 @@ impl Ended {
     fn error(&self) -> Error {
         match self {
             Self::Closed => Error::SessionLost(SessionLoss::Closed),
-            Self::Failed(error) => Error::HealingEnded(Arc::clone(error)),
+            Self::Failed(error) => Error::GaveUp(Arc::clone(error)),
         }
     }
 }
@@ -411,12 +411,12 @@ fn first(
 fn is_final(error: &Error) -> bool {
     match error {
         Error::Refused(refusal) => *refusal.code() == ResultCode::InvalidKey,
-        Error::Setting(_)
+        Error::InvalidConfig(_)
         | Error::Command(_)
         | Error::Address(_)
         | Error::Key(_)
         | Error::KeyFile(_)
-        | Error::Occupied(_)
+        | Error::Conflict(_)
         | Error::Unsupported(_)
         | Error::Cancelled { .. } => true,
         _ => false,

@@ -153,12 +153,12 @@ impl Source for Listening {
     }
 
     fn loss(&self) -> Option<SessionLoss> {
-        self.0.closed()
+        self.0.loss()
     }
 
     fn stats(&self) -> ListenerStats {
         ListenerStats {
-            turned_away: self.0.core().accept_pool.queue.turned_away(),
+            rejected: self.0.core().accept_pool.queue.rejected(),
             ..ListenerStats::default()
         }
     }

@@ -13,18 +13,18 @@ use crate::sync::{Call, Lifetime, Monitor, Registration, Target, Wake, lock};
 /// The treatment of peers that dial while the [backlog](crate::SessionBuilder::backlog) is full.
 ///
 /// ```no_run
-/// use i2p_sam::{SamBridge, WhenFull};
+/// use i2p_sam::{SamBridge, BacklogPolicy};
 ///
 /// let session = SamBridge::from_env()?
 ///     .session()
 ///     .backlog(16)
-///     .when_full(WhenFull::TurnAway)
+///     .backlog_policy(BacklogPolicy::Reject)
 ///     .stream()?;
 /// # Ok::<(), i2p_sam::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum WhenFull {
+pub enum BacklogPolicy {
     /// They wait at the router: until there is room, no further accept is sent, or, if the session
     /// forwards, no further caller is let in. This suits a server that catches up soon.
     ///
@@ -36,15 +36,15 @@ pub enum WhenFull {
     Wait,
     /// They are accepted and closed at once, so that they notice without waiting, and can try again or
     /// elsewhere: the dial succeeds, and the stream ends. They are counted
-    /// ([`ListenerStats::turned_away`](crate::ListenerStats::turned_away)).
-    TurnAway,
+    /// ([`ListenerStats::rejected`](crate::ListenerStats::rejected)).
+    Reject,
 }
 
 /// The number of streams that may wait for an `accept`, and the treatment of others.
 #[derive(Clone, Copy)]
 pub(crate) struct BacklogLimits {
     pub(crate) size: usize,
-    pub(crate) when_full: WhenFull,
+    pub(crate) backlog_policy: BacklogPolicy,
 }
 
 /// A stream that arrived: its socket, its place in the session, and its peer.
@@ -78,7 +78,7 @@ pub(crate) struct AcceptQueue {
     source: Arc<Lifetime>,
     limits: BacklogLimits,
     state: Arc<Monitor<State>>,
-    turned_away: AtomicU64,
+    rejected: AtomicU64,
     /// Waits on this queue and others.
     watcher: Mutex<Option<Weak<dyn Wake>>>,
 }
@@ -99,7 +99,7 @@ impl AcceptQueue {
             source: Arc::clone(source),
             limits,
             state: Monitor::new(State::default()),
-            turned_away: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
             watcher: Mutex::default(),
         })
     }
@@ -109,8 +109,8 @@ impl AcceptQueue {
     }
 
     /// Returns how many streams were closed because there was no room for them.
-    pub(crate) fn turned_away(&self) -> u64 {
-        self.turned_away.load(Ordering::Relaxed)
+    pub(crate) fn rejected(&self) -> u64 {
+        self.rejected.load(Ordering::Relaxed)
     }
 
     /// Returns true if nothing more can arrive.
@@ -235,7 +235,7 @@ impl AcceptQueue {
         let full = state.queue.len() >= self.limits.size;
         match state.listeners {
             0 => Some(false),
-            _ if full && self.limits.when_full == WhenFull::Wait => None,
+            _ if full && self.limits.backlog_policy == BacklogPolicy::Wait => None,
             _ => Some(true),
         }
     }
@@ -243,8 +243,8 @@ impl AcceptQueue {
     /// Queues a stream, or returns it to be closed.
     fn queue(&self, state: &mut State, inbound: Inbound) -> Option<Inbound> {
         let full = state.queue.len() >= self.limits.size;
-        if full && self.limits.when_full == WhenFull::TurnAway {
-            self.turned_away.fetch_add(1, Ordering::Relaxed);
+        if full && self.limits.backlog_policy == BacklogPolicy::Reject {
+            self.rejected.fetch_add(1, Ordering::Relaxed);
             return Some(inbound);
         }
         state.queue.push_back(inbound);
@@ -296,7 +296,7 @@ mod model {
         let lifetime = Lifetime::new(None);
         let limits = BacklogLimits {
             size: 1,
-            when_full: WhenFull::Wait,
+            backlog_policy: BacklogPolicy::Wait,
         };
         let queue = AcceptQueue::new(&lifetime, limits);
         queue.add_listener();
@@ -340,7 +340,7 @@ mod model {
             let (queue, lifetime) = queue();
             let pushers = [push_two(&queue), push_two(&queue)];
             queue.accept(&Call::new(Phase::Accept), false).unwrap();
-            lifetime.end(SessionLoss::BridgeGone);
+            lifetime.end(SessionLoss::Disconnected);
             for pusher in pushers {
                 pusher.join().unwrap();
             }
@@ -360,7 +360,7 @@ mod model {
                 thread::spawn(move || queue.accept(&call, false).is_ok())
             });
             queue.push(inbound());
-            lifetime.end(SessionLoss::BridgeGone);
+            lifetime.end(SessionLoss::Disconnected);
             let accepted = acceptors.map(|acceptor| acceptor.join().unwrap());
             assert!(accepted != [true, true]);
         });

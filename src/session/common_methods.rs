@@ -62,8 +62,8 @@ macro_rules! common_methods {
 
             /// Returns the reason why the session is gone, if it is. It sends no request to the bridge:
             /// a [heartbeat](crate::SessionBuilder::heartbeat) does.
-            pub fn closed(&self) -> Option<$crate::SessionLoss> {
-                self.$($guard).+.closed()
+            pub fn loss(&self) -> Option<$crate::SessionLoss> {
+                self.$($guard).+.loss()
             }
 
             /// Waits until the session is gone, and returns the reason.
@@ -93,7 +93,7 @@ macro_rules! common_methods {
                 f.debug_struct(stringify!($session))
                     .field("destination", self.destination())
                     .field("version", &self.version())
-                    .field("closed", &self.closed())
+                    .field("closed", &self.loss())
                     .finish_non_exhaustive()
             }
         }

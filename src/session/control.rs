@@ -258,13 +258,13 @@ impl ControlSocket {
         let mut line = Vec::new();
         loop {
             let end = match read_line(&mut &*self.socket, &mut line) {
-                Ok(Line::End) => return SessionLoss::BridgeGone,
+                Ok(Line::End) => return SessionLoss::Disconnected,
                 Ok(end) => end,
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                    return SessionLoss::Garbled;
+                    return SessionLoss::ProtocolViolation;
                 }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-                    return SessionLoss::BridgeGone;
+                    return SessionLoss::Disconnected;
                 }
                 Err(error) => return SessionLoss::Io(error.kind()),
             };
@@ -281,7 +281,7 @@ impl ControlSocket {
                 return loss;
             }
             if end == Line::Unterminated {
-                return SessionLoss::BridgeGone;
+                return SessionLoss::Disconnected;
             }
         }
     }

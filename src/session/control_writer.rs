@@ -105,7 +105,7 @@ impl ControlWriter {
                 return Ok(());
             }
             if state.queue.len() - state.datagrams >= MOST_QUEUED {
-                return Err(SessionLoss::Garbled);
+                return Err(SessionLoss::ProtocolViolation);
             }
             state.queue.push_back(Outbound::Command(command.clone()));
             state
@@ -260,7 +260,7 @@ impl ControlSocket {
                 Action::Datagram(outbound) => self.write_datagram(outbound),
                 Action::Heartbeat => self.send_heartbeat(),
                 Action::Dead(interval) => {
-                    self.fail(SessionLoss::Unanswered(interval));
+                    self.fail(SessionLoss::HeartbeatTimeout(interval));
                     continue;
                 }
                 Action::Close => {
@@ -277,10 +277,10 @@ impl ControlSocket {
             };
             if let Err(error) = outcome {
                 let first = self.fail(match error {
-                    Error::UnexpectedEof { .. } => SessionLoss::BridgeGone,
+                    Error::UnexpectedEof { .. } => SessionLoss::Disconnected,
                     Error::Io { source, .. } => SessionLoss::Io(source.kind()),
                     Error::SessionLost(loss) => loss,
-                    _ => SessionLoss::Garbled,
+                    _ => SessionLoss::ProtocolViolation,
                 });
                 // We closed the session, and the bridge does not even read the last command.
                 if !first {

@@ -114,7 +114,7 @@ impl SessionGuard {
 
     /// Returns the reason why the session is gone, if it is.
     #[must_use]
-    pub fn closed(&self) -> Option<SessionLoss> {
+    pub fn loss(&self) -> Option<SessionLoss> {
         self.core().control.loss()
     }
 }
@@ -124,7 +124,7 @@ impl fmt::Debug for SessionGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionGuard")
             .field("destination", self.core().key.destination())
-            .field("closed", &self.closed())
+            .field("closed", &self.loss())
             .finish_non_exhaustive()
     }
 }

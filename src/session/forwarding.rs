@@ -70,8 +70,8 @@ impl Forwarding {
     }
 
     /// Returns the reason why the session is gone, if it is.
-    pub fn session_error(&self) -> Option<SessionLoss> {
-        self.guard.closed()
+    pub fn loss(&self) -> Option<SessionLoss> {
+        self.guard.loss()
     }
 
     pub(crate) fn guard(&self) -> &SessionGuard {
@@ -123,7 +123,7 @@ impl fmt::Debug for Forwarding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Forwarding")
             .field("destination", self.guard.core().key.destination())
-            .field("session_error", &self.session_error())
+            .field("loss", &self.loss())
             .finish_non_exhaustive()
     }
 }
@@ -196,7 +196,7 @@ fn ask_for_accept(core: &Arc<SessionCore>) -> Result<(), Error> {
         .map_err(|error| core.explain(error))?;
     // The refusal follows an OK.
     if let StreamHeader::Peer { .. } = connection.read_header(deadline)? {
-        return Err(Error::Occupied("the session accepts"));
+        return Err(Error::Conflict("the session accepts"));
     }
     Ok(())
 }
@@ -208,7 +208,7 @@ fn ask_for_accept(core: &Arc<SessionCore>) -> Result<(), Error> {
 /// // A router in a container reaches this machine by a name of its own.
 /// let options = i2p_sam::ForwardOptions::new()
 ///     .host("host.containers.internal")
-///     .believe([172, 17, 0, 2].into());
+///     .allow_source([172, 17, 0, 2].into());
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
@@ -240,7 +240,7 @@ impl ForwardOptions {
     }
 
     /// Sets the host to which the router connects: a name or an IP address. A name that ends in `.i2p`
-    /// is refused with [`Error::Setting`]. Default: none is sent, and the router uses the address from
+    /// is refused with [`Error::InvalidConfig`]. Default: none is sent, and the router uses the address from
     /// which our connection to its bridge comes. emissary 0.4.0 connects to 127.0.0.1 whatever host is
     /// sent.
     pub fn host(mut self, host: impl Into<String>) -> Self {
@@ -276,7 +276,7 @@ impl ForwardOptions {
     /// Adds an address from which the router may connect; call it again for more. Default: the address
     /// of the bridge, as our own connection to it shows it. Connections from other addresses are
     /// dropped.
-    pub fn believe(mut self, address: IpAddr) -> Self {
+    pub fn allow_source(mut self, address: IpAddr) -> Self {
         self.believed.push(address);
         self
     }

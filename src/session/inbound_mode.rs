@@ -68,7 +68,7 @@ impl InboundMode {
     fn turn(&self, to: Mode, excluded: fn(Mode) -> Option<&'static str>) -> Result<Mode, Error> {
         let mut mode = lock(&self.mode);
         match excluded(*mode) {
-            Some(reason) => Err(Error::Occupied(reason)),
+            Some(reason) => Err(Error::Conflict(reason)),
             None => Ok(std::mem::replace(&mut *mode, to)),
         }
     }

@@ -21,7 +21,7 @@ mod streams;
 pub(crate) mod subsession;
 
 pub(crate) use accept_queue::AcceptQueue;
-pub use accept_queue::WhenFull;
+pub use accept_queue::BacklogPolicy;
 pub(crate) use core::SessionCore;
 pub use core::SessionGuard;
 pub(crate) use forward_acceptor::ForwardAcceptor;

@@ -119,7 +119,7 @@ impl StreamSession {
     ///
     /// [`Error::Refused`] if the router refuses the accept, [`Error::SessionLost`],
     /// [`Error::Cancelled`], [`Error::Timeout`] after the bridge's command deadline,
-    /// [`Error::Occupied`] if the session forwards or has forwarded.
+    /// [`Error::Conflict`] if the session forwards or has forwarded.
     pub fn listener(&self) -> Result<SamListener, Error> {
         let listening = AcceptPool::listen(&self.guard, &self.call(Phase::Accept))?;
         Ok(SamListener::new(listening, &self.cancel))
@@ -142,7 +142,7 @@ impl StreamSession {
     /// not allowed is dropped and [counted](crate::ListenerStats::dropped_callers); it does not delay
     /// others. If more than 64 callers send nothing, the oldest is dropped, after a second. As many
     /// streams wait for an `accept` as the session's [backlog](crate::SessionBuilder::backlog) holds,
-    /// and up to 64 more that had connected before it was full; [`WhenFull`](crate::WhenFull) decides
+    /// and up to 64 more that had connected before it was full; [`BacklogPolicy`](crate::BacklogPolicy) decides
     /// about others.
     ///
     /// When the listener and its clones are dropped, the router stops, and the session can forward
@@ -153,8 +153,8 @@ impl StreamSession {
     ///
     /// # Errors
     ///
-    /// [`Error::Occupied`] if the session forwards, accepts or has accepted, [`Error::Refused`] if the
-    /// router refuses to forward, [`Error::Setting`] if the bridge is not on loopback, [`Error::Io`] if
+    /// [`Error::Conflict`] if the session forwards, accepts or has accepted, [`Error::Refused`] if the
+    /// router refuses to forward, [`Error::InvalidConfig`] if the bridge is not on loopback, [`Error::Io`] if
     /// no port can be opened, [`Error::SessionLost`], [`Error::Cancelled`], [`Error::Timeout`] after
     /// the bridge's command deadline.
     ///
@@ -184,7 +184,7 @@ impl StreamSession {
     ///
     /// # Errors
     ///
-    /// Those of [`forward`](StreamSession::forward); [`Error::Setting`] also for
+    /// Those of [`forward`](StreamSession::forward); [`Error::InvalidConfig`] also for
     /// [`silent`](ForwardOptions::silent), [`Error::Command`] if the host cannot be sent in a command.
     ///
     /// ```no_run
@@ -213,12 +213,12 @@ impl StreamSession {
     /// [`silent`](ForwardOptions::silent) is set. [`forward`](StreamSession::forward) describes the
     /// risk of such a port: any user of the machine can connect to it and claim any destination. This
     /// library does not read these connections, so
-    /// [`header_timeout`](ForwardOptions::header_timeout) and [`believe`](ForwardOptions::believe) have no
+    /// [`header_timeout`](ForwardOptions::header_timeout) and [`believe`](ForwardOptions::allow_source) have no
     /// effect.
     ///
     /// # Errors
     ///
-    /// Those of [`forward`](StreamSession::forward); [`Error::Setting`] for port 0.
+    /// Those of [`forward`](StreamSession::forward); [`Error::InvalidConfig`] for port 0.
     ///
     /// ```no_run
     /// use i2p_sam::ForwardOptions;

@@ -117,7 +117,7 @@ impl Ports {
     ) -> Result<PortReservation, Error> {
         let what = (protocol, port);
         if !lock(&self.taken).insert(what) {
-            return Err(Error::Occupied(
+            return Err(Error::Conflict(
                 "a subsession of this style listens to this port already: give it another with \
                  `listen_port`",
             ));

@@ -276,9 +276,12 @@ mod tests {
     fn wait_lifetime_ended_fails_with_the_loss() {
         let lifetime = Lifetime::new(None);
         let outcome = waiting(Call::new(PHASE).or_lifetime(&lifetime));
-        lifetime.end(SessionLoss::BridgeGone);
+        lifetime.end(SessionLoss::Disconnected);
         let error = outcome.recv_timeout(LONG).unwrap();
-        assert!(matches!(error, Error::SessionLost(SessionLoss::BridgeGone)));
+        assert!(matches!(
+            error,
+            Error::SessionLost(SessionLoss::Disconnected)
+        ));
     }
 
     #[test]
@@ -302,15 +305,15 @@ mod tests {
         let (sender, receiver) = mpsc::channel();
         let awaited = Arc::clone(&lifetime);
         thread::spawn(move || sender.send(call.wait_ended(&awaited)).unwrap());
-        lifetime.end(SessionLoss::BridgeGone);
+        lifetime.end(SessionLoss::Disconnected);
         let outcome = receiver.recv_timeout(LONG).unwrap();
-        assert_eq!(outcome.unwrap(), SessionLoss::BridgeGone);
+        assert_eq!(outcome.unwrap(), SessionLoss::Disconnected);
     }
 
     #[test]
     fn wait_ended_cancelled_after_the_loss_returns_the_loss() {
         let (lifetime, cancel) = (Lifetime::new(None), Cancel::new());
-        lifetime.end(SessionLoss::BridgeGone);
+        lifetime.end(SessionLoss::Disconnected);
         cancel.cancel();
         let call = Call::new(Phase::WaitClosed).or_cancel(&cancel);
         assert!(call.wait_ended(&lifetime).is_ok());

@@ -95,19 +95,19 @@ mod tests {
     fn lifetime_ended_twice_keeps_the_first_reason() {
         let lifetime = Lifetime::new(None);
         assert!(!lifetime.has_ended() && lifetime.loss().is_none());
-        assert!(lifetime.end(SessionLoss::BridgeGone));
+        assert!(lifetime.end(SessionLoss::Disconnected));
         assert!(!lifetime.end(SessionLoss::Closed));
-        assert_eq!(lifetime.loss(), Some(SessionLoss::BridgeGone));
+        assert_eq!(lifetime.loss(), Some(SessionLoss::Disconnected));
     }
 
     #[test]
     fn lifetime_ended_registers_nothing() {
         let lifetime = Lifetime::new(None);
-        lifetime.end(SessionLoss::BridgeGone);
+        lifetime.end(SessionLoss::Disconnected);
         let outcome = lifetime.register(waiter().1).map(drop);
         assert!(matches!(
             outcome,
-            Err(Error::SessionLost(SessionLoss::BridgeGone))
+            Err(Error::SessionLost(SessionLoss::Disconnected))
         ));
     }
 
@@ -115,10 +115,10 @@ mod tests {
     fn lifetime_parent_ended_gives_the_reason_of_the_parent() {
         let parent = Lifetime::new(None);
         let child = Lifetime::new(Some(&parent));
-        parent.end(SessionLoss::BridgeGone);
+        parent.end(SessionLoss::Disconnected);
         assert!(child.has_ended() && !child.is_noted());
         assert!(child.end(SessionLoss::Closed));
-        assert_eq!(child.loss(), Some(SessionLoss::BridgeGone));
+        assert_eq!(child.loss(), Some(SessionLoss::Disconnected));
     }
 
     #[test]
@@ -136,7 +136,7 @@ mod tests {
         let joined = child.join_parent().unwrap();
         let (_monitor, target) = waiter();
         let registration = child.register(target).unwrap();
-        parent.end(SessionLoss::BridgeGone);
+        parent.end(SessionLoss::Disconnected);
         assert!(!registration.disarm());
         drop(joined);
         assert!(child.join_parent().is_err());

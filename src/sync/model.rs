@@ -107,9 +107,12 @@ fn lifetime_ended_while_a_call_registers_or_waits_ends_it() {
         let call = call().or_lifetime(&lifetime);
         let waiter = thread::spawn(move || {
             let error = wait_for_nothing(&call);
-            assert!(matches!(error, Error::SessionLost(SessionLoss::BridgeGone)));
+            assert!(matches!(
+                error,
+                Error::SessionLost(SessionLoss::Disconnected)
+            ));
         });
-        lifetime.end(SessionLoss::BridgeGone);
+        lifetime.end(SessionLoss::Disconnected);
         waiter.join().unwrap();
     });
 }
@@ -121,12 +124,12 @@ fn lifetime_ended_by_two_threads_has_one_reason() {
         let awaited = lifetime.clone();
         let waiter = thread::spawn(move || call().wait_ended(&awaited).unwrap());
         let other = lifetime.clone();
-        let ender = thread::spawn(move || other.end(SessionLoss::BridgeGone));
+        let ender = thread::spawn(move || other.end(SessionLoss::Disconnected));
         let first = lifetime.end(SessionLoss::Closed);
         assert_ne!(ender.join().unwrap(), first);
         let expected = match first {
             true => SessionLoss::Closed,
-            false => SessionLoss::BridgeGone,
+            false => SessionLoss::Disconnected,
         };
         assert_eq!(waiter.join().unwrap(), expected);
     });
@@ -140,10 +143,13 @@ fn lifetime_parent_ended_while_the_child_joins_ends_the_wait() {
         let waiter = thread::spawn(move || {
             let joined = child.join_parent();
             let error = wait_for_nothing(&call().or_lifetime(&child));
-            assert!(matches!(error, Error::SessionLost(SessionLoss::BridgeGone)));
+            assert!(matches!(
+                error,
+                Error::SessionLost(SessionLoss::Disconnected)
+            ));
             drop(joined);
         });
-        parent.end(SessionLoss::BridgeGone);
+        parent.end(SessionLoss::Disconnected);
         waiter.join().unwrap();
     });
 }

@@ -37,7 +37,7 @@ pub(super) mod sealed {
     pub trait Sealed {
         /// # Errors
         ///
-        /// [`Error::Setting`] if a text is not a host and a port, or the host ends in `.i2p`.
+        /// [`Error::InvalidConfig`] if a text is not a host and a port, or the host ends in `.i2p`.
         fn to_tcp_addr(&self) -> Result<TcpAddr, Error>;
     }
 }
@@ -153,9 +153,9 @@ mod tests {
     fn a_name_of_i2p_is_refused() {
         for name in ["stats.i2p", "STATS.I2P", "stats.i2p.", "a.b32.i2p"] {
             let outcome = (name, 80).to_tcp_addr();
-            assert!(matches!(outcome, Err(Error::Setting(_))), "{name}");
+            assert!(matches!(outcome, Err(Error::InvalidConfig(_))), "{name}");
             let outcome = format!("{name}:80").to_tcp_addr();
-            assert!(matches!(outcome, Err(Error::Setting(_))), "{name}");
+            assert!(matches!(outcome, Err(Error::InvalidConfig(_))), "{name}");
         }
         for name in ["i2p.example", "noti2p", "i2p", "localhost"] {
             assert!((name, 80).to_tcp_addr().is_ok(), "{name}");
@@ -166,8 +166,11 @@ mod tests {
     fn what_has_another_form_is_refused() {
         for text in ["", "localhost", "localhost:", "a b:80", ":80"] {
             let outcome = text.to_tcp_addr();
-            assert!(matches!(outcome, Err(Error::Setting(_))), "{text:?}");
+            assert!(matches!(outcome, Err(Error::InvalidConfig(_))), "{text:?}");
         }
-        assert!(matches!(("a:b", 80).to_tcp_addr(), Err(Error::Setting(_))));
+        assert!(matches!(
+            ("a:b", 80).to_tcp_addr(),
+            Err(Error::InvalidConfig(_))
+        ));
     }
 }

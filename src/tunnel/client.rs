@@ -11,7 +11,7 @@ use crate::stream::SamStream;
 use crate::sync::{AcceptWaker, Backoff, Cancel, Deadline, Monitor, spawn_scoped};
 use crate::tunnel::peer_closed::has_hung_up;
 use crate::tunnel::runner::TunnelRunner;
-use crate::tunnel::{ToTcpAddr, TunnelEnd, TunnelFailure, TunnelOptions, tunnel_handle};
+use crate::tunnel::{ToTcpAddr, TunnelError, TunnelExit, TunnelOptions, tunnel_handle};
 
 /// First interval between checks if the local side has hung up during the dial. It doubles up to the
 /// longest.
@@ -35,7 +35,7 @@ const LONGEST_LOOK: Duration = Duration::from_secs(2);
 /// user of this machine.
 ///
 /// The tunnel accepts a connection before it dials the peer, and closes the connection if it cannot reach
-/// the peer. Errors of single connections are [counted](crate::TunnelCounters) and
+/// the peer. Errors of single connections are [counted](crate::TunnelStats) and
 /// [reported](crate::TunnelOptions::on_failure), and the tunnel continues. It ends if a dial finds that the
 /// session is gone for good; [`wait`](ClientTunnel::wait) then returns. A tunnel over a
 /// [`HealingSession`](crate::HealingSession) survives a loss.
@@ -84,7 +84,7 @@ impl ClientTunnel {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if `bind` is not a host and a port, or its host ends in `.i2p`, [`Error::Io`] if
+    /// [`Error::InvalidConfig`] if `bind` is not a host and a port, or its host ends in `.i2p`, [`Error::Io`] if
     /// the tunnel cannot listen there, [`Error::Address`] if `peer` is not an I2P address,
     /// [`Error::Cancelled`] if the [handle](crate::TunnelOptions::with_cancel) has fired.
     pub fn start(
@@ -189,17 +189,17 @@ impl Drop for EndOfDial<'_> {
     }
 }
 
-fn hung_up() -> TunnelFailure {
+fn hung_up() -> TunnelError {
     let kind = io::ErrorKind::ConnectionAborted;
     let why = "the local side hung up before the peer was reached";
-    TunnelFailure::Broken(Arc::new(io::Error::new(kind, why)))
+    TunnelError::Broken(Arc::new(io::Error::new(kind, why)))
 }
 
-fn not_reached(running: &TunnelRunner, error: Error) -> TunnelFailure {
+fn not_reached(running: &TunnelRunner, error: Error) -> TunnelError {
     let lost = error.is_session_lost();
     let error = Arc::new(error);
     if lost {
-        running.end(TunnelEnd::Lost(Arc::clone(&error)));
+        running.end(TunnelExit::Lost(Arc::clone(&error)));
     }
-    TunnelFailure::Peer(error)
+    TunnelError::Peer(error)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::session::ConnectOptions;
 use crate::sync::Cancel;
-use crate::tunnel::TunnelFailure;
+use crate::tunnel::TunnelError;
 
 const MOST_CONNECTIONS: usize = 128;
 const SERVICE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,7 +36,7 @@ pub struct TunnelOptions {
     on_failure: Option<Told>,
 }
 
-type Told = Arc<dyn Fn(&TunnelFailure) + Send + Sync>;
+type Told = Arc<dyn Fn(&TunnelError) + Send + Sync>;
 
 impl TunnelOptions {
     /// Creates the default options: at most 128 connections at once, and no callback for failures.
@@ -105,7 +105,7 @@ impl TunnelOptions {
     /// Sets a function that is called when a connection fails. It is called on the thread of the
     /// connection, or on the thread that accepts. Both have the default stack size of `std`, and continue
     /// when the function returns. If the function panics, the tunnel continues. Default: none.
-    pub fn on_failure(mut self, call: impl Fn(&TunnelFailure) + Send + Sync + 'static) -> Self {
+    pub fn on_failure(mut self, call: impl Fn(&TunnelError) + Send + Sync + 'static) -> Self {
         self.on_failure = Some(Arc::new(call));
         self
     }
@@ -134,7 +134,7 @@ impl TunnelOptions {
         &self.cancel
     }
 
-    pub(super) fn tell(&self, failure: &TunnelFailure) {
+    pub(super) fn tell(&self, failure: &TunnelError) {
         if let Some(call) = &self.on_failure {
             // A panic of the program's function does not stop the tunnel.
             let _ = catch_unwind(AssertUnwindSafe(|| call(failure)));

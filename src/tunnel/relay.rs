@@ -8,7 +8,7 @@ use crate::bridge::is_timeout;
 use crate::error::{Error, Phase};
 use crate::stream::SamStream;
 use crate::sync::{Backoff, Call, Monitor, Target, spawn_scoped};
-use crate::tunnel::TunnelFailure;
+use crate::tunnel::TunnelError;
 use crate::tunnel::peer_closed::has_hung_up;
 use crate::tunnel::runner::TunnelRunner;
 
@@ -55,7 +55,7 @@ struct State {
     last: Instant,
     /// Time at which all data sent to the peer has arrived, even on a slow stream.
     arrived: Instant,
-    failure: Option<TunnelFailure>,
+    failure: Option<TunnelError>,
 }
 
 /// The direction of a copy.
@@ -71,7 +71,7 @@ impl Relay {
         running: &Arc<TunnelRunner>,
         local: TcpStream,
         stream: SamStream,
-    ) -> Result<(), TunnelFailure> {
+    ) -> Result<(), TunnelError> {
         let relay = Self::new(running, local, stream);
         relay.set_up().map_err(broken)?;
         let registry = running.all().registry();
@@ -141,7 +141,7 @@ impl Relay {
     /// The work of the other thread: copies from the peer to the local side.
     fn receive(&self) {
         let outcome = self.copy(&self.stream, &*self.local, Way::ToLocal);
-        let lost = self.stream.session_error();
+        let lost = self.stream.loss();
         let lost = lost.map(|loss| Error::SessionLost(loss).into());
         self.state.update(|state| {
             if let Some(error) = outcome.err().or(lost) {
@@ -231,7 +231,7 @@ impl Relay {
         }
         self.state.update(|state| {
             state.over = true;
-            state.failure.get_or_insert(TunnelFailure::Idle(idle));
+            state.failure.get_or_insert(TunnelError::Idle(idle));
         });
         let _ = self.local.shutdown(Shutdown::Both);
         let _ = self.stream.shutdown(Shutdown::Both);
@@ -303,6 +303,6 @@ impl State {
     }
 }
 
-fn broken(error: io::Error) -> TunnelFailure {
-    TunnelFailure::Broken(Arc::new(error))
+fn broken(error: io::Error) -> TunnelError {
+    TunnelError::Broken(Arc::new(error))
 }

@@ -7,7 +7,7 @@ use crate::error::Error;
 /// The reason why one connection of a tunnel failed. The tunnel continues.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum TunnelFailure {
+pub enum TunnelError {
     /// The peer could not be dialled. The local connection was closed.
     #[error("the peer was not reached")]
     Peer(#[source] Arc<Error>),
@@ -30,7 +30,7 @@ pub enum TunnelFailure {
 /// The reason why a tunnel accepts no more connections.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum TunnelEnd {
+pub enum TunnelExit {
     /// We closed it: by a method, by its handle, or by dropping it.
     Closed,
     /// The session or the forwarding is lost: no stream can be accepted or dialled any more.
@@ -40,7 +40,7 @@ pub enum TunnelEnd {
 /// The numbers of connections and bytes that a tunnel has carried so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct TunnelCounters {
+pub struct TunnelStats {
     /// Accepted connections.
     pub accepted: u64,
     /// Accepted connections that are open or being dialled.

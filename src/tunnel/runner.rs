@@ -8,7 +8,7 @@ use crate::listener::is_final;
 use crate::stream::SamStream;
 use crate::sync::{Backoff, Call, Cancel, Deadline, Monitor, spawn_for_program};
 use crate::tunnel::relay::Relay;
-use crate::tunnel::{TunnelCounters, TunnelEnd, TunnelFailure, TunnelOptions};
+use crate::tunnel::{TunnelError, TunnelExit, TunnelOptions, TunnelStats};
 
 /// Longest wait for threads whose sockets have been shut down.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -30,7 +30,7 @@ pub(super) struct TunnelRunner {
 
 struct State {
     accepts: bool,
-    end: Option<TunnelEnd>,
+    end: Option<TunnelExit>,
     open: usize,
     accepted: u64,
     refused: u64,
@@ -84,7 +84,7 @@ impl TunnelRunner {
     pub(super) fn start<T: Send + 'static>(
         self: &Arc<Self>,
         accept: impl Fn() -> Result<T, Error> + Send + 'static,
-        open: impl Fn(T, &Self) -> Result<Ends, TunnelFailure> + Send + Sync + 'static,
+        open: impl Fn(T, &Self) -> Result<Ends, TunnelError> + Send + Sync + 'static,
     ) -> Result<(), Error> {
         let running = Arc::clone(self);
         let open = Arc::new(open);
@@ -101,8 +101,8 @@ impl TunnelRunner {
     fn accept_all<T: Send + 'static>(
         self: &Arc<Self>,
         accept: &impl Fn() -> Result<T, Error>,
-        open: &Arc<impl Fn(T, &Self) -> Result<Ends, TunnelFailure> + Send + Sync + 'static>,
-    ) -> TunnelEnd {
+        open: &Arc<impl Fn(T, &Self) -> Result<Ends, TunnelError> + Send + Sync + 'static>,
+    ) -> TunnelExit {
         let mut backoff = Backoff::for_accept();
         while self.wait_for_room() {
             let outcome = accept().and_then(|accepted| match self.accepting.is_cancelled() {
@@ -112,22 +112,22 @@ impl TunnelRunner {
             match outcome {
                 Ok(()) => backoff.reset(),
                 Err(_) if self.accepting.is_cancelled() => break,
-                Err(error) if is_final(&error) => return TunnelEnd::Lost(Arc::new(error)),
+                Err(error) if is_final(&error) => return TunnelExit::Lost(Arc::new(error)),
                 Err(error) => {
-                    self.options.tell(&TunnelFailure::Accept(Arc::new(error)));
+                    self.options.tell(&TunnelError::Accept(Arc::new(error)));
                     // The pause ends sooner if nothing more is accepted.
                     let _ = self.accept_call().sleep(backoff.next_delay());
                 }
             }
         }
-        TunnelEnd::Closed
+        TunnelExit::Closed
     }
 
     /// Carries a connection on threads of its own.
     fn take_in<T: Send + 'static>(
         self: &Arc<Self>,
         accepted: T,
-        open: &Arc<impl Fn(T, &Self) -> Result<Ends, TunnelFailure> + Send + Sync + 'static>,
+        open: &Arc<impl Fn(T, &Self) -> Result<Ends, TunnelError> + Send + Sync + 'static>,
     ) -> Result<(), Error> {
         let place = Place::take(self);
         let open = Arc::clone(open);
@@ -143,14 +143,14 @@ impl TunnelRunner {
     }
 
     /// Counts and reports a failed connection. A connection that we ended ourselves is not a failure.
-    fn count(&self, failure: &TunnelFailure) {
+    fn count(&self, failure: &TunnelError) {
         if self.all.is_cancelled() {
             return;
         }
         {
             let mut state = self.state.lock();
             match failure {
-                TunnelFailure::Peer(_) | TunnelFailure::Service(_) => state.refused += 1,
+                TunnelError::Peer(_) | TunnelError::Service(_) => state.refused += 1,
                 _ => state.broken += 1,
             }
         }
@@ -165,9 +165,9 @@ impl TunnelRunner {
         self.received.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn counters(&self) -> TunnelCounters {
+    pub(super) fn counters(&self) -> TunnelStats {
         let state = self.state.lock();
-        TunnelCounters {
+        TunnelStats {
             accepted: state.accepted,
             open: state.open,
             refused: state.refused,
@@ -178,33 +178,33 @@ impl TunnelRunner {
     }
 
     /// Accepts no more connections, for this reason; an earlier reason stays.
-    pub(super) fn end(&self, end: TunnelEnd) {
+    pub(super) fn end(&self, end: TunnelExit) {
         self.state.lock().end.get_or_insert(end);
         self.accepting.cancel();
     }
 
     /// Returns the reason why the tunnel accepts no more connections; `None` while it accepts.
-    pub(super) fn ended(&self) -> Option<TunnelEnd> {
+    pub(super) fn ended(&self) -> Option<TunnelExit> {
         let state = self.state.lock();
         state.end.clone().filter(|_| !state.accepts)
     }
 
     /// Waits until the tunnel accepts no more connections.
-    pub(super) fn wait_end(&self, timeout: Option<Duration>) -> Option<TunnelEnd> {
+    pub(super) fn wait_end(&self, timeout: Option<Duration>) -> Option<TunnelExit> {
         self.wait_until(Deadline::after(timeout), |state| !state.accepts);
         self.ended()
     }
 
     /// Accepts no more connections, and ends the open ones.
     pub(super) fn close(&self) {
-        self.end(TunnelEnd::Closed);
+        self.end(TunnelExit::Closed);
         self.all.cancel();
         self.wait_until(Deadline::after(Some(CLOSE_TIMEOUT)), State::is_over);
     }
 
     /// Accepts no more connections, and ends those still open after a time. Returns true if none was.
     pub(super) fn shut_down(&self, time: Duration) -> bool {
-        self.end(TunnelEnd::Closed);
+        self.end(TunnelExit::Closed);
         let finished = self.wait_until(Deadline::after(Some(time)), State::is_over);
         self.close();
         finished

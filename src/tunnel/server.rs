@@ -8,7 +8,7 @@ use crate::error::{Error, Phase};
 use crate::listener::SamListener;
 use crate::sync::Call;
 use crate::tunnel::runner::TunnelRunner;
-use crate::tunnel::{ToTcpAddr, TunnelFailure, TunnelOptions, tunnel_handle};
+use crate::tunnel::{ToTcpAddr, TunnelError, TunnelOptions, tunnel_handle};
 
 /// Carries the streams that peers dial to a local TCP service that does not support I2P.
 ///
@@ -28,7 +28,7 @@ use crate::tunnel::{ToTcpAddr, TunnelFailure, TunnelOptions, tunnel_handle};
 /// service that trusts loopback therefore trusts all of I2P.
 ///
 /// The tunnel accepts a stream before it dials the service, and ends the stream if it cannot reach the
-/// service. Errors of single connections are [counted](crate::TunnelCounters) and
+/// service. Errors of single connections are [counted](crate::TunnelStats) and
 /// [reported](crate::TunnelOptions::on_failure), and the tunnel continues. It ends if the listener can
 /// return no more streams; [`wait`](ServerTunnel::wait) then returns the reason. The listener of a
 /// [`HealingSession`](crate::HealingSession) continues after a loss.
@@ -48,7 +48,7 @@ impl ServerTunnel {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] if `service` is not a host and a port, or its host ends in `.i2p`, [`Error::Io`]
+    /// [`Error::InvalidConfig`] if `service` is not a host and a port, or its host ends in `.i2p`, [`Error::Io`]
     /// if no thread can be started, [`Error::Cancelled`] if the [handle](crate::TunnelOptions::with_cancel)
     /// has fired.
     pub fn start(
@@ -62,8 +62,8 @@ impl ServerTunnel {
         let listener = listener.with_cancel(running.accepting());
         let accept = move || listener.accept().map(|(stream, _)| stream);
         running.start(accept, move |stream, running| {
-            let local = reach(&service, running)
-                .map_err(|error| TunnelFailure::Service(Arc::new(error)))?;
+            let local =
+                reach(&service, running).map_err(|error| TunnelError::Service(Arc::new(error)))?;
             Ok((local, stream))
         })?;
         Ok(Self {

@@ -187,7 +187,7 @@ fn closed_standby_socket_is_skipped() {
             visit.rest();
         }
     });
-    let builder = bridge.bridge().session().armed_accepts(1);
+    let builder = bridge.bridge().session().pending_accepts(1);
     let listener = builder.stream().unwrap().listener().unwrap();
     for seed in 1..5 {
         orders.send(seed).unwrap();
@@ -321,7 +321,7 @@ fn session_loss_ends_accepts_incoming_reports_once() {
     for accepting in &waiting {
         let errors = outcome(accepting);
         assert_eq!(errors.len(), 1);
-        let lost = SessionLoss::BridgeGone;
+        let lost = SessionLoss::Disconnected;
         assert!(matches!(&errors[0], Error::SessionLost(loss) if *loss == lost));
     }
     assert!(session.listener().unwrap_err().is_session_lost());
@@ -388,7 +388,12 @@ fn refused_first_accept_fails_listener_retry_succeeds() {
             calls(1)(visit);
         }
     });
-    let session = bridge.bridge().session().armed_accepts(1).stream().unwrap();
+    let session = bridge
+        .bridge()
+        .session()
+        .pending_accepts(1)
+        .stream()
+        .unwrap();
     assert!(matches!(session.listener(), Err(Error::Refused(_))));
     let listener = session.listener().unwrap();
     assert!(listener.accept_timeout(LONG).is_ok());
@@ -401,7 +406,12 @@ fn stream_with_first_accept_reaches_listener() {
         _ => visit.until_quit(),
     });
     for _ in 0..50 {
-        let session = bridge.bridge().session().armed_accepts(1).stream().unwrap();
+        let session = bridge
+            .bridge()
+            .session()
+            .pending_accepts(1)
+            .stream()
+            .unwrap();
         let listener = session.listener().unwrap();
         assert_eq!(read(&listener.accept_timeout(LONG).unwrap().0, 5), b"hello");
     }
@@ -461,5 +471,5 @@ fn session_with_abandoned_accept_refuses_to_forward() {
     let session = bridge.session().stream().unwrap();
     assert!(session.listener().unwrap_err().is_timeout());
     let forward = session.forward_to(80, &ForwardOptions::new());
-    assert!(matches!(forward, Err(Error::Occupied(_))));
+    assert!(matches!(forward, Err(Error::Conflict(_))));
 }

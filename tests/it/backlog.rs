@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use i2p_sam::{Error, SamListener, WhenFull};
+use i2p_sam::{BacklogPolicy, Error, SamListener};
 
 use crate::support::ordered::{Ordered, calls};
 use crate::support::{LONG, ScriptedBridge, Stage, eventually, key, milestone};
@@ -155,13 +155,16 @@ fn full_backlog_leaves_peers_waiting_at_router() {
         .map(|_| listener.accept_timeout(LONG).unwrap().1.to_string())
         .collect();
     assert_eq!(peers.len(), 20);
-    assert_eq!(listener.stats().turned_away, 0);
+    assert_eq!(listener.stats().rejected, 0);
 }
 
 #[test]
 fn full_backlog_rejects_and_counts_peers() {
     let router = Ordered::start();
-    let builder = router.builder(1).backlog(2).when_full(WhenFull::TurnAway);
+    let builder = router
+        .builder(1)
+        .backlog(2)
+        .backlog_policy(BacklogPolicy::Reject);
     let listener = builder.stream().unwrap().listener().unwrap();
     let (away, turned) = milestone();
     for seed in 0..5 {
@@ -174,14 +177,14 @@ fn full_backlog_rejects_and_counts_peers() {
     for _ in 0..3 {
         turned.recv_timeout(LONG).expect("one was kept");
     }
-    eventually("they are counted", || listener.stats().turned_away == 3);
+    eventually("they are counted", || listener.stats().rejected == 3);
     for seed in 0..2 {
         let (_, peer) = listener.accept_timeout(LONG).unwrap();
         assert_eq!(peer.destination(), Some(key(seed).destination()));
     }
     router.order(calls(9));
     assert!(listener.accept_timeout(LONG).is_ok());
-    assert_eq!(listener.stats().turned_away, 3);
+    assert_eq!(listener.stats().rejected, 3);
 }
 
 #[test]
@@ -189,7 +192,7 @@ fn invalid_backlog_is_refused_before_sending() {
     let router = Ordered::start();
     for size in [0, 4097] {
         let refused = router.builder(1).backlog(size).stream();
-        assert!(matches!(refused, Err(Error::Setting(_))), "{size}");
+        assert!(matches!(refused, Err(Error::InvalidConfig(_))), "{size}");
     }
     assert_eq!(router.bridge.connections(), 0);
 }

@@ -59,12 +59,12 @@ fn assert_cancelled_in(phase: Phase, call: Call, lines: usize) {
     let (there, is_there) = milestone();
     let bridge = silent_behind(lines, there);
     let cancel = Cancel::new();
-    let session = bridge.bridge().session().armed_accepts(1).stream();
+    let session = bridge.bridge().session().pending_accepts(1).stream();
     let session = session.unwrap().with_cancel(&cancel);
     let cancellable = bridge.bridge().with_cancel(&cancel);
     let waiting = in_background(move || {
         let error = call(&cancellable, &session).unwrap_err();
-        (error, Instant::now(), session.closed())
+        (error, Instant::now(), session.loss())
     });
     outcome(&is_there);
     let began = Instant::now();
@@ -178,7 +178,7 @@ fn cancel_ends_wait_for_session_end() {
         })
     ));
     assert!(ended - began < AT_ONCE);
-    assert_eq!(session.closed(), None);
+    assert_eq!(session.loss(), None);
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn session_shares_bridge_cancel_and_survives_it() {
     outcome(&is_there);
     cancel.cancel();
     assert!(matches!(outcome(&waiting), Error::Cancelled { .. }));
-    assert_eq!(session.closed(), None);
+    assert_eq!(session.loss(), None);
 }
 
 fn assert_echoes(mut stream: &SamStream) {
@@ -306,7 +306,7 @@ fn cancel_racing_dial_success_spares_stream() {
         }
     }
     streams.iter().for_each(assert_echoes);
-    assert_eq!(session.closed(), None);
+    assert_eq!(session.loss(), None);
 }
 
 #[test]
@@ -325,7 +325,12 @@ fn cancel_racing_accept_success_spares_stream() {
             }
         }
     });
-    let session = bridge.bridge().session().armed_accepts(1).stream().unwrap();
+    let session = bridge
+        .bridge()
+        .session()
+        .pending_accepts(1)
+        .stream()
+        .unwrap();
     let listener = session.listener().unwrap();
     for round in 0..ROUNDS {
         let cancel = Cancel::new();
@@ -362,7 +367,7 @@ fn cancel_racing_session_success_leaves_no_socket() {
         outcome(&is_there);
         fire.send((cancel.clone(), round)).unwrap();
         match outcome(&making) {
-            Ok(session) => assert_eq!(session.closed(), None),
+            Ok(session) => assert_eq!(session.loss(), None),
             Err(error) => assert!(matches!(error, Error::Cancelled { .. }), "{error}"),
         }
     }

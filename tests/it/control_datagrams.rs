@@ -219,11 +219,11 @@ fn invalid_destination_is_refused_before_sending() {
     let b32 = key(3).destination().b32().to_string();
     for address in ["name.i2p", b32.as_str()] {
         let error = session.send_to(b"x", address).unwrap_err();
-        assert!(matches!(error, Error::Setting(_)), "{error}");
+        assert!(matches!(error, Error::InvalidConfig(_)), "{error}");
     }
     say(&socket, b"PING 1\n");
     assert_eq!(read(&socket, 7), "PONG 1\n");
-    assert_eq!(session.closed(), None);
+    assert_eq!(session.loss(), None);
 }
 
 #[test]
@@ -231,10 +231,10 @@ fn unsupported_styles_are_refused_before_sending() {
     let router = Router::start();
     for style in [DatagramStyle::Datagram2, DatagramStyle::Datagram3] {
         let outcome = router.builder().datagram(style);
-        assert!(matches!(outcome, Err(Error::Setting(_))));
+        assert!(matches!(outcome, Err(Error::InvalidConfig(_))));
     }
     let outcome = router.builder().primary();
-    assert!(matches!(outcome, Err(Error::Setting(_))));
+    assert!(matches!(outcome, Err(Error::InvalidConfig(_))));
     assert_eq!(router.scripted.connections(), 0);
 }
 
@@ -253,7 +253,7 @@ fn invalid_size_ends_session() {
     ] {
         let line = format!("{begin}{behind}\nx");
         let loss = loss_after(line.as_bytes(), false);
-        assert_eq!(loss, SessionLoss::Garbled, "{behind}");
+        assert_eq!(loss, SessionLoss::ProtocolViolation, "{behind}");
     }
 }
 
@@ -261,13 +261,13 @@ fn invalid_size_ends_session() {
 fn two_mebibyte_header_ends_session() {
     let mut line = b"DATAGRAM RECEIVED DESTINATION=".to_vec();
     line.resize(2 << 20, b'A');
-    assert_eq!(loss_after(&line, false), SessionLoss::Garbled);
+    assert_eq!(loss_after(&line, false), SessionLoss::ProtocolViolation);
 }
 
 #[test]
 fn non_utf8_header_ends_session() {
     let loss = loss_after(b"RAW RECEIVED SIZE=1 \xff\xfe\nx", false);
-    assert_eq!(loss, SessionLoss::Garbled);
+    assert_eq!(loss, SessionLoss::ProtocolViolation);
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn eof_within_datagram_ends_session() {
     let whole = received("", b"hello");
     for cut in [whole.len() - 1, whole.len() - 6, 20] {
         let loss = loss_after(&whole[..cut], true);
-        assert_eq!(loss, SessionLoss::BridgeGone, "cut at {cut}");
+        assert_eq!(loss, SessionLoss::Disconnected, "cut at {cut}");
     }
 }
 
@@ -406,5 +406,5 @@ fn raw_session_sends_protocol_and_header_options() {
     let session = router.builder().raw_with(&options).unwrap();
     let line = &router.scripted.received()[1];
     assert_eq!(field(line, "PROTOCOL"), Some("99"));
-    assert_eq!(session.closed(), None);
+    assert_eq!(session.loss(), None);
 }

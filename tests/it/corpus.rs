@@ -103,9 +103,9 @@ fn datagram_header_corpus_replays() {
 fn control_script_corpus_replays() {
     let read = ["datagram", "malformed datagram", "raw datagram", "stream"];
     let refused = [
-        "BridgeGone",
+        "Disconnected",
         "Empty",
-        "Garbled",
+        "ProtocolViolation",
         "Protocol",
         "Refused",
         "Timeout",

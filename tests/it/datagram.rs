@@ -111,15 +111,15 @@ fn reserved_protocols_are_refused() {
     for taken in [6, 17, 19, 20] {
         let options = DatagramOptions::new().protocol(taken);
         let error = session.send_to_with(b"x", "a.i2p", &options).unwrap_err();
-        assert!(matches!(error, Error::Setting(_)), "{error}");
+        assert!(matches!(error, Error::InvalidConfig(_)), "{error}");
         let outcome = router
             .builder()
             .raw_with(&RawOptions::new().protocol(taken));
-        assert!(matches!(outcome, Err(Error::Setting(_))));
+        assert!(matches!(outcome, Err(Error::InvalidConfig(_))));
     }
     let options = DatagramOptions::new().protocol(18);
     let outcome = router.session().send_to_with(b"x", "a.i2p", &options);
-    assert!(matches!(outcome, Err(Error::Setting(_))));
+    assert!(matches!(outcome, Err(Error::InvalidConfig(_))));
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn bridge_before_3_2_gets_no_ports() {
     let session = session.datagram(DatagramStyle::Datagram).unwrap();
     assert_eq!(session.version(), Version::V3_1);
     let outcome = session.send_to(b"x", ("a.i2p", 7));
-    assert!(matches!(outcome, Err(Error::Setting(_))));
+    assert!(matches!(outcome, Err(Error::InvalidConfig(_))));
     assert!(session.send_to(b"x", "a.i2p").is_ok());
 }
 
@@ -371,7 +371,7 @@ fn session_loss_ends_receive() {
     drop(router.end.take());
     let error = outcome(&wait).unwrap_err();
     assert!(
-        matches!(error, Error::SessionLost(SessionLoss::BridgeGone)),
+        matches!(error, Error::SessionLost(SessionLoss::Disconnected)),
         "{error}"
     );
     assert!(
@@ -459,5 +459,5 @@ fn closed_udp_port_fails_next_send_with_remedy() {
     assert_eq!(error.phase(), Some(i2p_sam::Phase::Send));
     let text = error.to_string();
     assert!(text.contains("I2P_SAM_UDP_ADDRESS"), "{text}");
-    assert_eq!(session.closed(), None);
+    assert_eq!(session.loss(), None);
 }

@@ -119,7 +119,7 @@ fn impatient(bridge: &ScriptedBridge) -> SamBridge {
 
 /// A session without short timeouts.
 fn session(bridge: &ScriptedBridge) -> StreamSession {
-    let session = impatient(bridge).session().armed_accepts(1);
+    let session = impatient(bridge).session().pending_accepts(1);
     // Only the calls under test must be quick.
     session.stream().unwrap()
 }
@@ -376,7 +376,7 @@ fn session_survives_refused_new_connections() {
     });
     assert_unreachable(&address, &session.connect("peer.i2p").unwrap_err());
     assert_unreachable(&address, &session.listener().unwrap_err());
-    assert!(session.closed().is_none());
+    assert!(session.loss().is_none());
 }
 
 #[test]

@@ -114,7 +114,7 @@ fn session_finishes_at_once_after_peers_close() {
     let start = Instant::now();
     session.finish(LONG).unwrap();
     assert!(start.elapsed() < Duration::from_secs(3));
-    assert_eq!(session.closed(), Some(SessionLoss::Closed));
+    assert_eq!(session.loss(), Some(SessionLoss::Closed));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn session_finish_lingers_for_open_peer() {
     drop(stream);
     session.finish(LONG).unwrap();
     assert!(start.elapsed() >= linger);
-    assert_eq!(session.closed(), Some(SessionLoss::Closed));
+    assert_eq!(session.loss(), Some(SessionLoss::Closed));
     assert!(bridge.received().iter().any(|line| line == "QUIT\n"));
 }
 
@@ -144,10 +144,10 @@ fn session_finish_awaits_streams_of_other_threads() {
     let finishing = session.clone();
     let finishing = in_background(move || finishing.finish(LONG));
     pause(Duration::from_millis(100));
-    assert_eq!(session.closed(), None);
+    assert_eq!(session.loss(), None);
     drop(stream);
     outcome(&finishing).unwrap();
-    assert_eq!(session.closed(), Some(SessionLoss::Closed));
+    assert_eq!(session.loss(), Some(SessionLoss::Closed));
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn session_finish_times_out_with_open_stream() {
     let error = session.finish(Duration::from_millis(50)).unwrap_err();
     assert!(error.is_timeout(), "{error}");
     assert_eq!(error.phase(), Some(Phase::Finish));
-    assert_eq!(session.closed(), Some(SessionLoss::Closed));
+    assert_eq!(session.loss(), Some(SessionLoss::Closed));
     ends.recv_timeout(LONG).unwrap();
     assert!(session.finish(LONG).unwrap_err().is_session_lost());
 }
@@ -184,7 +184,7 @@ fn cancelled_finish_keeps_session() {
     cancel.cancel();
     let error = outcome(&finishing).unwrap_err();
     assert!(matches!(error, Error::Cancelled { .. }), "{error}");
-    assert_eq!(session.closed(), None);
+    assert_eq!(session.loss(), None);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use i2p_sam::{
-    Cancel, Error, ForwardOptions, SamBridge, SamListener, SamStream, SessionLoss, StreamSession,
-    WhenFull,
+    BacklogPolicy, Cancel, Error, ForwardOptions, SamBridge, SamListener, SamStream, SessionLoss,
+    StreamSession,
 };
 
 use crate::support::{
@@ -137,13 +137,13 @@ fn invalid_forwarding_is_refused_before_sending() {
     let with = |options| session.forward_with(free_listener(), &options);
     let options = ForwardOptions::new;
     let silent = with(options().silent(true));
-    assert!(matches!(silent, Err(Error::Setting(_))));
+    assert!(matches!(silent, Err(Error::InvalidConfig(_))));
     for host in ["a b", "", "a\nQUIT", "a\"b"] {
         let outcome = with(options().host(host));
         assert!(matches!(outcome, Err(Error::Command(_))), "{host:?}");
     }
     let nowhere = session.forward_to(0, &options());
-    assert!(matches!(nowhere, Err(Error::Setting(_))));
+    assert!(matches!(nowhere, Err(Error::InvalidConfig(_))));
     assert_eq!(router.bridge.connections(), 1);
 }
 
@@ -233,7 +233,7 @@ fn garbage_is_dropped_and_next_caller_accepted() {
     eventually("all are counted", || {
         listener.stats().dropped_callers == all
     });
-    assert_eq!(session.closed(), None, "a forged status ends nothing");
+    assert_eq!(session.loss(), None, "a forged status ends nothing");
     let _far = call(&listener, &header(2));
     assert!(listener.accept_timeout(LONG).is_ok());
 }
@@ -241,7 +241,7 @@ fn garbage_is_dropped_and_next_caller_accepted() {
 #[test]
 fn caller_from_stranger_is_dropped_and_counted() {
     let router = Forwards::start();
-    let options = ForwardOptions::new().believe([127, 0, 0, 9].into());
+    let options = ForwardOptions::new().allow_source([127, 0, 0, 9].into());
     let session = router.session();
     let listener = session.forward_with(free_listener(), &options).unwrap();
     drop(call(&listener, b""));
@@ -281,12 +281,13 @@ fn streams_beyond_backlog_wait_without_loss() {
 fn full_backlog_rejects_and_counts_peers() {
     let router = Forwards::start();
     let builder = router.bridge.bridge().session().backlog(2);
-    let session = builder.when_full(WhenFull::TurnAway).stream().unwrap();
+    let session = builder
+        .backlog_policy(BacklogPolicy::Reject)
+        .stream()
+        .unwrap();
     let listener = session.forward().unwrap();
     let mut far: Vec<_> = (0..5).map(|seed| call(&listener, &header(seed))).collect();
-    eventually("three are turned away", || {
-        listener.stats().turned_away == 3
-    });
+    eventually("three are turned away", || listener.stats().rejected == 3);
     for _ in 0..2 {
         let (near, _) = listener.accept_timeout(LONG).unwrap();
         (&near).write_all(b"!").unwrap();
@@ -296,10 +297,7 @@ fn full_backlog_rejects_and_counts_peers() {
     let _far = call(&listener, &header(9));
     assert!(listener.accept_timeout(LONG).is_ok());
     assert_eq!(
-        (
-            listener.stats().turned_away,
-            listener.stats().dropped_callers
-        ),
+        (listener.stats().rejected, listener.stats().dropped_callers),
         (3, 0)
     );
 }
@@ -366,7 +364,7 @@ fn session_loss_ends_accept_and_closes_port() {
     });
     router.end_session.send(()).unwrap();
     let errors = outcome(&waiting);
-    let gone = SessionLoss::BridgeGone;
+    let gone = SessionLoss::Disconnected;
     assert!(matches!(&errors[..], [Error::SessionLost(loss)] if *loss == gone));
     assert_eq!((&silent).read(&mut [0]).unwrap_or(0), 0);
     is_closed(address);
@@ -397,9 +395,9 @@ fn lost_forward_socket_keeps_session_usable() {
     let session = router.session();
     let listener = session.forward().unwrap();
     let errors: Vec<_> = listener.incoming().map(|s| s.unwrap_err()).collect();
-    let gone = SessionLoss::BridgeGone;
+    let gone = SessionLoss::Disconnected;
     assert!(matches!(&errors[..], [Error::ForwardLost(loss)] if *loss == gone));
-    assert_eq!(session.closed(), None);
+    assert_eq!(session.loss(), None);
     drop(listener);
     let listener = session.forward().unwrap();
     let _far = call(&listener, &header(1));
@@ -415,7 +413,7 @@ fn lost_forwarding_restarts_while_clone_is_held() {
     assert!(matches!(lost.accept(), Err(Error::ForwardLost(_))));
     let listener = session.forward().unwrap();
     drop(lost);
-    assert!(matches!(session.forward(), Err(Error::Occupied(_))));
+    assert!(matches!(session.forward(), Err(Error::Conflict(_))));
     let _far = call(&listener, &header(1));
     assert!(listener.accept_timeout(LONG).is_ok());
 }
@@ -465,7 +463,12 @@ fn refused_forward_leaves_session_free_to_accept() {
         Stage::Accept => drop(visit.rest()),
         Stage::Command(_) => visit.say("SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"no\"\n"),
     });
-    let session = bridge.bridge().session().armed_accepts(1).stream().unwrap();
+    let session = bridge
+        .bridge()
+        .session()
+        .pending_accepts(1)
+        .stream()
+        .unwrap();
     let Err(Error::Refused(refusal)) = session.forward() else {
         panic!("it was not refused");
     };
@@ -478,22 +481,22 @@ fn forwarding_session_refuses_accept_and_forward() {
     let router = Forwards::start();
     let session = router.session();
     let listener = session.forward().unwrap();
-    assert!(matches!(session.forward(), Err(Error::Occupied(_))));
-    assert!(matches!(session.listener(), Err(Error::Occupied(_))));
+    assert!(matches!(session.forward(), Err(Error::Conflict(_))));
+    assert!(matches!(session.listener(), Err(Error::Conflict(_))));
     drop(listener);
-    assert!(matches!(session.listener(), Err(Error::Occupied(_))));
+    assert!(matches!(session.listener(), Err(Error::Conflict(_))));
     assert_eq!(router.bridge.connections(), 2);
 }
 
 #[test]
 fn accepting_session_refuses_to_forward() {
     let router = Forwards::start();
-    let session = router.bridge.bridge().session().armed_accepts(1);
+    let session = router.bridge.bridge().session().pending_accepts(1);
     let session = session.stream().unwrap();
     drop(session.listener().unwrap());
-    assert!(matches!(session.forward(), Err(Error::Occupied(_))));
+    assert!(matches!(session.forward(), Err(Error::Conflict(_))));
     let port = session.forward_to(80, &ForwardOptions::new());
-    assert!(matches!(port, Err(Error::Occupied(_))));
+    assert!(matches!(port, Err(Error::Conflict(_))));
     assert_eq!(router.bridge.connections(), 2);
 }
 
@@ -564,7 +567,7 @@ fn cancel_ends_forward_awaiting_previous_end() {
     let error = outcome(&forwarding).unwrap_err();
     // The cancel may arrive during another greeting.
     assert!(matches!(error, Error::Cancelled { .. }), "{error}");
-    assert_eq!(session.closed(), None);
+    assert_eq!(session.loss(), None);
 }
 
 #[test]

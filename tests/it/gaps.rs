@@ -98,7 +98,7 @@ fn refused(armed: Option<usize>, diallers: u64) -> usize {
     let strict = Strict::start();
     let mut builder = strict.scripted.bridge().session();
     if let Some(armed) = armed {
-        builder = builder.armed_accepts(armed);
+        builder = builder.pending_accepts(armed);
     }
     let session = builder.stream().unwrap();
     serve(&session);

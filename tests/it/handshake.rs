@@ -60,7 +60,12 @@ fn bridge_with(script: impl Fn(&mut Visit) + Send + Sync + 'static) -> ScriptedB
 }
 
 fn session(bridge: &ScriptedBridge) -> StreamSession {
-    bridge.bridge().session().armed_accepts(1).stream().unwrap()
+    bridge
+        .bridge()
+        .session()
+        .pending_accepts(1)
+        .stream()
+        .unwrap()
 }
 
 /// Writes `bytes` in two portions. What follows the greeting arrives either before the client has
@@ -203,7 +208,7 @@ fn dialled_parts(bridge: &SamBridge) -> (TcpStream, SessionGuard) {
 }
 
 fn accepted_parts(bridge: &SamBridge) -> (TcpStream, SessionGuard) {
-    let session = bridge.session().linger(Duration::ZERO).armed_accepts(1);
+    let session = bridge.session().linger(Duration::ZERO).pending_accepts(1);
     let listener = session.stream().unwrap().listener().unwrap();
     let (stream, _) = listener.accept_timeout(LONG).unwrap();
     stream.into_parts().unwrap()
@@ -222,7 +227,7 @@ fn tcp_socket_keeps_bytes_and_lives_with_guard() {
         socket.write_all(b"still here").unwrap();
         socket.read_exact(&mut bytes[..10]).unwrap();
         assert_eq!(&bytes[..10], b"still here");
-        assert!(guard.closed().is_none());
+        assert!(guard.loss().is_none());
         assert_eq!(has_quit.try_recv(), Err(mpsc::TryRecvError::Empty));
         drop(guard);
         outcome(&has_quit);
@@ -348,7 +353,7 @@ fn every_socket_sends_credentials() {
     bridge.version().unwrap();
     bridge.generate(SignatureType::Ed25519).unwrap();
     bridge.lookup("peer.i2p").unwrap();
-    let session = bridge.session().armed_accepts(1).stream().unwrap();
+    let session = bridge.session().pending_accepts(1).stream().unwrap();
     session.bridge().lookup("peer.i2p").unwrap();
     session.connect("peer.i2p").unwrap();
     session.listener().unwrap();
@@ -401,7 +406,7 @@ const CALLS: [(Phase, Call); 5] = [
         bridge.connect("peer.i2p").map(drop)
     }),
     (Phase::Accept, |bridge| {
-        let session = bridge.session().armed_accepts(1).stream()?;
+        let session = bridge.session().pending_accepts(1).stream()?;
         session.listener().map(drop)
     }),
 ];

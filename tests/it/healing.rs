@@ -67,7 +67,7 @@ fn listener_accepts_again_after_each_loss() {
         // The accepts that were pending when the session ended.
         while router.accepts.try_recv().is_ok() {}
         lose(&socket);
-        assert_eq!(reason(&events), SessionLoss::BridgeGone);
+        assert_eq!(reason(&events), SessionLoss::Disconnected);
         socket = router.control_socket();
         back(&events);
         // The first of these may belong to the lost session.
@@ -138,7 +138,7 @@ fn loss_is_noticed_by_heartbeat() {
     let second = Duration::from_secs(1);
     let builder = router.builder().heartbeat(Some(second));
     let _session = builder.healing_with(&options).unwrap();
-    assert_eq!(reason(&events), SessionLoss::Unanswered(second));
+    assert_eq!(reason(&events), SessionLoss::HeartbeatTimeout(second));
     assert_eq!(back(&events), 1);
 }
 
@@ -171,7 +171,7 @@ fn failure_that_may_pass_is_retried_and_reported() {
     let (_session, events, socket) = session(&router);
     router.answer(&[Answer::Say("nonsense\n"), Answer::HangUp, Answer::Make]);
     lose(&socket);
-    assert_eq!(reason(&events), SessionLoss::BridgeGone);
+    assert_eq!(reason(&events), SessionLoss::Disconnected);
     for expected in 1..=3 {
         match next(&events) {
             HealingEvent::Connecting { attempt, .. } => assert_eq!(attempt, expected),
@@ -199,7 +199,7 @@ fn key_held_by_bridge_is_awaited_within_attempt() {
         Answer::Make,
     ]);
     lose(&socket);
-    assert_eq!(reason(&events), SessionLoss::BridgeGone);
+    assert_eq!(reason(&events), SessionLoss::Disconnected);
     assert!(matches!(
         next(&events),
         HealingEvent::Connecting { attempt: 1, .. }
@@ -365,7 +365,7 @@ fn bridge_cancel_ends_healing() {
     cancel.cancel();
     assert!(outcome(&accepting).unwrap_err().is_session_lost());
     let error = other.connect("peer.i2p").unwrap_err();
-    assert!(matches!(error, Error::HealingEnded(_)), "{error}");
+    assert!(matches!(error, Error::GaveUp(_)), "{error}");
 }
 
 #[test]
@@ -377,7 +377,7 @@ fn permanent_failure_ends_healing_and_reports_once() {
     lose(&socket);
     let mut incoming = listener.incoming();
     let error = incoming.next().unwrap().unwrap_err();
-    assert!(matches!(error, Error::HealingEnded(_)), "{error}");
+    assert!(matches!(error, Error::GaveUp(_)), "{error}");
     assert!(incoming.next().is_none());
     reason(&events);
     assert!(matches!(next(&events), HealingEvent::Connecting { .. }));
@@ -404,7 +404,7 @@ fn healing_stops_at_configured_limit() {
     };
     assert!(away >= SHORT * 5, "{away:?}");
     let error = session.connect("peer.i2p").unwrap_err();
-    assert!(matches!(error, Error::HealingEnded(_)), "{error}");
+    assert!(matches!(error, Error::GaveUp(_)), "{error}");
 }
 
 #[test]
@@ -526,7 +526,7 @@ fn stream_of_lost_session_ends_with_loss() {
     lose(&socket);
     back(&events);
     assert_eq!(stream.read(&mut [0]).unwrap(), 0);
-    assert_eq!(stream.session_error(), Some(SessionLoss::BridgeGone));
+    assert_eq!(stream.loss(), Some(SessionLoss::Disconnected));
 }
 
 #[test]
@@ -553,7 +553,7 @@ fn renewal_ends_streams_of_old_session() {
     let mut stream = session.connect(key(2).destination()).unwrap();
     session.renew().unwrap();
     assert_eq!(stream.read(&mut [0]).unwrap(), 0);
-    assert_eq!(stream.session_error(), Some(SessionLoss::Closed));
+    assert_eq!(stream.loss(), Some(SessionLoss::Closed));
 }
 
 #[test]

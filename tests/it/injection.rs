@@ -331,12 +331,18 @@ fn invalid_bridge_address_is_refused_before_resolving() {
         ] {
             let builder = SamBridge::builder();
             let as_tcp = builder.clone().address(&*address).build().unwrap_err();
-            assert!(matches!(as_tcp, Error::Setting(_)), "{address:?}: {as_tcp}");
+            assert!(
+                matches!(as_tcp, Error::InvalidConfig(_)),
+                "{address:?}: {as_tcp}"
+            );
             let as_udp = builder
                 .address("127.0.0.1:1")
                 .udp_address(&*address)
                 .build();
-            assert!(matches!(as_udp, Err(Error::Setting(_))), "{address:?}");
+            assert!(
+                matches!(as_udp, Err(Error::InvalidConfig(_))),
+                "{address:?}"
+            );
         }
     }
 }
@@ -389,5 +395,5 @@ fn ping_text_returns_as_one_line() {
     // A line that cannot be repeated as one line is no PING of a router, and is ignored.
     let answers = outcome(&tells);
     assert_eq!(answers, ["PONG 2\n", "PONG \"\\ =3\n"]);
-    assert_eq!(session.closed(), None);
+    assert_eq!(session.loss(), None);
 }

@@ -18,7 +18,12 @@ fn answering(reply: &'static str) -> ScriptedBridge {
 }
 
 fn session(bridge: &ScriptedBridge) -> StreamSession {
-    bridge.bridge().session().armed_accepts(1).stream().unwrap()
+    bridge
+        .bridge()
+        .session()
+        .pending_accepts(1)
+        .stream()
+        .unwrap()
 }
 
 #[test]
@@ -84,7 +89,7 @@ fn own_destination_can_be_dialled() {
             visit.rest();
         }
     });
-    let builder = bridge.bridge().session().key(&key(0)).armed_accepts(1);
+    let builder = bridge.bridge().session().key(&key(0)).pending_accepts(1);
     let session = builder.stream().unwrap();
     let listener = session.listener().unwrap();
     let near = session.connect(session.destination()).unwrap();
@@ -140,7 +145,7 @@ fn dial_refusals_are_classified_by_fault() {
         let error = session.connect("nosuch.i2p").unwrap_err();
         assert_eq!(error.is_peer_fault(), peers_fault, "{reply}");
         assert_eq!(refused(error), (code, explanation.to_owned()));
-        assert_eq!(session.closed(), None, "{reply}");
+        assert_eq!(session.loss(), None, "{reply}");
     }
 }
 
@@ -153,7 +158,7 @@ fn duplicate_id_means_session_is_lost() {
     let session = session(&bridge);
     let error = session.connect(key(5).destination()).unwrap_err();
     assert!(error.is_session_lost(), "{error}");
-    assert!(matches!(session.closed(), Some(SessionLoss::Refused(_))));
+    assert!(matches!(session.loss(), Some(SessionLoss::Refused(_))));
 }
 
 #[test]

@@ -216,7 +216,7 @@ fn rejected_datagram_ends_session() {
     let session = builder.datagram(DatagramStyle::Datagram).unwrap();
     drop(java.socket().shutdown(std::net::Shutdown::Both));
     let loss = session.wait_closed(Some(LONG)).unwrap();
-    assert_eq!(loss, SessionLoss::BridgeGone);
+    assert_eq!(loss, SessionLoss::Disconnected);
     let error = session.send_to(b"x", key(3).destination()).unwrap_err();
     assert!(error.is_session_lost(), "{error}");
 }

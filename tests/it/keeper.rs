@@ -45,7 +45,7 @@ impl Kept {
                 visit.echo();
             }
         });
-        let builder = bridge.bridge().session().armed_accepts(1);
+        let builder = bridge.bridge().session().pending_accepts(1);
         let session = how(builder.linger(Duration::ZERO)).stream().unwrap();
         Self {
             bridge,
@@ -123,7 +123,7 @@ fn each_ping_is_answered_with_its_text() {
     let kept = Kept::start();
     let wrong = kept.order(ping(200, Duration::from_millis(10)));
     assert_eq!(outcome(&wrong), None);
-    assert_eq!(kept.session.closed(), None);
+    assert_eq!(kept.session.loss(), None);
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn session_pinged_for_a_minute_lives() {
     let wrong = wrong.recv_timeout(Duration::from_secs(90)).unwrap();
     assert_eq!(wrong, None);
     kept.assert_alive();
-    assert_eq!(kept.session.closed(), None);
+    assert_eq!(kept.session.loss(), None);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn pong_timeout_is_loss_reason() {
     let kept = Kept::start();
     kept.say("SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"PONG timeout\"\n");
     let SessionLoss::Refused(refusal) = kept.loss() else {
-        panic!("{:?}", kept.session.closed());
+        panic!("{:?}", kept.session.loss());
     };
     assert_eq!(*refusal.code(), ResultCode::I2pError);
     assert_eq!(refusal.explanation(), Some("PONG timeout"));
@@ -181,7 +181,7 @@ fn final_line_without_newline_is_loss_reason() {
     kept.say("SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"shutting down\"");
     kept.hang_up();
     let SessionLoss::Refused(refusal) = kept.loss() else {
-        panic!("{:?}", kept.session.closed());
+        panic!("{:?}", kept.session.loss());
     };
     assert_eq!(refusal.explanation(), Some("shutting down"));
 }
@@ -190,8 +190,8 @@ fn final_line_without_newline_is_loss_reason() {
 fn bridge_closing_is_reported_gone() {
     let kept = Kept::start();
     kept.hang_up();
-    assert_eq!(kept.loss(), SessionLoss::BridgeGone);
-    assert_eq!(kept.session.closed(), Some(SessionLoss::BridgeGone));
+    assert_eq!(kept.loss(), SessionLoss::Disconnected);
+    assert_eq!(kept.session.loss(), Some(SessionLoss::Disconnected));
 }
 
 #[test]
@@ -205,14 +205,14 @@ fn bridge_resetting_is_reported_gone() {
     });
     let session = bridge.bridge().session().stream().unwrap();
     let loss = session.wait_closed(Some(LONG)).unwrap();
-    assert_eq!(loss, SessionLoss::BridgeGone);
+    assert_eq!(loss, SessionLoss::Disconnected);
 }
 
 #[test]
 fn megabyte_without_newline_is_garbled() {
     let kept = Kept::start();
     kept.say("x".repeat(1024 * 1024));
-    assert_eq!(kept.loss(), SessionLoss::Garbled);
+    assert_eq!(kept.loss(), SessionLoss::ProtocolViolation);
     let (bridge, orders) = (kept.bridge, kept.orders);
     drop((kept.session, orders));
     eventually("the socket is closed", || bridge.open_connections() == 0);
@@ -229,7 +229,7 @@ fn unknown_lines_are_ignored() {
         visit.say(&format!("PING {}\n", "y".repeat(60_000)));
     });
     kept.assert_alive();
-    assert_eq!(kept.session.closed(), None);
+    assert_eq!(kept.session.loss(), None);
 }
 
 /// A bridge that pings as fast as it can, and reads nothing; it reports how many bytes it sent.
@@ -248,7 +248,7 @@ fn flood(kept: &Kept) -> mpsc::Receiver<usize> {
 fn endless_pings_unread_pongs_bound_memory() {
     let kept = Kept::start();
     let sent = flood(&kept);
-    assert_eq!(kept.loss(), SessionLoss::Garbled);
+    assert_eq!(kept.loss(), SessionLoss::ProtocolViolation);
     drop(kept.session);
     // The capacity of the system's buffers, both ways, and some 64 answers of ours.
     let sent = outcome(&sent);
@@ -313,13 +313,13 @@ fn close_when_full(answers: usize) -> Option<Duration> {
     let kept = Kept::start();
     let filled = kept.order(fill(answers, Arc::default()));
     eventually("it is full", || {
-        filled.try_recv().is_ok() || kept.session.closed().is_some()
+        filled.try_recv().is_ok() || kept.session.loss().is_some()
     });
     let left = kept.order(deaf);
     let began = Instant::now();
     kept.session.close();
     // If the buffers were smaller than last time, the session was lost before.
-    let closed = kept.session.closed() == Some(SessionLoss::Closed);
+    let closed = kept.session.loss() == Some(SessionLoss::Closed);
     drop(kept.session);
     outcome(&left);
     closed.then(|| began.elapsed())
@@ -331,7 +331,7 @@ fn close_disconnects_unwritable_bridge() {
     let kept = Kept::start();
     let fit = Arc::new(AtomicUsize::new(0));
     let _filled = kept.order(fill(usize::MAX, Arc::clone(&fit)));
-    assert_eq!(kept.loss(), SessionLoss::Garbled);
+    assert_eq!(kept.loss(), SessionLoss::ProtocolViolation);
     drop(kept);
     let fit = fit.load(Ordering::SeqCst);
     let running = [5, 15, 25, 35, 45].map(|spare| {
@@ -360,7 +360,7 @@ fn answered_heartbeat_keeps_session() {
         (0..3).filter_map(|_| beat(visit)).collect::<String>()
     });
     assert_eq!(outcome(&beats), "NAMING LOOKUP NAME=ME\n".repeat(3));
-    assert_eq!(kept.session.closed(), None);
+    assert_eq!(kept.session.loss(), None);
 }
 
 #[test]
@@ -368,7 +368,10 @@ fn unanswered_heartbeat_ends_session() {
     let kept = Kept::with(|session| session.heartbeat(BEAT));
     let began = Instant::now();
     let said = kept.order(Visit::rest);
-    assert_eq!(kept.loss(), SessionLoss::Unanswered(Duration::from_secs(1)));
+    assert_eq!(
+        kept.loss(),
+        SessionLoss::HeartbeatTimeout(Duration::from_secs(1))
+    );
     assert!(began.elapsed() < Duration::from_secs(4));
     assert_eq!(outcome(&said), b"NAMING LOOKUP NAME=ME\n");
 }
@@ -377,7 +380,10 @@ fn unanswered_heartbeat_ends_session() {
 fn heartbeat_under_one_second_is_one_second() {
     let kept = Kept::with(|session| session.heartbeat(Some(Duration::ZERO)));
     let _said = kept.order(Visit::rest);
-    assert_eq!(kept.loss(), SessionLoss::Unanswered(Duration::from_secs(1)));
+    assert_eq!(
+        kept.loss(),
+        SessionLoss::HeartbeatTimeout(Duration::from_secs(1))
+    );
 }
 
 #[test]
@@ -392,7 +398,7 @@ fn endless_heartbeat_interval_delays_no_command() {
 #[test]
 fn live_session_has_no_loss() {
     let kept = Kept::start();
-    assert_eq!(kept.session.closed(), None);
+    assert_eq!(kept.session.loss(), None);
     let time = Duration::from_millis(20);
     let error = kept.session.wait_closed(Some(time)).unwrap_err();
     assert!(error.is_timeout(), "{error}");
@@ -405,7 +411,7 @@ fn session_end_ends_wait() {
     let session = kept.session.clone();
     let waiting = in_background(move || session.wait_closed(None));
     kept.hang_up();
-    assert_eq!(outcome(&waiting).unwrap(), SessionLoss::BridgeGone);
+    assert_eq!(outcome(&waiting).unwrap(), SessionLoss::Disconnected);
 }
 
 #[test]
@@ -432,7 +438,7 @@ fn repeated_close_sends_quit_once() {
     kept.order(|visit| visit.hang_up());
     kept.session.close();
     kept.session.clone().close();
-    assert_eq!(kept.session.closed(), Some(SessionLoss::Closed));
+    assert_eq!(kept.session.loss(), Some(SessionLoss::Closed));
     assert_eq!(outcome(&said), (Some("QUIT\n".to_owned()), None));
     let again = kept.session.connect("peer.i2p").unwrap_err();
     assert!(matches!(again, Error::SessionLost(SessionLoss::Closed)));
@@ -477,7 +483,12 @@ fn close_ends_streams_before_quit() {
             known.lock().unwrap().push(visit.socket());
         }
     });
-    let session = bridge.bridge().session().armed_accepts(1).stream().unwrap();
+    let session = bridge
+        .bridge()
+        .session()
+        .pending_accepts(1)
+        .stream()
+        .unwrap();
     let listener = session.listener().unwrap();
     let _accepted = listener.accept_timeout(LONG).unwrap();
     drop(listener);
@@ -501,7 +512,12 @@ fn close_ends_waiting_calls() {
         asked.reached();
         visit.rest();
     });
-    let session = bridge.bridge().session().armed_accepts(1).stream().unwrap();
+    let session = bridge
+        .bridge()
+        .session()
+        .pending_accepts(1)
+        .stream()
+        .unwrap();
     let listener = session.listener().unwrap();
     outcome(&is_asked);
     let accepting = in_background(move || listener.accept().unwrap_err());
@@ -643,7 +659,12 @@ fn refusal_for_unknown_session_ends_every_handle() {
         ),
     ] {
         let bridge = answering_dials(reply);
-        let session = bridge.bridge().session().armed_accepts(2).stream().unwrap();
+        let session = bridge
+            .bridge()
+            .session()
+            .pending_accepts(2)
+            .stream()
+            .unwrap();
         let listener = session.listener().unwrap();
         let accepting: Vec<_> = (0..3)
             .map(|_| {
@@ -670,7 +691,7 @@ fn unreachable_peer_keeps_session() {
     let session = bridge.bridge().session().stream().unwrap();
     let error = session.connect("peer.i2p").unwrap_err();
     assert!(error.is_peer_fault(), "{error}");
-    assert_eq!(session.closed(), None);
+    assert_eq!(session.loss(), None);
 }
 
 #[test]
@@ -694,7 +715,7 @@ fn session_loss_ends_connect_at_once() {
     let began = Instant::now();
     lose.send(()).unwrap();
     let (error, ended) = outcome(&dialling);
-    let gone = matches!(error, Error::SessionLost(SessionLoss::BridgeGone));
+    let gone = matches!(error, Error::SessionLost(SessionLoss::Disconnected));
     assert!(gone, "{error}");
     assert!(ended - began < Duration::from_millis(200));
 }
@@ -703,8 +724,8 @@ fn session_loss_ends_connect_at_once() {
 fn stream_ended_with_session_reports_loss() {
     let kept = Kept::start();
     let mut stream = kept.session.connect("peer.i2p").unwrap();
-    assert_eq!(stream.session_error(), None);
+    assert_eq!(stream.loss(), None);
     kept.hang_up();
     assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0);
-    assert_eq!(stream.session_error(), Some(SessionLoss::BridgeGone));
+    assert_eq!(stream.loss(), Some(SessionLoss::Disconnected));
 }

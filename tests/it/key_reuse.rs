@@ -156,7 +156,7 @@ fn session_confused_with_older_is_replaced() {
     let (scripted, creates) = i2pd(&[Duration::ZERO, NEW_SESSION]);
     let session = make(&scripted.bridge()).unwrap();
     assert!(gap(&creates) > KEY_REST - SECOND / 10);
-    assert!(session.closed().is_none());
+    assert!(session.loss().is_none());
     assert_eq!(scripted.open_connections(), 1);
 }
 

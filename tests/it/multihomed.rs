@@ -7,8 +7,8 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use i2p_sam::{
-    Cancel, Error, HealingEvent, HealingOptions, HealingSession, ResultCode, SamBridge,
-    SamListener, SamStream, SessionBuilder, SessionLoss, WhenFull,
+    BacklogPolicy, Cancel, Error, HealingEvent, HealingOptions, HealingSession, ResultCode,
+    SamBridge, SamListener, SamStream, SessionBuilder, SessionLoss,
 };
 
 use crate::support::restless::{Answer, Router, SHORT, lose};
@@ -29,7 +29,7 @@ fn bridge(first: &Router, second: &Router) -> SamBridge {
 
 fn builder(first: &Router, second: &Router) -> SessionBuilder {
     let builder = bridge(first, second).session().key(&key(1));
-    builder.armed_accepts(1).linger(Duration::ZERO)
+    builder.pending_accepts(1).linger(Duration::ZERO)
 }
 
 fn listening(options: HealingOptions) -> (HealingOptions, mpsc::Receiver<Told>) {
@@ -269,10 +269,10 @@ fn permanently_lost_replica_keeps_others() {
     end(&second);
     let mut incoming = listener.incoming();
     let error = incoming.next().unwrap().unwrap_err();
-    assert!(matches!(error, Error::HealingEnded(_)), "{error}");
+    assert!(matches!(error, Error::GaveUp(_)), "{error}");
     assert!(incoming.next().is_none());
     let error = session.connect("peer.i2p").unwrap_err();
-    assert!(matches!(error, Error::HealingEnded(_)), "{error}");
+    assert!(matches!(error, Error::GaveUp(_)), "{error}");
     assert!(session.listener().unwrap_err().is_session_lost());
 }
 
@@ -682,7 +682,7 @@ fn wait_closed_awaits_end_of_all_replicas() {
 fn each_replica_keeps_backlog_and_counts_rejected_streams() {
     let (first, second) = two();
     let builder = builder(&first, &second).backlog(1);
-    let builder = builder.when_full(WhenFull::TurnAway);
+    let builder = builder.backlog_policy(BacklogPolicy::Reject);
     let (options, events) = listening(HealingOptions::new());
     let session = builder.multihomed_with(&options).unwrap();
     for _ in 0..2 {
@@ -692,7 +692,7 @@ fn each_replica_keeps_backlog_and_counts_rejected_streams() {
     assert_eq!(listener.tcp_addr(), None);
     let _callers = [&first, &second].map(|router| [(); 4].map(|()| router.dial_in()));
     eventually("each replica has rejected three streams", || {
-        listener.stats().turned_away == 6
+        listener.stats().rejected == 6
     });
     let mut served = [next_replica(&listener), next_replica(&listener)];
     served.sort();
@@ -700,5 +700,5 @@ fn each_replica_keeps_backlog_and_counts_rejected_streams() {
     both.sort();
     assert_eq!(served, both);
     session.close();
-    assert_eq!(listener.session_error(), Some(SessionLoss::Closed));
+    assert_eq!(listener.loss(), Some(SessionLoss::Closed));
 }

@@ -146,7 +146,7 @@ fn invalid_listen_protocols_are_refused_before_sending() {
     assert!(
         errors
             .iter()
-            .all(|error| matches!(error, Error::Setting(_)))
+            .all(|error| matches!(error, Error::InvalidConfig(_)))
     );
     assert!(router.asked().is_empty());
 }
@@ -161,7 +161,7 @@ fn dropped_subsession_is_removed() {
     router.await_line(&removal);
     // The protocol and port it listened to are free at once.
     primary.stream().unwrap();
-    assert_eq!(primary.closed(), None);
+    assert_eq!(primary.loss(), None);
 }
 
 #[test]
@@ -171,13 +171,13 @@ fn closed_subsession_is_removed_once() {
     let session = primary.datagram(DatagramStyle::Datagram).unwrap();
     session.close();
     session.clone().close();
-    assert_eq!(session.closed(), Some(SessionLoss::Closed));
+    assert_eq!(session.loss(), Some(SessionLoss::Closed));
     drop(session);
     let _next = primary.datagram(DatagramStyle::Datagram).unwrap();
     let asked = router.asked();
     let removals = asked.iter().filter(|line| line.contains("REMOVE"));
     assert_eq!(removals.count(), 1, "{asked:?}");
-    assert_eq!(primary.closed(), None);
+    assert_eq!(primary.loss(), None);
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn lingering_subsession_is_removed() {
     drop(session.connect(key(2).destination()).unwrap());
     drop(session);
     router.await_line(&removal);
-    assert_eq!(primary.closed(), None);
+    assert_eq!(primary.loss(), None);
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn subsession_close_ends_only_its_own() {
     let error = outcome(&accepting).unwrap_err();
     assert!(matches!(error, Error::SessionLost(SessionLoss::Closed)));
     assert_eq!(stream.read(&mut [0]).unwrap(), 0);
-    assert_eq!(stream.session_error(), Some(SessionLoss::Closed));
+    assert_eq!(stream.loss(), Some(SessionLoss::Closed));
     assert!(
         ours.connect(peer.destination())
             .unwrap_err()
@@ -262,7 +262,7 @@ fn subsession_close_ends_only_its_own() {
     eventually("its stream and its accept are closed", || {
         router.bridge.open_connections() == open - 2
     });
-    assert_eq!((theirs.closed(), primary.closed()), (None, None));
+    assert_eq!((theirs.loss(), primary.loss()), (None, None));
     let error = still.accept_timeout(Duration::from_millis(50)).unwrap_err();
     assert!(error.is_timeout(), "{error}");
 }
@@ -271,7 +271,7 @@ fn subsession_close_ends_only_its_own() {
 fn primary_close_ends_accepts_streams_and_datagrams() {
     // On Java I2P the accepts of a primary session are not ended with it.
     let router = Router::java();
-    let builder = router.builder().armed_accepts(4);
+    let builder = router.builder().pending_accepts(4);
     let primary = builder.primary().unwrap();
     let session = primary.stream().unwrap();
     let datagrams = primary.datagram(DatagramStyle::Datagram).unwrap();
@@ -292,7 +292,7 @@ fn primary_close_ends_accepts_streams_and_datagrams() {
     }
     assert_eq!(outcome(&closed).unwrap(), SessionLoss::Closed);
     assert_eq!(stream.read(&mut [0]).unwrap(), 0);
-    assert_eq!(stream.session_error(), Some(SessionLoss::Closed));
+    assert_eq!(stream.loss(), Some(SessionLoss::Closed));
     eventually("all are closed", || router.bridge.open_connections() == 0);
     let asked = router.asked();
     assert!(asked.iter().all(|line| line.starts_with("SESSION ADD")));
@@ -311,12 +311,15 @@ fn primary_loss_is_loss_of_subsessions() {
     let waiting = session.clone();
     let lost = in_background(move || waiting.wait_closed(None));
     open.send(()).unwrap();
-    assert_eq!(outcome(&lost).unwrap(), SessionLoss::BridgeGone);
+    assert_eq!(outcome(&lost).unwrap(), SessionLoss::Disconnected);
     // A close does not change the reason.
     session.close();
-    assert_eq!(session.closed(), Some(SessionLoss::BridgeGone));
+    assert_eq!(session.loss(), Some(SessionLoss::Disconnected));
     let error = session.listener().unwrap_err();
-    assert!(matches!(error, Error::SessionLost(SessionLoss::BridgeGone)));
+    assert!(matches!(
+        error,
+        Error::SessionLost(SessionLoss::Disconnected)
+    ));
 }
 
 #[test]
@@ -331,7 +334,7 @@ fn primary_session_lives_while_subsessions_live() {
     drop(primary);
     drop(session);
     drop(guard);
-    assert_eq!(stream.session_error(), None);
+    assert_eq!(stream.loss(), None);
     let quit = |router: &Router| router.bridge.received().contains(&"QUIT\n".to_owned());
     assert!(!quit(&router));
     drop(stream);
@@ -352,8 +355,8 @@ fn unknown_subsession_loses_primary_session() {
     let session = primary.stream().unwrap();
     let error = session.connect(key(2).destination()).unwrap_err();
     assert!(error.is_session_lost(), "{error}");
-    assert!(matches!(session.closed(), Some(SessionLoss::Refused(_))));
-    assert!(matches!(primary.closed(), Some(SessionLoss::Refused(_))));
+    assert!(matches!(session.loss(), Some(SessionLoss::Refused(_))));
+    assert!(matches!(primary.loss(), Some(SessionLoss::Refused(_))));
 }
 
 #[test]
@@ -365,7 +368,7 @@ fn conflicting_subsession_is_refused_before_sending() {
     let eighty = primary.stream_with(&from).unwrap();
     for taken in [port(0), port(80), from.listen_port(0)] {
         let error = primary.stream_with(&taken).unwrap_err();
-        assert!(matches!(error, Error::Occupied(_)), "{error}");
+        assert!(matches!(error, Error::Conflict(_)), "{error}");
     }
     // Other styles listen to other protocols.
     let datagram = primary.datagram(DatagramStyle::Datagram).unwrap();

@@ -22,7 +22,7 @@ fn both_reply_forms_add_subsession() {
         assert_ne!(first.id(), second.id());
         for session in [&first, &second] {
             assert_eq!(session.destination(), primary.destination());
-            assert_eq!(session.closed(), None);
+            assert_eq!(session.loss(), None);
         }
     }
 }
@@ -77,7 +77,7 @@ fn subsession_refusals_are_reported_and_harmless() {
             explanation.to_owned(),
         );
         assert_eq!(refused, expected);
-        assert_eq!(primary.closed(), None);
+        assert_eq!(primary.loss(), None);
     }
     primary.stream().unwrap();
 }
@@ -155,7 +155,7 @@ fn heartbeat_and_command_use_separate_segments() {
         primary.stream().unwrap();
         beats += beaten.try_iter().count();
     }
-    assert_eq!(primary.closed(), None);
+    assert_eq!(primary.loss(), None);
 }
 
 /// Adds a subsession, and cancels when the bridge has received the command.
@@ -223,7 +223,7 @@ fn late(first: impl Fn(&str) -> String + Send + Sync + 'static) -> Router {
     give_up(&primary, &hears);
     // The library waits 2 s for its reply before it sends another command.
     let second = primary.stream_with(&port(2)).unwrap();
-    assert_eq!(second.closed(), None);
+    assert_eq!(second.loss(), None);
     let error = primary.stream_with(&port(3)).unwrap_err();
     assert_eq!(refusal(error).2, "third");
     router
@@ -287,7 +287,7 @@ fn late_reply_times_out_in_its_phase() {
         matches!(error, Error::Timeout { phase: Phase::SessionAdd, after, .. } if after == time),
         "{error}"
     );
-    assert_eq!(primary.closed(), None);
+    assert_eq!(primary.loss(), None);
 }
 
 /// Returns the outcome of an add if the bridge sends this instead of a reply, and optionally
@@ -301,7 +301,7 @@ fn instead_of_an_answer(text: &'static str, hang_up: bool) -> (Error, Option<Ses
     });
     let primary = router.primary();
     let error = primary.stream().unwrap_err();
-    (error, primary.closed())
+    (error, primary.loss())
 }
 
 #[test]
@@ -321,7 +321,7 @@ fn close_instead_of_reply_is_bridge_gone() {
     for text in ["", "SESSION STATUS RESULT=OK", "SESSION STATUS RESULT=O"] {
         let (error, loss) = instead_of_an_answer(text, true);
         assert!(error.is_session_lost(), "{text}: {error}");
-        assert_eq!(loss, Some(SessionLoss::BridgeGone), "{text}");
+        assert_eq!(loss, Some(SessionLoss::Disconnected), "{text}");
     }
 }
 
@@ -331,7 +331,7 @@ fn refusal_before_close_is_reply() {
     let text = "SESSION STATUS RESULT=DUPLICATE_ID";
     let (error, loss) = instead_of_an_answer(text, true);
     assert_eq!(refusal(error).1, ResultCode::DuplicatedId);
-    assert!(loss.is_none_or(|loss| loss == SessionLoss::BridgeGone));
+    assert!(loss.is_none_or(|loss| loss == SessionLoss::Disconnected));
 }
 
 #[test]
@@ -347,7 +347,7 @@ fn unsolicited_error_ends_session() {
         panic!("{loss:?}");
     };
     assert_eq!(refusal.explanation(), Some("tunnels gone"));
-    assert_eq!(primary.closed(), Some(loss));
+    assert_eq!(primary.loss(), Some(loss));
 }
 
 #[test]
@@ -379,7 +379,7 @@ fn refused_removal_keeps_session() {
     let session = primary.raw().unwrap();
     session.close();
     let other = primary.stream().unwrap();
-    assert_eq!((primary.closed(), other.closed()), (None, None));
+    assert_eq!((primary.loss(), other.loss()), (None, None));
 }
 
 #[test]
@@ -398,7 +398,7 @@ fn unanswered_removal_does_not_shift_replies() {
     assert_eq!(refusal(error).2, "no");
     drop(primary.stream_with(&port(10)).unwrap());
     let session = primary.stream_with(&port(11)).unwrap();
-    assert_eq!((primary.closed(), session.closed()), (None, None));
+    assert_eq!((primary.loss(), session.loss()), (None, None));
 }
 
 #[test]
@@ -447,7 +447,7 @@ fn recorded_java_primary_session_replays() {
     datagram.close();
     raw.close();
     assert!(left.lock().unwrap().is_empty());
-    assert_eq!(primary.closed(), None);
+    assert_eq!(primary.loss(), None);
 }
 
 #[test]
@@ -475,7 +475,7 @@ fn unanswered_removal_delays_first_subsession_only() {
     };
     let _last = primary.stream_with(&port(21)).unwrap();
     assert_eq!(removals(), 21);
-    assert_eq!(primary.closed(), None);
+    assert_eq!(primary.loss(), None);
 }
 
 #[test]
@@ -503,5 +503,5 @@ fn late_removal_reply_is_awaited_again() {
     let start = Instant::now();
     second.close();
     assert!(start.elapsed() >= Duration::from_millis(500));
-    assert_eq!(primary.closed(), None);
+    assert_eq!(primary.loss(), None);
 }

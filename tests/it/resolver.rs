@@ -17,7 +17,7 @@ const NAMES: [&str; 4] = ["stats.i2p", "Stats.I2P", "stats.i2p.", "a.b32.i2p"];
 const WITH_PASSWORD: &str = "I2P_SAM_TEST_WITH_PASSWORD";
 
 fn check_refused<T>(outcome: Result<T, Error>, setting: &str, name: &str) {
-    let Err(Error::Setting(error)) = outcome else {
+    let Err(Error::InvalidConfig(error)) = outcome else {
         panic!("{setting} {name} was not refused");
     };
     assert_eq!(error.setting(), setting);

@@ -262,7 +262,7 @@ fn forwarding_continues_over_heartbeats() {
             .count()
     };
     eventually("two heartbeats have come", || accepts() >= 2);
-    assert_eq!(session.closed(), None);
+    assert_eq!(session.loss(), None);
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn datagram_subsession_loses_primary_session() {
     let primary = builder.primary().unwrap();
     let session = primary.datagram(DatagramStyle::Datagram).unwrap();
     assert_learns_of_the_loss(&java, &session);
-    assert!(primary.closed().is_some());
+    assert!(primary.loss().is_some());
 }
 
 fn datagrams(java: &Java, transport: DatagramTransport) -> DatagramSession {
@@ -308,11 +308,11 @@ fn assert_learns_of_the_loss(java: &Java, session: &DatagramSession) {
     session.set_read_timeout(Some(3 * HEARTBEAT)).unwrap();
     let error = session.recv_from(&mut [0; 1024]).unwrap_err();
     assert!(error.is_timeout(), "{error}");
-    assert_eq!(session.closed(), None);
+    assert_eq!(session.loss(), None);
     let stopped = java.stop_router();
     let loss = session.wait_closed(Some(LONG)).unwrap();
     println!("noticed after {:?}", stopped.elapsed());
-    assert_eq!(loss, SessionLoss::Unanswered(HEARTBEAT));
+    assert_eq!(loss, SessionLoss::HeartbeatTimeout(HEARTBEAT));
     assert!(stopped.elapsed() < 6 * HEARTBEAT);
 }
 

@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use i2p_sam::wire::{Command, DatagramHeader, Line, Message, RawHeader, StreamHeader};
 use i2p_sam::{
-    AddressError, B32, B33, Cancel, ClientTunnel, ConnectOptions, DatagramOptions, DatagramStyle,
-    DatagramTransport, Destination, EncryptionType, Error, ForwardOptions, HealingEvent,
-    HealingOptions, Host, HostName, I2pAddr, InactivityAction, LeaseSetAuth, LeaseSetType,
-    LimitAction, MessageReliability, Phase, PrivateKey, RawOptions, ResultCode, SamBridge, Sender,
-    ServerTunnel, SessionLoss, SessionOptions, SignatureType, StreamingProfile, SubsessionOptions,
-    TunnelFailure, TunnelOptions, UdpOptions, UrlPart, Version, WhenFull,
+    AddressError, B32, B33, BacklogPolicy, Cancel, ClientTunnel, ConnectOptions, DatagramOptions,
+    DatagramStyle, DatagramTransport, Destination, EncryptionType, Error, ForwardOptions,
+    HealingEvent, HealingOptions, Host, HostName, I2pAddr, InactivityAction, LeaseSetAuth,
+    LeaseSetType, LimitAction, MessageReliability, Phase, PrivateKey, RawOptions, ResultCode,
+    SamBridge, Sender, ServerTunnel, SessionLoss, SessionOptions, SignatureType, StreamingProfile,
+    SubsessionOptions, TunnelError, TunnelOptions, UdpOptions, UrlPart, Version,
 };
 
 use crate::support::restless::Router;
@@ -125,7 +125,7 @@ impl Watcher {
             Error::SessionLost(loss) => self.error(loss),
             Error::Protocol { source, .. } => self.error(source),
             Error::Command(error) => self.error(error),
-            Error::Setting(error) => self.error(error),
+            Error::InvalidConfig(error) => self.error(error),
             Error::Address(error) => self.error(error),
             Error::Key(error) => self.error(error),
             Error::KeyFile(error) => self.error(error),
@@ -493,7 +493,7 @@ fn what_a_program_holds(watcher: &mut Watcher) {
         .session()
         .key(&key(7))
         .options(options)
-        .armed_accepts(1);
+        .pending_accepts(1);
     watcher.debug(&session_builder);
     let refused = session_builder.clone().option("x", &secret).stream();
     watcher.failure(refused.unwrap_err());
@@ -539,7 +539,7 @@ fn what_forwards(watcher: &mut Watcher, bridge: &SamBridge) {
 fn plain_words(watcher: &mut Watcher) {
     watcher.display(&Phase::Hello);
     watcher.display(&ResultCode::InvalidId);
-    watcher.error(&SessionLoss::Garbled);
+    watcher.error(&SessionLoss::ProtocolViolation);
     watcher.display(&UrlPart::Scheme);
     watcher.debug(&EncryptionType::EciesX25519);
     watcher.debug(&LeaseSetType::Encrypted);
@@ -548,7 +548,7 @@ fn plain_words(watcher: &mut Watcher) {
     watcher.debug(&InactivityAction::SendAck);
     watcher.debug(&LimitAction::Text("too many".to_owned()));
     watcher.debug(&MessageReliability::BestEffort);
-    watcher.debug(&WhenFull::Wait);
+    watcher.debug(&BacklogPolicy::Wait);
 }
 
 /// A peer may write anything into its lease set, and a bridge may repeat anything.
@@ -598,7 +598,7 @@ fn failures_of_calls(watcher: &mut Watcher, line: &str) {
         }
     });
     let bridge = bridge_with_credentials(&scripted);
-    let session = bridge.session().key(&key(7)).armed_accepts(1);
+    let session = bridge.session().key(&key(7)).pending_accepts(1);
     let session = session.stream().unwrap();
     let calls = [
         bridge.generate(SignatureType::Ed25519).err(),
@@ -617,7 +617,7 @@ fn failures_of_calls(watcher: &mut Watcher, line: &str) {
         watcher.failure(error);
     }
     watcher.debug(&session);
-    watcher.debug(&session.closed());
+    watcher.debug(&session.loss());
 }
 
 fn replies_that_repeat_the_key(watcher: &mut Watcher) {
@@ -665,7 +665,7 @@ fn accepts_that_repeat_the_key(watcher: &mut Watcher) {
             // On each accept, since the next one replaces the refusal of the previous one.
             _ => visit.say(&format!("{line}\n")),
         });
-        let session = scripted.bridge().session().key(&key(7)).armed_accepts(1);
+        let session = scripted.bridge().session().key(&key(7)).pending_accepts(1);
         let session = session.stream().unwrap();
         let listener = session.listener().unwrap();
         let error = listener.accept_timeout(LONG).unwrap_err();
@@ -693,7 +693,7 @@ fn commands_that_are_repeated(watcher: &mut Watcher) {
         visit.say(&format!("{reply}\n"));
     });
     let bridge = scripted.bridge();
-    let session = bridge.session().key(&key(7)).armed_accepts(1);
+    let session = bridge.session().key(&key(7)).pending_accepts(1);
     let session = session.stream().unwrap();
     watcher.guard(session.id());
     for _ in 0..3 {
@@ -773,7 +773,7 @@ fn healing_sessions(watcher: &mut Watcher) {
     session.close();
     watcher.failure(session.connect("peer.i2p").unwrap_err());
     let error = std::sync::Arc::new(session.connect("peer.i2p").unwrap_err());
-    watcher.failure(Error::HealingEnded(error));
+    watcher.failure(Error::GaveUp(error));
 }
 
 #[test]
@@ -822,7 +822,7 @@ fn tunnels(watcher: &mut Watcher) {
     let sender = Mutex::new(sender);
     let options = TunnelOptions::new()
         .on_failure(move |failure| drop(sender.lock().unwrap().send(failure.clone())));
-    let session = scripted.bridge().session().key(&key(7)).armed_accepts(1);
+    let session = scripted.bridge().session().key(&key(7)).pending_accepts(1);
     let session = session.stream().unwrap();
     watcher.guard(session.id());
     watcher.debug(&options);
@@ -831,7 +831,7 @@ fn tunnels(watcher: &mut Watcher) {
     let client = ClientTunnel::start(session.clone(), "127.0.0.1:0", "peer.i2p", &options);
     let client = client.unwrap();
     let _program = TcpStream::connect(client.local_addr()).unwrap();
-    watcher.error::<TunnelFailure>(&failures.recv_timeout(LONG).unwrap());
+    watcher.error::<TunnelError>(&failures.recv_timeout(LONG).unwrap());
     session.close();
     watcher.debug(&server.wait(Some(LONG)).unwrap());
     watcher.debug(&server);

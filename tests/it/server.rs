@@ -342,7 +342,12 @@ fn session_loss_ends_server_with_reason() {
         }
         _ => drop(visit.rest()),
     });
-    let session = bridge.bridge().session().armed_accepts(1).stream().unwrap();
+    let session = bridge
+        .bridge()
+        .session()
+        .pending_accepts(1)
+        .stream()
+        .unwrap();
     let serving = Serving::on(&session, LIMITS, |_| Ok(()));
     assert!(!serving.is_over());
     lose.send(()).unwrap();

@@ -61,7 +61,7 @@ fn answered(name: &str, answer: &str) -> Error {
     let router = Router::answering(move |visit, _| visit.say(&answer));
     let session = router.builder().stream().unwrap();
     let error = session.lookup(name).unwrap_err();
-    assert_eq!(session.closed(), None);
+    assert_eq!(session.loss(), None);
     error
 }
 
@@ -122,7 +122,7 @@ fn heartbeat_reply_is_not_lookup_reply() {
         assert_eq!(&found, key(7).destination());
         beaten.recv_timeout(LONG).unwrap();
     }
-    assert_eq!(session.closed(), None);
+    assert_eq!(session.loss(), None);
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn long_lookup_is_no_missed_heartbeat() {
     let builder = router.builder().heartbeat(Some(Duration::from_secs(1)));
     let session = builder.stream().unwrap();
     assert_eq!(&session.lookup("peer.i2p").unwrap(), key(7).destination());
-    assert_eq!(session.closed(), None);
+    assert_eq!(session.loss(), None);
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn late_reply_to_cancelled_lookup_is_discarded() {
     open.send(()).unwrap();
     assert_eq!(&outcome(&second).unwrap(), key(2).destination());
     primary.stream_with(&port(1)).unwrap();
-    assert_eq!(primary.closed(), None);
+    assert_eq!(primary.loss(), None);
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn unanswered_lookup_times_out_without_blocking() {
         "{error}"
     );
     primary.stream().unwrap();
-    assert_eq!(primary.closed(), None);
+    assert_eq!(primary.loss(), None);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use i2p_sam::{
-    Cancel, ClientTunnel, Error, ServerTunnel, SessionLoss, StreamSession, TunnelEnd,
-    TunnelFailure, TunnelOptions,
+    Cancel, ClientTunnel, Error, ServerTunnel, SessionLoss, StreamSession, TunnelError, TunnelExit,
+    TunnelOptions,
 };
 
 use crate::support::{
@@ -60,7 +60,7 @@ impl Peers {
     }
 
     fn session(&self) -> StreamSession {
-        let builder = self.bridge.bridge().session().armed_accepts(1);
+        let builder = self.bridge.bridge().session().pending_accepts(1);
         builder.stream().unwrap()
     }
 
@@ -123,10 +123,10 @@ fn bytes(len: usize) -> Vec<u8> {
 }
 
 /// The default options; failures arrive over the channel.
-fn told() -> (TunnelOptions, mpsc::Receiver<TunnelFailure>) {
+fn told() -> (TunnelOptions, mpsc::Receiver<TunnelError>) {
     let (sender, failures) = mpsc::channel();
     let sender = Mutex::new(sender);
-    let tell = move |failure: &TunnelFailure| {
+    let tell = move |failure: &TunnelError| {
         let _ = sender.lock().unwrap().send(failure.clone());
     };
     (TunnelOptions::new().on_failure(tell), failures)
@@ -324,7 +324,7 @@ fn refusing_service_ends_stream_keeps_tunnel() {
     let (options, failures) = told();
     let tunnel = peers.server(address, &options);
     assert_eq!(outcome(&ends), b"");
-    let TunnelFailure::Service(error) = outcome(&failures) else {
+    let TunnelError::Service(error) = outcome(&failures) else {
         panic!("it failed otherwise");
     };
     assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
@@ -342,7 +342,7 @@ fn unreachable_peer_ends_connection_keeps_tunnel() {
     let (options, failures) = told();
     let tunnel = ClientTunnel::start(session, "127.0.0.1:0", "peer.i2p", &options).unwrap();
     assert_eq!(rest(&mut program(&tunnel)), b"");
-    let TunnelFailure::Peer(error) = outcome(&failures) else {
+    let TunnelError::Peer(error) = outcome(&failures) else {
         panic!("it failed otherwise");
     };
     assert!(error.is_peer_fault());
@@ -362,7 +362,7 @@ fn idle_connection_ends_on_both_sides() {
     assert_eq!(rest(&mut program), b"");
     assert!(start.elapsed() >= A_WHILE);
     assert_eq!(outcome(&ends), b"");
-    assert!(matches!(outcome(&failures), TunnelFailure::Idle(A_WHILE)));
+    assert!(matches!(outcome(&failures), TunnelError::Idle(A_WHILE)));
     assert_eq!(tunnel.counters().broken, 1);
 }
 
@@ -423,7 +423,7 @@ fn close_at_once(tunnel: &ClientTunnel) {
     let start = Instant::now();
     tunnel.close();
     assert!(start.elapsed() < Duration::from_secs(1));
-    assert!(matches!(tunnel.ended(), Some(TunnelEnd::Closed)));
+    assert!(matches!(tunnel.ended(), Some(TunnelExit::Closed)));
     assert_eq!(tunnel.counters().open, 0);
     let refused = TcpStream::connect(tunnel.local_addr()).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
@@ -485,7 +485,7 @@ fn close_ends_dial() {
 }
 
 /// A tunnel with one place. Its first dial never ends, and its next succeeds at once.
-fn held_dial() -> (ScriptedBridge, ClientTunnel, mpsc::Receiver<TunnelFailure>) {
+fn held_dial() -> (ScriptedBridge, ClientTunnel, mpsc::Receiver<TunnelError>) {
     let first = AtomicBool::new(true);
     let bridge = ScriptedBridge::router(move |visit, stage| {
         if matches!(stage, Stage::Command(_)) && !first.swap(false, Ordering::SeqCst) {
@@ -518,7 +518,7 @@ fn program_closing_during_dial_frees_place() {
     drop(first);
     show_that_it_echoes(&tunnel);
     let failure = failures.recv_timeout(LONG).unwrap();
-    let TunnelFailure::Broken(error) = failure else {
+    let TunnelError::Broken(error) = failure else {
         panic!("{failure:?}");
     };
     assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
@@ -556,7 +556,7 @@ fn cancel_closes_tunnel() {
     let tunnel = peers.server(address, &TunnelOptions::new().with_cancel(&cancel));
     let mut socket = patient(listener.accept().unwrap().0);
     cancel.cancel();
-    assert!(matches!(tunnel.wait(Some(LONG)), Some(TunnelEnd::Closed)));
+    assert!(matches!(tunnel.wait(Some(LONG)), Some(TunnelExit::Closed)));
     assert_eq!(rest(&mut socket), b"");
     assert_eq!(outcome(&ends), b"");
     eventually("it is over", || tunnel.counters().open == 0);
@@ -648,16 +648,16 @@ fn session_loss_ends_server_tunnel_and_connections() {
     let mut socket = patient(listener.accept().unwrap().0);
     assert!(tunnel.wait(Some(Duration::from_millis(1))).is_none());
     peers.end_session.send(()).unwrap();
-    let Some(TunnelEnd::Lost(error)) = tunnel.wait(Some(LONG)) else {
+    let Some(TunnelExit::Lost(error)) = tunnel.wait(Some(LONG)) else {
         panic!("it did not end, or otherwise");
     };
     assert!(matches!(
         *error,
-        Error::SessionLost(SessionLoss::BridgeGone)
+        Error::SessionLost(SessionLoss::Disconnected)
     ));
     assert_eq!(rest(&mut socket), b"");
     drop(socket);
-    assert!(matches!(outcome(&failures), TunnelFailure::Broken(_)));
+    assert!(matches!(outcome(&failures), TunnelError::Broken(_)));
 }
 
 #[test]
@@ -674,7 +674,7 @@ fn session_loss_at_dial_ends_client_tunnel() {
     peers.end_session.send(()).unwrap();
     session.wait_closed(Some(LONG)).unwrap();
     assert_eq!(rest(&mut program(&tunnel)), b"");
-    let Some(TunnelEnd::Lost(error)) = tunnel.wait(Some(LONG)) else {
+    let Some(TunnelExit::Lost(error)) = tunnel.wait(Some(LONG)) else {
         panic!("it did not end, or otherwise");
     };
     assert!(error.is_session_lost());
@@ -735,14 +735,17 @@ fn invalid_options_are_refused_at_start() {
             service,
             &TunnelOptions::new(),
         );
-        assert!(matches!(tunnel, Err(Error::Setting(_))), "{service:?}");
+        assert!(
+            matches!(tunnel, Err(Error::InvalidConfig(_))),
+            "{service:?}"
+        );
     }
     let (_taken, address) = service();
     let options = TunnelOptions::new();
     let tunnel = ServerTunnel::start(listener, "stats.i2p:80", &options);
-    assert!(matches!(tunnel, Err(Error::Setting(_))));
+    assert!(matches!(tunnel, Err(Error::InvalidConfig(_))));
     let tunnel = ClientTunnel::start(session.clone(), "stats.i2p:80", "peer.i2p", &options);
-    assert!(matches!(tunnel, Err(Error::Setting(_))));
+    assert!(matches!(tunnel, Err(Error::InvalidConfig(_))));
     let tunnel = ClientTunnel::start(session.clone(), address, "peer.i2p", &options);
     assert!(matches!(tunnel, Err(Error::Io { .. })));
     let tunnel = ClientTunnel::start(session, "127.0.0.1:0", "example.com", &options);

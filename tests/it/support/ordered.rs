@@ -36,7 +36,7 @@ impl Ordered {
     }
 
     pub fn builder(&self, armed: usize) -> SessionBuilder {
-        self.bridge.bridge().session().armed_accepts(armed)
+        self.bridge.bridge().session().pending_accepts(armed)
     }
 
     pub fn session(&self, armed: usize) -> StreamSession {

@@ -32,7 +32,7 @@ impl Router {
     }
 
     pub fn builder(&self) -> SessionBuilder {
-        let builder = self.bridge.bridge().session().armed_accepts(1);
+        let builder = self.bridge.bridge().session().pending_accepts(1);
         builder.linger(Duration::ZERO)
     }
 

@@ -117,7 +117,7 @@ impl Router {
     }
 
     pub fn builder(&self) -> SessionBuilder {
-        let builder = self.scripted.bridge().session().armed_accepts(1);
+        let builder = self.scripted.bridge().session().pending_accepts(1);
         builder.linger(Duration::ZERO)
     }
 

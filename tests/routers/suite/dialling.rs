@@ -99,14 +99,14 @@ fn absent_peer_is_peer_fault(router: &Router) {
         .connect_timeout(nobody.destination(), LONG)
         .unwrap_err();
     assert!(error.is_peer_fault(), "{error}");
-    assert_eq!(pair.client.closed(), None);
+    assert_eq!(pair.client.loss(), None);
 }
 
 fn unknown_name_is_refused(router: &Router) {
     let pair = router.pair();
     let error = pair.client.connect("nobody-has-this-name.i2p").unwrap_err();
     assert!(matches!(error, Error::Refused(_)), "{error}");
-    assert_eq!(pair.client.closed(), None);
+    assert_eq!(pair.client.loss(), None);
 }
 
 /// A destination that no router has, so that dialling it takes as long as the router allows.

@@ -135,8 +135,8 @@ fn stream_end_keeps_session(router: &Router) {
     greet(&near, &far);
     drop(far);
     assert!(rest(&near).is_empty());
-    assert_eq!(near.session_error(), None);
-    assert_eq!(pair.client.closed(), None);
+    assert_eq!(near.loss(), None);
+    assert_eq!(pair.client.loss(), None);
 }
 
 fn stream_outlives_dropped_session(router: &Router) {
@@ -163,9 +163,9 @@ fn session_close_ends_streams_on_both_sides(router: &Router) {
     greet(&near, &far);
     pair.server.close();
     assert!(rest(&far).is_empty());
-    assert_eq!(far.session_error(), Some(SessionLoss::Closed));
+    assert_eq!(far.loss(), Some(SessionLoss::Closed));
     assert!(rest(&near).is_empty(), "the far side is told");
-    assert_eq!(near.session_error(), None);
+    assert_eq!(near.loss(), None);
 }
 
 fn session_close_ends_waiting_calls(router: &Router) {
@@ -184,7 +184,7 @@ fn session_close_ends_waiting_calls(router: &Router) {
 fn closed_session_reports_its_end(router: &Router) {
     let session = router.session();
     session.close();
-    assert_eq!(session.closed(), Some(SessionLoss::Closed));
+    assert_eq!(session.loss(), Some(SessionLoss::Closed));
     let nobody = router
         .bridge()
         .generate(i2p_sam::SignatureType::Ed25519)
@@ -198,7 +198,7 @@ fn session_can_be_closed_twice(router: &Router) {
     let session = router.session();
     session.close();
     session.clone().close();
-    assert_eq!(session.closed(), Some(SessionLoss::Closed));
+    assert_eq!(session.loss(), Some(SessionLoss::Closed));
 }
 
 /// The calls that may block when a router is killed.
@@ -248,7 +248,7 @@ fn killed_router_ends_blocked_calls_within_1_s(router: &Router) {
     });
     for (what, loss, at) in told {
         assert!(
-            matches!(loss, Some(SessionLoss::BridgeGone | SessionLoss::Io(_))),
+            matches!(loss, Some(SessionLoss::Disconnected | SessionLoss::Io(_))),
             "{what}: {loss:?}"
         );
         assert!(
@@ -264,7 +264,7 @@ fn killed_router_ends_blocked_calls_within_1_s(router: &Router) {
         "session: {:?}",
         at - killed
     );
-    assert!(near.session_error().is_some());
+    assert!(near.loss().is_some());
     let again = pair.client.connect(pair.server.destination());
     assert!(again.unwrap_err().is_session_lost());
 }
@@ -283,7 +283,7 @@ fn same_key_serves_after_router_restart(router: &Router) {
     network.kill();
     let gone = before.wait_closed(Some(LONG)).unwrap();
     assert!(
-        matches!(gone, SessionLoss::BridgeGone | SessionLoss::Io(_)),
+        matches!(gone, SessionLoss::Disconnected | SessionLoss::Io(_)),
         "{gone:?}"
     );
     let refused = builder.clone().stream().unwrap_err();

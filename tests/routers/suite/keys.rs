@@ -79,7 +79,7 @@ fn transient_session_exposes_its_key(router: &Router) {
         session.destination().signature_type(),
         Some(SignatureType::Ed25519)
     );
-    assert_eq!(session.closed(), None);
+    assert_eq!(session.loss(), None);
 }
 
 fn session_has_destination_of_its_key(router: &Router) {
@@ -173,7 +173,7 @@ fn key_in_use_is_refused_as_retryable(router: &Router) {
         error => panic!("{error}"),
     };
     assert_eq!(*code, ResultCode::DuplicatedDest);
-    assert_eq!(session.closed(), None);
+    assert_eq!(session.loss(), None);
 }
 
 fn invalid_key_is_refused(router: &Router) {

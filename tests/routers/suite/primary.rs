@@ -76,7 +76,7 @@ fn subsessions_are_added_and_removed_while_serving(router: &Router) {
     }
     let (near, far) = dial_in(router, &stays);
     greet(&near, &far);
-    assert_eq!(primary.closed(), None);
+    assert_eq!(primary.loss(), None);
 }
 
 fn many_threads_add_subsessions_at_once(router: &Router) {
@@ -90,10 +90,10 @@ fn many_threads_add_subsessions_at_once(router: &Router) {
         let adding: Vec<_> = adding.collect();
         adding.into_iter().map(|one| one.join().unwrap()).collect()
     });
-    assert!(sessions.iter().all(|session| session.closed().is_none()));
+    assert!(sessions.iter().all(|session| session.loss().is_none()));
     primary.close();
     let closed = Some(SessionLoss::Closed);
-    assert!(sessions.iter().all(|session| session.closed() == closed));
+    assert!(sessions.iter().all(|session| session.loss() == closed));
 }
 
 fn removed_subsession_ends_alone(router: &Router) {
@@ -106,8 +106,8 @@ fn removed_subsession_ends_alone(router: &Router) {
     session.close();
     let ended = waiting.join().unwrap().unwrap_err();
     assert!(matches!(ended, Error::SessionLost(SessionLoss::Closed)));
-    assert_eq!(session.closed(), Some(SessionLoss::Closed));
-    assert_eq!((primary.closed(), other.closed()), (None, None));
+    assert_eq!(session.loss(), Some(SessionLoss::Closed));
+    assert_eq!((primary.loss(), other.loss()), (None, None));
     let pair = router.pair();
     let near = other.connect(pair.server.destination()).unwrap();
     let (far, _) = pair.listener.accept_timeout(LONG).unwrap();
@@ -123,7 +123,7 @@ fn primary_close_ends_all_subsessions(router: &Router) {
     let waiting = thread::spawn(move || listener.accept().map(drop));
     primary.close();
     assert!(rest(&far).is_empty());
-    assert_eq!(far.session_error(), Some(SessionLoss::Closed));
+    assert_eq!(far.loss(), Some(SessionLoss::Closed));
     assert!(rest(&near).is_empty(), "the far side is told");
     let ended = waiting.join().unwrap().unwrap_err();
     assert!(matches!(ended, Error::SessionLost(SessionLoss::Closed)));
@@ -153,7 +153,7 @@ fn subsession_can_forward(router: &Router) {
 fn conflicting_subsession_is_refused(router: &Router) {
     let primary = primary(router);
     let first = primary.stream().unwrap();
-    assert!(matches!(primary.stream().unwrap_err(), Error::Occupied(_)));
+    assert!(matches!(primary.stream().unwrap_err(), Error::Conflict(_)));
     drop(first);
     primary.stream().unwrap();
 }

@@ -151,7 +151,7 @@ fn tcp_socket_of_stream_continues(router: &Router) {
     put(&far, b"back");
     let mut word = [0; 4];
     socket.read_exact(&mut word).unwrap();
-    assert_eq!((&word, guard.closed()), (b"back", None));
+    assert_eq!((&word, guard.loss()), (b"back", None));
     drop((socket, guard));
     assert!(rest(&far).is_empty());
 }

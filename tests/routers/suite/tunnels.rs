@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use i2p_sam::{ClientTunnel, Connect, SamListener, ServerTunnel, TunnelEnd, TunnelOptions};
+use i2p_sam::{ClientTunnel, Connect, SamListener, ServerTunnel, TunnelExit, TunnelOptions};
 
 use crate::router::{LONG, Pair, Router};
 use crate::suite::behaviours;
@@ -217,7 +217,7 @@ fn killed_router_ends_server_tunnel(router: &Router) {
     let tunnel = ServerTunnel::start(listener, &service, &TunnelOptions::new()).unwrap();
     assert!(tunnel.ended().is_none());
     network.kill();
-    let Some(TunnelEnd::Lost(error)) = tunnel.wait(Some(LONG)) else {
+    let Some(TunnelExit::Lost(error)) = tunnel.wait(Some(LONG)) else {
         panic!("it did not end, or otherwise");
     };
     assert!(error.is_session_lost(), "{error}");
