@@ -213,7 +213,7 @@ impl StreamSession {
     /// [`silent`](ForwardOptions::silent) is set. [`forward`](StreamSession::forward) describes the
     /// risk of such a port: any user of the machine can connect to it and claim any destination. This
     /// library does not read these connections, so
-    /// [`header_timeout`](ForwardOptions::header_timeout) and [`believe`](ForwardOptions::allow_source) have no
+    /// [`header_timeout`](ForwardOptions::header_timeout) and [`allow_source`](ForwardOptions::allow_source) have no
     /// effect.
     ///
     /// # Errors
