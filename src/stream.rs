@@ -224,7 +224,7 @@ impl SamStream {
                 Err(error) => return Err(error),
             }
         }
-        let lifetime = self.shared.guard.core().control.lifetime();
+        let lifetime = self.shared.guard.core().lifetime();
         let call = Call::new(Phase::WaitClosed).within(Some(LOSS_GRACE));
         match call.wait_ended(lifetime) {
             Ok(loss) => Err(Error::SessionLost(loss).into()),

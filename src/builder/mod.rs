@@ -12,7 +12,7 @@ use crate::datagram::{
 use crate::error::{Error, Phase};
 use crate::primary::{PrimarySession, SubsessionSettings};
 use crate::session::accept_queue::{BacklogLimits, BacklogPolicy};
-use crate::session::control_writer::COMMAND_GAP;
+use crate::session::control::COMMAND_GAP;
 use crate::session::{SessionOptions, StreamSession};
 use crate::stream::SamStream;
 use crate::wire::{

@@ -103,7 +103,7 @@ impl DatagramSocket {
         let own_datagrams = Arc::clone(self.queue.self_datagrams());
         control.add_to_heartbeat(Arc::new(move || {
             let core = session.upgrade()?;
-            if core.control.lifetime().has_ended() {
+            if core.lifetime().has_ended() {
                 return None;
             }
             // i2pd ends a session whose router is gone.

@@ -86,7 +86,7 @@ impl AcceptPool {
         }
         let outcome = core.inbound_mode.accept(|| {
             arm(core, call)
-                .and_then(|first| first.leave_caller(core.control.lifetime(), Phase::Accept))
+                .and_then(|first| first.leave_caller(core.lifetime(), Phase::Accept))
                 .and_then(|first| spawn_acceptor(core, Some(first)))
         });
         core.accept_pool.state.update(|state| {
@@ -147,7 +147,7 @@ impl Source for Listening {
 
     fn accept(&self, call: Call, nonblocking: bool) -> Result<SamStream, Error> {
         let core = self.0.core();
-        let call = call.or_lifetime(core.control.lifetime());
+        let call = call.or_lifetime(core.lifetime());
         let inbound = core.accept_pool.queue.accept(&call, nonblocking)?;
         Ok(inbound.into_stream(&self.0))
     }

@@ -79,7 +79,7 @@ macro_rules! common_methods {
                 let call = $crate::sync::Call::new($crate::Phase::WaitClosed)
                     .or_cancel(&self.$($cancel).+)
                     .within(timeout);
-                call.wait_ended(self.core().control.lifetime())
+                call.wait_ended(self.core().lifetime())
             }
 
             fn core(&self) -> &std::sync::Arc<$crate::session::core::SessionCore> {

@@ -11,7 +11,7 @@ use crate::session::accept_pool::AcceptPool;
 use crate::session::control::ControlSocket;
 use crate::session::inbound_mode::InboundMode;
 use crate::session::streams::Streams;
-use crate::sync::{Call, Deadline};
+use crate::sync::{Call, Deadline, Lifetime};
 use crate::wire::Version;
 
 /// The time between the end of a session's streams and its own end. On i2pd 2.56, a stream that ended
@@ -50,7 +50,17 @@ impl SessionCore {
 
     /// Creates a call that ends with the session.
     pub(crate) fn call(&self, phase: Phase) -> Call {
-        Call::new(phase).or_lifetime(self.control.lifetime())
+        Call::new(phase).or_lifetime(self.lifetime())
+    }
+
+    /// Returns the lifetime of the session. That of a subsession ends with its primary session's.
+    pub(crate) fn lifetime(&self) -> &Arc<Lifetime> {
+        self.control.lifetime()
+    }
+
+    /// Returns the reason why the session is gone, if it is.
+    pub(crate) fn loss(&self) -> Option<SessionLoss> {
+        self.lifetime().loss()
     }
 
     /// Returns true if the bridge is i2pd's. Returns false if it is not, or cannot be asked.
@@ -80,11 +90,11 @@ impl SessionCore {
         let loss = SessionLoss::Refused(refusal);
         // No other program knows the id of a subsession. If the bridge has lost it, the bridge has lost
         // the primary session, and Java I2P does not report that.
-        if !self.control.lifetime().has_ended() {
+        if !self.lifetime().has_ended() {
             self.control.owner().fail(loss.clone());
         }
         self.control.fail(loss.clone());
-        Error::SessionLost(self.control.loss().unwrap_or(loss))
+        Error::SessionLost(self.loss().unwrap_or(loss))
     }
 }
 
@@ -115,7 +125,7 @@ impl SessionGuard {
     /// Returns the reason why the session is gone, if it is.
     #[must_use]
     pub fn loss(&self) -> Option<SessionLoss> {
-        self.core().control.loss()
+        self.core().loss()
     }
 }
 

@@ -89,7 +89,7 @@ impl Forwarding {
         let Error::SessionLost(loss) = error else {
             return error;
         };
-        let session = self.guard.core().control.lifetime();
+        let session = self.guard.core().lifetime();
         let call = Call::new(Phase::WaitClosed).within(Some(LOSS_GRACE));
         match call.wait_ended(session) {
             Ok(loss) => Error::SessionLost(loss),

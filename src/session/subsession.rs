@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::error::{Error, Phase};
 use crate::session::control::ControlSocket;
+use crate::session::control::PendingAnswer;
 use crate::session::core::SessionGuard;
-use crate::session::requests::PendingAnswer;
 use crate::sync::{Call, Lifetime, Registration, lock};
 use crate::wire::Command;
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::bridge::write_all;
 use crate::error::{Error, Phase, SessionLoss};
-use crate::session::control::ControlSocket;
+use crate::session::control::socket::ControlSocket;
 use crate::sync::{BufferPool, Call, Deadline, Monitor, Wake, spawn};
 use crate::wire::Command;
 

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::bridge::Lookup;
 use crate::error::{Error, Phase, Refusal};
-use crate::session::control::ControlSocket;
-use crate::session::control_writer::COMMAND_GAP;
+use crate::session::control::outbound::COMMAND_GAP;
+use crate::session::control::socket::ControlSocket;
 use crate::sync::{Call, Monitor, lock};
 use crate::wire::{Command, Message, ParseError, ParseErrorKind, ResultCode};
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::bridge::{KeyUse, note_loss};
 use crate::error::{Error, Phase, Refusal, SessionLoss};
-use crate::session::control_writer::ControlWriter;
+use crate::session::control::frames::{Frame, Frames};
+use crate::session::control::outbound::ControlWriter;
+use crate::session::control::requests::PendingRequests;
 use crate::session::core::SessionGuard;
-use crate::session::frames::{Frame, Frames};
-use crate::session::requests::PendingRequests;
 use crate::session::subsession::{PortReservation, Subsession};
 use crate::sync::{Deadline, Lifetime, Monitor, lock, spawn};
 use crate::wire::{Command, Line, Message, ResultCode, read_line};
