@@ -64,9 +64,9 @@ fn is_unavailable(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 fn over_a_stream(server: &PrimarySession, client: &PrimarySession) -> Outcome<Duration> {
-    let listener = server.stream()?.listener()?;
+    let listener = server.subsession().stream()?.listener()?;
     thread::spawn(move || echo_streams(&listener));
-    let session = client.stream()?;
+    let session = client.subsession().stream()?;
     let start = Instant::now();
     let mut stream = session.connect(server.destination())?;
     stream.write_all(QUESTION)?;
@@ -91,9 +91,9 @@ fn echo_streams(listener: &SamListener) {
 }
 
 fn over_datagrams(server: &PrimarySession, client: &PrimarySession) -> Outcome<Duration> {
-    let echoing = server.datagram(DatagramStyle::Datagram)?;
+    let echoing = server.subsession().datagram(DatagramStyle::Datagram)?;
     thread::spawn(move || echo_datagrams(&echoing));
-    let session = client.datagram(DatagramStyle::Datagram)?;
+    let session = client.subsession().datagram(DatagramStyle::Datagram)?;
     session.set_read_timeout(Some(AGAIN))?;
     ask(
         || session.send_to(QUESTION, server.destination()),
@@ -111,9 +111,9 @@ fn echo_datagrams(session: &DatagramSession) {
 
 /// A raw datagram does not name its sender, so the client puts its own address at the start.
 fn over_raw_datagrams(server: &PrimarySession, client: &PrimarySession) -> Outcome<Duration> {
-    let echoing = server.raw()?;
+    let echoing = server.subsession().raw()?;
     thread::spawn(move || echo_raw(&echoing));
-    let session = client.raw()?;
+    let session = client.subsession().raw()?;
     session.set_read_timeout(Some(AGAIN))?;
     let address = format!("{}\n", client.destination());
     let question = [address.as_bytes(), QUESTION].concat();

@@ -135,7 +135,7 @@ fn raw_datagrams(builder: SessionBuilder) -> Outcome {
 
 fn subsessions(builder: SessionBuilder) -> Outcome {
     let primary = builder.primary().expect("the session is made");
-    let added = primary.stream();
+    let added = primary.subsession().stream();
     if let Err(error) = &added {
         assert!(!error.is_timeout(), "{error}");
     }

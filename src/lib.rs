@@ -134,7 +134,7 @@ pub use endpoint::Connect;
 pub use error::{ConfigError, Error, Phase, Refusal, SessionLoss};
 pub use healing::{HealingEvent, HealingOptions, HealingSession, Replica};
 pub use listener::{Incoming, ListenerStats, SamListener};
-pub use primary::{PrimarySession, SubsessionOptions};
+pub use primary::{PrimarySession, SubsessionBuilder};
 pub use session::{
     BacklogPolicy, ConnectOptions, EncryptionType, ForwardOptions, Forwarding, InactivityAction,
     LeaseSetAuth, LeaseSetType, LimitAction, MessageReliability, SessionGuard, SessionOptions,

@@ -53,8 +53,11 @@ fn ended_sessions_leave_no_thread_or_descriptor() {
     }
     for round in 0..20 {
         let primary = router.primary();
-        let session = primary.stream().unwrap();
-        let datagrams = primary.datagram(DatagramStyle::Datagram).unwrap();
+        let session = primary.subsession().stream().unwrap();
+        let datagrams = primary
+            .subsession()
+            .datagram(DatagramStyle::Datagram)
+            .unwrap();
         let _listener = session.listener().unwrap();
         let _dialled = session.connect(key(2).destination()).unwrap();
         match round % 4 {

@@ -28,7 +28,7 @@ const DUPLICATE_PAUSE: Duration = Duration::from_millis(250);
 
 impl SessionBuilder {
     /// Creates a session, and starts the thread that reads its control socket.
-    pub(super) fn create(
+    pub(crate) fn create(
         &self,
         style: &'static str,
         pairs: &[Pair],
@@ -43,7 +43,8 @@ impl SessionBuilder {
         Ok(SessionGuard::new(SessionCore {
             bridge: self.bridge.clone(),
             accept_pool: AcceptPool::new(control.lifetime(), armed, self.backlog),
-            control,
+            control: Arc::clone(&control),
+            end: control,
             id: made.id,
             key: made.key,
             version: made.version,

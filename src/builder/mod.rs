@@ -7,12 +7,10 @@ use crate::address::{PrivateKey, SignatureType, ToI2pAddr};
 use crate::bridge::SamBridge;
 use crate::datagram::{
     DatagramSession, DatagramSocket, DatagramStyle, DatagramTransport, Format, RawOptions,
-    RawSession, UdpOptions,
+    RawSession,
 };
 use crate::error::{Error, Phase};
-use crate::primary::{PrimarySession, SubsessionSettings};
 use crate::session::accept_queue::{BacklogLimits, BacklogPolicy};
-use crate::session::control::COMMAND_GAP;
 use crate::session::{SessionOptions, StreamSession};
 use crate::stream::SamStream;
 use crate::wire::{
@@ -58,9 +56,9 @@ pub struct SessionBuilder {
     nickname: Option<String>,
     heartbeat: Option<Duration>,
     pending_accepts: usize,
-    backlog: BacklogLimits,
-    linger: Duration,
-    transport: DatagramTransport,
+    pub(crate) backlog: BacklogLimits,
+    pub(crate) linger: Duration,
+    pub(crate) transport: DatagramTransport,
 }
 
 #[derive(Clone)]
@@ -286,7 +284,7 @@ impl SessionBuilder {
     /// # Errors
     ///
     /// Those of [`stream`](SessionBuilder::stream); [`Error::Io`] if the UDP port cannot be bound;
-    /// [`Error::Command`] or [`Error::InvalidConfig`] for a [host](UdpOptions::advertise) that cannot be
+    /// [`Error::Command`] or [`Error::InvalidConfig`] for a [host](crate::UdpOptions::advertise) that cannot be
     /// advertised; [`Error::InvalidConfig`] for a style other than `DATAGRAM` on
     /// [`DatagramTransport::ControlSocket`]. Java I2P up to 2.8.0 refuses [`DatagramStyle::Datagram2`]
     /// and [`DatagramStyle::Datagram3`]. emissary closes the socket on the latter, i2pd 2.45 on both.
@@ -329,7 +327,10 @@ impl SessionBuilder {
 
     /// Calls `make` for the bridge of one router after the other, until one answers. The session stays
     /// at that bridge.
-    fn try_routers<T>(&self, make: impl Fn(&Self) -> Result<T, Error>) -> Result<T, Error> {
+    pub(crate) fn try_routers<T>(
+        &self,
+        make: impl Fn(&Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         self.bridge
             .try_routers(|router| make(&self.clone().at(router.clone())))
     }
@@ -350,59 +351,6 @@ impl SessionBuilder {
     pub(crate) fn at(mut self, bridge: SamBridge) -> Self {
         self.bridge = bridge;
         self
-    }
-
-    /// Creates a session to which subsessions are added, and from which they are removed, while it
-    /// runs: for streams and datagrams of one destination.
-    ///
-    /// It requests `STYLE=PRIMARY`. If the bridge does not know that style (i2pd, Java I2P before
-    /// 0.9.47), it requests `STYLE=MASTER` on another socket.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`stream`](SessionBuilder::stream); [`Error::InvalidConfig`] for
-    /// [`DatagramTransport::ControlSocket`], which no router supports for subsessions.
-    ///
-    /// ```no_run
-    /// let primary = i2p_sam::SamBridge::from_env()?.session().primary()?;
-    /// let streams = primary.stream()?;
-    /// # Ok::<(), i2p_sam::Error>(())
-    /// ```
-    pub fn primary(self) -> Result<PrimarySession, Error> {
-        let DatagramTransport::Udp(udp) = &self.transport else {
-            return Err(Error::setting(
-                "datagram_transport",
-                format_args!("{:?}", self.transport),
-                "the datagrams of subsessions come and go by UDP",
-            ));
-        };
-        self.try_routers(|at| at.create_primary(udp))
-    }
-
-    fn create_primary(&self, udp: &UdpOptions) -> Result<PrimarySession, Error> {
-        let alone = Self {
-            // The removal of its last subsession may just have been sent.
-            linger: COMMAND_GAP,
-            ..self.clone()
-        };
-        let mut only_streams = false;
-        let guard = match alone.create("PRIMARY", &[], None) {
-            // i2pd closes the socket with its refusal.
-            Err(Error::Refused(refusal)) if refusal.means_unknown_style() => {
-                only_streams = refusal.is_of_i2pd();
-                alone.create("MASTER", &[], None)?
-            }
-            outcome => outcome?,
-        };
-        let settings = SubsessionSettings {
-            only_streams,
-            pending_accepts: self.armed_on(guard.core().version),
-            backlog: self.backlog,
-            linger: self.linger,
-            udp: udp.clone(),
-        };
-        let cancel = self.bridge.cancel().clone();
-        Ok(PrimarySession::new(guard, cancel, settings))
     }
 
     fn datagram_socket(&self, format: Format, pairs: &[Pair]) -> Result<DatagramSocket, Error> {
@@ -472,7 +420,7 @@ impl SessionBuilder {
     ///
     /// i2pd 2.45 and 2.56 reply 3.1 to a request for 3.3. If several accepts are pending, i2pd 2.45
     /// mixes up the streams of simultaneous dials.
-    fn armed_on(&self, version: Version) -> usize {
+    pub(crate) fn armed_on(&self, version: Version) -> usize {
         match version < Version::V3_2 {
             true => 1,
             false => self.pending_accepts,

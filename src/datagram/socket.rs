@@ -94,8 +94,8 @@ impl DatagramSocket {
     /// Lets each heartbeat of the session send a datagram to the session itself.
     fn prove_life(&self) {
         let core = self.guard.core();
-        let control = core.control.owner();
-        let Some(interval) = control.writer().heartbeat() else {
+        let control = &core.control;
+        let Some(interval) = control.heartbeat() else {
             return;
         };
         let own = I2pAddr::from(core.key.destination());

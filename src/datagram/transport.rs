@@ -76,7 +76,7 @@ impl Transport {
                 sent.map_err(|error| call.map_error(error))
             }
             Self::ControlSocket(topic) => {
-                let buffers = core.control.writer().buffers();
+                let buffers = core.control.buffers();
                 let mut command = buffers.take();
                 if let Err(error) = datagram.write_command(topic, core, &mut command) {
                     buffers.give_back(command);

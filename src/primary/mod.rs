@@ -1,21 +1,28 @@
+mod ports;
+mod subsession;
+
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::builder::SessionBuilder;
 use crate::datagram::{
-    DatagramSession, DatagramSocket, DatagramStyle, Format, RAW_PROTOCOL, RawOptions, RawSession,
-    UdpOptions,
+    DatagramSession, DatagramSocket, DatagramStyle, DatagramTransport, Format, RAW_PROTOCOL,
+    RawOptions, RawSession, UdpOptions,
 };
 use crate::error::{Error, Phase};
+use crate::primary::ports::Ports;
+use crate::primary::subsession::Subsession;
 use crate::session::accept_pool::AcceptPool;
 use crate::session::accept_queue::BacklogLimits;
 use crate::session::common_methods::common_methods;
-use crate::session::control::ControlSocket;
-use crate::session::core::{SessionCore, SessionGuard};
+use crate::session::control::COMMAND_GAP;
+use crate::session::core::SessionCore;
 use crate::session::id::unguessable;
 use crate::session::inbound_mode::InboundMode;
-use crate::session::stream::{DialPorts, StreamSession};
-use crate::session::subsession::Ports;
+use crate::session::stream::DialPorts;
+use crate::session::{SessionEnd, SessionGuard, StreamSession};
 use crate::sync::Cancel;
 use crate::wire::{Command, Pair};
 
@@ -37,7 +44,7 @@ const STREAM_PROTOCOL: u8 = 6;
 ///
 /// - **i2pd adds only streams** (2.45 and 2.59), and ends the whole session on a request for any other
 ///   style; so no such request is sent ([`Error::Unsupported`]).
-/// - Two subsessions of one style must [listen to different ports](SubsessionOptions::listen_port).
+/// - Two subsessions of one style must [listen to different ports](SubsessionBuilder::listen_port).
 ///   i2pd and emissary 0.4.0 do not distinguish streams by port.
 /// - emissary 0.4.0 has one port for all datagrams, so of `DATAGRAM` and `RAW` only the subsession that
 ///   listens to port 0 receives any. It does not answer removals either, and keeps removed subsessions
@@ -48,8 +55,8 @@ const STREAM_PROTOCOL: u8 = 6;
 ///
 /// let primary = SamBridge::from_env()?.session().nickname("game").primary()?;
 /// println!("dial me, and send to me, at {}", primary.destination().b32());
-/// let lobby = primary.stream()?.listener()?;
-/// let moves = primary.datagram(DatagramStyle::Datagram)?;
+/// let lobby = primary.subsession().stream()?.listener()?;
+/// let moves = primary.subsession().datagram(DatagramStyle::Datagram)?;
 /// # Ok::<(), i2p_sam::Error>(())
 /// ```
 #[derive(Clone)]
@@ -59,125 +66,91 @@ pub struct PrimarySession {
     shared: Arc<Shared>,
 }
 
+/// The settings of the primary session's builder for its subsessions, and the ports on which they listen.
 struct Shared {
-    settings: SubsessionSettings,
-    claims: Arc<Ports>,
+    /// Set for i2pd, which ends the whole session when it refuses anything else (2.45 and 2.59).
+    only_streams: bool,
+    pending_accepts: usize,
+    backlog: BacklogLimits,
+    linger: Duration,
+    udp: UdpOptions,
+    ports: Arc<Ports>,
 }
 
-/// The settings of a primary session's builder for its subsessions.
-pub(crate) struct SubsessionSettings {
-    /// Set for i2pd, which ends the whole session when it refuses anything else (2.45 and 2.59).
-    pub(crate) only_streams: bool,
-    pub(crate) pending_accepts: usize,
-    pub(crate) backlog: BacklogLimits,
-    pub(crate) linger: Duration,
-    pub(crate) udp: UdpOptions,
+impl SessionBuilder {
+    /// Creates a session to which subsessions are added, and from which they are removed, while it
+    /// runs: for streams and datagrams of one destination.
+    ///
+    /// It requests `STYLE=PRIMARY`. If the bridge does not know that style (i2pd, Java I2P before
+    /// 0.9.47), it requests `STYLE=MASTER` on another socket.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`stream`](SessionBuilder::stream); [`Error::InvalidConfig`] for
+    /// [`DatagramTransport::ControlSocket`], which no router supports for subsessions.
+    ///
+    /// ```no_run
+    /// let primary = i2p_sam::SamBridge::from_env()?.session().primary()?;
+    /// let streams = primary.subsession().stream()?;
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn primary(self) -> Result<PrimarySession, Error> {
+        let DatagramTransport::Udp(udp) = &self.transport else {
+            return Err(Error::setting(
+                "datagram_transport",
+                format_args!("{:?}", self.transport),
+                "the datagrams of subsessions come and go by UDP",
+            ));
+        };
+        self.try_routers(|at| PrimarySession::create(at, udp))
+    }
 }
 
 impl PrimarySession {
-    pub(crate) fn new(guard: SessionGuard, cancel: Cancel, settings: SubsessionSettings) -> Self {
-        let claims = Arc::default();
-        Self {
+    fn create(builder: &SessionBuilder, udp: &UdpOptions) -> Result<Self, Error> {
+        // The removal of its last subsession may just have been sent.
+        let alone = builder.clone().linger(COMMAND_GAP);
+        let mut only_streams = false;
+        let guard = match alone.create("PRIMARY", &[], None) {
+            // i2pd closes the socket with its refusal.
+            Err(Error::Refused(refusal)) if refusal.means_unknown_style() => {
+                only_streams = refusal.is_of_i2pd();
+                alone.create("MASTER", &[], None)?
+            }
+            outcome => outcome?,
+        };
+        let shared = Shared {
+            only_streams,
+            pending_accepts: builder.armed_on(guard.core().version),
+            backlog: builder.backlog,
+            linger: builder.linger,
+            udp: udp.clone(),
+            ports: Arc::default(),
+        };
+        Ok(Self {
             guard,
-            cancel,
-            shared: Arc::new(Shared { settings, claims }),
-        }
+            cancel: builder.bridge().cancel().clone(),
+            shared: Arc::new(shared),
+        })
     }
 
-    /// Adds a subsession for streams, from and to port 0.
-    ///
-    /// It costs no tunnels: routers answer at once.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Conflict`] if there is a subsession of the same style that listens to the same port
-    /// (one that had streams and was dropped exists until it has
-    /// [lingered](crate::SessionBuilder::linger)), [`Error::Refused`] in [`Phase::SessionAdd`] if the
-    /// router refuses it, [`Error::SessionLost`], [`Error::Cancelled`], [`Error::Timeout`] after the
-    /// bridge's command deadline (also from emissary 0.4.0, which does not answer a request that it
-    /// does not know). If the call fails and the router adds the subsession later, the subsession is
-    /// removed.
-    pub fn stream(&self) -> Result<StreamSession, Error> {
-        self.stream_with(&SubsessionOptions::new())
-    }
-
-    /// Adds a subsession like [`stream`](PrimarySession::stream), with ports.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`stream`](PrimarySession::stream); [`Error::InvalidConfig`] for a protocol to listen to.
+    /// Returns a builder of a subsession. A subsession costs no tunnels: routers add it at once.
     ///
     /// ```no_run
-    /// use i2p_sam::SubsessionOptions;
-    ///
     /// // Two services of one destination, on Java I2P.
     /// # let primary = i2p_sam::SamBridge::from_env()?.session().primary()?;
-    /// let web = primary.stream_with(&SubsessionOptions::new().listen_port(80))?;
-    /// let mail = primary.stream_with(&SubsessionOptions::new().listen_port(25))?;
+    /// let web = primary.subsession().listen_port(80).stream()?;
+    /// let mail = primary.subsession().listen_port(25).stream()?;
     /// # Ok::<(), i2p_sam::Error>(())
     /// ```
-    pub fn stream_with(&self, options: &SubsessionOptions) -> Result<StreamSession, Error> {
-        options.refuse_listen_protocol()?;
-        let guard = self.add("STREAM", STREAM_PROTOCOL, options, &[])?;
-        let session = StreamSession::new(guard, self.cancel.clone());
-        Ok(session.with_ports(options.dial_ports()))
-    }
-
-    /// Adds a subsession for datagrams with a sender, from and to port 0.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`stream`](PrimarySession::stream); [`Error::Io`] if the UDP port cannot be bound;
-    /// [`Error::Unsupported`] on i2pd. Java I2P up to 2.8.0 refuses [`DatagramStyle::Datagram2`] and
-    /// [`DatagramStyle::Datagram3`].
-    pub fn datagram(&self, style: DatagramStyle) -> Result<DatagramSession, Error> {
-        self.datagram_with(style, &SubsessionOptions::new())
-    }
-
-    /// Adds a subsession like [`datagram`](PrimarySession::datagram), with ports.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`datagram`](PrimarySession::datagram); [`Error::InvalidConfig`] for a protocol to listen
-    /// to.
-    pub fn datagram_with(
-        &self,
-        style: DatagramStyle,
-        options: &SubsessionOptions,
-    ) -> Result<DatagramSession, Error> {
-        options.refuse_listen_protocol()?;
-        let socket = self.datagram_socket(Format::of(style), style.protocol(), options, &[])?;
-        Ok(DatagramSession::new(socket, style))
-    }
-
-    /// Adds a subsession for datagrams without a sender, of protocol 18, from and to port 0.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`datagram`](PrimarySession::datagram).
-    pub fn raw(&self) -> Result<RawSession, Error> {
-        self.raw_with(&RawOptions::new(), &SubsessionOptions::new())
-    }
-
-    /// Adds a subsession like [`raw`](PrimarySession::raw), with protocols and ports.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`raw`](PrimarySession::raw); [`Error::InvalidConfig`] for a protocol that is reserved.
-    pub fn raw_with(
-        &self,
-        raw: &RawOptions,
-        options: &SubsessionOptions,
-    ) -> Result<RawSession, Error> {
-        let pairs = raw.pairs()?;
-        let sent = raw.own_protocol().unwrap_or(RAW_PROTOCOL);
-        let protocol = options.listen_protocol.unwrap_or(sent);
-        if protocol == STREAM_PROTOCOL {
-            let reason = "this is the protocol of streams";
-            return Err(Error::setting("listen_protocol", protocol, reason));
+    pub fn subsession(&self) -> SubsessionBuilder {
+        SubsessionBuilder {
+            primary: self.clone(),
+            from_port: None,
+            to_port: None,
+            listen_port: None,
+            listen_protocol: None,
         }
-        let socket = self.datagram_socket(raw.format(), protocol, options, &pairs)?;
-        Ok(RawSession::new(socket, raw))
     }
 
     /// Returns the same session; calls made through it, and through the subsessions it adds, end when
@@ -201,118 +174,56 @@ impl PrimarySession {
     pub fn close(&self) {
         self.core().close();
     }
-
-    /// Adds a subsession whose datagrams the bridge forwards to a UDP port of its own. Java I2P and
-    /// emissary add no other kind.
-    fn datagram_socket(
-        &self,
-        format: Format,
-        protocol: u8,
-        options: &SubsessionOptions,
-        pairs: &[Pair],
-    ) -> Result<DatagramSocket, Error> {
-        if self.shared.settings.only_streams {
-            return Err(Error::Unsupported(
-                "this router adds only streams to a primary session: make another session",
-            ));
-        }
-        let bridge = self.core().bridge.with_cancel(&self.cancel);
-        let style = format.style();
-        DatagramSocket::by_udp(&bridge, &self.shared.settings.udp, format, |udp| {
-            self.add(style, protocol, options, &[udp, pairs].concat())
-        })
-    }
-
-    fn add(
-        &self,
-        style: &'static str,
-        protocol: u8,
-        options: &SubsessionOptions,
-        pairs: &[Pair],
-    ) -> Result<SessionGuard, Error> {
-        let core = self.core();
-        let call = core.call(Phase::SessionAdd).or_cancel(&self.cancel);
-        call.check()?;
-        let claim = self.shared.claims.take(protocol, options.listens_to())?;
-        let id = unguessable();
-        let mut command = Command::new("SESSION", "ADD")
-            .pair("STYLE", style)?
-            .pair("ID", &id)?;
-        for (name, value) in pairs.iter().chain(&options.pairs()) {
-            command = command.pair(name, value)?;
-        }
-        // The last command on the socket must follow the others after some time: `COMMAND_GAP`.
-        core.streamed.store(true, Ordering::Relaxed);
-        let call = call.within(core.bridge.config().timeouts.command);
-        core.control.add_subsession(&id, command, &call)?;
-        let control = ControlSocket::of_subsession(&self.guard, &id, claim)?;
-        let settings = &self.shared.settings;
-        Ok(SessionGuard::new(SessionCore {
-            bridge: core.bridge.clone(),
-            accept_pool: AcceptPool::new(
-                control.lifetime(),
-                settings.pending_accepts,
-                settings.backlog,
-            ),
-            control,
-            id,
-            key: core.key.clone(),
-            version: core.version,
-            inbound_mode: InboundMode::default(),
-            linger: settings.linger,
-            streams: Arc::default(),
-            streamed: AtomicBool::new(false),
-        }))
-    }
 }
 
 common_methods!(PrimarySession, guard, cancel);
 
-/// Options of a subsession: its ports and protocols.
+/// Builds a subsession from its ports and protocol.
 ///
-/// They are numbers of I2P, 0 to 65535, and unrelated to TCP and UDP.
+/// The ports are numbers of I2P, 1 to 65535, and unrelated to TCP and UDP. Port 0 is no port: it is the
+/// same as not to set one.
 ///
+/// The builder keeps the primary session alive.
+///
+/// ```no_run
+/// # let primary = i2p_sam::SamBridge::from_env()?.session().primary()?;
+/// let session = primary.subsession().from_port(4444).listen_port(80).stream()?;
+/// # Ok::<(), i2p_sam::Error>(())
 /// ```
-/// let options = i2p_sam::SubsessionOptions::new().from_port(4444).listen_port(80);
-/// ```
-#[derive(Clone, Debug, Default)]
-#[must_use]
-pub struct SubsessionOptions {
-    from_port: Option<u16>,
-    to_port: Option<u16>,
-    listen_port: Option<u16>,
+#[derive(Clone, Debug)]
+#[must_use = "a subsession is added by `stream`, `datagram` or `raw`"]
+pub struct SubsessionBuilder {
+    primary: PrimarySession,
+    from_port: Option<NonZeroU16>,
+    to_port: Option<NonZeroU16>,
+    listen_port: Option<NonZeroU16>,
     listen_protocol: Option<u8>,
 }
 
-impl SubsessionOptions {
-    /// Creates the default options: none is sent, and all ports are 0.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets our port for streams and datagrams that name none. Default: 0, which is no port.
+impl SubsessionBuilder {
+    /// Sets our port for streams and datagrams that name none. Default: none.
     ///
     /// Java I2P ignores it for streams that a subsession dials, so every dial sends it again.
     pub fn from_port(mut self, port: u16) -> Self {
-        self.from_port = Some(port);
+        self.from_port = NonZeroU16::new(port);
         self
     }
 
-    /// Sets the peer's port for streams and datagrams that name none. Default: 0, which is no port.
+    /// Sets the peer's port for streams and datagrams that name none. Default: none.
     ///
     /// Java I2P ignores it for streams that a subsession dials, so every dial sends it again.
     pub fn to_port(mut self, port: u16) -> Self {
-        self.to_port = Some(port);
+        self.to_port = NonZeroU16::new(port);
         self
     }
 
-    /// Sets the port to listen to; a subsession on port 0 receives everything to which no other
-    /// subsession of its style listens. Default: [`from_port`](SubsessionOptions::from_port).
+    /// Sets the port to listen to. Default: [`from_port`](SubsessionBuilder::from_port). A subsession with
+    /// neither receives everything to which no other subsession of its style listens.
     ///
     /// Java I2P supports it. i2pd and emissary 0.4.0 read `from_port` instead, and send to port 0
     /// whatever port is set, so that a subsession on another port receives nothing.
     pub fn listen_port(mut self, port: u16) -> Self {
-        self.listen_port = Some(port);
+        self.listen_port = NonZeroU16::new(port);
         self
     }
 
@@ -323,15 +234,64 @@ impl SubsessionOptions {
         self
     }
 
-    fn dial_ports(&self) -> DialPorts {
-        DialPorts {
-            from: self.from_port,
-            to: self.to_port,
-        }
+    /// Adds a subsession for streams.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Conflict`] if there is a subsession of the same style that listens to the same port
+    /// (one that had streams and was dropped exists until it has
+    /// [lingered](crate::SessionBuilder::linger)), [`Error::InvalidConfig`] for a protocol to listen to,
+    /// [`Error::Refused`] in [`Phase::SessionAdd`] if the router refuses it, [`Error::SessionLost`],
+    /// [`Error::Cancelled`], [`Error::Timeout`] after the bridge's command deadline (also from emissary
+    /// 0.4.0, which does not answer a request that it does not know). If the call fails and the router
+    /// adds the subsession later, the subsession is removed.
+    pub fn stream(self) -> Result<StreamSession, Error> {
+        self.refuse_listen_protocol()?;
+        let guard = self.add("STREAM", STREAM_PROTOCOL, &[])?;
+        let session = StreamSession::new(guard, self.primary.cancel.clone());
+        Ok(session.with_ports(DialPorts {
+            from: self.from_port.map(NonZeroU16::get),
+            to: self.to_port.map(NonZeroU16::get),
+        }))
     }
 
-    fn listens_to(&self) -> u16 {
-        self.listen_port.or(self.from_port).unwrap_or(0)
+    /// Adds a subsession for datagrams with a sender.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`stream`](SubsessionBuilder::stream); [`Error::Io`] if the UDP port cannot be bound;
+    /// [`Error::Unsupported`] on i2pd. Java I2P up to 2.8.0 refuses [`DatagramStyle::Datagram2`] and
+    /// [`DatagramStyle::Datagram3`].
+    pub fn datagram(self, style: DatagramStyle) -> Result<DatagramSession, Error> {
+        self.refuse_listen_protocol()?;
+        let socket = self.datagram_socket(Format::of(style), style.protocol(), &[])?;
+        Ok(DatagramSession::new(socket, style))
+    }
+
+    /// Adds a subsession for datagrams without a sender, of protocol 18.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`datagram`](SubsessionBuilder::datagram), except that a protocol to listen to is allowed.
+    pub fn raw(self) -> Result<RawSession, Error> {
+        self.raw_with(&RawOptions::new())
+    }
+
+    /// Adds a subsession like [`raw`](SubsessionBuilder::raw), with a protocol of its own.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`raw`](SubsessionBuilder::raw); [`Error::InvalidConfig`] for a protocol that is reserved.
+    pub fn raw_with(self, options: &RawOptions) -> Result<RawSession, Error> {
+        let pairs = options.pairs()?;
+        let sent = options.own_protocol().unwrap_or(RAW_PROTOCOL);
+        let protocol = self.listen_protocol.unwrap_or(sent);
+        if protocol == STREAM_PROTOCOL {
+            let reason = "this is the protocol of streams";
+            return Err(Error::setting("listen_protocol", protocol, reason));
+        }
+        let socket = self.datagram_socket(options.format(), protocol, &pairs)?;
+        Ok(RawSession::new(socket, options))
     }
 
     fn refuse_listen_protocol(&self) -> Result<(), Error> {
@@ -344,19 +304,90 @@ impl SubsessionOptions {
         }
     }
 
-    fn pairs(&self) -> Vec<Pair> {
-        // i2pd 2.45 does not reply if it is left out.
-        let from_port = self.from_port.unwrap_or(0);
-        let pairs = [
-            ("FROM_PORT", Some(from_port.to_string())),
-            ("TO_PORT", self.to_port.map(|port| port.to_string())),
-            ("LISTEN_PORT", self.listen_port.map(|port| port.to_string())),
-            (
-                "LISTEN_PROTOCOL",
-                self.listen_protocol.map(|number| number.to_string()),
-            ),
-        ];
-        let said = |(name, value): (_, Option<String>)| Some((name, value?));
-        pairs.into_iter().filter_map(said).collect()
+    /// Adds a subsession whose datagrams the bridge forwards to a UDP port of its own. Java I2P and
+    /// emissary add no other kind.
+    fn datagram_socket(
+        &self,
+        format: Format,
+        protocol: u8,
+        pairs: &[Pair],
+    ) -> Result<DatagramSocket, Error> {
+        let PrimarySession { cancel, shared, .. } = &self.primary;
+        if shared.only_streams {
+            return Err(Error::Unsupported(
+                "this router adds only streams to a primary session: make another session",
+            ));
+        }
+        let bridge = self.primary.bridge().with_cancel(cancel);
+        let style = format.style();
+        DatagramSocket::by_udp(&bridge, &shared.udp, format, |udp| {
+            self.add(style, protocol, &[udp, pairs].concat())
+        })
     }
+
+    /// Adds a subsession that listens to this protocol, at the bridge too.
+    fn add(
+        &self,
+        style: &'static str,
+        protocol: u8,
+        pairs: &[Pair],
+    ) -> Result<SessionGuard, Error> {
+        let PrimarySession {
+            guard,
+            cancel,
+            shared,
+        } = &self.primary;
+        let core = guard.core();
+        let call = core.call(Phase::SessionAdd).or_cancel(cancel);
+        call.check()?;
+        let listens_to = self.listen_port.or(self.from_port);
+        let ports = shared.ports.take(protocol, number(listens_to))?;
+        let id = unguessable();
+        let command = self.command(style, &id, pairs)?;
+        // The last command on the socket must follow the others after some time: `COMMAND_GAP`.
+        core.streamed.store(true, Ordering::Relaxed);
+        let call = call.within(core.bridge.config().timeouts.command);
+        core.control.add_subsession(&id, command, &call)?;
+        let end = Subsession::new(guard, &id, ports)?;
+        Ok(SessionGuard::new(SessionCore {
+            bridge: core.bridge.clone(),
+            control: Arc::clone(&core.control),
+            accept_pool: AcceptPool::new(end.lifetime(), shared.pending_accepts, shared.backlog),
+            end: Arc::new(end),
+            id,
+            key: core.key.clone(),
+            version: core.version,
+            inbound_mode: InboundMode::default(),
+            linger: shared.linger,
+            streams: Arc::default(),
+            streamed: AtomicBool::new(false),
+        }))
+    }
+
+    fn command(&self, style: &'static str, id: &str, pairs: &[Pair]) -> Result<Command, Error> {
+        let mut command = Command::new("SESSION", "ADD")
+            .pair("STYLE", style)?
+            .pair("ID", id)?;
+        for (name, value) in pairs {
+            command = command.pair(name, value)?;
+        }
+        // i2pd 2.45 does not reply if it is left out.
+        command = command.pair("FROM_PORT", &number(self.from_port).to_string())?;
+        let others = [
+            ("TO_PORT", self.to_port.map(NonZeroU16::get)),
+            ("LISTEN_PORT", self.listen_port.map(NonZeroU16::get)),
+            ("LISTEN_PROTOCOL", self.listen_protocol.map(u16::from)),
+        ];
+        for (name, value) in others {
+            if let Some(value) = value {
+                command = command.pair(name, &value.to_string())?;
+            }
+        }
+        Ok(command)
+    }
+}
+
+/// Returns the number that means this port to a bridge.
+fn number(port: Option<NonZeroU16>) -> u16 {
+    port.map_or(0, NonZeroU16::get)
 }

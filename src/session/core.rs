@@ -9,6 +9,7 @@ use crate::bridge::{SamBridge, is_i2pd};
 use crate::error::{Error, Phase, Refusal, SessionLoss};
 use crate::session::accept_pool::AcceptPool;
 use crate::session::control::ControlSocket;
+use crate::session::end::SessionEnd;
 use crate::session::inbound_mode::InboundMode;
 use crate::session::streams::Streams;
 use crate::sync::{Call, Deadline, Lifetime};
@@ -21,7 +22,9 @@ const CLOSE_DELAY: Duration = Duration::from_millis(500);
 /// The parts of a session that are shared by everything made from it.
 pub(crate) struct SessionCore {
     pub(crate) bridge: SamBridge,
+    /// The control socket. Subsessions share that of their primary session.
     pub(crate) control: Arc<ControlSocket>,
+    pub(crate) end: Arc<dyn SessionEnd>,
     pub(crate) id: String,
     pub(crate) key: PrivateKey,
     pub(crate) version: Version,
@@ -55,7 +58,7 @@ impl SessionCore {
 
     /// Returns the lifetime of the session. That of a subsession ends with its primary session's.
     pub(crate) fn lifetime(&self) -> &Arc<Lifetime> {
-        self.control.lifetime()
+        self.end.lifetime()
     }
 
     /// Returns the reason why the session is gone, if it is.
@@ -75,15 +78,13 @@ impl SessionCore {
         answer.is_ok_and(Option::unwrap_or_default)
     }
 
-    /// Closes the session, and waits until the bridge has closed its control socket.
+    /// Closes the session, and waits until the bridge has confirmed it.
     pub(crate) fn close(&self) {
         let parting = match self.streamed.load(Ordering::Relaxed) {
             true => CLOSE_DELAY,
             false => Duration::ZERO,
         };
-        self.control.close(parting);
-        self.control.wait_hung_up(parting);
-        self.control.hang_up();
+        Arc::clone(&self.end).close(parting);
     }
 
     fn gone(&self, refusal: Refusal) -> Error {
@@ -91,9 +92,8 @@ impl SessionCore {
         // No other program knows the id of a subsession. If the bridge has lost it, the bridge has lost
         // the primary session, and Java I2P does not report that.
         if !self.lifetime().has_ended() {
-            self.control.owner().fail(loss.clone());
+            self.control.fail(loss.clone());
         }
-        self.control.fail(loss.clone());
         Error::SessionLost(self.loss().unwrap_or(loss))
     }
 }
@@ -151,6 +151,6 @@ impl Drop for KeepAlive {
             true => self.core.linger,
             false => Duration::ZERO,
         };
-        self.core.control.close_after(linger);
+        Arc::clone(&self.core.end).close_after(linger);
     }
 }

@@ -65,7 +65,7 @@ impl Forwarding {
     /// Returns the reason why the router no longer forwards, if it does not: [`Error::SessionLost`], or
     /// [`Error::ForwardLost`] if the session is alive and can forward again.
     pub fn error(&self) -> Option<Error> {
-        let loss = self.control.loss()?;
+        let loss = self.control.lifetime().loss()?;
         Some(self.explain(Error::SessionLost(loss)))
     }
 
@@ -149,7 +149,7 @@ fn ask(
         }
     };
     let (socket, registration) = connection.hand_over(phase)?;
-    let heartbeat = core.control.owner().writer().heartbeat();
+    let heartbeat = core.control.heartbeat();
     let session = Arc::downgrade(core);
     let beat = Arc::new(move || {
         prove_forwarding(&session.upgrade()?);

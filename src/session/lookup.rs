@@ -18,7 +18,7 @@ impl SessionCore {
         let name = address.to_sam();
         let call = self.call(Phase::Lookup).or_cancel(cancel).until(deadline);
         self.bridge.lookup_by(address, |command| {
-            let control = self.control.owner();
+            let control = &self.control;
             let found = control.look_up(&name, command, &call)?;
             found.check(address.host())
         })

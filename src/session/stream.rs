@@ -374,7 +374,7 @@ impl ConnectOptions {
     }
 
     /// Sets our own I2CP port, which the peer sees as `FROM_PORT`. Default: that of a subsession's
-    /// [`from_port`](crate::SubsessionOptions::from_port), else none, which is the same as 0.
+    /// [`from_port`](crate::SubsessionBuilder::from_port), else none, which is the same as 0.
     pub fn from_port(mut self, port: u16) -> Self {
         self.from_port = Some(port);
         self

@@ -39,11 +39,6 @@ impl Lifetime {
         self.parent.as_ref()?.loss()
     }
 
-    /// Returns true if it has ended itself, not only with its parent.
-    pub(crate) fn is_noted(&self) -> bool {
-        self.loss.get().is_some()
-    }
-
     /// Makes the target end with the lifetime, as long as the registration is kept.
     ///
     /// # Errors
@@ -116,7 +111,7 @@ mod tests {
         let parent = Lifetime::new(None);
         let child = Lifetime::new(Some(&parent));
         parent.end(SessionLoss::Disconnected);
-        assert!(child.has_ended() && !child.is_noted());
+        assert!(child.has_ended());
         assert!(child.end(SessionLoss::Closed));
         assert_eq!(child.loss(), Some(SessionLoss::Disconnected));
     }

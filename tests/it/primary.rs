@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use i2p_sam::{
     ConnectOptions, DatagramStyle, Error, Phase, RawOptions, ResultCode, SamBridge, SessionLoss,
-    SubsessionOptions,
 };
 
-use crate::support::primary::{Router, gate, java_ok, port, refusal, serve};
+use crate::support::primary::{Router, gate, java_ok, refusal, serve};
 use crate::support::{
     LONG, ScriptedBridge, Stage, eventually, field, in_background, key, milestone, outcome,
 };
@@ -47,7 +46,7 @@ fn unknown_primary_style_falls_back_to_master() {
     for words in ["Unknown STYLE", "Unrecognized SESSION STYLE PRIMARY"] {
         let bridge = knowing_master(words);
         let primary = bridge.bridge().session().key(&key(3)).primary().unwrap();
-        primary.stream().unwrap();
+        primary.subsession().stream().unwrap();
         let lines = bridge.received();
         let styles: Vec<_> = lines
             .iter()
@@ -81,28 +80,34 @@ fn i2pd_gets_no_subsession_that_ends_session() {
     let bridge = knowing_master("Unknown STYLE");
     let primary = bridge.bridge().session().primary().unwrap();
     let lines = bridge.received().len();
-    let error = primary.datagram(DatagramStyle::Datagram).unwrap_err();
+    let error = primary
+        .subsession()
+        .datagram(DatagramStyle::Datagram)
+        .unwrap_err();
     assert!(matches!(error, Error::Unsupported(_)), "{error}");
-    assert_eq!(primary.raw().unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(
+        primary.subsession().raw().unwrap_err().kind(),
+        ErrorKind::Unsupported
+    );
     assert_eq!(bridge.received().len(), lines);
     // Java I2P before 0.9.47 can do it.
     let bridge = knowing_master("Unrecognized SESSION STYLE PRIMARY");
     let primary = bridge.bridge().session().primary().unwrap();
-    primary.raw().unwrap();
+    primary.subsession().raw().unwrap();
 }
 
 #[test]
 fn subsession_is_added_by_one_line() {
     let router = Router::java();
     let primary = router.primary();
-    let options = SubsessionOptions::new().from_port(1).to_port(2);
-    let options = options.listen_port(3);
-    let plain = primary.stream().unwrap();
-    let stream = primary.stream_with(&options).unwrap();
-    let datagram = primary.datagram_with(DatagramStyle::Datagram2, &options);
+    let builder = primary.subsession().from_port(1).to_port(2);
+    let builder = builder.listen_port(3);
+    let plain = primary.subsession().stream().unwrap();
+    let stream = builder.clone().stream().unwrap();
+    let datagram = builder.clone().datagram(DatagramStyle::Datagram2);
     let datagram = datagram.unwrap();
     let raw = RawOptions::new().protocol(99).header(true);
-    let raw = primary.raw_with(&raw, &options.listen_protocol(0)).unwrap();
+    let raw = builder.listen_protocol(0).raw_with(&raw).unwrap();
     let ports = "FROM_PORT=1 TO_PORT=2 LISTEN_PORT=3";
     let udp = |addr: std::io::Result<SocketAddr>| addr.unwrap().port();
     let expected = [
@@ -127,19 +132,18 @@ fn subsession_is_added_by_one_line() {
 fn invalid_listen_protocols_are_refused_before_sending() {
     let router = Router::java();
     let primary = router.primary();
-    let listen = |protocol| SubsessionOptions::new().listen_protocol(protocol);
+    let listen = |protocol| primary.subsession().listen_protocol(protocol);
     let errors = [
-        primary.stream_with(&listen(9)).map(drop).unwrap_err(),
-        primary
-            .datagram_with(DatagramStyle::Datagram, &listen(9))
+        listen(9).stream().map(drop).unwrap_err(),
+        listen(9)
+            .datagram(DatagramStyle::Datagram)
             .map(drop)
             .unwrap_err(),
+        listen(6).raw().map(drop).unwrap_err(),
         primary
-            .raw_with(&RawOptions::new(), &listen(6))
-            .map(drop)
-            .unwrap_err(),
-        primary
-            .raw_with(&RawOptions::new().protocol(17), &port(1))
+            .subsession()
+            .listen_port(1)
+            .raw_with(&RawOptions::new().protocol(17))
             .map(drop)
             .unwrap_err(),
     ];
@@ -155,12 +159,12 @@ fn invalid_listen_protocols_are_refused_before_sending() {
 fn dropped_subsession_is_removed() {
     let router = Router::java();
     let primary = router.primary();
-    let session = primary.stream().unwrap();
+    let session = primary.subsession().stream().unwrap();
     let removal = format!("SESSION REMOVE ID={}\n", session.id());
     drop(session);
     router.await_line(&removal);
     // The protocol and port it listened to are free at once.
-    primary.stream().unwrap();
+    primary.subsession().stream().unwrap();
     assert_eq!(primary.loss(), None);
 }
 
@@ -168,12 +172,18 @@ fn dropped_subsession_is_removed() {
 fn closed_subsession_is_removed_once() {
     let router = Router::java();
     let primary = router.primary();
-    let session = primary.datagram(DatagramStyle::Datagram).unwrap();
+    let session = primary
+        .subsession()
+        .datagram(DatagramStyle::Datagram)
+        .unwrap();
     session.close();
     session.clone().close();
     assert_eq!(session.loss(), Some(SessionLoss::Closed));
     drop(session);
-    let _next = primary.datagram(DatagramStyle::Datagram).unwrap();
+    let _next = primary
+        .subsession()
+        .datagram(DatagramStyle::Datagram)
+        .unwrap();
     let asked = router.asked();
     let removals = asked.iter().filter(|line| line.contains("REMOVE"));
     assert_eq!(removals.count(), 1, "{asked:?}");
@@ -191,7 +201,7 @@ fn subsession_close_awaits_removal() {
         }
         visit.say(&java_ok(line));
     });
-    let session = router.primary().stream().unwrap();
+    let session = router.primary().subsession().stream().unwrap();
     let closing = session.clone();
     let closed = in_background(move || closing.close());
     hears.recv_timeout(LONG).unwrap();
@@ -205,10 +215,10 @@ fn undelivered_data_delays_removal() {
     let router = Router::java();
     let builder = router.builder().linger(Duration::from_secs(3600));
     let primary = builder.primary().unwrap();
-    let session = primary.stream().unwrap();
+    let session = primary.subsession().stream().unwrap();
     drop(session.connect(key(2).destination()).unwrap());
     drop(session);
-    let idle = primary.stream_with(&port(7)).unwrap();
+    let idle = primary.subsession().listen_port(7).stream().unwrap();
     let idle_removed = format!("SESSION REMOVE ID={}\n", idle.id());
     drop(idle);
     router.await_line(&idle_removed);
@@ -226,7 +236,7 @@ fn lingering_subsession_is_removed() {
     let router = Router::java();
     let builder = router.builder().linger(Duration::from_millis(50));
     let primary = builder.primary().unwrap();
-    let session = primary.stream().unwrap();
+    let session = primary.subsession().stream().unwrap();
     let removal = format!("SESSION REMOVE ID={}\n", session.id());
     drop(session.connect(key(2).destination()).unwrap());
     drop(session);
@@ -239,8 +249,8 @@ fn subsession_close_ends_only_its_own() {
     let router = Router::java();
     let primary = router.primary();
     let (ours, theirs) = (
-        primary.stream().unwrap(),
-        primary.stream_with(&port(1)).unwrap(),
+        primary.subsession().stream().unwrap(),
+        primary.subsession().listen_port(1).stream().unwrap(),
     );
     let peer = key(2);
     let mut stream = ours.connect(peer.destination()).unwrap();
@@ -273,8 +283,11 @@ fn primary_close_ends_accepts_streams_and_datagrams() {
     let router = Router::java();
     let builder = router.builder().pending_accepts(4);
     let primary = builder.primary().unwrap();
-    let session = primary.stream().unwrap();
-    let datagrams = primary.datagram(DatagramStyle::Datagram).unwrap();
+    let session = primary.subsession().stream().unwrap();
+    let datagrams = primary
+        .subsession()
+        .datagram(DatagramStyle::Datagram)
+        .unwrap();
     let listener = session.listener().unwrap();
     let mut stream = session.connect(key(2).destination()).unwrap();
     // The control socket, a stream and four accepts.
@@ -307,7 +320,7 @@ fn primary_loss_is_loss_of_subsessions() {
         visit.hang_up();
     });
     let primary = router.primary();
-    let session = primary.stream().unwrap();
+    let session = primary.subsession().stream().unwrap();
     let waiting = session.clone();
     let lost = in_background(move || waiting.wait_closed(None));
     open.send(()).unwrap();
@@ -326,7 +339,7 @@ fn primary_loss_is_loss_of_subsessions() {
 fn primary_session_lives_while_subsessions_live() {
     let router = Router::java();
     let primary = router.primary();
-    let session = primary.stream().unwrap();
+    let session = primary.subsession().stream().unwrap();
     let (stream, guard) = (
         session.connect(key(2).destination()).unwrap(),
         session.guard(),
@@ -352,7 +365,7 @@ fn unknown_subsession_loses_primary_session() {
         Stage::Command(_) => visit.say("STREAM STATUS RESULT=INVALID_ID\n"),
     });
     let primary = bridge.bridge().session().primary().unwrap();
-    let session = primary.stream().unwrap();
+    let session = primary.subsession().stream().unwrap();
     let error = session.connect(key(2).destination()).unwrap_err();
     assert!(error.is_session_lost(), "{error}");
     assert!(matches!(session.loss(), Some(SessionLoss::Refused(_))));
@@ -363,20 +376,29 @@ fn unknown_subsession_loses_primary_session() {
 fn conflicting_subsession_is_refused_before_sending() {
     let router = Router::java();
     let primary = router.primary();
-    let first = primary.stream().unwrap();
-    let from = SubsessionOptions::new().from_port(80);
-    let eighty = primary.stream_with(&from).unwrap();
+    let first = primary.subsession().stream().unwrap();
+    let port = |port| primary.subsession().listen_port(port);
+    let from = primary.subsession().from_port(80);
+    let eighty = from.clone().stream().unwrap();
     for taken in [port(0), port(80), from.listen_port(0)] {
-        let error = primary.stream_with(&taken).unwrap_err();
+        let error = taken.stream().unwrap_err();
         assert!(matches!(error, Error::Conflict(_)), "{error}");
     }
     // Other styles listen to other protocols.
-    let datagram = primary.datagram(DatagramStyle::Datagram).unwrap();
-    let newer = primary.datagram(DatagramStyle::Datagram2).unwrap();
-    let raw = primary.raw().unwrap();
-    let free = SubsessionOptions::new().listen_protocol(99);
-    let other = primary.raw_with(&RawOptions::new(), &free).unwrap();
-    assert_eq!(primary.raw().unwrap_err().kind(), ErrorKind::AddrInUse);
+    let datagram = primary
+        .subsession()
+        .datagram(DatagramStyle::Datagram)
+        .unwrap();
+    let newer = primary
+        .subsession()
+        .datagram(DatagramStyle::Datagram2)
+        .unwrap();
+    let raw = primary.subsession().raw().unwrap();
+    let other = primary.subsession().listen_protocol(99).raw().unwrap();
+    assert_eq!(
+        primary.subsession().raw().unwrap_err().kind(),
+        ErrorKind::AddrInUse
+    );
     assert_eq!(router.asked().len(), 6);
     drop((first, eighty, datagram, newer, raw, other));
 }
@@ -389,7 +411,10 @@ fn datagrams_carry_subsession_id() {
     let bridge = SamBridge::builder().address(router.bridge.address().to_string());
     let bridge = bridge.udp_address(udp.local_addr().unwrap().to_string());
     let primary = bridge.build().unwrap().session().primary().unwrap();
-    let session = primary.datagram(DatagramStyle::Datagram).unwrap();
+    let session = primary
+        .subsession()
+        .datagram(DatagramStyle::Datagram)
+        .unwrap();
     session.set_read_timeout(Some(LONG)).unwrap();
     let peer = key(3);
     let peer = peer.destination();
@@ -412,8 +437,8 @@ fn datagrams_carry_subsession_id() {
 #[test]
 fn subsession_dial_sends_its_ports() {
     let router = Router::java();
-    let options = SubsessionOptions::new().from_port(1111).to_port(2222);
-    let session = router.primary().stream_with(&options).unwrap();
+    let builder = router.primary().subsession().from_port(1111).to_port(2222);
+    let session = builder.stream().unwrap();
     let peer = key(3);
     let dialled = session.connect(peer.destination()).unwrap();
     assert_eq!(

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use i2p_sam::{
     Cancel, DatagramStyle, Error, Phase, PrimarySession, RawOptions, ResultCode, SamBridge,
-    SessionLoss, StreamSession, SubsessionOptions,
+    SessionLoss, StreamSession,
 };
 
-use crate::support::primary::{Router, gate, i2pd_ok, java_ok, port, refusal};
+use crate::support::primary::{Router, gate, i2pd_ok, java_ok, refusal};
 use crate::support::{LONG, Visit, field, in_background, milestone, outcome, pause};
 
 #[test]
@@ -17,8 +17,8 @@ fn both_reply_forms_add_subsession() {
     for form in [java_ok, |_: &str| i2pd_ok()] {
         let router = Router::answering(move |visit, line| visit.say(&form(line)));
         let primary = router.primary();
-        let first = primary.stream().unwrap();
-        let second = primary.stream_with(&port(80)).unwrap();
+        let first = primary.subsession().stream().unwrap();
+        let second = primary.subsession().listen_port(80).stream().unwrap();
         assert_ne!(first.id(), second.id());
         for session in [&first, &second] {
             assert_eq!(session.destination(), primary.destination());
@@ -70,7 +70,7 @@ fn subsession_refusals_are_reported_and_harmless() {
     });
     let primary = router.primary();
     for (_, explanation) in recorded {
-        let refused = refusal(primary.stream().unwrap_err());
+        let refused = refusal(primary.subsession().stream().unwrap_err());
         let expected = (
             Phase::SessionAdd,
             ResultCode::I2pError,
@@ -79,7 +79,7 @@ fn subsession_refusals_are_reported_and_harmless() {
         assert_eq!(refused, expected);
         assert_eq!(primary.loss(), None);
     }
-    primary.stream().unwrap();
+    primary.subsession().stream().unwrap();
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn both_spellings_of_duplicate_id_are_refusals() {
         let router = Router::answering(move |visit, _| {
             visit.say(&format!("SESSION STATUS RESULT={word}\n"));
         });
-        let error = router.primary().stream().unwrap_err();
+        let error = router.primary().subsession().stream().unwrap_err();
         assert_eq!(refusal(error).1, ResultCode::DuplicatedId);
     }
 }
@@ -101,7 +101,7 @@ fn ping_between_command_and_reply_is_answered() {
         visit.say("NOISE\nSESSION NONSENSE RESULT=OK\n");
         visit.say(&java_ok(line));
     });
-    router.primary().stream().unwrap();
+    router.primary().subsession().stream().unwrap();
 }
 
 /// Checks that nothing more arrives within this time.
@@ -125,7 +125,7 @@ fn commands_are_sent_one_at_a_time() {
         let add = |n| {
             scope.spawn({
                 let primary = &primary;
-                move || primary.stream_with(&port(n)).unwrap()
+                move || primary.subsession().listen_port(n).stream().unwrap()
             })
         };
         let adding: Vec<_> = (1..=8).map(add).collect();
@@ -152,7 +152,7 @@ fn heartbeat_and_command_use_separate_segments() {
     let mut beats = 0;
     while beats < 3 {
         // Each is dropped, and so removed, at once.
-        primary.stream().unwrap();
+        primary.subsession().stream().unwrap();
         beats += beaten.try_iter().count();
     }
     assert_eq!(primary.loss(), None);
@@ -162,7 +162,7 @@ fn heartbeat_and_command_use_separate_segments() {
 fn give_up(primary: &PrimarySession, heard: &mpsc::Receiver<()>) {
     let cancel = Cancel::new();
     let adding = primary.with_cancel(&cancel);
-    let adding = in_background(move || adding.stream_with(&port(1)).map(drop));
+    let adding = in_background(move || adding.subsession().listen_port(1).stream().map(drop));
     heard.recv_timeout(LONG).unwrap();
     cancel.cancel();
     let error = outcome(&adding).unwrap_err();
@@ -191,7 +191,7 @@ fn subsession_added_after_timeout_is_removed_first() {
     let primary = router.primary();
     give_up(&primary, &hears);
     let next = primary.clone();
-    let next = in_background(move || next.stream_with(&port(2)));
+    let next = in_background(move || next.subsession().listen_port(2).stream());
     open.send(()).unwrap();
     let next = outcome(&next).unwrap();
     let asked = router.asked();
@@ -222,9 +222,9 @@ fn late(first: impl Fn(&str) -> String + Send + Sync + 'static) -> Router {
     let primary = router.primary();
     give_up(&primary, &hears);
     // The library waits 2 s for its reply before it sends another command.
-    let second = primary.stream_with(&port(2)).unwrap();
+    let second = primary.subsession().listen_port(2).stream().unwrap();
     assert_eq!(second.loss(), None);
-    let error = primary.stream_with(&port(3)).unwrap_err();
+    let error = primary.subsession().listen_port(3).stream().unwrap_err();
     assert_eq!(refusal(error).2, "third");
     router
 }
@@ -253,15 +253,19 @@ fn command_abandoned_in_queue_is_never_sent() {
     });
     let primary = router.primary();
     let first = primary.clone();
-    let first = in_background(move || first.stream_with(&port(1)));
+    let first = in_background(move || first.subsession().listen_port(1).stream());
     hears.recv_timeout(LONG).unwrap();
     let cancel = Cancel::new();
     cancel.cancel();
-    let error = primary.with_cancel(&cancel).stream().unwrap_err();
+    let error = primary
+        .with_cancel(&cancel)
+        .subsession()
+        .stream()
+        .unwrap_err();
     assert!(matches!(error, Error::Cancelled { .. }));
     let (cancel, second) = (Cancel::new(), primary.clone());
     let second = second.with_cancel(&cancel);
-    let second = in_background(move || second.stream_with(&port(2)));
+    let second = in_background(move || second.subsession().listen_port(2).stream());
     pause(Duration::from_millis(50));
     cancel.cancel();
     assert!(outcome(&second).is_err());
@@ -269,7 +273,7 @@ fn command_abandoned_in_queue_is_never_sent() {
         open.send(()).unwrap();
     }
     let first = outcome(&first).unwrap();
-    let third = primary.stream_with(&port(3)).unwrap();
+    let third = primary.subsession().listen_port(3).stream().unwrap();
     let asked = router.asked();
     let ids: Vec<_> = asked.iter().filter_map(|line| field(line, "ID")).collect();
     assert_eq!(ids, [first.id(), third.id()]);
@@ -282,7 +286,7 @@ fn late_reply_times_out_in_its_phase() {
     let time = Duration::from_millis(100);
     let bridge = bridge.command_timeout(Some(time)).build().unwrap();
     let primary = bridge.session().primary().unwrap();
-    let error = primary.stream().unwrap_err();
+    let error = primary.subsession().stream().unwrap_err();
     assert!(
         matches!(error, Error::Timeout { phase: Phase::SessionAdd, after, .. } if after == time),
         "{error}"
@@ -300,7 +304,7 @@ fn instead_of_an_answer(text: &'static str, hang_up: bool) -> (Error, Option<Ses
         }
     });
     let primary = router.primary();
-    let error = primary.stream().unwrap_err();
+    let error = primary.subsession().stream().unwrap_err();
     (error, primary.loss())
 }
 
@@ -341,7 +345,7 @@ fn unsolicited_error_ends_session() {
         visit.say("SESSION STATUS RESULT=I2P_ERROR MESSAGE=\"tunnels gone\"\n");
     });
     let primary = router.primary();
-    let session = primary.stream().unwrap();
+    let session = primary.subsession().stream().unwrap();
     let loss = session.wait_closed(Some(LONG)).unwrap();
     let SessionLoss::Refused(refusal) = &loss else {
         panic!("{loss:?}");
@@ -356,7 +360,7 @@ fn primary_end_ends_pending_add() {
     let router = Router::answering(move |_, _| heard.reached());
     let primary = router.primary();
     let adding = primary.clone();
-    let adding = in_background(move || adding.stream().map(drop));
+    let adding = in_background(move || adding.subsession().stream().map(drop));
     hears.recv_timeout(LONG).unwrap();
     primary.close();
     let error = outcome(&adding).unwrap_err();
@@ -376,9 +380,9 @@ fn refused_removal_keeps_session() {
         }
     });
     let primary = router.primary();
-    let session = primary.raw().unwrap();
+    let session = primary.subsession().raw().unwrap();
     session.close();
-    let other = primary.stream().unwrap();
+    let other = primary.subsession().stream().unwrap();
     assert_eq!((primary.loss(), other.loss()), (None, None));
 }
 
@@ -393,11 +397,11 @@ fn unanswered_removal_does_not_shift_replies() {
         }
     });
     let primary = router.primary();
-    primary.stream().unwrap().close();
-    let error = primary.stream_with(&port(9)).unwrap_err();
+    primary.subsession().stream().unwrap().close();
+    let error = primary.subsession().listen_port(9).stream().unwrap_err();
     assert_eq!(refusal(error).2, "no");
-    drop(primary.stream_with(&port(10)).unwrap());
-    let session = primary.stream_with(&port(11)).unwrap();
+    drop(primary.subsession().listen_port(10).stream().unwrap());
+    let session = primary.subsession().listen_port(11).stream().unwrap();
     assert_eq!((primary.loss(), session.loss()), (None, None));
 }
 
@@ -433,16 +437,26 @@ fn recorded_java_primary_session_replays() {
         visit.say(&format!("SESSION STATUS {said}\n"));
     });
     let primary = router.primary();
-    let session = primary.stream().unwrap();
-    let eighty = SubsessionOptions::new().from_port(80);
-    let _eighty = primary.stream_with(&eighty).unwrap();
-    let datagram = primary.datagram(DatagramStyle::Datagram).unwrap();
+    let session = primary.subsession().stream().unwrap();
+    let _eighty = primary.subsession().from_port(80).stream().unwrap();
+    let datagram = primary
+        .subsession()
+        .datagram(DatagramStyle::Datagram)
+        .unwrap();
     let header = RawOptions::new().header(true);
-    let refused = primary.raw_with(&header, &port(5)).unwrap_err();
+    let refused = primary
+        .subsession()
+        .listen_port(5)
+        .raw_with(&header)
+        .unwrap_err();
     let id = router.asked()[3].clone();
     let id = field(&id, "ID").unwrap();
     assert!(!refused.to_string().contains(id), "an id is a secret");
-    let raw = primary.raw_with(&header, &port(5)).unwrap();
+    let raw = primary
+        .subsession()
+        .listen_port(5)
+        .raw_with(&header)
+        .unwrap();
     session.close();
     datagram.close();
     raw.close();
@@ -461,9 +475,9 @@ fn unanswered_removal_delays_first_subsession_only() {
     let primary = router.primary();
     let start = Instant::now();
     for n in 1..=20 {
-        drop(primary.stream_with(&port(n)).unwrap());
+        drop(primary.subsession().listen_port(n).stream().unwrap());
     }
-    let session = primary.stream().unwrap();
+    let session = primary.subsession().stream().unwrap();
     let closing = Instant::now();
     session.close();
     assert!(closing.elapsed() < Duration::from_secs(1), "of the close");
@@ -473,7 +487,7 @@ fn unanswered_removal_delays_first_subsession_only() {
         let asked = router.asked();
         asked.iter().filter(|line| line.contains("REMOVE")).count()
     };
-    let _last = primary.stream_with(&port(21)).unwrap();
+    let _last = primary.subsession().listen_port(21).stream().unwrap();
     assert_eq!(removals(), 21);
     assert_eq!(primary.loss(), None);
 }
@@ -497,9 +511,9 @@ fn late_removal_reply_is_awaited_again() {
         visit.say(&java_ok(line));
     });
     let primary = router.primary();
-    drop(primary.stream_with(&port(1)).unwrap());
+    drop(primary.subsession().listen_port(1).stream().unwrap());
     hears.recv_timeout(LONG).unwrap();
-    let second = primary.stream_with(&port(2)).unwrap();
+    let second = primary.subsession().listen_port(2).stream().unwrap();
     let start = Instant::now();
     second.close();
     assert!(start.elapsed() >= Duration::from_millis(500));

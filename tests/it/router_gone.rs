@@ -269,7 +269,7 @@ fn forwarding_continues_over_heartbeats() {
 fn accepting_subsession_loses_primary_session() {
     let java = Java::start();
     let primary = java.builder().primary().unwrap();
-    let _listener = primary.stream().unwrap().listener().unwrap();
+    let _listener = primary.subsession().stream().unwrap().listener().unwrap();
     eventually("eight accepts are pending", || java.pending_accepts() == 8);
     let stopped = java.stop_router();
     primary.wait_closed(Some(LONG)).unwrap();
@@ -281,7 +281,7 @@ fn forwarding_subsession_loses_primary_session() {
     let java = Java::start();
     let builder = java.builder().heartbeat(Some(HEARTBEAT));
     let primary = builder.primary().unwrap();
-    let _listener = primary.stream().unwrap().forward().unwrap();
+    let _listener = primary.subsession().stream().unwrap().forward().unwrap();
     let stopped = java.stop_router();
     primary.wait_closed(Some(LONG)).unwrap();
     assert!(stopped.elapsed() < 3 * HEARTBEAT);
@@ -292,7 +292,10 @@ fn datagram_subsession_loses_primary_session() {
     let java = Java::start();
     let builder = java.builder().heartbeat(Some(HEARTBEAT));
     let primary = builder.primary().unwrap();
-    let session = primary.datagram(DatagramStyle::Datagram).unwrap();
+    let session = primary
+        .subsession()
+        .datagram(DatagramStyle::Datagram)
+        .unwrap();
     assert_learns_of_the_loss(&java, &session);
     assert!(primary.loss().is_some());
 }

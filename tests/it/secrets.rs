@@ -20,7 +20,7 @@ use i2p_sam::{
     HealingEvent, HealingOptions, Host, HostName, I2pAddr, InactivityAction, LeaseSetAuth,
     LeaseSetType, LimitAction, MessageReliability, Phase, PrivateKey, RawOptions, ResultCode,
     SamBridge, Sender, ServerTunnel, SessionLoss, SessionOptions, SignatureType, StreamingProfile,
-    SubsessionOptions, TunnelError, TunnelOptions, UdpOptions, UrlPart, Version,
+    TunnelError, TunnelOptions, UdpOptions, UrlPart, Version,
 };
 
 use crate::support::restless::Router;
@@ -896,10 +896,9 @@ fn primary_sessions(watcher: &mut Watcher) {
         }
     });
     let primary = scripted.bridge().session().key(&key(7)).primary().unwrap();
-    let session = primary.stream().unwrap();
+    let session = primary.subsession().stream().unwrap();
     watcher.guard(session.id());
-    let port = |port| SubsessionOptions::new().listen_port(port);
-    let errors = [1, 2].map(|n| primary.stream_with(&port(n)).unwrap_err());
+    let errors = [1, 2].map(|n| primary.subsession().listen_port(n).stream().unwrap_err());
     for line in scripted.received() {
         watcher.guard(field(&line, "ID").unwrap_or("nobody's"));
     }
@@ -908,10 +907,10 @@ fn primary_sessions(watcher: &mut Watcher) {
     }
     watcher.debug(&primary);
     watcher.debug(&session);
-    watcher.debug(&port(3));
-    watcher.failure(primary.stream().unwrap_err());
+    watcher.debug(&primary.subsession().listen_port(3));
+    watcher.failure(primary.subsession().stream().unwrap_err());
     primary.close();
-    watcher.failure(primary.stream().unwrap_err());
+    watcher.failure(primary.subsession().stream().unwrap_err());
 }
 
 #[test]

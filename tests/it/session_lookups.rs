@@ -7,7 +7,7 @@ use i2p_sam::{
     Cancel, DatagramStyle, DatagramTransport, Error, HealingOptions, Phase, ResultCode, SamBridge,
 };
 
-use crate::support::primary::{Router, gate, java_ok, port, refusal};
+use crate::support::primary::{Router, gate, java_ok, refusal};
 use crate::support::{
     LONG, ScriptedBridge, Stage, field, in_background, key, milestone, outcome, pause,
 };
@@ -42,7 +42,7 @@ fn every_session_kind_uses_control_socket() {
     assert_eq!(datagram.lookup(&*b32).unwrap(), wanted);
     let primary = builder().primary().unwrap();
     assert_eq!(primary.lookup(&*b32).unwrap(), wanted);
-    let beneath = primary.stream().unwrap();
+    let beneath = primary.subsession().stream().unwrap();
     assert_eq!(beneath.lookup((&*b32, 80)).unwrap(), wanted);
     assert_eq!(
         beneath.lookup(primary.destination()).unwrap(),
@@ -178,7 +178,7 @@ fn late_reply_to_cancelled_lookup_is_discarded() {
     let second = in_background(move || other.lookup("second.i2p"));
     open.send(()).unwrap();
     assert_eq!(&outcome(&second).unwrap(), key(2).destination());
-    primary.stream_with(&port(1)).unwrap();
+    primary.subsession().listen_port(1).stream().unwrap();
     assert_eq!(primary.loss(), None);
 }
 
@@ -199,7 +199,7 @@ fn unanswered_lookup_times_out_without_blocking() {
         matches!(error, Error::Timeout { phase: p, after, .. } if p == phase && after == time),
         "{error}"
     );
-    primary.stream().unwrap();
+    primary.subsession().stream().unwrap();
     assert_eq!(primary.loss(), None);
 }
 

@@ -1,208 +1,168 @@
 use std::collections::VecDeque;
-use std::io;
-use std::net::Shutdown;
-use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::bridge::write_all;
-use crate::error::{Error, Phase, SessionLoss};
-use crate::session::control::socket::ControlSocket;
-use crate::sync::{BufferPool, Call, Deadline, Monitor, Wake, spawn};
 use crate::wire::Command;
-
-/// The most commands that wait to be written. A bridge that causes more of them does not read.
-const MOST_QUEUED: usize = 64;
-
-/// The longest time to write one command.
-const WRITE_TIME: Duration = Duration::from_secs(30);
 
 /// The time between two commands that do not answer the bridge: i2pd and emissary 0.4.0 ignore one that
 /// arrives in the same segment as another.
 pub(crate) const COMMAND_GAP: Duration = Duration::from_millis(100);
 
-/// The time between two datagrams: i2pd reads one from a segment, and the rest only when more arrives.
-const DATAGRAM_GAP: Duration = Duration::from_millis(5);
+/// The most commands that wait to be written. A bridge that causes more of them does not read.
+const MOST_COMMANDS: usize = 64;
 
 /// The most datagrams that wait to be written.
 const MOST_DATAGRAMS: usize = 12;
 
-/// The time for which the thread stays when there is nothing to write.
+/// The time for which the writer thread stays when there is nothing to write.
 const IDLE_TIME: Duration = Duration::from_secs(5);
 
-/// Writes to a control socket, in order, on a thread that runs while it is needed.
+/// The data to write to a control socket, in order, and the times of the steps that are due without it:
+/// the heartbeat, the close of a session without guards, and the last command.
 ///
-/// The reader thread must go on while a bridge does not read, or the two would wait for each other.
-/// Dropping a session must not block. So neither of them writes.
-pub(crate) struct ControlWriter {
-    state: Arc<Monitor<State>>,
-    heartbeat: Option<Duration>,
-    /// The buffers of the datagrams that wait to be written.
-    buffers: BufferPool,
-}
-
-#[derive(Default)]
-struct State {
-    queue: VecDeque<Outbound>,
-    /// The number of datagrams among the entries that wait.
+/// It is a value: the thread that writes takes one [`Step`] after the other from it.
+pub(super) struct Outbound {
+    queue: VecDeque<Item>,
+    /// The number of datagrams in the queue.
     datagrams: usize,
-    running: bool,
+    /// True while there is a writer thread.
+    has_writer: bool,
     /// Only the last command is written from now on.
     stopped: bool,
     /// The last command, and the time at which it is due. The socket is closed after it.
     last: Option<(Command, Instant)>,
     /// The last command was written.
     parting: bool,
+    heartbeat: Option<Duration>,
     next_beat: Option<Instant>,
     unanswered: bool,
     /// The time at which a session without guards is closed.
     close_at: Option<Instant>,
 }
 
-/// A command or datagram that waits to be written.
-enum Outbound {
+enum Item {
     Command(Command),
     Datagram(Vec<u8>),
 }
 
-/// The next step of the thread.
-enum Action {
-    Send(Command),
+/// The next step of the writer thread.
+#[derive(Debug)]
+pub(super) enum Step {
+    Command(Command),
     Datagram(Vec<u8>),
     Heartbeat,
     /// The bridge did not answer the last heartbeat before the next was due.
     Dead(Duration),
     Close,
     Quit,
+    /// There is no writer thread any more.
     Leave,
 }
 
-impl ControlWriter {
-    pub(crate) fn new(heartbeat: Option<Duration>) -> Self {
+impl Outbound {
+    pub(super) fn new(heartbeat: Option<Duration>) -> Self {
         Self {
-            state: Monitor::new(State::default()),
+            queue: VecDeque::new(),
+            datagrams: 0,
+            has_writer: false,
+            stopped: false,
+            last: None,
+            parting: false,
             heartbeat,
-            buffers: BufferPool::default(),
+            next_beat: None,
+            unanswered: false,
+            close_at: None,
         }
     }
 
-    pub(crate) fn heartbeat(&self) -> Option<Duration> {
-        self.heartbeat
+    pub(super) fn has_writer(&self) -> bool {
+        self.has_writer
     }
 
-    pub(crate) fn buffers(&self) -> &BufferPool {
-        &self.buffers
+    /// Records that a writer thread takes the steps from now on, until [`Step::Leave`].
+    pub(super) fn begin_writing(&mut self) {
+        self.has_writer = true;
     }
 
-    /// Queues a command, and does not wait until it is written.
-    pub(crate) fn send(
-        &self,
-        control: &Arc<ControlSocket>,
-        command: &Command,
-    ) -> Result<(), SessionLoss> {
-        self.state.update(|state| {
-            if state.stopped {
-                return Ok(());
-            }
-            if state.queue.len() - state.datagrams >= MOST_QUEUED {
-                return Err(SessionLoss::ProtocolViolation);
-            }
-            state.queue.push_back(Outbound::Command(command.clone()));
-            state
-                .ensure_running(control)
-                .map_err(|error| SessionLoss::Io(error.kind()))
-        })
+    /// Returns true if only the last command is written from now on.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped
     }
 
-    /// Writes a last command when this time has passed, and then closes the socket.
-    pub(crate) fn send_last(
-        &self,
-        control: &Arc<ControlSocket>,
-        command: Command,
-        after: Duration,
-    ) -> io::Result<()> {
-        self.state.update(|state| {
-            state.last = Some((command, from_now(after)));
-            state.stopped = true;
-            state.ensure_running(control)
-        })
+    /// Queues a command. Returns false if the queue is full.
+    #[must_use]
+    pub(super) fn push_command(&mut self, command: Command) -> bool {
+        if self.queue.len() - self.datagrams >= MOST_COMMANDS {
+            return false;
+        }
+        self.queue.push_back(Item::Command(command));
+        true
     }
 
-    /// Closes the session when this time has passed.
-    pub(crate) fn close_after(
-        &self,
-        control: &Arc<ControlSocket>,
-        time: Duration,
-    ) -> io::Result<()> {
-        self.state.update(|state| {
-            state.close_at = Some(from_now(time));
-            state.ensure_running(control)
-        })
+    pub(super) fn has_room_for_datagram(&self) -> bool {
+        self.datagrams < MOST_DATAGRAMS
     }
 
-    /// Empties the queue, except for the datagrams if `finish`, and queues nothing more.
-    pub(crate) fn stop(&self, finish: bool) {
-        self.state.update(|state| {
-            state
-                .queue
-                .retain(|outbound| finish && matches!(outbound, Outbound::Datagram(_)));
-            state.datagrams = state.queue.len();
-            state.stopped = true;
-        });
+    pub(super) fn push_datagram(&mut self, datagram: Vec<u8>) {
+        self.queue.push_back(Item::Datagram(datagram));
+        self.datagrams += 1;
     }
 
-    /// Starts the heartbeat.
-    pub(crate) fn start_heartbeat(&self, control: &Arc<ControlSocket>) -> io::Result<()> {
-        self.state.update(|state| state.ensure_running(control))
+    /// Queues nothing but the command, which is due at this time. The socket is closed after it.
+    pub(super) fn end_with(&mut self, last: Command, at: Instant) {
+        self.last = Some((last, at));
+        self.stopped = true;
+    }
+
+    /// Makes [`Step::Close`] due at this time.
+    pub(super) fn close_at(&mut self, at: Instant) {
+        self.close_at = Some(at);
+    }
+
+    /// Empties the queue, except for the datagrams if `finish`, and queues no more commands.
+    pub(super) fn stop(&mut self, finish: bool) {
+        self.queue
+            .retain(|item| finish && matches!(item, Item::Datagram(_)));
+        self.datagrams = self.queue.len();
+        self.stopped = true;
     }
 
     /// Records that the bridge is alive, because it sent something.
-    pub(crate) fn note_life(&self) {
-        if self.heartbeat.is_some() {
-            self.state.lock().unanswered = false;
-        }
+    pub(super) fn note_life(&mut self) {
+        self.unanswered = false;
     }
 
-    /// Waits for the next step.
-    fn next(&self) -> Action {
-        let idle_since = Instant::now();
-        let next = self.state.wait_until_due(|state| {
-            match state.queue.pop_front() {
-                Some(Outbound::Command(command)) => return Ok(Action::Send(command)),
-                Some(Outbound::Datagram(outbound)) => {
-                    state.datagrams -= 1;
-                    return Ok(Action::Datagram(outbound));
-                }
-                None => {}
+    /// Returns the next step, or the time of the next one if none is due. The writer thread has had
+    /// nothing to write since `idle_since`.
+    pub(super) fn next(&mut self, now: Instant, idle_since: Instant) -> Result<Step, Instant> {
+        match self.queue.pop_front() {
+            Some(Item::Command(command)) => return Ok(Step::Command(command)),
+            Some(Item::Datagram(datagram)) => {
+                self.datagrams -= 1;
+                return Ok(Step::Datagram(datagram));
             }
-            if state.parting {
-                return Ok(Action::Quit);
-            }
-            let due = Deadline::at(self.due_at(state, idle_since));
-            match due.has_passed() {
-                true => Ok(self.due(state)),
-                false => Err(due),
-            }
-        });
-        if matches!(next, Action::Datagram(_)) {
-            // There is room for another datagram.
-            self.state.wake();
+            None => {}
         }
-        next
+        if self.parting {
+            return Ok(Step::Quit);
+        }
+        match self.due_at(now, idle_since) {
+            at if at <= now => Ok(self.due(now)),
+            at => Err(at),
+        }
     }
 
     /// Returns the time of the next step, if nothing is queued before.
-    fn due_at(&self, state: &mut State, idle_since: Instant) -> Instant {
-        if let Some((_, at)) = &state.last {
+    fn due_at(&mut self, now: Instant, idle_since: Instant) -> Instant {
+        if let Some((_, at)) = &self.last {
             return *at;
         }
-        if state.stopped {
-            return idle_since;
+        if self.stopped {
+            return now;
         }
         let beat = self
             .heartbeat
-            .map(|interval| *state.next_beat.get_or_insert_with(|| from_now(interval)));
-        match (beat, state.close_at) {
+            .map(|interval| *self.next_beat.get_or_insert_with(|| later(now, interval)));
+        match (beat, self.close_at) {
             (Some(beat), Some(close)) => beat.min(close),
             (Some(at), None) | (None, Some(at)) => at,
             (None, None) => idle_since + IDLE_TIME,
@@ -210,148 +170,156 @@ impl ControlWriter {
     }
 
     /// Returns the step that is due now.
-    fn due(&self, state: &mut State) -> Action {
-        if let Some((command, _)) = state.last.take() {
-            state.parting = true;
-            return Action::Send(command);
+    fn due(&mut self, now: Instant) -> Step {
+        if let Some((command, _)) = self.last.take() {
+            self.parting = true;
+            return Step::Command(command);
         }
-        if !state.stopped && state.close_at.is_some_and(|at| at <= Instant::now()) {
-            return Action::Close;
+        if !self.stopped && self.close_at.is_some_and(|at| at <= now) {
+            return Step::Close;
         }
-        let Some(interval) = self.heartbeat.filter(|_| !state.stopped) else {
-            state.running = false;
-            return Action::Leave;
+        let Some(interval) = self.heartbeat.filter(|_| !self.stopped) else {
+            self.has_writer = false;
+            return Step::Leave;
         };
-        if state.unanswered {
-            return Action::Dead(interval);
+        if self.unanswered {
+            return Step::Dead(interval);
         }
-        state.unanswered = true;
-        state.next_beat = Some(from_now(interval));
-        Action::Heartbeat
-    }
-}
-
-impl State {
-    /// Starts the writer thread, unless it runs.
-    fn ensure_running(&mut self, control: &Arc<ControlSocket>) -> io::Result<()> {
-        if !self.running {
-            let writer = Arc::clone(control);
-            spawn("i2p-sam-writer", move || writer.run_writer())?;
-            self.running = true;
-        }
-        Ok(())
+        self.unanswered = true;
+        self.next_beat = Some(later(now, interval));
+        Step::Heartbeat
     }
 }
 
 /// Returns the time after this duration. A time that the clock cannot represent is limited.
-fn from_now(time: Duration) -> Instant {
+pub(super) fn later(now: Instant, time: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
-    Instant::now() + time.min(FAR)
+    now + time.min(FAR)
 }
 
-impl ControlSocket {
-    /// The work of the writer thread. It ends 5 s after the last command if there is no heartbeat,
-    /// after QUIT, or when the session is lost.
-    fn run_writer(self: &Arc<Self>) {
-        loop {
-            let outcome = match self.writer().next() {
-                Action::Send(command) => self.write(&command),
-                Action::Datagram(outbound) => self.write_datagram(outbound),
-                Action::Heartbeat => self.send_heartbeat(),
-                Action::Dead(interval) => {
-                    self.fail(SessionLoss::HeartbeatTimeout(interval));
-                    continue;
-                }
-                Action::Close => {
-                    self.close(Duration::ZERO);
-                    continue;
-                }
-                Action::Quit => {
-                    // It fails only if the connection is gone.
-                    let _ = self.socket().shutdown(Shutdown::Write);
-                    self.wait_hung_up(Duration::ZERO);
-                    return self.hang_up();
-                }
-                Action::Leave => return,
-            };
-            if let Err(error) = outcome {
-                let first = self.fail(match error {
-                    Error::UnexpectedEof { .. } => SessionLoss::Disconnected,
-                    Error::Io { source, .. } => SessionLoss::Io(source.kind()),
-                    Error::SessionLost(loss) => loss,
-                    _ => SessionLoss::ProtocolViolation,
-                });
-                // We closed the session, and the bridge does not even read the last command.
-                if !first {
-                    return self.hang_up();
-                }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEAT: Duration = Duration::from_secs(10);
+
+    /// Returns the words of the steps that are due now, without those that repeat for ever.
+    fn steps(outbound: &mut Outbound, now: Instant) -> Vec<String> {
+        let mut steps = Vec::new();
+        while let Ok(step) = outbound.next(now, now) {
+            let ends = matches!(step, Step::Close | Step::Dead(_) | Step::Quit | Step::Leave);
+            steps.push(match step {
+                Step::Command(command) => String::from_utf8_lossy(command.as_bytes())
+                    .trim()
+                    .to_owned(),
+                Step::Datagram(datagram) => String::from_utf8(datagram).unwrap(),
+                other => format!("{other:?}"),
+            });
+            if ends {
+                break;
             }
         }
+        steps
     }
 
-    fn send_heartbeat(&self) -> Result<(), Error> {
-        if self.is_of_forwarding() {
-            self.writer().note_life();
-        } else {
-            self.look_up_me()?;
+    fn command(text: &str) -> Command {
+        Command::pong(text).unwrap()
+    }
+
+    #[test]
+    fn outbound_queued_items_come_in_order() {
+        let (mut outbound, now) = (Outbound::new(None), Instant::now());
+        assert!(outbound.push_command(command("1")));
+        outbound.push_datagram(b"two".to_vec());
+        assert!(outbound.push_command(command("3")));
+        assert_eq!(steps(&mut outbound, now), ["PONG 1", "two", "PONG 3"]);
+    }
+
+    #[test]
+    fn outbound_idle_thread_leaves_after_five_seconds() {
+        let (mut outbound, now) = (Outbound::new(None), Instant::now());
+        outbound.begin_writing();
+        assert_eq!(outbound.next(now, now).unwrap_err(), now + IDLE_TIME);
+        assert!(outbound.has_writer());
+        let later = outbound.next(now + IDLE_TIME, now);
+        assert!(matches!(later, Ok(Step::Leave)), "{later:?}");
+        assert!(!outbound.has_writer());
+    }
+
+    #[test]
+    fn outbound_full_of_commands_refuses_another() {
+        let mut outbound = Outbound::new(None);
+        outbound.push_datagram(Vec::new());
+        for _ in 0..MOST_COMMANDS {
+            assert!(outbound.push_command(command("1")));
         }
-        self.run_beats()
+        assert!(!outbound.push_command(command("1")));
     }
 
-    /// Sends a lookup that every router answers. A PING would make i2pd close the socket.
-    fn look_up_me(&self) -> Result<(), Error> {
-        // The deadline of the running lookup notices a bridge that is gone. A second lookup would be
-        // answered after it.
-        if self.is_looking_up() {
-            self.writer().note_life();
-            return Ok(());
+    #[test]
+    fn outbound_full_of_datagrams_has_room_when_one_is_taken() {
+        let (mut outbound, now) = (Outbound::new(None), Instant::now());
+        for _ in 0..MOST_DATAGRAMS {
+            assert!(outbound.has_room_for_datagram());
+            outbound.push_datagram(Vec::new());
         }
-        // Another command may just have been written, or may be written at once.
-        thread::sleep(COMMAND_GAP);
-        self.write(&Command::naming_lookup("ME")?)?;
-        thread::sleep(COMMAND_GAP);
-        Ok(())
+        assert!(!outbound.has_room_for_datagram());
+        assert!(matches!(outbound.next(now, now), Ok(Step::Datagram(_))));
+        assert!(outbound.has_room_for_datagram());
     }
 
-    fn write(&self, command: &Command) -> Result<(), Error> {
-        self.write_bytes(command.as_bytes())
+    #[test]
+    fn outbound_unanswered_heartbeat_is_fatal_when_the_next_is_due() {
+        let (mut outbound, now) = (Outbound::new(Some(BEAT)), Instant::now());
+        assert_eq!(outbound.next(now, now).unwrap_err(), now + BEAT);
+        assert_eq!(steps(&mut outbound, now + BEAT), ["Heartbeat"]);
+        assert_eq!(steps(&mut outbound, now + BEAT * 2), ["Dead(10s)"]);
     }
 
-    fn write_datagram(&self, outbound: Vec<u8>) -> Result<(), Error> {
-        let outcome = self.write_bytes(&outbound);
-        self.writer().buffers().give_back(outbound);
-        thread::sleep(DATAGRAM_GAP);
-        outcome
+    #[test]
+    fn outbound_answered_heartbeat_is_followed_by_the_next() {
+        let (mut outbound, now) = (Outbound::new(Some(BEAT)), Instant::now());
+        assert!(outbound.next(now, now).is_err());
+        for beat in 1..4 {
+            assert_eq!(steps(&mut outbound, now + BEAT * beat), ["Heartbeat"]);
+            outbound.note_life();
+        }
     }
 
-    fn write_bytes(&self, bytes: &[u8]) -> Result<(), Error> {
-        let call = Call::new(Phase::Command).within(Some(WRITE_TIME));
-        write_all(self.socket(), bytes, &call)
+    #[test]
+    fn outbound_close_before_the_heartbeat_is_due_first() {
+        let (mut outbound, now) = (Outbound::new(Some(BEAT)), Instant::now());
+        outbound.close_at(now + BEAT / 2);
+        assert_eq!(outbound.next(now, now).unwrap_err(), now + BEAT / 2);
+        assert_eq!(steps(&mut outbound, now + BEAT / 2), ["Close"]);
     }
 
-    /// Queues a datagram when there is room for it.
-    pub(crate) fn send_datagram(
-        self: &Arc<Self>,
-        outbound: Vec<u8>,
-        nonblocking: bool,
-        call: &Call,
-    ) -> Result<(), Error> {
-        let writer = self.writer();
-        let mut outbound = Some(outbound);
-        call.wait_on(&writer.state, |state| {
-            if state.datagrams >= MOST_DATAGRAMS {
-                return match nonblocking {
-                    true => Err(Error::WouldBlock),
-                    false => Ok(None),
-                };
-            }
-            state.queue.extend(outbound.take().map(Outbound::Datagram));
-            state.datagrams += 1;
-            let speaks = state.ensure_running(self);
-            speaks.map(Some).map_err(|source| call.io_error(source))
-        })?;
-        writer.state.wake();
-        Ok(())
+    #[test]
+    fn outbound_stopped_by_us_writes_datagrams_and_the_last_command() {
+        let (mut outbound, now) = (Outbound::new(Some(BEAT)), Instant::now());
+        outbound.close_at(now);
+        assert!(outbound.push_command(command("1")));
+        outbound.push_datagram(b"two".to_vec());
+        outbound.stop(true);
+        outbound.end_with(command("3"), now + BEAT);
+        assert_eq!(steps(&mut outbound, now), ["two"]);
+        assert_eq!(outbound.next(now, now).unwrap_err(), now + BEAT);
+        assert_eq!(steps(&mut outbound, now + BEAT), ["PONG 3", "Quit"]);
+    }
+
+    #[test]
+    fn outbound_stopped_by_a_loss_writes_nothing_more() {
+        let (mut outbound, now) = (Outbound::new(Some(BEAT)), Instant::now());
+        assert!(outbound.push_command(command("1")));
+        outbound.push_datagram(b"two".to_vec());
+        outbound.stop(false);
+        assert_eq!(steps(&mut outbound, now), ["Leave"]);
+    }
+
+    #[test]
+    fn outbound_time_beyond_the_clock_is_limited() {
+        let now = Instant::now();
+        assert!(later(now, Duration::MAX) > now);
     }
 }

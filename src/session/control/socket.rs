@@ -1,44 +1,45 @@
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::bridge::{KeyUse, note_loss};
-use crate::error::{Error, Phase, Refusal, SessionLoss};
-use crate::session::control::frames::{Frame, Frames};
-use crate::session::control::outbound::ControlWriter;
-use crate::session::control::requests::PendingRequests;
-use crate::session::core::SessionGuard;
-use crate::session::subsession::{PortReservation, Subsession};
-use crate::sync::{Deadline, Lifetime, Monitor, lock, spawn};
-use crate::wire::{Command, Line, Message, ResultCode, read_line};
+use crate::bridge::{KeyUse, write_all};
+use crate::error::{Error, Phase, SessionLoss};
+use crate::session::control::outbound::{COMMAND_GAP, Outbound, Step, later};
+use crate::session::control::pending_requests::PendingRequests;
+use crate::sync::{BufferPool, Call, Deadline, Lifetime, Monitor, Wake, lock, spawn};
+use crate::wire::Command;
 
 /// The longest wait for a bridge to close the socket after QUIT. Java I2P and emissary do so at once.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The longest time to write one command.
+const WRITE_TIME: Duration = Duration::from_secs(30);
+
+/// The time between two datagrams: i2pd reads one from a segment, and the rest only when more arrives.
+const DATAGRAM_GAP: Duration = Duration::from_millis(5);
 
 /// A session's control socket. The session lives exactly as long as this socket.
 ///
 /// A FORWARD socket is one as well: it must stay open and be read, its PING must be answered, and
 /// everything that depends on it ends with it.
 ///
-/// One thread is its only reader. It answers PING, passes replies to the requests that wait for them,
-/// and ends the lifetime of the session. All commands go through [`ControlWriter`], so that the reader
-/// never waits for a bridge that does not read.
-///
-/// A subsession has one as well, without a reader: the socket and its commands belong to the primary
-/// session, and the removal of the subsession ends it ([`Subsession`]).
+/// A primary session and its subsessions share one.
 pub(crate) struct ControlSocket {
     socket: Arc<TcpStream>,
     lifetime: Arc<Lifetime>,
     reader_gone: Arc<Monitor<bool>>,
-    writer: ControlWriter,
-    requests: PendingRequests,
-    subsession: Option<Subsession>,
-    of_forwarding: bool,
-    /// Ends with the control socket. A FORWARD socket and a subsession have none.
-    key_use: Mutex<Option<KeyUse>>,
+    outbound: Arc<Monitor<Outbound>>,
+    requests: Arc<Monitor<PendingRequests>>,
+    /// The buffers of the datagrams that wait to be written.
+    buffers: BufferPool,
+    heartbeat: Option<Duration>,
     /// The checks that a heartbeat runs besides the lookup that every bridge answers.
     beats: Mutex<Vec<Beat>>,
+    of_forwarding: bool,
+    /// Ends with the control socket. A FORWARD socket has none.
+    key_use: Mutex<Option<KeyUse>>,
 }
 
 /// Proves that its owner is alive, or fails with the reason why not. Returns `None` if its owner is
@@ -46,73 +47,64 @@ pub(crate) struct ControlSocket {
 pub(crate) type Beat = Arc<dyn Fn() -> Option<Result<(), Error>> + Send + Sync>;
 
 impl ControlSocket {
-    /// Starts the threads for the socket of a session that was just created.
-    pub(crate) fn start(
+    /// Creates the control socket of a session, without its threads.
+    pub(super) fn of_session(
         socket: Arc<TcpStream>,
         heartbeat: Option<Duration>,
-        frames: Option<Box<dyn Frames>>,
         key_use: Option<KeyUse>,
-    ) -> io::Result<Arc<Self>> {
-        let control = Self::new(socket, heartbeat, None);
-        *lock(&control.key_use) = key_use;
-        Arc::new(control).run(frames)
-    }
-
-    fn run(self: Arc<Self>, frames: Option<Box<dyn Frames>>) -> io::Result<Arc<Self>> {
-        let reader = Arc::clone(&self);
-        spawn("i2p-sam-reader", move || reader.run_reader(frames))?;
-        if self.writer.heartbeat().is_some() {
-            // A session without its heartbeat must not stay, at the bridge either.
-            self.writer
-                .start_heartbeat(&self)
-                .inspect_err(|_| self.close(Duration::ZERO))?;
+    ) -> Self {
+        Self {
+            key_use: Mutex::new(key_use),
+            ..Self::new(socket, heartbeat)
         }
-        Ok(self)
     }
 
-    /// Starts the reader of a FORWARD socket. Its heartbeat runs only this check.
-    pub(crate) fn start_forwarding(
+    /// Creates a FORWARD socket, without its threads. Its heartbeat runs only this check.
+    pub(super) fn of_forwarding(
         socket: Arc<TcpStream>,
         heartbeat: Option<Duration>,
         beat: Beat,
-    ) -> io::Result<Arc<Self>> {
-        let mut control = Self::new(socket, heartbeat, None);
-        control.of_forwarding = true;
-        control.add_to_heartbeat(beat);
-        Arc::new(control).run(None)
-    }
-
-    /// Creates the control socket of a subsession that was just added.
-    pub(crate) fn of_subsession(
-        primary: &SessionGuard,
-        id: &str,
-        ports: PortReservation,
-    ) -> Result<Arc<Self>, Error> {
-        let socket = Arc::clone(&primary.core().control.socket);
-        let subsession = Subsession::new(primary, id);
-        let control = Arc::new(Self::new(socket, None, Some(subsession)));
-        if let Some(subsession) = &control.subsession {
-            subsession.attach(&control, primary.clone(), ports)?;
-        }
-        Ok(control)
-    }
-
-    fn new(
-        socket: Arc<TcpStream>,
-        heartbeat: Option<Duration>,
-        subsession: Option<Subsession>,
     ) -> Self {
         Self {
+            of_forwarding: true,
+            beats: Mutex::new(vec![beat]),
+            ..Self::new(socket, heartbeat)
+        }
+    }
+
+    fn new(socket: Arc<TcpStream>, heartbeat: Option<Duration>) -> Self {
+        Self {
             socket,
-            lifetime: Lifetime::new(subsession.as_ref().map(Subsession::primary_lifetime)),
+            lifetime: Lifetime::new(None),
             reader_gone: Monitor::new(false),
-            writer: ControlWriter::new(heartbeat),
-            requests: PendingRequests::default(),
-            subsession,
+            outbound: Monitor::new(Outbound::new(heartbeat)),
+            requests: Monitor::new(PendingRequests::default()),
+            buffers: BufferPool::default(),
+            heartbeat,
+            beats: Mutex::default(),
             of_forwarding: false,
             key_use: Mutex::default(),
-            beats: Mutex::default(),
         }
+    }
+
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    pub(crate) fn lifetime(&self) -> &Arc<Lifetime> {
+        &self.lifetime
+    }
+
+    pub(crate) fn heartbeat(&self) -> Option<Duration> {
+        self.heartbeat
+    }
+
+    pub(crate) fn buffers(&self) -> &BufferPool {
+        &self.buffers
+    }
+
+    pub(super) fn requests(&self) -> &Monitor<PendingRequests> {
+        &self.requests
     }
 
     /// Adds a check to each heartbeat.
@@ -120,8 +112,227 @@ impl ControlSocket {
         lock(&self.beats).push(beat);
     }
 
+    /// Queues a command, and does not wait until it is written.
+    pub(super) fn send(self: &Arc<Self>, command: Command) -> Result<(), SessionLoss> {
+        self.outbound.update(|outbound| {
+            if outbound.is_stopped() {
+                return Ok(());
+            }
+            if !outbound.push_command(command) {
+                return Err(SessionLoss::ProtocolViolation);
+            }
+            self.ensure_writer(outbound)
+                .map_err(|error| SessionLoss::Io(error.kind()))
+        })
+    }
+
+    /// Queues a datagram when there is room for it.
+    pub(crate) fn send_datagram(
+        self: &Arc<Self>,
+        datagram: Vec<u8>,
+        nonblocking: bool,
+        call: &Call,
+    ) -> Result<(), Error> {
+        let mut datagram = Some(datagram);
+        call.wait_on(&self.outbound, |outbound| {
+            if !outbound.has_room_for_datagram() {
+                return match nonblocking {
+                    true => Err(Error::WouldBlock),
+                    false => Ok(None),
+                };
+            }
+            if let Some(datagram) = datagram.take() {
+                outbound.push_datagram(datagram);
+            }
+            let writes = self.ensure_writer(outbound);
+            writes.map(Some).map_err(|source| call.io_error(source))
+        })?;
+        self.outbound.wake();
+        Ok(())
+    }
+
+    /// Starts the heartbeat, if there is one.
+    pub(super) fn start_heartbeat(self: &Arc<Self>) -> io::Result<()> {
+        match self.heartbeat {
+            Some(_) => self
+                .outbound
+                .update(|outbound| self.ensure_writer(outbound)),
+            None => Ok(()),
+        }
+    }
+
+    /// Records that the bridge is alive, because it sent something.
+    pub(super) fn note_life(&self) {
+        if self.heartbeat.is_some() {
+            self.outbound.lock().note_life();
+        }
+    }
+
+    /// Records that the session is lost or closed, and ends everything that depends on it. Only the first
+    /// reason is kept. Returns true if this was the first.
+    pub(crate) fn fail(&self, loss: SessionLoss) -> bool {
+        if self.lifetime.has_ended() {
+            return false;
+        }
+        let by_us = loss == SessionLoss::Closed;
+        // First, because a thread that is woken may create a session with the key.
+        if let Some(key_use) = &*lock(&self.key_use) {
+            key_use.end();
+        }
+        if !self.lifetime.end(loss) {
+            return false;
+        }
+        self.outbound.update(|outbound| outbound.stop(by_us));
+        if !by_us {
+            self.hang_up();
+        }
+        true
+    }
+
+    /// Ends everything that depends on the session at once, and the session itself when `parting` has
+    /// passed.
+    ///
+    /// i2pd does not end a stream at the far side if its session ends right after it.
+    pub(crate) fn quit(self: &Arc<Self>, parting: Duration) {
+        if !self.fail(SessionLoss::Closed) {
+            return;
+        }
+        // QUIT makes Java I2P and emissary release the id and the key at once.
+        let quits = self.outbound.update(|outbound| {
+            outbound.end_with(Command::quit(), later(Instant::now(), parting));
+            self.ensure_writer(outbound)
+        });
+        if quits.is_err() {
+            self.hang_up();
+        }
+    }
+
+    /// Closes the session after this time, in which the last bytes of its streams can arrive.
+    pub(crate) fn quit_after(self: &Arc<Self>, time: Duration) {
+        if self.lifetime.has_ended() {
+            return;
+        }
+        let wait = || {
+            self.outbound.update(|outbound| {
+                outbound.close_at(later(Instant::now(), time));
+                self.ensure_writer(outbound)
+            })
+        };
+        if time.is_zero() || wait().is_err() {
+            self.quit(Duration::ZERO);
+        }
+    }
+
+    /// Waits until the bridge has closed the socket too, for at most 2 s after `parting`.
+    pub(crate) fn wait_hung_up(&self, parting: Duration) {
+        let deadline = Deadline::after(Some(QUIT_TIMEOUT + parting));
+        self.reader_gone
+            .wait_until(deadline, |gone| gone.then_some(()));
+    }
+
+    pub(crate) fn hang_up(&self) {
+        // It fails only if the connection is gone.
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    /// Takes the use of the session's key, which ends when it is dropped.
+    pub(super) fn take_key_use(&self) -> Option<KeyUse> {
+        lock(&self.key_use).take()
+    }
+
+    /// Records that nothing reads the socket any more.
+    pub(super) fn note_reader_gone(&self) {
+        self.reader_gone.update(|gone| *gone = true);
+    }
+}
+
+/// The writer thread.
+impl ControlSocket {
+    /// Starts the writer thread, unless it runs.
+    fn ensure_writer(self: &Arc<Self>, outbound: &mut Outbound) -> io::Result<()> {
+        if !outbound.has_writer() {
+            let writer = Arc::clone(self);
+            spawn("i2p-sam-writer", move || writer.run_writer())?;
+            outbound.begin_writing();
+        }
+        Ok(())
+    }
+
+    /// The work of the writer thread. It ends 5 s after the last command if there is no heartbeat,
+    /// after QUIT, or when the session is lost.
+    fn run_writer(self: &Arc<Self>) {
+        loop {
+            let outcome = match self.next_step() {
+                Step::Command(command) => self.write(command.as_bytes()),
+                Step::Datagram(datagram) => self.write_datagram(datagram),
+                Step::Heartbeat => self.send_heartbeat(),
+                Step::Dead(interval) => {
+                    self.fail(SessionLoss::HeartbeatTimeout(interval));
+                    continue;
+                }
+                Step::Close => {
+                    self.quit(Duration::ZERO);
+                    continue;
+                }
+                Step::Quit => {
+                    // It fails only if the connection is gone.
+                    let _ = self.socket.shutdown(Shutdown::Write);
+                    self.wait_hung_up(Duration::ZERO);
+                    return self.hang_up();
+                }
+                Step::Leave => return,
+            };
+            if let Err(error) = outcome {
+                // If it is not the first reason, we closed the session, and the bridge does not even read
+                // the last command.
+                if !self.fail(loss(error)) {
+                    return self.hang_up();
+                }
+            }
+        }
+    }
+
+    /// Waits for the next step.
+    fn next_step(&self) -> Step {
+        let idle_since = Instant::now();
+        let step = self.outbound.wait_until_due(|outbound| {
+            let next = outbound.next(Instant::now(), idle_since);
+            next.map_err(Deadline::at)
+        });
+        if matches!(step, Step::Datagram(_)) {
+            // There is room for another datagram.
+            self.outbound.wake();
+        }
+        step
+    }
+
+    fn send_heartbeat(&self) -> Result<(), Error> {
+        if self.of_forwarding {
+            // On a FORWARD socket a bridge answers no command.
+            self.note_life();
+        } else {
+            self.look_up_me()?;
+        }
+        self.run_beats()
+    }
+
+    /// Sends a lookup that every router answers. A PING would make i2pd close the socket.
+    fn look_up_me(&self) -> Result<(), Error> {
+        // The deadline of the running lookup notices a bridge that is gone. A second lookup would be
+        // answered after it.
+        if self.requests.lock().is_looking_up(Instant::now()) {
+            self.note_life();
+            return Ok(());
+        }
+        // Another command may just have been written, or may be written at once.
+        thread::sleep(COMMAND_GAP);
+        self.write(Command::naming_lookup("ME")?.as_bytes())?;
+        thread::sleep(COMMAND_GAP);
+        Ok(())
+    }
+
     /// Runs the checks of a heartbeat, and removes those whose owner is gone.
-    pub(crate) fn run_beats(&self) -> Result<(), Error> {
+    fn run_beats(&self) -> Result<(), Error> {
         // Without the lock: a check may take as long as the bridge takes to reply.
         let beats = lock(&self.beats).clone();
         for beat in beats {
@@ -133,189 +344,25 @@ impl ControlSocket {
         Ok(())
     }
 
-    /// Returns true if this is a FORWARD socket, on which a bridge answers no command.
-    pub(crate) fn is_of_forwarding(&self) -> bool {
-        self.of_forwarding
+    fn write_datagram(&self, datagram: Vec<u8>) -> Result<(), Error> {
+        let outcome = self.write(&datagram);
+        self.buffers.give_back(datagram);
+        thread::sleep(DATAGRAM_GAP);
+        outcome
     }
 
-    pub(crate) fn socket(&self) -> &TcpStream {
-        &self.socket
+    fn write(&self, bytes: &[u8]) -> Result<(), Error> {
+        let call = Call::new(Phase::Command).within(Some(WRITE_TIME));
+        write_all(&self.socket, bytes, &call)
     }
+}
 
-    pub(crate) fn writer(&self) -> &ControlWriter {
-        &self.writer
-    }
-
-    pub(crate) fn requests(&self) -> &PendingRequests {
-        &self.requests
-    }
-
-    /// Returns the lifetime of the session. That of a subsession ends with its primary session's.
-    pub(crate) fn lifetime(&self) -> &Arc<Lifetime> {
-        &self.lifetime
-    }
-
-    /// Returns the reason why the session is gone, if it is.
-    pub(crate) fn loss(&self) -> Option<SessionLoss> {
-        self.lifetime.loss()
-    }
-
-    /// Returns the owner of the socket: for a subsession, the control socket of its primary session.
-    pub(crate) fn owner(self: &Arc<Self>) -> &Arc<Self> {
-        match &self.subsession {
-            Some(subsession) => subsession.primary(),
-            None => self,
-        }
-    }
-
-    /// Records that the session is gone, and ends everything that depends on it. Only the first reason
-    /// is kept. Returns true if this was the first.
-    pub(crate) fn fail(&self, loss: SessionLoss) -> bool {
-        let by_us = loss == SessionLoss::Closed;
-        let first = self.lifetime.parent_loss().is_none();
-        if self.lifetime.is_noted() {
-            return false;
-        }
-        // First, because a thread that is woken may create a session with the key.
-        if let Some(key_use) = &*lock(&self.key_use) {
-            key_use.end();
-        }
-        if !self.lifetime.end(loss) {
-            return false;
-        }
-        self.writer.stop(by_us && first);
-        if !(by_us && first) {
-            self.hang_up();
-        }
-        first
-    }
-
-    /// Closes the streams of the session at once, and the session itself when `parting` has passed.
-    /// Only a subsession waits for that.
-    ///
-    /// i2pd does not end a stream at the far side if its session ends right after it.
-    pub(crate) fn close(self: &Arc<Self>, parting: Duration) {
-        if !self.fail(SessionLoss::Closed) {
-            return;
-        }
-        if let Some(subsession) = &self.subsession {
-            return subsession.remove(parting);
-        }
-        // QUIT makes Java I2P and emissary release the id and the key at once.
-        if self
-            .writer
-            .send_last(self, Command::quit(), parting)
-            .is_err()
-        {
-            self.hang_up();
-        }
-    }
-
-    /// Closes the session after this time, in which the last bytes of its streams can arrive.
-    pub(crate) fn close_after(self: &Arc<Self>, time: Duration) {
-        if self.lifetime.has_ended() {
-            return;
-        }
-        if time.is_zero() || self.writer.close_after(self, time).is_err() {
-            self.close(Duration::ZERO);
-        }
-    }
-
-    /// Waits until the bridge has closed the socket too, for at most 2 s after `parting`.
-    pub(crate) fn wait_hung_up(&self, parting: Duration) {
-        if let Some(subsession) = &self.subsession {
-            return subsession.await_removal();
-        }
-        let deadline = Deadline::after(Some(QUIT_TIMEOUT + parting));
-        self.reader_gone
-            .wait_until(deadline, |gone| gone.then_some(()));
-    }
-
-    pub(crate) fn hang_up(&self) {
-        if let Some(subsession) = &self.subsession {
-            return subsession.detach();
-        }
-        // It fails only if the connection is gone.
-        let _ = self.socket.shutdown(Shutdown::Both);
-    }
-
-    /// The work of the thread that reads. It ends when the bridge closes the socket, or
-    /// [`hang_up`](ControlSocket::hang_up) shuts it down.
-    fn run_reader(self: &Arc<Self>, frames: Option<Box<dyn Frames>>) {
-        let loss = self.read_lines(frames);
-        let key_use = lock(&self.key_use).take();
-        // Before a program notices the loss, and starts the router again.
-        if key_use.is_some() && !self.lifetime.has_ended() {
-            note_loss(&self.socket);
-        }
-        drop(key_use);
-        self.fail(loss);
-        self.reader_gone.update(|gone| *gone = true);
-    }
-
-    /// Reads until the session ends, and returns the reason.
-    fn read_lines(self: &Arc<Self>, mut frames: Option<Box<dyn Frames>>) -> SessionLoss {
-        let mut line = Vec::new();
-        loop {
-            let end = match read_line(&mut &*self.socket, &mut line) {
-                Ok(Line::End) => return SessionLoss::Disconnected,
-                Ok(end) => end,
-                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                    return SessionLoss::ProtocolViolation;
-                }
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-                    return SessionLoss::Disconnected;
-                }
-                Err(error) => return SessionLoss::Io(error.kind()),
-            };
-            self.writer.note_life();
-            let frame = frames
-                .as_mut()
-                .map(|frames| frames.take(&line, end, &self.socket));
-            match frame {
-                Some(Frame::Datagram) => continue,
-                Some(Frame::Lost(loss)) => return loss,
-                Some(Frame::Other) | None => {}
-            }
-            if let Some(loss) = self.handle_line(&line, end) {
-                return loss;
-            }
-            if end == Line::Unterminated {
-                return SessionLoss::Disconnected;
-            }
-        }
-    }
-
-    /// Handles a line of the bridge: PING, a reply, or the end of the session. It ignores any other
-    /// line: a bridge may be newer than this library.
-    fn handle_line(self: &Arc<Self>, line: &[u8], end: Line) -> Option<SessionLoss> {
-        let message = Message::parse(line).ok()?;
-        if message.topic() == "PING" {
-            // No router sends a PING with a text that cannot be sent back.
-            let pong = Command::pong(message.text()?).ok()?;
-            return self.writer.send(self, &pong).err();
-        }
-        let is_lookup = message.is("NAMING", "REPLY");
-        if !is_lookup && !message.is("SESSION", "STATUS") {
-            return None;
-        }
-        let code = message.result()?;
-        // An unknown result may be the beginning of one that was cut: `RESULT=O`.
-        if matches!(code, ResultCode::Ok | ResultCode::Other(_)) && end != Line::Complete {
-            return None;
-        }
-        if is_lookup {
-            self.handle_lookup_reply(code, &message);
-            return None;
-        }
-        let refusal = Refusal::new(Phase::WaitClosed, code.clone(), &message);
-        // The bridge may send it instead of a reply.
-        if refusal.speaks_of_the_end() {
-            return Some(SessionLoss::Refused(refusal));
-        }
-        match self.handle_reply(code, &message) || *refusal.code() == ResultCode::Ok {
-            true => None,
-            false => Some(SessionLoss::Refused(refusal)),
-        }
+/// Returns the loss that an error of the writer thread means.
+fn loss(error: Error) -> SessionLoss {
+    match error {
+        Error::UnexpectedEof { .. } => SessionLoss::Disconnected,
+        Error::Io { source, .. } => SessionLoss::Io(source.kind()),
+        Error::SessionLost(loss) => loss,
+        _ => SessionLoss::ProtocolViolation,
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
-use i2p_sam::{Error, Phase, PrimarySession, ResultCode, SessionBuilder, SubsessionOptions};
+use i2p_sam::{Error, Phase, PrimarySession, ResultCode, SessionBuilder};
 
 use super::{LONG, ScriptedBridge, Stage, Visit, eventually, field, key};
 
@@ -84,10 +84,6 @@ pub fn gate() -> (mpsc::Sender<()>, impl Fn() + Send + Sync) {
     let opened = Mutex::new(opened);
     let pass = move || opened.lock().unwrap().recv_timeout(LONG).unwrap();
     (open, pass)
-}
-
-pub fn port(port: u16) -> SubsessionOptions {
-    SubsessionOptions::new().listen_port(port)
 }
 
 pub fn refusal(error: Error) -> (Phase, ResultCode, String) {

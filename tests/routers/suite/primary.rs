@@ -3,10 +3,7 @@
 use std::io::ErrorKind;
 use std::thread;
 
-use i2p_sam::{
-    DatagramStyle, Error, PrimarySession, RawOptions, SamStream, SessionLoss, StreamSession,
-    SubsessionOptions,
-};
+use i2p_sam::{DatagramStyle, Error, PrimarySession, SamStream, SessionLoss, StreamSession};
 
 use crate::router::{LONG, Router};
 use crate::suite::behaviours;
@@ -45,7 +42,7 @@ fn dial_in(router: &Router, session: &StreamSession) -> (SamStream, SamStream) {
 
 fn primary_session_dials_and_accepts_streams(router: &Router) {
     let primary = primary(router);
-    let session = primary.stream().unwrap();
+    let session = primary.subsession().stream().unwrap();
     assert_eq!(session.destination(), primary.destination());
     let (near, far) = dial_in(router, &session);
     greet(&near, &far);
@@ -58,12 +55,12 @@ fn primary_session_dials_and_accepts_streams(router: &Router) {
 
 fn subsessions_are_added_and_removed_while_serving(router: &Router) {
     let primary = primary(router);
-    let stays = primary.stream().unwrap();
+    let stays = primary.subsession().stream().unwrap();
     let (near, far) = dial_in(router, &stays);
     for port in [80, 81] {
-        let options = SubsessionOptions::new().from_port(port).listen_port(port);
+        let builder = primary.subsession().from_port(port).listen_port(port);
         for _ in 0..2 {
-            let comes = primary.stream_with(&options).unwrap();
+            let comes = builder.clone().stream().unwrap();
             greet(&near, &far);
             let pair = router.pair();
             let dialled = comes.connect(pair.server.destination()).unwrap();
@@ -83,9 +80,8 @@ fn many_threads_add_subsessions_at_once(router: &Router) {
     let primary = primary(router);
     let sessions: Vec<_> = thread::scope(|scope| {
         let adding = (1..=8).map(|port| {
-            let primary = &primary;
-            let options = SubsessionOptions::new().from_port(port).listen_port(port);
-            scope.spawn(move || primary.stream_with(&options).unwrap())
+            let builder = primary.subsession().from_port(port).listen_port(port);
+            scope.spawn(move || builder.stream().unwrap())
         });
         let adding: Vec<_> = adding.collect();
         adding.into_iter().map(|one| one.join().unwrap()).collect()
@@ -98,9 +94,9 @@ fn many_threads_add_subsessions_at_once(router: &Router) {
 
 fn removed_subsession_ends_alone(router: &Router) {
     let primary = primary(router);
-    let other = SubsessionOptions::new().from_port(7).listen_port(7);
-    let other = primary.stream_with(&other).unwrap();
-    let session = primary.stream().unwrap();
+    let other = primary.subsession().from_port(7).listen_port(7);
+    let other = other.stream().unwrap();
+    let session = primary.subsession().stream().unwrap();
     let listener = session.listener().unwrap();
     let waiting = thread::spawn(move || listener.accept().map(drop));
     session.close();
@@ -116,7 +112,7 @@ fn removed_subsession_ends_alone(router: &Router) {
 
 fn primary_close_ends_all_subsessions(router: &Router) {
     let primary = primary(router);
-    let session = primary.stream().unwrap();
+    let session = primary.subsession().stream().unwrap();
     let (near, far) = dial_in(router, &session);
     greet(&near, &far);
     let listener = session.listener().unwrap();
@@ -127,19 +123,19 @@ fn primary_close_ends_all_subsessions(router: &Router) {
     assert!(rest(&near).is_empty(), "the far side is told");
     let ended = waiting.join().unwrap().unwrap_err();
     assert!(matches!(ended, Error::SessionLost(SessionLoss::Closed)));
-    assert!(primary.stream().unwrap_err().is_session_lost());
+    assert!(primary.subsession().stream().unwrap_err().is_session_lost());
 }
 
 fn primary_session_lives_while_stream_lives(router: &Router) {
     let primary = primary(router);
-    let session = primary.stream().unwrap();
+    let session = primary.subsession().stream().unwrap();
     let (near, far) = dial_in(router, &session);
     drop((primary, session));
     greet(&near, &far);
 }
 
 fn subsession_can_forward(router: &Router) {
-    let session = primary(router).stream().unwrap();
+    let session = primary(router).subsession().stream().unwrap();
     let listener = session.forward().unwrap();
     let pair = router.pair();
     let near = pair.client.connect(session.destination()).unwrap();
@@ -152,17 +148,19 @@ fn subsession_can_forward(router: &Router) {
 
 fn conflicting_subsession_is_refused(router: &Router) {
     let primary = primary(router);
-    let first = primary.stream().unwrap();
-    assert!(matches!(primary.stream().unwrap_err(), Error::Conflict(_)));
+    let first = primary.subsession().stream().unwrap();
+    assert!(matches!(
+        primary.subsession().stream().unwrap_err(),
+        Error::Conflict(_)
+    ));
     drop(first);
-    primary.stream().unwrap();
+    primary.subsession().stream().unwrap();
 }
 
 fn streams_reach_subsession_of_their_port(router: &Router) {
     let primary = primary(router);
-    let options = |port| SubsessionOptions::new().listen_port(port);
-    let web = primary.stream_with(&options(80)).unwrap();
-    let mail = primary.stream_with(&options(25)).unwrap();
+    let web = primary.subsession().listen_port(80).stream().unwrap();
+    let mail = primary.subsession().listen_port(25).stream().unwrap();
     let (web, mail) = (web.listener().unwrap(), mail.listener().unwrap());
     let pair = router.pair();
     for (listener, port) in [(&mail, 25), (&web, 80)] {
@@ -175,7 +173,10 @@ fn streams_reach_subsession_of_their_port(router: &Router) {
 }
 
 fn datagrams_reach_subsession(router: &Router) {
-    let session = primary(router).datagram(DatagramStyle::Datagram).unwrap();
+    let session = primary(router)
+        .subsession()
+        .datagram(DatagramStyle::Datagram)
+        .unwrap();
     let peer = router.builder().datagram(DatagramStyle::Datagram).unwrap();
     for session in [&session, &peer] {
         session.set_read_timeout(Some(AGAIN)).unwrap();
@@ -187,7 +188,7 @@ fn datagrams_reach_subsession(router: &Router) {
 }
 
 fn raw_datagrams_reach_subsession(router: &Router) {
-    let session = primary(router).raw().unwrap();
+    let session = primary(router).subsession().raw().unwrap();
     let peer = router.builder().raw().unwrap();
     for session in [&session, &peer] {
         session.set_read_timeout(Some(AGAIN)).unwrap();
@@ -198,12 +199,15 @@ fn raw_datagrams_reach_subsession(router: &Router) {
 
 fn one_destination_serves_streams_and_datagrams(router: &Router) {
     let primary = primary(router);
-    let streams = primary.stream().unwrap();
-    let datagrams = primary.datagram(DatagramStyle::Datagram).unwrap();
+    let streams = primary.subsession().stream().unwrap();
+    let datagrams = primary
+        .subsession()
+        .datagram(DatagramStyle::Datagram)
+        .unwrap();
     datagrams.set_read_timeout(Some(AGAIN)).unwrap();
     // emissary has one table of ports for both kinds.
-    let elsewhere = SubsessionOptions::new().from_port(9).listen_port(9);
-    let raw = primary.raw_with(&RawOptions::new(), &elsewhere).unwrap();
+    let elsewhere = primary.subsession().from_port(9).listen_port(9);
+    let raw = elsewhere.raw().unwrap();
     let peer = router.builder().datagram(DatagramStyle::Datagram).unwrap();
     deliver(&peer, &datagrams, b"a datagram");
     let (near, far) = dial_in(router, &streams);
@@ -216,10 +220,13 @@ fn one_destination_serves_streams_and_datagrams(router: &Router) {
 
 fn refused_subsession_keeps_session(router: &Router) {
     let primary = primary(router);
-    let error = primary.datagram(DatagramStyle::Datagram).unwrap_err();
+    let error = primary
+        .subsession()
+        .datagram(DatagramStyle::Datagram)
+        .unwrap_err();
     assert!(matches!(error, Error::Unsupported(_)), "{error}");
-    let error = primary.raw().unwrap_err();
+    let error = primary.subsession().raw().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    let (near, far) = dial_in(router, &primary.stream().unwrap());
+    let (near, far) = dial_in(router, &primary.subsession().stream().unwrap());
     greet(&near, &far);
 }
