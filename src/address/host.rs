@@ -595,12 +595,14 @@ impl<T: ToI2pAddr + ?Sized> ToI2pAddr for &T {
     }
 }
 
-/// Sets the port; 0 sets none. An address that names another port is refused, not overruled.
+/// Sets the port. An address that names another port is refused, not overruled. 0 is no port, and leaves
+/// the address as it is.
 impl<T: ToI2pAddr> ToI2pAddr for (T, u16) {
     fn to_i2p_addr(&self) -> Result<I2pAddr, AddressError> {
         let (address, asked) = self;
         let address = address.to_i2p_addr()?;
         match address.port {
+            _ if *asked == 0 => Ok(address),
             Some(in_address) if in_address.get() != *asked => Err(AddressError::PortConflict {
                 in_address: in_address.get(),
                 asked: *asked,
@@ -890,6 +892,7 @@ mod tests {
         assert_eq!(parse("a.i2p:80").unwrap().with_port(0), without);
         assert_eq!(("a.i2p", 0).to_i2p_addr().unwrap(), without);
         assert_eq!(("a.i2p:0", 80).to_i2p_addr(), parse("a.i2p:80"));
+        assert_eq!(("a.i2p:80", 0).to_i2p_addr(), parse("a.i2p:80"));
         assert_eq!(without.to_string(), "a.i2p");
     }
 

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::io::Write;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use crate::error::Error;
@@ -46,8 +47,8 @@ impl DatagramStyle {
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct DatagramOptions {
-    from_port: Option<u16>,
-    to_port: Option<u16>,
+    from_port: Option<NonZeroU16>,
+    to_port: Option<NonZeroU16>,
     pub(super) protocol: Option<u8>,
     send_tags: Option<u8>,
     tag_threshold: Option<u8>,
@@ -61,15 +62,15 @@ impl DatagramOptions {
         Self::default()
     }
 
-    /// Sets our I2CP port. Default: none is sent, which is 0. i2pd does not send it to the peer.
+    /// Sets our I2CP port; 0 is no port. Default: none. i2pd does not send it to the peer.
     pub fn from_port(mut self, port: u16) -> Self {
-        self.from_port = Some(port);
+        self.from_port = NonZeroU16::new(port);
         self
     }
 
-    /// Sets the peer's I2CP port. Default: that of the address; without one none is sent, which is 0.
+    /// Sets the peer's I2CP port; 0 is no port. Default: that of the address, if it has one.
     pub fn to_port(mut self, port: u16) -> Self {
-        self.to_port = Some(port);
+        self.to_port = NonZeroU16::new(port);
         self
     }
 
@@ -117,7 +118,8 @@ impl DatagramOptions {
         line: &mut Vec<u8>,
     ) -> Result<(), Error> {
         self.protocol.map_or(Ok(()), check_protocol)?;
-        let to_port = match (self.to_port, port) {
+        let from_port = self.from_port.map(NonZeroU16::get);
+        let to_port = match (self.to_port.map(NonZeroU16::get), port) {
             (Some(asked), Some(in_address)) if asked != in_address => {
                 return Err(Error::setting(
                     "to_port",
@@ -128,7 +130,7 @@ impl DatagramOptions {
             (asked, in_address) => asked.or(in_address),
         };
         let numbers = [
-            ("FROM_PORT", self.from_port.map(u64::from)),
+            ("FROM_PORT", from_port.map(u64::from)),
             ("TO_PORT", to_port.map(u64::from)),
             ("PROTOCOL", self.protocol.or(protocol).map(u64::from)),
             ("SEND_TAGS", self.send_tags.map(u64::from)),
@@ -159,4 +161,31 @@ pub(super) fn check_protocol(protocol: u8) -> Result<(), Error> {
 /// Writes text. It cannot fail: a program without memory ends.
 pub(crate) fn push(text: &mut Vec<u8>, part: fmt::Arguments<'_>) {
     let _ = text.write_fmt(part);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the options as they follow an address with this port.
+    fn line(options: &DatagramOptions, port: Option<u16>) -> Result<String, Error> {
+        let mut line = Vec::new();
+        options.write(port, None, &mut line)?;
+        Ok(String::from_utf8(line).unwrap())
+    }
+
+    #[test]
+    fn datagram_port_zero_is_no_port() {
+        let options = DatagramOptions::new().from_port(7).from_port(0).to_port(0);
+        assert_eq!(line(&options, None).unwrap(), "");
+        assert_eq!(line(&options, Some(80)).unwrap(), " TO_PORT=80");
+    }
+
+    #[test]
+    fn datagram_port_of_the_address_is_not_overruled() {
+        let options = DatagramOptions::new().to_port(81);
+        assert_eq!(line(&options, Some(81)).unwrap(), " TO_PORT=81");
+        let refused = line(&options, Some(80));
+        assert!(matches!(refused, Err(Error::InvalidConfig(_))));
+    }
 }

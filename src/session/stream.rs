@@ -373,10 +373,10 @@ impl ConnectOptions {
         self.timeout
     }
 
-    /// Sets our own I2CP port, which the peer sees as `FROM_PORT`. Default: that of a subsession's
-    /// [`from_port`](crate::SubsessionBuilder::from_port), else none, which is the same as 0.
+    /// Sets our own I2CP port, which the peer sees as `FROM_PORT`; 0 is no port. Default: that of a
+    /// subsession's [`from_port`](crate::SubsessionBuilder::from_port), if it has one.
     pub fn from_port(mut self, port: u16) -> Self {
-        self.from_port = Some(port);
+        self.from_port = Some(port).filter(|port| *port != 0);
         self
     }
 

@@ -110,7 +110,8 @@ impl Command {
             .pair("SILENT", "false")
     }
 
-    /// Creates `STREAM CONNECT ID= DESTINATION= SILENT=false`, with the ports if they are given.
+    /// Creates `STREAM CONNECT ID= DESTINATION= SILENT=false`, with the ports if they are given. Port 0 is
+    /// no port.
     ///
     /// # Errors
     ///
@@ -125,8 +126,8 @@ impl Command {
             .pair("ID", id)?
             .pair("DESTINATION", destination)?
             .pair("SILENT", "false")?
-            .port("FROM_PORT", from_port)?
-            .port("TO_PORT", to_port)
+            .port("FROM_PORT", from_port.filter(|port| *port != 0))?
+            .port("TO_PORT", to_port.filter(|port| *port != 0))
     }
 
     /// Creates `STREAM FORWARD ID= PORT= SILENT=`, with the host if one is given.
@@ -493,6 +494,15 @@ mod tests {
         assert_eq!(
             line.as_str(),
             "STREAM CONNECT ID=id DESTINATION=x.i2p SILENT=false FROM_PORT=1 TO_PORT=80\n"
+        );
+    }
+
+    #[test]
+    fn port_zero_is_left_out() {
+        let line = Command::stream_connect("id", "x.i2p", Some(0), Some(0)).unwrap();
+        assert_eq!(
+            line.as_str(),
+            "STREAM CONNECT ID=id DESTINATION=x.i2p SILENT=false\n"
         );
     }
 

@@ -69,7 +69,7 @@ impl<'a> DatagramHeader<'a> {
 /// use i2p_sam::wire::RawHeader;
 ///
 /// let (header, payload) = RawHeader::split(b"PROTOCOL=18 FROM_PORT=0 TO_PORT=5\nhello")?;
-/// assert_eq!((header.protocol, header.to_port), (18, 5));
+/// assert_eq!((header.protocol, header.from_port, header.to_port), (18, None, Some(5)));
 /// assert_eq!(payload, b"hello");
 /// # Ok::<(), i2p_sam::wire::ParseError>(())
 /// ```
@@ -78,10 +78,10 @@ impl<'a> DatagramHeader<'a> {
 pub struct RawHeader {
     /// The I2CP protocol.
     pub protocol: u8,
-    /// The port from which the peer sent; 0 means no port.
-    pub from_port: u16,
-    /// The port to which the peer sent; 0 means no port.
-    pub to_port: u16,
+    /// The port from which the peer sent. Port 0 means no port and becomes `None`.
+    pub from_port: Option<u16>,
+    /// The port to which the peer sent. Port 0 means no port and becomes `None`.
+    pub to_port: Option<u16>,
 }
 
 impl RawHeader {
@@ -97,8 +97,8 @@ impl RawHeader {
         let missing = ParseError::new(ParseErrorKind::MissingPair, 0);
         let header = Self {
             protocol: number(fields.protocol.ok_or(missing)?)?,
-            from_port: fields.from_port.ok_or(missing)?,
-            to_port: fields.to_port.ok_or(missing)?,
+            from_port: named(fields.from_port.ok_or(missing)?),
+            to_port: named(fields.to_port.ok_or(missing)?),
         };
         Ok((header, payload))
     }
@@ -110,8 +110,8 @@ impl RawHeader {
         let header = |protocol| {
             Ok(Self {
                 protocol: number(protocol)?,
-                from_port: fields.from_port.unwrap_or(0),
-                to_port: fields.to_port.unwrap_or(0),
+                from_port: fields.from_port.and_then(named),
+                to_port: fields.to_port.and_then(named),
             })
         };
         fields.protocol.map(header).transpose()
@@ -150,10 +150,15 @@ impl<'a> Fields<'a> {
     fn sent_by(&self, sender: &'a str) -> DatagramHeader<'a> {
         DatagramHeader {
             sender,
-            from_port: self.from_port.filter(|port| *port != 0),
-            to_port: self.to_port.filter(|port| *port != 0),
+            from_port: self.from_port.and_then(named),
+            to_port: self.to_port.and_then(named),
         }
     }
+}
+
+/// Returns the port, unless it is 0, which means no port.
+fn named(port: u16) -> Option<u16> {
+    (port != 0).then_some(port)
 }
 
 fn split_line(packet: &[u8]) -> Result<(&str, &[u8]), ParseError> {
@@ -234,6 +239,8 @@ mod tests {
             let error = RawHeader::split(cut.as_bytes()).unwrap_err();
             assert_eq!(error.kind(), ParseErrorKind::MissingPair, "{cut}");
         }
+        let (header, _) = RawHeader::split(b"PROTOCOL=18 FROM_PORT=0 TO_PORT=1\n").unwrap();
+        assert_eq!((header.from_port, header.to_port), (None, Some(1)));
         let packet = b"PROTOCOL=256 FROM_PORT=0 TO_PORT=0\n";
         assert!(RawHeader::split(packet).is_err());
     }
@@ -274,7 +281,7 @@ mod tests {
         let header = RawHeader::from_message(&message).unwrap().unwrap();
         assert_eq!(
             (header.protocol, header.from_port, header.to_port),
-            (18, 0, 7)
+            (18, None, Some(7))
         );
     }
 }

@@ -155,7 +155,7 @@ fn raw_datagram_header_is_read_if_sent() {
     let header = header.unwrap();
     assert_eq!(&buf[..len], b"abc");
     let ports = (header.from_port, header.to_port);
-    assert_eq!((header.protocol, ports), (18, (9, 10)));
+    assert_eq!((header.protocol, ports), (18, (Some(9), Some(10))));
     let (len, header) = session.recv_with_header(&mut buf).unwrap();
     assert_eq!((&buf[..len], header), (&b"de"[..], None));
 }

@@ -324,7 +324,7 @@ fn raw_datagram_header_exists_only_if_requested() {
     assert_eq!(&buf[..len], b"hello");
     assert_eq!(
         (header.protocol, header.from_port, header.to_port),
-        (18, 3, 4)
+        (18, Some(3), Some(4))
     );
 }
 

@@ -458,3 +458,36 @@ fn subsession_dial_sends_its_ports() {
     let expected = [(Some("1111"), Some("2222")), (Some("3333"), Some("4444"))];
     assert_eq!(ports, expected);
 }
+
+#[test]
+fn subsession_port_zero_is_no_port() {
+    let router = Router::java();
+    let primary = router.primary();
+    let builder = || primary.subsession().to_port(0).listen_port(0);
+    let plain = builder().from_port(0).stream().unwrap();
+    let eighty = builder().from_port(80).stream().unwrap();
+    let expected = [
+        format!("SESSION ADD STYLE=STREAM ID={} FROM_PORT=0\n", plain.id()),
+        format!("SESSION ADD STYLE=STREAM ID={} FROM_PORT=80\n", eighty.id()),
+    ];
+    assert_eq!(router.asked(), expected);
+}
+
+#[test]
+fn dial_from_port_zero_is_from_subsession_port() {
+    let router = Router::java();
+    let session = router.primary().subsession().from_port(1111).stream();
+    let none = ConnectOptions::new().from_port(0);
+    let peer = key(3);
+    let address = (peer.destination(), 0);
+    let dialled = session.unwrap().connect_with(address, &none).unwrap();
+    assert_eq!(
+        (dialled.local_port(), dialled.peer_port()),
+        (Some(1111), None)
+    );
+    let lines = router.bridge.received();
+    let dial = lines.iter().find(|line| line.starts_with("STREAM CONNECT"));
+    let dial = dial.unwrap();
+    let ports = (field(dial, "FROM_PORT"), field(dial, "TO_PORT"));
+    assert_eq!(ports, (Some("1111"), None));
+}
