@@ -67,6 +67,15 @@ fn ended_sessions_leave_no_thread_or_descriptor() {
             _ => {}
         }
     }
+    for _ in 0..5 {
+        // A subsession whose last bytes have an hour to arrive ends with its primary session.
+        let builder = router.builder().linger(Duration::from_secs(3600));
+        let primary = builder.primary().unwrap();
+        let session = primary.subsession().stream().unwrap();
+        drop(session.connect(key(2).destination()).unwrap());
+        drop(session);
+        primary.close();
+    }
     for round in 0..10 {
         several_replicas(round);
     }

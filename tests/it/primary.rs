@@ -191,6 +191,27 @@ fn closed_subsession_is_removed_once() {
 }
 
 #[test]
+fn subsession_closed_twice_keeps_port_until_removed() {
+    let router = Router::java();
+    let primary = router.primary();
+    let session = primary.subsession().stream().unwrap();
+    // The removal waits until the far side of this stream knows its end.
+    let _stream = session.connect(key(2).destination()).unwrap();
+    let closing = session.clone();
+    let closed = in_background(move || closing.close());
+    session.wait_closed(Some(LONG)).unwrap();
+    session.close();
+    eventually("the port is free", || primary.subsession().stream().is_ok());
+    outcome(&closed);
+    let verbs: Vec<_> = router
+        .asked()
+        .iter()
+        .map(|line| line.split(' ').nth(1).unwrap().to_owned())
+        .collect();
+    assert_eq!(verbs[..3], ["ADD", "REMOVE", "ADD"]);
+}
+
+#[test]
 fn subsession_close_awaits_removal() {
     let (heard, hears) = milestone();
     let (open, pass) = gate();

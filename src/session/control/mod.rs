@@ -27,12 +27,19 @@
 //! No thread takes the lock of `outbound` and that of `requests` together. The answer of a request is locked
 //! under that of `requests`. [`Lifetime::end`](crate::sync::Lifetime::end) is called without any of them.
 //!
-//! # Wake-ups
+//! # The loss of a session
 //!
-//! The reader or a heartbeat notices a loss: [`ControlSocket::fail`] frees the key, ends the lifetime of the
-//! session, which wakes every call and closes every stream of it, empties `outbound`, which wakes the
-//! writer, and shuts the socket down, which wakes the reader. The reader ends last, and wakes the thread
-//! that waits in a close.
+//! Four places decide that a session is lost. Each calls [`ControlSocket::fail`], and the first reason stays:
+//!
+//! - `reader`: the bridge has closed the socket, broken the protocol, or reported the end of the session.
+//! - the writer: a command cannot be written, a heartbeat is not answered, or one of its checks fails.
+//! - `requests`: the bridge does not read, so that too many commands wait.
+//! - [`SessionCore::explain`](crate::session::SessionCore::explain): the bridge refuses a command on another
+//!   socket because it does not know the session.
+//!
+//! [`ControlSocket::fail`] frees the key, ends the lifetime of the session, which wakes its calls and shuts
+//! its streams down, empties `outbound`, which wakes the writer, and shuts the socket down, which wakes the
+//! reader. The reader ends last, and wakes the thread that waits in a close.
 
 mod frames;
 mod outbound;
