@@ -1,5 +1,6 @@
 //! Options of a session: settings of the router for tunnels, lease set, and streams.
 
+mod encryption_type;
 mod lease_set;
 mod router;
 mod streaming;
@@ -15,7 +16,8 @@ use std::time::Duration;
 use crate::address::is_base64_digit;
 use crate::wire::{CommandError, CommandFault, check_name, check_value, needs_quotes};
 
-pub use lease_set::{EncryptionType, LeaseSetAuth, LeaseSetType};
+pub use encryption_type::EncryptionType;
+pub use lease_set::{LeaseSetAuth, LeaseSetType};
 pub use router::MessageReliability;
 pub use streaming::{InactivityAction, LimitAction, StreamingProfile};
 
