@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::destination::Destination;
 use super::encoding::{
     Cursor, base32_decode, base32_encode, base32_encode_into, base64_decode, crc32,
 };
@@ -111,12 +110,6 @@ impl FromStr for B32 {
     }
 }
 
-impl From<&Destination> for B32 {
-    fn from(destination: &Destination) -> Self {
-        destination.b32()
-    }
-}
-
 /// The address of an encrypted lease set ("b33"): 56 or more characters and `.b32.i2p`.
 ///
 /// It contains the public signing key instead of a hash, because a client needs that key to find
@@ -203,11 +196,9 @@ impl B33 {
         &self.public_key
     }
 
-    /// Returns true if this is the address of the destination. The flags are not compared.
-    pub(super) fn is_of(&self, destination: &Destination) -> bool {
-        destination.b33().is_some_and(|own| {
-            own.signature_type == self.signature_type && own.public_key == self.public_key
-        })
+    /// Returns true if both are addresses of the same service. The flags are not compared.
+    pub(super) fn is_same_service(&self, other: &Self) -> bool {
+        (self.signature_type, &self.public_key) == (other.signature_type, &other.public_key)
     }
 
     fn to_label(&self) -> String {
@@ -410,25 +401,6 @@ mod tests {
         assert_eq!(address.clone().with_secret().to_string(), B33_SECRET);
         assert!(address.with_client_key().client_key_required());
         assert_eq!(B33::blinding(SignatureType::DsaSha1, &[0; 128]), None);
-    }
-
-    #[test]
-    fn b33_matches_destination_by_key_and_type() {
-        let destination = |seed, signature_type| {
-            let certificate = [5, 0, 4, 0, signature_type, 0, 0];
-            let bytes = [&pattern(384, seed), &certificate[..]].concat();
-            Destination::from_bytes(&bytes).unwrap()
-        };
-        let own = destination(1, 7);
-        let address = own.b33().unwrap();
-        assert!(address.is_of(&own));
-        assert!(address.clone().with_secret().with_client_key().is_of(&own));
-        assert!(!address.is_of(&destination(1, 11)), "RedDSA");
-        assert!(!address.is_of(&destination(2, 7)), "another key");
-        assert!(
-            !address.is_of(&destination(1, 0)),
-            "a key that cannot be blinded"
-        );
     }
 
     #[test]

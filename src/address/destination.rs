@@ -180,6 +180,11 @@ impl Destination {
         B33::blinding(signature_type, self.bytes.get(start..KEYS_LEN)?)
     }
 
+    /// Returns true if this is an address of the destination. The flags are not compared.
+    pub(super) fn has_b33(&self, address: &B33) -> bool {
+        self.b33().is_some_and(|own| own.is_same_service(address))
+    }
+
     /// Returns the signature type, or `None` if this crate does not know it.
     ///
     /// # Examples
@@ -267,6 +272,12 @@ impl TryFrom<&[u8]> for Destination {
     }
 }
 
+impl From<&Destination> for B32 {
+    fn from(destination: &Destination) -> Self {
+        destination.b32()
+    }
+}
+
 /// Skips the keys and reads the certificate's type and the length of its payload.
 fn certificate_header(cursor: &mut Cursor<'_>) -> Option<(u8, usize)> {
     cursor.take(KEYS_LEN)?;
@@ -348,6 +359,25 @@ mod tests {
             assert_eq!(hex, hash);
             assert_eq!(destination.b32().to_string(), b32);
         }
+    }
+
+    #[test]
+    fn b33_matches_destination_by_key_and_type() {
+        let destination = |seed, signature_type| {
+            let certificate = [5, 0, 4, 0, signature_type, 0, 0];
+            let bytes = [&pattern(384, seed), &certificate[..]].concat();
+            Destination::from_bytes(&bytes).unwrap()
+        };
+        let own = destination(1, 7);
+        let address = own.b33().unwrap();
+        assert!(own.has_b33(&address));
+        assert!(own.has_b33(&address.clone().with_secret().with_client_key()));
+        assert!(!destination(1, 11).has_b33(&address), "RedDSA");
+        assert!(!destination(2, 7).has_b33(&address), "another key");
+        assert!(
+            !destination(1, 0).has_b33(&address),
+            "a key that cannot be blinded"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::error::KeyFileError;
+use super::key_error::KeyFileError;
 
 /// Checks that the file belongs to this user and that no other user can access it.
 #[cfg(unix)]
@@ -42,28 +42,15 @@ pub(super) fn check_access(_: &fs::Metadata, _: &Path) -> Result<(), KeyFileErro
 
 /// Returns the effective user of this process. std has no `geteuid`, but a new socket belongs to
 /// the effective user, and needs no writable file system.
-#[cfg(any(
-    target_vendor = "apple",
-    target_os = "android",
-    target_os = "dragonfly",
-    target_os = "freebsd",
-    target_os = "linux",
-    target_os = "netbsd",
-    target_os = "openbsd",
-))]
+///
+/// `None` on systems where the owner of a socket is not known to be the effective user.
+#[cfg(unix)]
 fn effective_user() -> io::Result<Option<u32>> {
     use std::os::fd::OwnedFd;
     use std::os::unix::fs::MetadataExt;
     use std::os::unix::net::UnixDatagram;
 
-    let socket = fs::File::from(OwnedFd::from(UnixDatagram::unbound()?));
-    Ok(Some(socket.metadata()?.uid()))
-}
-
-/// Returns `None`: on other systems the owner of a socket is not known to be the effective user.
-#[cfg(all(
-    unix,
-    not(any(
+    let socket_is_ours = cfg!(any(
         target_vendor = "apple",
         target_os = "android",
         target_os = "dragonfly",
@@ -71,10 +58,12 @@ fn effective_user() -> io::Result<Option<u32>> {
         target_os = "linux",
         target_os = "netbsd",
         target_os = "openbsd",
-    ))
-))]
-fn effective_user() -> io::Result<Option<u32>> {
-    Ok(None)
+    ));
+    if !socket_is_ours {
+        return Ok(None);
+    }
+    let socket = fs::File::from(OwnedFd::from(UnixDatagram::unbound()?));
+    Ok(Some(socket.metadata()?.uid()))
 }
 
 #[cfg(all(test, unix))]

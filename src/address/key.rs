@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::destination::Destination;
 use super::encoding::{Cursor, base64_decode, base64_encode};
-use super::error::KeyError;
+use super::key_error::KeyError;
 use super::signature::SignatureType;
 
 /// Bytes of the encryption private key, used or unused.

@@ -10,9 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::destination::Destination;
-use super::error::{KeyError, KeyFileError};
 use super::file_access::check_access;
 use super::key::PrivateKey;
+use super::key_error::{KeyError, KeyFileError};
 
 /// The limit is more than any key has; it keeps a wrong path from filling the memory.
 const MAX_LEN: u64 = 64 * 1024;

@@ -1,95 +1,22 @@
-//! Reads addresses from links, as browsers, trackers and chats have them.
+//! The parts of links, as browsers, trackers and chats have them.
 
-use super::error::{AddressError, UrlPart};
-use super::host::{Host, I2pAddr};
+use super::error::UrlPart;
 
 /// The query parameter in which a link carries the destination of its host name.
 const HELPER: &str = "i2paddresshelper";
 
-impl I2pAddr {
-    /// Reads the address from a link: `[scheme://]host[:port][/path][?query][#fragment]`.
-    ///
-    /// The host and the port have the form that [`FromStr`](std::str::FromStr) reads. `FromStr`
-    /// refuses everything else, since a program that dials and has no use for a path should not
-    /// drop one silently. This function drops the scheme (any scheme), the path, the query and the
-    /// fragment. No scheme implies a port: `http://stats.i2p/` has none, and
-    /// [`with_port`](Self::with_port) sets one.
-    ///
-    /// If the query has an `i2paddresshelper`, the address is its value, a base64 destination or a
-    /// `.b32.i2p` address, with the link's port. **Only the author of the link vouches for it:** a
-    /// host name is not checked against the helper and does not become part of the address. To find
-    /// the destination of a name, [look it up](crate::SamBridge::lookup). A host that is a
-    /// destination or a `.b32.i2p` address is checked against the helper.
-    ///
-    /// # Errors
-    ///
-    /// * every error of `FromStr`; offsets count from the start of the host,
-    /// * [`SurplusPart`](AddressError::SurplusPart) for a user name or a password (the part that
-    ///   ends in `@`), which no router accepts and which often serves to deceive,
-    /// * [`InvalidHelper`](AddressError::InvalidHelper) if the `i2paddresshelper` contains neither
-    ///   a destination nor a `.b32.i2p` address,
-    /// * [`HelperMismatch`](AddressError::HelperMismatch) if the host differs from the one that the
-    ///   `i2paddresshelper` names.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use i2p_sam::{AddressError, I2pAddr, UrlPart};
-    ///
-    /// let addr = I2pAddr::from_url("http://stats.i2p:8080/cgi-bin/dashboard.cgi?sort=up")?;
-    /// assert_eq!(addr.to_string(), "stats.i2p:8080");
-    ///
-    /// let b32 = "a4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dq.b32.i2p";
-    /// let addr = I2pAddr::from_url(&format!("http://new.i2p/?i2paddresshelper={b32}"))?;
-    /// assert_eq!(addr.to_string(), b32);
-    ///
-    /// // A link that contains an address is not itself an address.
-    /// let error = "http://stats.i2p/".parse::<I2pAddr>().unwrap_err();
-    /// assert_eq!(error, AddressError::SurplusPart { part: UrlPart::Scheme });
-    /// # Ok::<(), AddressError>(())
-    /// ```
-    pub fn from_url(url: &str) -> Result<Self, AddressError> {
-        let link = Link::split(url);
-        if link.has_user_info {
-            let part = UrlPart::UserInfo;
-            return Err(AddressError::SurplusPart { part });
-        }
-        let addr = Self::parse_whole(link.address)?;
-        let Some(helper) = link.helper() else {
-            return Ok(addr);
-        };
-        let helper = read_helper(helper).map_err(|reason| AddressError::InvalidHelper {
-            reason: Box::new(reason),
-        })?;
-        if !agree(addr.host(), &helper) {
-            return Err(AddressError::HelperMismatch);
-        }
-        Ok(addr.with_host(helper))
-    }
-}
-
-/// Returns the part to remove from a text to make it an address, if the rest is one.
-pub(super) fn surplus_part(text: &str) -> Option<UrlPart> {
-    let link = Link::split(text);
-    if link.has_scheme {
-        return Some(UrlPart::Scheme);
-    }
-    I2pAddr::parse_whole(link.address).ok()?;
-    link.surplus_part()
-}
-
 /// The parts of a link, as RFC 3986 divides it.
-struct Link<'a> {
-    has_scheme: bool,
-    has_user_info: bool,
-    address: &'a str,
+pub(super) struct Link<'a> {
+    pub(super) has_scheme: bool,
+    pub(super) has_user_info: bool,
+    pub(super) address: &'a str,
     has_path: bool,
     query: Option<&'a str>,
     has_fragment: bool,
 }
 
 impl<'a> Link<'a> {
-    fn split(text: &'a str) -> Self {
+    pub(super) fn split(text: &'a str) -> Self {
         let (has_scheme, rest) = match text.split_once("://") {
             Some((scheme, rest)) if is_scheme(scheme) => (true, rest),
             _ => (false, text),
@@ -112,7 +39,7 @@ impl<'a> Link<'a> {
     }
 
     /// Returns the first part after the scheme that an address does not have.
-    fn surplus_part(&self) -> Option<UrlPart> {
+    pub(super) fn surplus_part(&self) -> Option<UrlPart> {
         let parts = [
             (self.has_user_info, UrlPart::UserInfo),
             (self.has_path, UrlPart::Path),
@@ -123,7 +50,7 @@ impl<'a> Link<'a> {
         present.next().map(|(_, part)| part)
     }
 
-    fn helper(&self) -> Option<&'a str> {
+    pub(super) fn helper(&self) -> Option<&'a str> {
         let parameters = self.query?.split('&');
         parameters
             .filter_map(|parameter| parameter.split_once('='))
@@ -144,19 +71,9 @@ fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.bytes().all(of_scheme)
 }
 
-/// Reads the value of a helper. A name is refused, since it would need a lookup as well.
-fn read_helper(text: &str) -> Result<Host, AddressError> {
-    let length = text.len();
-    let text = percent_decoded(text).ok_or(AddressError::NotAnAddress { length })?;
-    match text.parse()? {
-        Host::Name(_) => Err(AddressError::NotAnAddress { length }),
-        host => Ok(host),
-    }
-}
-
 /// Decodes `%3D`, which links have for the `=` at the end of a destination, and `%7E`, which some
 /// have for `~`.
-fn percent_decoded(text: &str) -> Option<String> {
+pub(super) fn percent_decoded(text: &str) -> Option<String> {
     let mut parts = text.split('%');
     let mut bytes = parts.next()?.as_bytes().to_vec();
     for part in parts {
@@ -170,23 +87,12 @@ fn percent_decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Returns true if the host of a link may be the host that its helper names.
-fn agree(host: &Host, helper: &Host) -> bool {
-    match (host, helper) {
-        (Host::Name(_), _) => true,
-        (host, Host::Destination(destination)) => !host.contradicts(destination),
-        (Host::Destination(destination), helper) => !helper.contradicts(destination),
-        (host, helper) => host == helper,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::super::tests::{ed25519, ed25519_key};
-    use super::*;
-    use crate::address::{B32, Destination, PrivateKey};
+    use crate::address::{AddressError, B32, Destination, I2pAddr, PrivateKey, UrlPart};
 
     fn destination() -> Destination {
         Destination::from_bytes(&ed25519()).unwrap()

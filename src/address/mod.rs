@@ -9,7 +9,9 @@ mod encoding;
 mod error;
 mod file_access;
 mod host;
+mod i2p_addr;
 mod key;
+mod key_error;
 mod key_file;
 mod link;
 mod signature;
@@ -17,9 +19,11 @@ mod signature;
 pub use b32::{B32, B33};
 pub use destination::Destination;
 pub(crate) use encoding::{base64_encode, is_base64_digit, parse_number};
-pub use error::{AddressError, KeyError, KeyFileError, UrlPart};
-pub use host::{Host, HostName, I2pAddr, ToI2pAddr};
+pub use error::{AddressError, UrlPart};
+pub use host::{Host, HostName};
+pub use i2p_addr::{I2pAddr, ToI2pAddr};
 pub use key::{OfflineSignature, PrivateKey};
+pub use key_error::{KeyError, KeyFileError};
 pub use signature::SignatureType;
 
 /// Keys for the tests of this folder: only their types and lengths matter, not their bytes.

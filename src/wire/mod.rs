@@ -7,7 +7,6 @@
 //!
 //! Most programs do not need this module, since [`SamBridge`](crate::SamBridge) and the sessions
 //! use it. It is public for tools that watch or test a bridge.
-//! for them. It is public for tools that watch or test a bridge.
 
 mod command;
 mod datagram;
