@@ -108,11 +108,8 @@ mod address;
 mod bridge;
 mod builder;
 mod datagram;
-mod endpoint;
 mod error;
-mod forward;
 mod healing;
-mod listener;
 mod primary;
 mod session;
 mod stream;
@@ -130,17 +127,17 @@ pub use datagram::{
     DatagramOptions, DatagramSession, DatagramStyle, DatagramTransport, DroppedDatagrams,
     RawOptions, RawSession, Sender, UdpOptions,
 };
-pub use endpoint::Connect;
 pub use error::{ConfigError, Error, Phase, Refusal, SessionLoss};
 pub use healing::{HealingEvent, HealingOptions, HealingSession, Replica};
-pub use listener::{Incoming, ListenerStats, SamListener};
 pub use primary::{PrimarySession, SubsessionBuilder};
 pub use session::{
-    BacklogPolicy, ConnectOptions, EncryptionType, ForwardOptions, Forwarding, InactivityAction,
-    LeaseSetAuth, LeaseSetType, LimitAction, MessageReliability, SessionGuard, SessionOptions,
-    StreamSession, StreamingProfile,
+    EncryptionType, InactivityAction, LeaseSetAuth, LeaseSetType, LimitAction, MessageReliability,
+    SessionGuard, SessionOptions, StreamingProfile,
 };
-pub use stream::SamStream;
+pub use stream::{
+    BacklogPolicy, Connect, ConnectOptions, ForwardOptions, Forwarding, Incoming, ListenerStats,
+    SamListener, SamStream, StreamSession,
+};
 pub use sync::Cancel;
 pub use tunnel::{
     ClientTunnel, ServerTunnel, ToTcpAddr, TunnelError, TunnelExit, TunnelOptions, TunnelStats,

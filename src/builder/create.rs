@@ -8,11 +8,9 @@ use crate::bridge::{Connection, KEY_REST, KeyInUse, KeyUse};
 use crate::builder::{Identity, SessionBuilder};
 use crate::error::{Error, Phase, Refusal};
 use crate::session::Frames;
-use crate::session::accept_pool::AcceptPool;
 use crate::session::control::ControlSocket;
 use crate::session::core::{SessionCore, SessionGuard};
 use crate::session::id::unguessable;
-use crate::session::inbound_mode::InboundMode;
 use crate::sync::{Call, Deadline};
 use crate::wire::{Command, Pair, Version};
 
@@ -39,16 +37,13 @@ impl SessionBuilder {
         let made = Creation::new(self, style, pairs).run()?;
         let control = ControlSocket::start(made.socket, self.heartbeat, frames, made.key_use)
             .map_err(Error::io(phase))?;
-        let armed = self.armed_on(made.version);
         Ok(SessionGuard::new(SessionCore {
             bridge: self.bridge.clone(),
-            accept_pool: AcceptPool::new(control.lifetime(), armed, self.backlog),
             control: Arc::clone(&control),
             end: control,
             id: made.id,
             key: made.key,
             version: made.version,
-            inbound_mode: InboundMode::default(),
             linger: self.linger,
             streams: Arc::default(),
             streamed: AtomicBool::new(false),

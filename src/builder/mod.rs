@@ -10,9 +10,8 @@ use crate::datagram::{
     RawSession,
 };
 use crate::error::{Error, Phase};
-use crate::session::accept_queue::{BacklogLimits, BacklogPolicy};
-use crate::session::{SessionOptions, StreamSession};
-use crate::stream::SamStream;
+use crate::session::SessionOptions;
+use crate::stream::{BacklogLimits, BacklogPolicy, SamStream, StreamSession};
 use crate::wire::{
     Command, CommandError, CommandFault, Pair, ParseError, ParseErrorKind, Version, needs_quotes,
     redact,
@@ -275,7 +274,9 @@ impl SessionBuilder {
     pub fn stream(self) -> Result<StreamSession, Error> {
         self.try_routers(|at| {
             let guard = at.create("STREAM", &[], None)?;
-            Ok(StreamSession::new(guard, at.bridge.cancel().clone()))
+            let pending = at.pending_on(guard.core().version);
+            let cancel = at.bridge.cancel().clone();
+            Ok(StreamSession::new(guard, cancel, pending, at.backlog))
         })
     }
 
@@ -420,7 +421,7 @@ impl SessionBuilder {
     ///
     /// i2pd 2.45 and 2.56 reply 3.1 to a request for 3.3. If several accepts are pending, i2pd 2.45
     /// mixes up the streams of simultaneous dials.
-    pub(crate) fn armed_on(&self, version: Version) -> usize {
+    pub(crate) fn pending_on(&self, version: Version) -> usize {
         match version < Version::V3_2 {
             true => 1,
             false => self.pending_accepts,

@@ -3,8 +3,8 @@ use std::time::Duration;
 use crate::address::{Destination, I2pAddr};
 use crate::bridge::SamBridge;
 use crate::error::{Error, Phase};
-use crate::session::{ConnectOptions, StreamSession};
 use crate::stream::SamStream;
+use crate::stream::{ConnectOptions, StreamSession};
 use crate::sync::Deadline;
 
 /// Time within which another thread notices the end of the session's control socket, and so the loss of the

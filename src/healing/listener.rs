@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::address::Destination;
 use crate::error::{Error, SessionLoss};
 use crate::healing::replicas::Replicas;
-use crate::listener::{ListenerStats, Source};
 use crate::stream::SamStream;
+use crate::stream::{ListenerStats, Source};
 use crate::sync::{Call, Cancel};
 
 /// Time before an `accept` returns an error of the system, because the next `accept` may fail at once.

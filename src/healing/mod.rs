@@ -18,11 +18,12 @@ use std::time::Duration;
 
 use crate::address::{Destination, PrivateKey, ToI2pAddr};
 use crate::builder::SessionBuilder;
-use crate::endpoint::dialler;
 use crate::error::{Error, Phase};
-use crate::listener::SamListener;
-use crate::session::{ConnectOptions, StreamSession, known_without_asking};
+use crate::session::known_without_asking;
+use crate::stream::SamListener;
 use crate::stream::SamStream;
+use crate::stream::dialler;
+use crate::stream::{ConnectOptions, StreamSession};
 use crate::sync::{Call, Cancel};
 use listener::ReplicaStreams;
 use replicas::Replicas;

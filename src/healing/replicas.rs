@@ -8,8 +8,8 @@ use crate::healing::dialling::{dial_deadline, dial_over, look_up_over, lookup_de
 use crate::healing::first_attempts::FirstAttempts;
 use crate::healing::options::HealingOptions;
 use crate::healing::supervisor::Supervisor;
-use crate::session::{ConnectOptions, StreamSession};
 use crate::stream::SamStream;
+use crate::stream::{ConnectOptions, StreamSession};
 use crate::sync::{Call, Cancel, Deadline, Monitor, spawn_scoped};
 
 /// The state of a [`HealingSession`](crate::HealingSession) at one of its bridges, when

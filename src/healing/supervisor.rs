@@ -9,8 +9,7 @@ use crate::builder::SessionBuilder;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::healing::first_attempts::FirstAttempts;
 use crate::healing::options::{HealingEvent, HealingOptions};
-use crate::listener::Source;
-use crate::session::StreamSession;
+use crate::stream::{Source, StreamSession};
 use crate::sync::{Backoff, Call, Cancel, Monitor, Registration, Wake, spawn_for_program};
 use crate::wire::ResultCode;
 

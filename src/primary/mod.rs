@@ -14,15 +14,12 @@ use crate::datagram::{
 use crate::error::{Error, Phase};
 use crate::primary::ports::Ports;
 use crate::primary::subsession::Subsession;
-use crate::session::accept_pool::AcceptPool;
-use crate::session::accept_queue::BacklogLimits;
+use crate::session::SessionGuard;
 use crate::session::common_methods::common_methods;
 use crate::session::control::COMMAND_GAP;
 use crate::session::core::SessionCore;
 use crate::session::id::unguessable;
-use crate::session::inbound_mode::InboundMode;
-use crate::session::stream::DialPorts;
-use crate::session::{SessionEnd, SessionGuard, StreamSession};
+use crate::stream::{BacklogLimits, DialPorts, StreamSession};
 use crate::sync::Cancel;
 use crate::wire::{Command, Pair};
 
@@ -121,7 +118,7 @@ impl PrimarySession {
         };
         let shared = Shared {
             only_streams,
-            pending_accepts: builder.armed_on(guard.core().version),
+            pending_accepts: builder.pending_on(guard.core().version),
             backlog: builder.backlog,
             linger: builder.linger,
             udp: udp.clone(),
@@ -248,7 +245,9 @@ impl SubsessionBuilder {
     pub fn stream(self) -> Result<StreamSession, Error> {
         self.refuse_listen_protocol()?;
         let guard = self.add("STREAM", STREAM_PROTOCOL, &[])?;
-        let session = StreamSession::new(guard, self.primary.cancel.clone());
+        let PrimarySession { cancel, shared, .. } = &self.primary;
+        let (pending, backlog) = (shared.pending_accepts, shared.backlog);
+        let session = StreamSession::new(guard, cancel.clone(), pending, backlog);
         Ok(session.with_ports(DialPorts {
             from: self.from_port.map(NonZeroU16::get),
             to: self.to_port.map(NonZeroU16::get),
@@ -352,12 +351,10 @@ impl SubsessionBuilder {
         Ok(SessionGuard::new(SessionCore {
             bridge: core.bridge.clone(),
             control: Arc::clone(&core.control),
-            accept_pool: AcceptPool::new(end.lifetime(), shared.pending_accepts, shared.backlog),
             end: Arc::new(end),
             id,
             key: core.key.clone(),
             version: core.version,
-            inbound_mode: InboundMode::default(),
             linger: shared.linger,
             streams: Arc::default(),
             streamed: AtomicBool::new(false),

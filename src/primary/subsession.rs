@@ -68,7 +68,9 @@ impl Subsession {
     /// nothing is sent.
     fn remove(&self) {
         // An id that the library created contains no character that cannot be sent.
-        if let Ok(command) = Command::session_remove(&self.id) {
+        let command = Command::session_remove(&self.id).ok();
+        let primary = self.control.lifetime();
+        if let Some(command) = command.filter(|_| !primary.has_ended()) {
             *lock(&self.removal) = Some(self.control.remove_subsession(&self.id, command));
         }
         // Dropped without the lock: it may close the primary session.

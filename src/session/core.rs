@@ -7,10 +7,8 @@ use crate::address::PrivateKey;
 use crate::bridge::Connection;
 use crate::bridge::{SamBridge, is_i2pd};
 use crate::error::{Error, Phase, Refusal, SessionLoss};
-use crate::session::accept_pool::AcceptPool;
 use crate::session::control::ControlSocket;
 use crate::session::end::SessionEnd;
-use crate::session::inbound_mode::InboundMode;
 use crate::session::streams::Streams;
 use crate::sync::{Call, Deadline, Lifetime};
 use crate::wire::Version;
@@ -28,8 +26,6 @@ pub(crate) struct SessionCore {
     pub(crate) id: String,
     pub(crate) key: PrivateKey,
     pub(crate) version: Version,
-    pub(crate) accept_pool: AcceptPool,
-    pub(crate) inbound_mode: InboundMode,
     pub(crate) linger: Duration,
     pub(crate) streams: Arc<Streams>,
     /// Set when the first stream is made from the session.

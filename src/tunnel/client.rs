@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::address::{I2pAddr, ToI2pAddr};
-use crate::endpoint::Connect;
 use crate::error::{Error, Phase};
+use crate::stream::Connect;
 use crate::stream::SamStream;
 use crate::sync::{AcceptWaker, Backoff, Cancel, Deadline, Monitor, spawn_scoped};
 use crate::tunnel::peer_closed::has_hung_up;

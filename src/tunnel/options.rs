@@ -3,7 +3,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::session::ConnectOptions;
+use crate::stream::ConnectOptions;
 use crate::sync::Cancel;
 use crate::tunnel::TunnelError;
 

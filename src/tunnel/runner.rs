@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::{Error, Phase};
-use crate::listener::is_final;
 use crate::stream::SamStream;
+use crate::stream::is_final;
 use crate::sync::{Backoff, Call, Cancel, Deadline, Monitor, spawn_for_program};
 use crate::tunnel::relay::Relay;
 use crate::tunnel::{TunnelError, TunnelExit, TunnelOptions, TunnelStats};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::address::I2pAddr;
 use crate::bridge::{Endpoint, dial};
 use crate::error::{Error, Phase};
-use crate::listener::SamListener;
+use crate::stream::SamListener;
 use crate::sync::Call;
 use crate::tunnel::runner::TunnelRunner;
 use crate::tunnel::{ToTcpAddr, TunnelError, TunnelOptions, tunnel_handle};

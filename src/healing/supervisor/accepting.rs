@@ -3,9 +3,9 @@ use std::time::Duration;
 
 use super::{Current, Intake, State, Supervisor};
 use crate::error::{Error, Phase};
-use crate::listener::ListenerStats;
-use crate::session::{AcceptQueue, StreamSession};
+use crate::stream::ListenerStats;
 use crate::stream::SamStream;
+use crate::stream::{AcceptQueue, StreamSession};
 use crate::sync::{Call, Cancel, Wake, spawn_for_program};
 
 /// Time between two attempts to accept that failed while there is a session.

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use crate::bridge::Connection;
 use crate::error::{Error, Phase};
-use crate::session::accept_queue::{AcceptQueue, Inbound};
+use crate::session::SessionCore;
 use crate::session::control::ControlSocket;
-use crate::session::core::SessionCore;
+use crate::stream::accept_queue::{AcceptQueue, BacklogLimits, Inbound};
+use crate::stream::forwarding::{ForwardOptions, Forwarding};
 use crate::sync::{AcceptWaker, Backoff, Call, Deadline, Monitor, spawn};
 use crate::wire::{ParseError, ParseErrorKind, StreamHeader};
 
@@ -46,13 +47,14 @@ struct State {
 impl ForwardAcceptor {
     /// Starts to accept connections.
     pub(crate) fn start(
-        core: &Arc<SessionCore>,
-        forwarding: &Arc<ControlSocket>,
+        forwarding: &Forwarding,
+        limits: BacklogLimits,
         listener: TcpListener,
-        allowed_sources: &[IpAddr],
-        header_timeout: Option<Duration>,
+        options: &ForwardOptions,
     ) -> io::Result<Arc<Self>> {
-        let allowed_sources = match allowed_sources {
+        let core = forwarding.guard().core();
+        let forwarding = forwarding.control();
+        let allowed_sources = match options.allowed_sources() {
             // The FORWARD socket may have ended already, and then it has no address.
             [] => vec![core.control.socket().peer_addr()?.ip().to_canonical()],
             allowed_sources => allowed_sources.iter().map(IpAddr::to_canonical).collect(),
@@ -61,8 +63,8 @@ impl ForwardAcceptor {
             core: Arc::clone(core),
             forwarding: Arc::clone(forwarding),
             allowed_sources,
-            header_timeout,
-            queue: AcceptQueue::new(forwarding.lifetime(), core.accept_pool.queue().limits()),
+            header_timeout: options.caller_timeout(),
+            queue: AcceptQueue::new(forwarding.lifetime(), limits),
             state: Monitor::new(State::default()),
             dropped: AtomicU64::new(0),
         });

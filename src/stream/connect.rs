@@ -1,9 +1,8 @@
-//! The common part of all types that dial.
+use std::time::Duration;
 
 use crate::address::I2pAddr;
 use crate::error::Error;
-use crate::session::ConnectOptions;
-use crate::stream::SamStream;
+use crate::stream::sam_stream::SamStream;
 use crate::sync::Cancel;
 
 /// A type that dials peers. A client written for this trait works with any kind of session.
@@ -29,6 +28,51 @@ pub trait Connect: Send + Sync {
     fn with_cancel(&self, cancel: &Cancel) -> Self
     where
         Self: Sized;
+}
+
+/// Options for [`connect_with`](crate::StreamSession::connect_with).
+///
+/// ```
+/// let options = i2p_sam::ConnectOptions::new().from_port(4444);
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct ConnectOptions {
+    from_port: Option<u16>,
+    timeout: Option<Option<Duration>>,
+}
+
+impl ConnectOptions {
+    /// Creates the default options: no port of ours is sent, and the deadline is the bridge's.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns our own port that was set, if any.
+    pub(crate) fn own_port(&self) -> Option<u16> {
+        self.from_port
+    }
+
+    /// Returns the timeout that was set, if any; `None` in it waits forever.
+    pub(crate) fn given_time(&self) -> Option<Option<Duration>> {
+        self.timeout
+    }
+
+    /// Sets our own I2CP port, which the peer sees as `FROM_PORT`; 0 is no port. Default: that of a
+    /// subsession's [`from_port`](crate::SubsessionBuilder::from_port), if it has one.
+    pub fn from_port(mut self, port: u16) -> Self {
+        self.from_port = Some(port).filter(|port| *port != 0);
+        self
+    }
+
+    /// Sets the time for the whole call, from reaching the bridge to reaching the peer; `None` waits
+    /// for the peer forever. Default: the bridge's
+    /// [`stream_connect_timeout`](crate::SamBridgeBuilder::stream_connect_timeout), which begins when
+    /// the bridge has been reached.
+    pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
 }
 
 /// Implements the common methods of all types that dial, except `connect_with` and `with_cancel`. The

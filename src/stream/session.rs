@@ -1,17 +1,19 @@
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::{Destination, I2pAddr, ToI2pAddr};
 use crate::bridge::Connection;
-use crate::endpoint::dialler;
 use crate::error::{Error, Phase};
-use crate::forward::{self, Forwarded};
-use crate::listener::SamListener;
-use crate::session::accept_pool::AcceptPool;
+use crate::session::SessionGuard;
 use crate::session::common_methods::common_methods;
-use crate::session::core::SessionGuard;
-use crate::session::forwarding::{ForwardOptions, Forwarding};
-use crate::stream::SamStream;
+use crate::stream::accept_pool::AcceptPool;
+use crate::stream::accept_queue::BacklogLimits;
+use crate::stream::connect::{ConnectOptions, dialler};
+use crate::stream::forwarded::{self, Forwarded};
+use crate::stream::forwarding::{ForwardOptions, Forwarding};
+use crate::stream::listener::SamListener;
+use crate::stream::sam_stream::SamStream;
 use crate::sync::{Call, Cancel, Deadline};
 use crate::wire::Command;
 
@@ -39,6 +41,7 @@ pub struct StreamSession {
     guard: SessionGuard,
     cancel: Cancel,
     ports: DialPorts,
+    pool: Arc<AcceptPool>,
 }
 
 /// The I2CP ports of a dial that names none.
@@ -49,12 +52,19 @@ pub(crate) struct DialPorts {
 }
 
 impl StreamSession {
-    pub(crate) fn new(guard: SessionGuard, cancel: Cancel) -> Self {
-        let ports = DialPorts::default();
+    /// `pending_accepts` and `backlog` are for its listeners.
+    pub(crate) fn new(
+        guard: SessionGuard,
+        cancel: Cancel,
+        pending_accepts: usize,
+        backlog: BacklogLimits,
+    ) -> Self {
+        let pool = AcceptPool::new(guard.core(), pending_accepts, backlog);
         Self {
             guard,
             cancel,
-            ports,
+            ports: DialPorts::default(),
+            pool,
         }
     }
 
@@ -86,12 +96,12 @@ impl StreamSession {
         let phase = Phase::StreamConnect;
         let core = self.core();
         let peer = with_port(address.to_i2p_addr()?, self.ports.to);
-        let from_port = options.from_port.or(self.ports.from);
+        let from_port = options.own_port().or(self.ports.from);
         let command = Command::stream_connect(&core.id, &peer.to_sam(), from_port, peer.port())?;
         let config = core.bridge.config();
-        let overall = Deadline::after(options.timeout.flatten());
+        let overall = Deadline::after(options.given_time().flatten());
         let mut connection = Connection::open(config, &self.call(phase).until(overall))?;
-        let deadline = match options.timeout {
+        let deadline = match options.given_time() {
             Some(_) => overall,
             None => Deadline::after(config.timeouts.stream_connect),
         };
@@ -121,7 +131,7 @@ impl StreamSession {
     /// [`Error::Cancelled`], [`Error::Timeout`] after the bridge's command deadline,
     /// [`Error::Conflict`] if the session forwards or has forwarded.
     pub fn listener(&self) -> Result<SamListener, Error> {
-        let listening = AcceptPool::listen(&self.guard, &self.call(Phase::Accept))?;
+        let listening = self.pool.listen(&self.guard, &self.call(Phase::Accept))?;
         Ok(SamListener::new(listening, &self.cancel))
     }
 
@@ -172,7 +182,7 @@ impl StreamSession {
             source,
         })?;
         let ours = ours.ip().to_canonical();
-        self.forward_with(forward::loopback(ours)?, &ForwardOptions::new())
+        self.forward_with(forwarded::loopback(ours)?, &ForwardOptions::new())
     }
 
     /// Begins to accept streams like [`forward`](StreamSession::forward), over a TCP listener of your
@@ -202,7 +212,7 @@ impl StreamSession {
         listener: TcpListener,
         options: &ForwardOptions,
     ) -> Result<SamListener, Error> {
-        let forwarded = Forwarded::start(&self.guard, &self.cancel, listener, options)?;
+        let forwarded = Forwarded::start(&self.guard, &self.pool, &self.cancel, listener, options)?;
         Ok(SamListener::new(forwarded, &self.cancel))
     }
 
@@ -231,7 +241,7 @@ impl StreamSession {
     /// # Ok::<(), i2p_sam::Error>(())
     /// ```
     pub fn forward_to(&self, port: u16, options: &ForwardOptions) -> Result<Forwarding, Error> {
-        Forwarding::arrange(&self.guard, &self.cancel, port, options)
+        Forwarding::arrange(&self.guard, self.pool.mode(), &self.cancel, port, options)
     }
 
     /// Returns the same session; calls made through it end when `cancel` fires.
@@ -347,45 +357,5 @@ fn with_port(addr: I2pAddr, port: Option<u16>) -> I2pAddr {
     match port.filter(|port| *port != 0 && addr.port().is_none()) {
         Some(port) => addr.with_port(port),
         None => addr,
-    }
-}
-
-/// Options for [`connect_with`](StreamSession::connect_with).
-///
-/// ```
-/// let options = i2p_sam::ConnectOptions::new().from_port(4444);
-/// ```
-#[derive(Clone, Debug, Default)]
-#[must_use]
-pub struct ConnectOptions {
-    from_port: Option<u16>,
-    timeout: Option<Option<Duration>>,
-}
-
-impl ConnectOptions {
-    /// Creates the default options: no port of ours is sent, and the deadline is the bridge's.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Returns the timeout that was set, if any; `None` in it waits forever.
-    pub(crate) fn given_time(&self) -> Option<Option<Duration>> {
-        self.timeout
-    }
-
-    /// Sets our own I2CP port, which the peer sees as `FROM_PORT`; 0 is no port. Default: that of a
-    /// subsession's [`from_port`](crate::SubsessionBuilder::from_port), if it has one.
-    pub fn from_port(mut self, port: u16) -> Self {
-        self.from_port = Some(port).filter(|port| *port != 0);
-        self
-    }
-
-    /// Sets the time for the whole call, from reaching the bridge to reaching the peer; `None` waits
-    /// for the peer forever. Default: the bridge's
-    /// [`stream_connect_timeout`](crate::SamBridgeBuilder::stream_connect_timeout), which begins when
-    /// the bridge has been reached.
-    pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
-        self.timeout = Some(timeout);
-        self
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::address::{Destination, I2pAddr};
 use crate::error::{Error, Phase, SessionLoss};
-use crate::session::AcceptQueue;
-use crate::stream::SamStream;
+use crate::stream::accept_queue::AcceptQueue;
+use crate::stream::sam_stream::SamStream;
 use crate::sync::{Call, Cancel, Deadline};
 use crate::wire::ResultCode;
 

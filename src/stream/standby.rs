@@ -1,10 +1,9 @@
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bridge::Connection;
 use crate::error::{Error, Phase};
-use crate::session::core::SessionCore;
+use crate::session::SessionCore;
 use crate::sync::{Call, Deadline};
 use crate::wire::Command;
 
@@ -34,30 +33,30 @@ impl StandbySockets {
     }
 
     /// Sends an accept on the socket that has rested longest, or on a new one.
-    pub(crate) fn arm(&mut self, core: &Arc<SessionCore>) -> Result<Connection, Error> {
-        let armed = self.arm_next(core);
-        if armed.is_ok() && self.wanted {
+    pub(crate) fn accept(&mut self, core: &SessionCore) -> Result<Connection, Error> {
+        let pending = self.next_accept(core);
+        if pending.is_ok() && self.wanted {
             self.fill(core);
         }
-        armed
+        pending
     }
 
-    fn arm_next(&mut self, core: &Arc<SessionCore>) -> Result<Connection, Error> {
+    fn next_accept(&mut self, core: &SessionCore) -> Result<Connection, Error> {
         while let Some(connection) = self.connections.pop_front() {
-            match arm_on(core, connection) {
+            match send_accept(core, connection) {
                 // A bridge may close an idle socket; Java I2P sends an error in place of a reply.
                 Err(error) if !error.is_timeout() => {}
                 outcome => return outcome,
             }
         }
-        arm(core, &core.call(Phase::Accept))
+        accept(core, &core.call(Phase::Accept))
     }
 
     /// Adds one socket more than was taken out, until there are enough. Accepts also work without them.
     ///
     /// An accept is pending meanwhile, and its stream may have arrived, so a slow bridge gets no more
     /// time.
-    fn fill(&mut self, core: &Arc<SessionCore>) {
+    fn fill(&mut self, core: &SessionCore) {
         let deadline = Deadline::after(Some(FILL_TIMEOUT));
         let missing = STANDBY_SOCKETS.saturating_sub(self.connections.len());
         for _ in 0..missing.min(2) {
@@ -69,12 +68,12 @@ impl StandbySockets {
     }
 }
 
-/// Sends an accept on a socket of its own.
-pub(crate) fn arm(core: &Arc<SessionCore>, call: &Call) -> Result<Connection, Error> {
-    arm_on(core, Connection::open(core.bridge.config(), call)?)
+/// Sends an accept on a new socket.
+pub(crate) fn accept(core: &SessionCore, call: &Call) -> Result<Connection, Error> {
+    send_accept(core, Connection::open(core.bridge.config(), call)?)
 }
 
-fn arm_on(core: &Arc<SessionCore>, mut connection: Connection) -> Result<Connection, Error> {
+fn send_accept(core: &SessionCore, mut connection: Connection) -> Result<Connection, Error> {
     let command = Command::stream_accept(&core.id)?;
     let deadline = Deadline::after(core.bridge.config().timeouts.command);
     connection

@@ -3,9 +3,13 @@ use std::sync::Arc;
 
 use crate::address::Destination;
 use crate::error::{Error, Phase, SessionLoss};
-use crate::listener::{ListenerStats, Source};
-use crate::session::{AcceptQueue, ForwardAcceptor, ForwardOptions, Forwarding, SessionGuard};
-use crate::stream::SamStream;
+use crate::session::SessionGuard;
+use crate::stream::accept_pool::AcceptPool;
+use crate::stream::accept_queue::AcceptQueue;
+use crate::stream::forward_acceptor::ForwardAcceptor;
+use crate::stream::forwarding::{ForwardOptions, Forwarding};
+use crate::stream::listener::{ListenerStats, Source};
+use crate::stream::sam_stream::SamStream;
 use crate::sync::{Call, Cancel};
 
 /// Receives the streams that the router forwards to our TCP port. When it is dropped, the router stops.
@@ -18,6 +22,7 @@ pub(crate) struct Forwarded {
 impl Forwarded {
     pub(crate) fn start(
         guard: &SessionGuard,
+        pool: &AcceptPool,
         cancel: &Cancel,
         listener: TcpListener,
         options: &ForwardOptions,
@@ -29,17 +34,14 @@ impl Forwarded {
                 "a listener needs the line that names the peer: use forward_to",
             ));
         }
-        let io = |source| Error::Io {
-            phase: Phase::Forward,
-            source,
-        };
-        listener.set_nonblocking(false).map_err(io)?;
-        let tcp_addr = listener.local_addr().map_err(io)?;
-        let forwarding = Forwarding::arrange(guard, cancel, tcp_addr.port(), options)?;
-        let (believed, patience) = (options.believed(), options.patience());
-        let (core, control) = (guard.core(), forwarding.control());
-        let callers =
-            ForwardAcceptor::start(core, control, listener, believed, patience).map_err(io)?;
+        listener
+            .set_nonblocking(false)
+            .map_err(Error::io(Phase::Forward))?;
+        let tcp_addr = listener.local_addr().map_err(Error::io(Phase::Forward))?;
+        let forwarding = Forwarding::arrange(guard, pool.mode(), cancel, tcp_addr.port(), options)?;
+        let limits = pool.queue().limits();
+        let callers = ForwardAcceptor::start(&forwarding, limits, listener, options)
+            .map_err(Error::io(Phase::Forward))?;
         Ok(Self {
             callers,
             forwarding,

@@ -8,7 +8,8 @@ use crate::bridge::Connection;
 use crate::bridge::refuse_i2p;
 use crate::error::{Error, Phase, SessionLoss};
 use crate::session::control::ControlSocket;
-use crate::session::core::{SessionCore, SessionGuard};
+use crate::session::{SessionCore, SessionGuard};
+use crate::stream::inbound_mode::InboundMode;
 use crate::sync::{Call, Cancel, Deadline, Registration};
 use crate::wire::{Command, CommandError, CommandFault, StreamHeader, needs_quotes};
 
@@ -39,24 +40,27 @@ pub struct Forwarding {
     /// Ends the socket with its session.
     _registration: Option<Registration>,
     guard: SessionGuard,
+    mode: Arc<InboundMode>,
     ended: AtomicBool,
 }
 
 impl Forwarding {
     pub(crate) fn arrange(
         guard: &SessionGuard,
+        mode: &Arc<InboundMode>,
         cancel: &Cancel,
         port: u16,
         options: &ForwardOptions,
     ) -> Result<Self, Error> {
         let core = guard.core();
         let command = options.command(&core.id, port)?;
-        core.inbound_mode.forward(|| {
+        mode.forward(|| {
             let (control, registration) = ask(core, &command, cancel)?;
             Ok(Self {
                 control,
                 _registration: registration,
                 guard: guard.clone(),
+                mode: Arc::clone(mode),
                 ended: AtomicBool::new(false),
             })
         })
@@ -105,7 +109,7 @@ impl Forwarding {
     fn end(&self) {
         self.control.hang_up();
         if !self.ended.swap(true, Ordering::Relaxed) {
-            self.guard.core().inbound_mode.forwarded();
+            self.mode.forwarded();
         }
     }
 }
@@ -217,7 +221,7 @@ pub struct ForwardOptions {
     port: Option<u16>,
     silent: bool,
     header_timeout: Option<Duration>,
-    believed: Vec<IpAddr>,
+    allowed_sources: Vec<IpAddr>,
 }
 
 impl Default for ForwardOptions {
@@ -227,7 +231,7 @@ impl Default for ForwardOptions {
             port: None,
             silent: false,
             header_timeout: Some(HEADER_TIME),
-            believed: Vec::new(),
+            allowed_sources: Vec::new(),
         }
     }
 }
@@ -277,7 +281,7 @@ impl ForwardOptions {
     /// of the bridge, as our own connection to it shows it. Connections from other addresses are
     /// dropped.
     pub fn allow_source(mut self, address: IpAddr) -> Self {
-        self.believed.push(address);
+        self.allowed_sources.push(address);
         self
     }
 
@@ -285,12 +289,12 @@ impl ForwardOptions {
         self.silent
     }
 
-    pub(crate) fn patience(&self) -> Option<Duration> {
+    pub(crate) fn caller_timeout(&self) -> Option<Duration> {
         self.header_timeout
     }
 
-    pub(crate) fn believed(&self) -> &[IpAddr] {
-        &self.believed
+    pub(crate) fn allowed_sources(&self) -> &[IpAddr] {
+        &self.allowed_sources
     }
 
     fn command(&self, id: &str, port: u16) -> Result<Command, Error> {

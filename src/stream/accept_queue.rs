@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::address::{Destination, I2pAddr};
 use crate::error::{Error, Phase, Refusal};
-use crate::session::core::SessionGuard;
-use crate::stream::SamStream;
+use crate::session::SessionGuard;
+use crate::stream::sam_stream::SamStream;
 use crate::sync::{Call, Lifetime, Monitor, Registration, Target, Wake, lock};
 
 /// The treatment of peers that dial while the [backlog](crate::SessionBuilder::backlog) is full.
