@@ -37,7 +37,7 @@ pub(crate) fn run(place: &Place, server: &Arc<Server>, ready: impl FnOnce() -> O
     );
     let outcome = server.serve(listener, echo);
     session.close();
-    println!("{}", server.counters());
+    println!("{}", server.stats());
     Ok(outcome?)
 }
 

@@ -51,7 +51,7 @@ pub(crate) fn run(key_file: Option<&str>) -> Outcome {
     );
     let outcome = server.serve(listener, answer);
     session.close();
-    println!("{}", server.counters());
+    println!("{}", server.stats());
     Ok(outcome?)
 }
 

@@ -22,7 +22,7 @@ enum Scene {
     Datagrams,
     RawDatagrams,
     Subsessions,
-    /// They come on the socket of an armed accept, and not on the control socket.
+    /// They come on the socket of a pending accept, and not on the control socket.
     Accept,
 }
 

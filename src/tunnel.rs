@@ -20,8 +20,8 @@ macro_rules! tunnel_handle {
     ($tunnel:ident) => {
         impl $tunnel {
             /// Returns the numbers of connections and bytes carried so far.
-            pub fn counters(&self) -> $crate::TunnelStats {
-                self.running.counters()
+            pub fn stats(&self) -> $crate::TunnelStats {
+                self.running.stats()
             }
 
             /// Returns the reason why the tunnel accepts no more connections; `None` while it accepts.
@@ -55,12 +55,12 @@ macro_rules! tunnel_handle {
             }
         }
 
-        /// Shows where the tunnel listens, its counters, and why it ended.
+        /// Shows where the tunnel listens, its statistics, and why it ended.
         impl std::fmt::Debug for $tunnel {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.debug_struct(stringify!($tunnel))
                     .field("local_addr", &format_args!("{}", self.local_addr()))
-                    .field("counters", &self.counters())
+                    .field("stats", &self.stats())
                     .field("ended", &self.ended())
                     .finish_non_exhaustive()
             }

@@ -116,7 +116,7 @@ impl Server {
         Ok(())
     }
 
-    pub(crate) fn counters(&self) -> Counters {
+    pub(crate) fn stats(&self) -> Counters {
         self.lock().counters
     }
 

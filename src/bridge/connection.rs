@@ -116,10 +116,11 @@ impl Connection {
         self.send(command, &call)?;
         let end = loop {
             let end = self.read_line(&call)?;
-            match pong(&self.line) {
-                Received::Ping(Some(pong)) => self.send(&pong, &call)?,
-                Received::Ping(None) => {}
-                Received::Reply => break end,
+            let Some(pong) = keep_alive(&self.line) else {
+                break end;
+            };
+            if let Some(pong) = pong {
+                self.send(&pong, &call)?;
             }
         };
         let message = Message::parse(&self.line).map_err(|error| Error::protocol(phase, error))?;
@@ -230,23 +231,19 @@ pub(crate) fn write_all(
     Ok(())
 }
 
-/// A line that a bridge sent while a reply was awaited.
-enum Received {
-    /// A PING and its PONG, or `None` if its text cannot be sent back. An unexpected PONG is skipped
-    /// the same way.
-    Ping(Option<Command>),
-    Reply,
-}
-
-fn pong(line: &[u8]) -> Received {
-    match Message::parse(line) {
-        Ok(message) => match (message.topic(), message.text()) {
-            ("PING", Some(text)) => Received::Ping(Command::pong(text).ok()),
-            (_, Some(_)) => Received::Ping(None),
-            (_, None) => Received::Reply,
-        },
-        Err(_) => Received::Reply,
+/// Returns the PONG to a PING, or `None` in it if its text cannot be sent back. An unexpected PONG is
+/// skipped the same way. Returns `None` for any other line, without parsing it.
+fn keep_alive(line: &[u8]) -> Option<Option<Command>> {
+    let mut words = line.trim_ascii_start().split(u8::is_ascii_whitespace);
+    if !matches!(words.next()?, b"PING" | b"PONG") {
+        return None;
     }
+    let message = Message::parse(line).ok()?;
+    let text = message.text()?;
+    Some(match message.topic() {
+        "PING" => Command::pong(text).ok(),
+        _ => None,
+    })
 }
 
 /// Returns the reply unless it is a refusal, or a line that was cut.

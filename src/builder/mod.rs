@@ -18,8 +18,8 @@ use crate::wire::{
 };
 
 /// The number of accepts that are pending at once if the router serves several.
-const ARMED_ACCEPTS: usize = 8;
-const MOST_ARMED_ACCEPTS: usize = 64;
+const PENDING_ACCEPTS: usize = 8;
+const MOST_PENDING_ACCEPTS: usize = 64;
 
 /// The number of streams that may wait for an `accept`. Each is a socket.
 const BACKLOG: usize = 64;
@@ -103,7 +103,7 @@ impl SessionBuilder {
             options: SessionOptions::new(),
             nickname: None,
             heartbeat: None,
-            pending_accepts: ARMED_ACCEPTS,
+            pending_accepts: PENDING_ACCEPTS,
             backlog: BacklogLimits {
                 size: BACKLOG,
                 backlog_policy: BacklogPolicy::default(),
@@ -184,8 +184,8 @@ impl SessionBuilder {
     /// for the next accepts allow 160 to 200 streams per second (23 without).
     /// [Forwarding](crate::StreamSession::forward) allows 500. Each accept needs a thread with a small
     /// stack and a socket.
-    pub fn pending_accepts(mut self, armed: usize) -> Self {
-        self.pending_accepts = armed;
+    pub fn pending_accepts(mut self, accepts: usize) -> Self {
+        self.pending_accepts = accepts;
         self
     }
 
@@ -371,8 +371,8 @@ impl SessionBuilder {
     }
 
     fn check_limits(&self) -> Result<(), Error> {
-        if !(1..=MOST_ARMED_ACCEPTS).contains(&self.pending_accepts) {
-            let reason = "1 to 64 accepts can be armed";
+        if !(1..=MOST_PENDING_ACCEPTS).contains(&self.pending_accepts) {
+            let reason = "1 to 64 accepts can be pending";
             return Err(Error::setting(
                 "pending_accepts",
                 self.pending_accepts,

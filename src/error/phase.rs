@@ -18,7 +18,7 @@ pub enum Phase {
     SessionAdd,
     /// Dialling a peer.
     StreamConnect,
-    /// Arming an accept, or waiting for a peer to dial.
+    /// Sending an accept, or waiting for a peer to dial.
     Accept,
     /// Setting up forwarding at the router.
     Forward,

@@ -95,7 +95,7 @@ impl Source for ReplicaStreams {
     fn stats(&self) -> ListenerStats {
         let replicas = self.replicas.supervisors().iter();
         let stats = replicas.map(|supervisor| supervisor.stats());
-        stats.fold(ListenerStats::default(), std::ops::Add::add)
+        stats.fold(ListenerStats::default(), ListenerStats::plus)
     }
 }
 

@@ -120,8 +120,8 @@ impl Replicas {
     /// The most informative failure if all have failed.
     pub(super) fn listen(&self, cancel: &Cancel) -> Result<(), Error> {
         let mut failures = Failures::default();
-        let armed = self.at_once(|supervisor| supervisor.listen(cancel));
-        let failed = armed.into_iter().filter_map(Result::err);
+        let outcomes = self.at_once(|supervisor| supervisor.listen(cancel));
+        let failed = outcomes.into_iter().filter_map(Result::err);
         match failed.map(|error| failures.add(error)).count() {
             failed if failed == self.supervisors.len() => Err(failures.verdict()),
             _ => Ok(()),

@@ -38,9 +38,9 @@ struct State {
     generation: u64,
     /// The number of listeners of this replica.
     listeners: usize,
-    /// True while a thread is about to arm the session.
-    arming: bool,
-    /// The error of the last attempt to arm, for the next listener that accepts.
+    /// True while a thread is about to open the intake of the session.
+    opening: bool,
+    /// The error of the last attempt to open an intake, for the next listener that accepts.
     failure: Option<Error>,
     ended: Option<Ended>,
 }
@@ -263,11 +263,11 @@ impl Supervisor {
         }
     }
 
-    /// Creates a session, and arms it if there are listeners.
+    /// Creates a session, and opens its intake if there are listeners.
     fn create(self: &Arc<Self>) -> Result<(), Error> {
         let mut current = Current::new(self.builder.clone().stream()?);
         if self.state.lock().listeners > 0 {
-            let intake = self.arm(&current.session)?;
+            let intake = self.open_intake(&current.session)?;
             current.intake = Some(Arc::new(intake));
         }
         let mut state = self.state.lock();
@@ -281,13 +281,13 @@ impl Supervisor {
         if state.listeners == 0 {
             current.intake = None;
         }
-        let armed = current.intake.is_some();
+        let receives = current.intake.is_some();
         state.current = Some(current.clone());
         state.generation += 1;
         state.failure = None;
-        if state.listeners > 0 && !armed {
+        if state.listeners > 0 && !receives {
             // A listener was made meanwhile. If this fails, its `accept` tries again.
-            let _ = self.begin_arming(&mut state, Duration::ZERO);
+            let _ = self.begin_opening(&mut state, Duration::ZERO);
         }
         drop(state);
         self.announce();

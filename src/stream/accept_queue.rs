@@ -350,6 +350,55 @@ mod model {
         });
     }
 
+    /// Two queues, and a value on which one thread waits for both, as a healing session does.
+    fn watched() -> ([(Arc<AcceptQueue>, Arc<Lifetime>); 2], Arc<Monitor<()>>) {
+        let queues = [queue(), queue()];
+        (queues, Monitor::new(()))
+    }
+
+    fn wait_for_either(watcher: &Arc<Monitor<()>>, queues: &[(Arc<AcceptQueue>, Arc<Lifetime>)]) {
+        let ready = |(queue, _): &(Arc<AcceptQueue>, _)| queue.is_ready();
+        let look = |&mut ()| Ok(queues.iter().any(ready).then_some(()));
+        Call::new(Phase::Accept).wait_on(watcher, look).unwrap();
+    }
+
+    #[test]
+    fn streams_of_two_queues_reach_the_thread_that_watches_both() {
+        explore(|| {
+            let (queues, watcher) = watched();
+            let wake = Arc::clone(&watcher) as Arc<dyn Wake>;
+            let _watches = queues.each_ref().map(|(queue, _)| queue.watch(&wake));
+            let pushers = queues.each_ref().map(|(queue, _)| push_two(queue));
+            for _ in 0..4 {
+                wait_for_either(&watcher, &queues);
+                let call = Call::new(Phase::Accept);
+                let taken = queues
+                    .iter()
+                    .any(|(queue, _)| queue.accept(&call, true).is_ok());
+                assert!(taken, "nothing was ready");
+            }
+            for pusher in pushers {
+                pusher.join().unwrap();
+            }
+        });
+    }
+
+    #[test]
+    fn failure_and_end_reach_the_thread_that_watches() {
+        explore(|| {
+            let (queues, watcher) = watched();
+            let wake = Arc::clone(&watcher) as Arc<dyn Wake>;
+            let _watches = queues.each_ref().map(|(queue, _)| queue.watch(&wake));
+            let [(failing, _), (_, ending)] = queues.clone();
+            let failure = thread::spawn(move || failing.fail(Error::WouldBlock));
+            wait_for_either(&watcher, &queues[..1]);
+            let end = thread::spawn(move || ending.end(SessionLoss::Disconnected));
+            wait_for_either(&watcher, &queues[1..]);
+            failure.join().unwrap();
+            end.join().unwrap();
+        });
+    }
+
     #[test]
     fn end_ends_every_accept() {
         explore(|| {

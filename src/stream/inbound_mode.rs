@@ -33,7 +33,7 @@ impl InboundMode {
             Mode::Open | Mode::Accepts => None,
         })?;
         let outcome = arrange();
-        if outcome.as_ref().is_err_and(|error| !may_have_armed(error)) {
+        if outcome.as_ref().is_err_and(|error| !may_be_pending(error)) {
             *lock(&self.mode) = before;
         }
         outcome
@@ -76,7 +76,7 @@ impl InboundMode {
 
 /// Returns true if the router may have taken an ACCEPT that failed: the ACCEPT was sent, and the router
 /// neither refused it nor closed the socket.
-fn may_have_armed(error: &Error) -> bool {
+fn may_be_pending(error: &Error) -> bool {
     match error {
         Error::Refused(_) | Error::UnexpectedEof { .. } => false,
         error => error.phase() == Some(Phase::Accept),

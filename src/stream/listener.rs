@@ -233,10 +233,9 @@ pub struct ListenerStats {
     pub dropped_callers: u64,
 }
 
-impl std::ops::Add for ListenerStats {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
+impl ListenerStats {
+    /// Adds the numbers of two sessions.
+    pub(crate) fn plus(self, other: Self) -> Self {
         Self {
             rejected: self.rejected + other.rejected,
             dropped_callers: self.dropped_callers + other.dropped_callers,

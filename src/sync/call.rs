@@ -232,7 +232,7 @@ impl Registered {
     /// [`Error::Cancelled`] if a handle has fired; the socket is, or is about to be, shut down.
     pub(crate) fn release(self, phase: Phase) -> Result<Option<Registration>, Error> {
         let mut cancels = self.cancels.into_iter().flatten();
-        if cancels.any(|cancel| !cancel.disarm()) {
+        if cancels.any(|cancel| !cancel.withdraw()) {
             return Err(Error::Cancelled { phase });
         }
         Ok(self.lifetime)

@@ -214,7 +214,7 @@ pub(crate) struct Registration {
 
 impl Registration {
     /// Leaves the registry. Returns true if the target has not been ended, and will not be.
-    pub(crate) fn disarm(mut self) -> bool {
+    pub(crate) fn withdraw(mut self) -> bool {
         self.leave()
     }
 
@@ -265,7 +265,7 @@ mod tests {
         cancel.cancel();
         let outcome = receiver.recv_timeout(Duration::from_secs(10)).unwrap();
         assert_eq!(outcome.unwrap(), 0);
-        assert!(!registration.disarm());
+        assert!(!registration.withdraw());
     }
 
     #[test]
@@ -273,7 +273,7 @@ mod tests {
         let (near, far) = socket_pair();
         let cancel = Cancel::new();
         let registration = cancel.registry().register(Target::socket(&near)).unwrap();
-        assert!(registration.disarm());
+        assert!(registration.withdraw());
         cancel.cancel();
         far.set_nonblocking(true).unwrap();
         let error = (&far).read(&mut [0; 1]).unwrap_err();
@@ -323,11 +323,11 @@ mod tests {
     }
 
     #[test]
-    fn a_registration_that_was_disarmed_leaves_no_entry() {
+    fn registration_withdrawn_leaves_no_entry() {
         let (near, _far) = socket_pair();
         let cancel = Cancel::new();
         let registration = cancel.registry().register(Target::socket(&near)).unwrap();
-        assert!(registration.disarm());
+        assert!(registration.withdraw());
         assert_eq!(registered(&cancel), 0);
     }
 

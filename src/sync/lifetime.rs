@@ -132,7 +132,7 @@ mod tests {
         let (_monitor, target) = waiter();
         let registration = child.register(target).unwrap();
         parent.end(SessionLoss::Disconnected);
-        assert!(!registration.disarm());
+        assert!(!registration.withdraw());
         drop(joined);
         assert!(child.join_parent().is_err());
     }

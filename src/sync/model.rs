@@ -170,14 +170,14 @@ fn child_handle_made_while_the_parent_fires_fires_too() {
 }
 
 #[test]
-fn registration_disarmed_is_never_hit() {
+fn registration_withdrawn_is_never_hit() {
     explore(|| {
         let registry = Arc::new(Registry::default());
         let counter = Arc::new(Counter::default());
         let registration = registry.register(Target::waiter(&counter)).unwrap();
         let fired = registry.clone();
         let firer = thread::spawn(move || fired.fire());
-        let untouched = registration.disarm();
+        let untouched = registration.withdraw();
         firer.join().unwrap();
         let hits = counter.0.load(Ordering::SeqCst);
         assert_eq!(hits, usize::from(!untouched));

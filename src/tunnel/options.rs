@@ -134,7 +134,7 @@ impl TunnelOptions {
         &self.cancel
     }
 
-    pub(super) fn tell(&self, failure: &TunnelError) {
+    pub(super) fn report(&self, failure: &TunnelError) {
         if let Some(call) = &self.on_failure {
             // A panic of the program's function does not stop the tunnel.
             let _ = catch_unwind(AssertUnwindSafe(|| call(failure)));

@@ -1,16 +1,16 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::bridge::is_timeout;
 use crate::error::{Error, Phase};
 use crate::stream::SamStream;
-use crate::sync::{Backoff, Call, Monitor, Target, spawn_scoped};
-use crate::tunnel::TunnelError;
+use crate::sync::{Backoff, Call, Cancel, Monitor, Target, spawn_scoped};
 use crate::tunnel::peer_closed::has_hung_up;
-use crate::tunnel::runner::TunnelRunner;
+use crate::tunnel::{TunnelError, TunnelOptions};
 
 /// Size of the buffer for one direction, in bytes.
 const BUFFER: usize = 16 * 1024;
@@ -33,11 +33,20 @@ const LONGEST_LOOK: Duration = Duration::from_secs(5);
 ///
 /// The thread whose direction ends first ends the other thread by shutting down its sockets. The handle of
 /// the tunnel shuts both sockets down as well.
-pub(super) struct Relay {
+pub(super) struct Relay<'a> {
     local: Arc<TcpStream>,
     stream: SamStream,
-    running: Arc<TunnelRunner>,
+    options: &'a TunnelOptions,
+    cancel: &'a Cancel,
+    traffic: &'a Traffic,
     state: Arc<Monitor<State>>,
+}
+
+/// The numbers of bytes that the relays of a tunnel have carried.
+#[derive(Default)]
+pub(super) struct Traffic {
+    sent: AtomicU64,
+    received: AtomicU64,
 }
 
 struct State {
@@ -65,16 +74,39 @@ enum Way {
     ToLocal,
 }
 
-impl Relay {
+impl<'a> Relay<'a> {
+    /// Creates the relay of a tunnel with these options. The handle ends it.
+    pub(super) fn new(
+        (local, stream): (TcpStream, SamStream),
+        options: &'a TunnelOptions,
+        cancel: &'a Cancel,
+        traffic: &'a Traffic,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            local: Arc::new(local),
+            stream,
+            options,
+            cancel,
+            traffic,
+            state: Monitor::new(State {
+                local_done: false,
+                local_gone: false,
+                stream_done: false,
+                over: false,
+                silent_since: Some(now),
+                last: now,
+                arrived: now,
+                failure: None,
+            }),
+        }
+    }
+
     /// Copies until both directions have ended.
-    pub(super) fn carry(
-        running: &Arc<TunnelRunner>,
-        local: TcpStream,
-        stream: SamStream,
-    ) -> Result<(), TunnelError> {
-        let relay = Self::new(running, local, stream);
+    pub(super) fn carry(self) -> Result<(), TunnelError> {
+        let relay = &self;
         relay.set_up().map_err(broken)?;
-        let registry = running.all().registry();
+        let registry = relay.cancel.registry();
         let local = registry.register(Target::socket(&relay.local));
         let stream = registry.register(relay.stream.target());
         let (Ok(_local), Ok(_stream)) = (local, stream) else {
@@ -92,31 +124,12 @@ impl Relay {
         }
     }
 
-    fn new(running: &Arc<TunnelRunner>, local: TcpStream, stream: SamStream) -> Self {
-        let now = Instant::now();
-        Self {
-            local: Arc::new(local),
-            stream,
-            running: Arc::clone(running),
-            state: Monitor::new(State {
-                local_done: false,
-                local_gone: false,
-                stream_done: false,
-                over: false,
-                silent_since: Some(now),
-                last: now,
-                arrived: now,
-                failure: None,
-            }),
-        }
-    }
-
     fn set_up(&self) -> io::Result<()> {
         self.local.set_nonblocking(false)?;
         self.local.set_nodelay(true)?;
         // A call that times out checks if the whole connection was idle for that long.
         let look = |idle: Duration| (idle / 4).max(Duration::from_millis(1));
-        let look = self.running.options().idle().map(look);
+        let look = self.options.idle().map(look);
         self.local.set_read_timeout(look)?;
         self.local.set_write_timeout(look)?;
         self.stream.set_read_timeout(look)?;
@@ -186,10 +199,7 @@ impl Relay {
                 return Err(io::ErrorKind::WriteZero.into());
             }
             bytes = bytes.get(written..).unwrap_or_default();
-            match way {
-                Way::ToPeer => self.running.count_sent(written),
-                Way::ToLocal => self.running.count_received(written),
-            }
+            self.traffic.count(way, written);
             self.state.lock().note(written, way);
         }
         Ok(())
@@ -223,7 +233,7 @@ impl Relay {
     }
 
     fn end_if_idle(&self) -> io::Result<()> {
-        let Some(idle) = self.running.options().idle() else {
+        let Some(idle) = self.options.idle() else {
             return Ok(());
         };
         if self.state.lock().last.elapsed() < idle {
@@ -240,7 +250,7 @@ impl Relay {
 
     /// Waits for the end of the stream, as long as data may still come from it.
     fn outwait_peer(&self) {
-        let half_close = self.running.options().half_close();
+        let half_close = self.options.half_close();
         let mut looks = Backoff::new(FIRST_LOOK, LONGEST_LOOK);
         loop {
             let gone = self.state.lock().local_gone || has_hung_up(&self.local);
@@ -269,7 +279,27 @@ impl Relay {
     }
 
     fn call(&self) -> Call {
-        Call::new(Phase::WaitClosed).or_cancel(self.running.all())
+        Call::new(Phase::WaitClosed).or_cancel(self.cancel)
+    }
+}
+
+impl Traffic {
+    /// Returns the number of bytes sent to peers.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of bytes received from peers.
+    pub(super) fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    fn count(&self, way: Way, bytes: usize) {
+        let counter = match way {
+            Way::ToPeer => &self.sent,
+            Way::ToLocal => &self.received,
+        };
+        counter.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }
 

@@ -1,13 +1,11 @@
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::{Error, Phase};
-use crate::stream::SamStream;
-use crate::stream::is_final;
+use crate::stream::{SamStream, is_final};
 use crate::sync::{Backoff, Call, Cancel, Deadline, Monitor, spawn_for_program};
-use crate::tunnel::relay::Relay;
+use crate::tunnel::relay::{Relay, Traffic};
 use crate::tunnel::{TunnelError, TunnelExit, TunnelOptions, TunnelStats};
 
 /// Longest wait for threads whose sockets have been shut down.
@@ -24,8 +22,7 @@ pub(super) struct TunnelRunner {
     /// Ends the accepting. It fires with `all`.
     accepting: Cancel,
     state: Arc<Monitor<State>>,
-    sent: AtomicU64,
-    received: AtomicU64,
+    traffic: Traffic,
 }
 
 struct State {
@@ -61,8 +58,7 @@ impl TunnelRunner {
                 refused: 0,
                 broken: 0,
             }),
-            sent: AtomicU64::new(0),
-            received: AtomicU64::new(0),
+            traffic: Traffic::default(),
         }))
     }
 
@@ -95,7 +91,7 @@ impl TunnelRunner {
             running.end(end);
             running.state.update(|state| state.accepts = false);
         };
-        spawn_for_program("i2p-sam-tunnel", work).map_err(no_thread)
+        spawn_for_program("i2p-sam-tunnel", work).map_err(Error::io(Phase::Accept))
     }
 
     fn accept_all<T: Send + 'static>(
@@ -114,7 +110,7 @@ impl TunnelRunner {
                 Err(_) if self.accepting.is_cancelled() => break,
                 Err(error) if is_final(&error) => return TunnelExit::Lost(Arc::new(error)),
                 Err(error) => {
-                    self.options.tell(&TunnelError::Accept(Arc::new(error)));
+                    self.options.report(&TunnelError::Accept(Arc::new(error)));
                     // The pause ends sooner if nothing more is accepted.
                     let _ = self.accept_call().sleep(backoff.next_delay());
                 }
@@ -133,13 +129,13 @@ impl TunnelRunner {
         let open = Arc::clone(open);
         let carry = move || {
             let running = &place.0;
-            let outcome = open(accepted, running)
-                .and_then(|(local, stream)| Relay::carry(running, local, stream));
+            let relay = |ends| Relay::new(ends, &running.options, &running.all, &running.traffic);
+            let outcome = open(accepted, running).and_then(|ends| relay(ends).carry());
             if let Err(failure) = outcome {
                 running.count(&failure);
             }
         };
-        spawn_for_program("i2p-sam-tunnel", carry).map_err(no_thread)
+        spawn_for_program("i2p-sam-tunnel", carry).map_err(Error::io(Phase::Accept))
     }
 
     /// Counts and reports a failed connection. A connection that we ended ourselves is not a failure.
@@ -154,26 +150,18 @@ impl TunnelRunner {
                 _ => state.broken += 1,
             }
         }
-        self.options.tell(failure);
+        self.options.report(failure);
     }
 
-    pub(super) fn count_sent(&self, bytes: usize) {
-        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_received(&self, bytes: usize) {
-        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    pub(super) fn counters(&self) -> TunnelStats {
+    pub(super) fn stats(&self) -> TunnelStats {
         let state = self.state.lock();
         TunnelStats {
             accepted: state.accepted,
             open: state.open,
             refused: state.refused,
             broken: state.broken,
-            sent: self.sent.load(Ordering::Relaxed),
-            received: self.received.load(Ordering::Relaxed),
+            sent: self.traffic.sent(),
+            received: self.traffic.received(),
         }
     }
 
@@ -251,9 +239,4 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.0.state.update(|state| state.open -= 1);
     }
-}
-
-fn no_thread(source: std::io::Error) -> Error {
-    let phase = Phase::Accept;
-    Error::Io { phase, source }
 }

@@ -42,7 +42,9 @@ fn peer_ports_and_first_byte_are_separated() {
 fn timed_out_accepts_leave_same_pending_sockets() {
     let router = Ordered::start();
     let listener = router.session(3).listener().unwrap();
-    eventually("three are armed", || router.bridge.open_connections() == 4);
+    eventually("three are pending", || {
+        router.bridge.open_connections() == 4
+    });
     for _ in 0..1000 {
         let error = listener
             .accept_timeout(Duration::from_millis(1))
@@ -71,7 +73,7 @@ fn silent_end_of_young_accept_at_i2pd_leaves_one_pending() {
     router.bridge.answer_as_i2pd();
     let session = router.session(4);
     let listener = session.listener().unwrap();
-    eventually("four are armed", || router.bridge.open_connections() == 5);
+    eventually("four are pending", || router.bridge.open_connections() == 5);
     for _ in 0..3 {
         router.order(|_| {});
     }
@@ -81,18 +83,18 @@ fn silent_end_of_young_accept_at_i2pd_leaves_one_pending() {
     router.order(calls(2));
     assert!(listener.accept_timeout(LONG).is_ok());
     // Four accepts, and one for each of the two streams.
-    eventually("one is armed", || armed_so_far(&router) == 6);
+    eventually("one is pending", || accepts_so_far(&router) == 6);
 }
 
 #[test]
 fn silent_end_of_young_accept_elsewhere_is_replaced() {
     let router = Ordered::start();
     let _listener = router.session(4).listener().unwrap();
-    eventually("four are armed", || router.bridge.open_connections() == 5);
+    eventually("four are pending", || router.bridge.open_connections() == 5);
     for _ in 0..3 {
         router.order(|_| {});
     }
-    eventually("four are armed again", || armed_so_far(&router) == 7);
+    eventually("four are pending again", || accepts_so_far(&router) == 7);
     eventually("all of them stay", || router.bridge.open_connections() == 5);
 }
 
@@ -101,10 +103,10 @@ fn silent_end_of_old_accept_at_i2pd_is_replaced() {
     let router = Ordered::start();
     router.bridge.answer_as_i2pd();
     let _listener = router.session(4).listener().unwrap();
-    eventually("four are armed", || router.bridge.open_connections() == 5);
+    eventually("four are pending", || router.bridge.open_connections() == 5);
     pause(Duration::from_millis(3100));
     router.order(|_| {});
-    eventually("four are armed again", || armed_so_far(&router) == 5);
+    eventually("four are pending again", || accepts_so_far(&router) == 5);
     eventually("all of them stay", || router.bridge.open_connections() == 5);
 }
 
@@ -135,7 +137,7 @@ fn stream_is_accepted_while_bridge_withholds_greeting() {
 }
 
 /// Returns the number of ACCEPTs that were sent.
-fn armed_so_far(router: &Ordered) -> usize {
+fn accepts_so_far(router: &Ordered) -> usize {
     let lines = router.bridge.received().into_iter();
     lines
         .filter(|line| line.starts_with("STREAM ACCEPT"))
@@ -156,7 +158,7 @@ fn single_pending_accept_prepares_next_after_first_peer() {
     eventually("eight stand ready", || {
         router.bridge.connections() == 1 + 8 + 1 + 8
     });
-    assert_eq!(armed_so_far(&router), 9);
+    assert_eq!(accepts_so_far(&router), 9);
     drop(listener);
     // The bridge still waits for an order for the pending accept.
     eventually("they end with the session", || {
@@ -258,7 +260,7 @@ fn streams_without_listener_are_closed_accepts_stay() {
         told.send(()).unwrap();
     });
     tells.recv_timeout(LONG).expect("the stream was kept");
-    eventually("armed again", || armed_so_far(&router) == 2);
+    eventually("pending again", || accepts_so_far(&router) == 2);
     let listener = session.listener().unwrap();
     router.order(calls(2));
     let (_, peer) = listener.accept_timeout(LONG).unwrap();

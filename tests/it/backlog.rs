@@ -18,7 +18,7 @@ const JAVA_WAITS: Duration = Duration::from_secs(3);
 /// The pending accepts at a bridge, and the dials they serve, one each. As on Java I2P, a dial that
 /// finds none is refused, at once if the session has never accepted.
 #[derive(Default)]
-struct Armed {
+struct PendingAccepts {
     accepts: Mutex<Accepts>,
     changed: Condvar,
 }
@@ -29,14 +29,14 @@ struct Accepts {
     ever: bool,
 }
 
-impl Armed {
+impl PendingAccepts {
     /// A bridge that counts its accepts here. The source port of a dial is its number plus one.
     fn serve(self: &Arc<Self>) -> ScriptedBridge {
-        let armed = Arc::clone(self);
+        let pending = Arc::clone(self);
         let caller = key(1).destination().to_base64();
         ScriptedBridge::router(move |visit, stage| match stage {
             Stage::Accept => {
-                let Ok(number) = armed.arm().recv() else {
+                let Ok(number) = pending.add().recv() else {
                     return;
                 };
                 // Port 0 means no port.
@@ -48,7 +48,7 @@ impl Armed {
         })
     }
 
-    fn arm(&self) -> mpsc::Receiver<u16> {
+    fn add(&self) -> mpsc::Receiver<u16> {
         let (call, called) = mpsc::channel();
         let mut accepts = self.accepts.lock().unwrap();
         accepts.ever = true;
@@ -78,7 +78,7 @@ impl Armed {
         let accepts = self.accepts.lock().unwrap();
         let fewer = |accepts: &mut Accepts| accepts.waiting.len() < count;
         let outcome = self.changed.wait_timeout_while(accepts, LONG, fewer);
-        assert!(!outcome.unwrap().1.timed_out(), "they are not armed");
+        assert!(!outcome.unwrap().1.timed_out(), "they are not pending");
     }
 }
 
@@ -99,11 +99,11 @@ fn callers(listener: &SamListener, count: usize) -> BTreeSet<u16> {
 #[test]
 fn two_thousand_consecutive_dials_are_all_served() {
     const DIALS: usize = 2000;
-    let armed = Arc::new(Armed::default());
-    let bridge = armed.serve();
+    let pending = Arc::new(PendingAccepts::default());
+    let bridge = pending.serve();
     let session = bridge.bridge().session().stream().unwrap();
     let listener = session.listener().unwrap();
-    armed.wait_for(1);
+    pending.wait_for(1);
     let (next, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
     thread::scope(|scope| {
         for _ in 0..16 {
@@ -113,7 +113,7 @@ fn two_thousand_consecutive_dials_are_all_served() {
                     if number >= DIALS {
                         return;
                     }
-                    if !armed.dial(number as u16, JAVA_WAITS) {
+                    if !pending.dial(number as u16, JAVA_WAITS) {
                         refused.fetch_add(1, Ordering::SeqCst);
                     }
                 }
@@ -126,18 +126,18 @@ fn two_thousand_consecutive_dials_are_all_served() {
 
 #[test]
 fn bursts_up_to_pending_accepts_never_wait() {
-    const ARMED: usize = 8;
-    let armed = Arc::new(Armed::default());
-    let bridge = armed.serve();
+    const PENDING: usize = 8;
+    let pending = Arc::new(PendingAccepts::default());
+    let bridge = pending.serve();
     let session = bridge.bridge().session().stream().unwrap();
     let listener = session.listener().unwrap();
     for burst in 0..250 {
-        armed.wait_for(ARMED);
-        for number in 0..ARMED {
-            let number = (burst * ARMED + number) as u16;
-            assert!(armed.dial(number, Duration::ZERO), "dial {number}");
+        pending.wait_for(PENDING);
+        for number in 0..PENDING {
+            let number = (burst * PENDING + number) as u16;
+            assert!(pending.dial(number, Duration::ZERO), "dial {number}");
         }
-        assert_eq!(callers(&listener, ARMED).len(), ARMED);
+        assert_eq!(callers(&listener, PENDING).len(), PENDING);
     }
 }
 

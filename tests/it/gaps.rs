@@ -15,15 +15,15 @@ use crate::support::{ScriptedBridge, Visit, eventually, key};
 /// A bridge with one session that dials itself.
 struct Strict {
     scripted: ScriptedBridge,
-    armed: Arc<Mutex<VecDeque<TcpStream>>>,
+    pending: Arc<Mutex<VecDeque<TcpStream>>>,
     refused: Arc<AtomicUsize>,
 }
 
 impl Strict {
     fn start() -> Self {
-        let armed: Arc<Mutex<VecDeque<TcpStream>>> = Arc::default();
+        let pending: Arc<Mutex<VecDeque<TcpStream>>> = Arc::default();
         let refused = Arc::new(AtomicUsize::new(0));
-        let (queue, count) = (Arc::clone(&armed), Arc::clone(&refused));
+        let (queue, count) = (Arc::clone(&pending), Arc::clone(&refused));
         let scripted = ScriptedBridge::start(move |visit| {
             visit.greet();
             let Some(line) = visit.line() else { return };
@@ -49,7 +49,7 @@ impl Strict {
         });
         Self {
             scripted,
-            armed,
+            pending,
             refused,
         }
     }
@@ -94,17 +94,17 @@ fn dial(session: &StreamSession, peer: &I2pAddr, word: u64) {
 const DIALS: u64 = 2000;
 
 /// Dials from this many threads without a pause, and returns how many were refused.
-fn refused(armed: Option<usize>, diallers: u64) -> usize {
+fn refused(pending: Option<usize>, diallers: u64) -> usize {
     let strict = Strict::start();
     let mut builder = strict.scripted.bridge().session();
-    if let Some(armed) = armed {
-        builder = builder.pending_accepts(armed);
+    if let Some(pending) = pending {
+        builder = builder.pending_accepts(pending);
     }
     let session = builder.stream().unwrap();
     serve(&session);
-    let wanted = armed.unwrap_or(8);
-    eventually("all are armed", || {
-        strict.armed.lock().unwrap().len() == wanted
+    let wanted = pending.unwrap_or(8);
+    eventually("all are pending", || {
+        strict.pending.lock().unwrap().len() == wanted
     });
     let peer = I2pAddr::from(session.destination());
     thread::scope(|scope| {

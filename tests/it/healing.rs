@@ -71,7 +71,7 @@ fn listener_accepts_again_after_each_loss() {
         socket = router.control_socket();
         back(&events);
         // The first of these may belong to the lost session.
-        eventually("an accept is armed", || {
+        eventually("an accept is pending", || {
             session.session().is_some_and(|now| {
                 let lines = router.scripted.received();
                 let last = lines
@@ -81,11 +81,11 @@ fn listener_accepts_again_after_each_loss() {
                 field(last, "ID") == Some(now.id())
             })
         });
-        let mut armed = router.accepts.recv_timeout(LONG).unwrap();
+        let mut pending = router.accepts.recv_timeout(LONG).unwrap();
         while let Ok(later) = router.accepts.try_recv() {
-            armed = later;
+            pending = later;
         }
-        writeln!(armed, "{}", key(9).destination()).unwrap();
+        writeln!(pending, "{}", key(9).destination()).unwrap();
         let (_, peer) = listener.accept_timeout(LONG).unwrap();
         assert_eq!(peer.destination(), Some(key(9).destination()));
     }

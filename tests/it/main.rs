@@ -7,7 +7,6 @@
 mod support;
 
 mod accept;
-mod arming;
 mod backlog;
 mod cancel;
 mod control_datagrams;
@@ -29,6 +28,7 @@ mod keeper;
 mod key_reuse;
 mod lookups;
 mod multihomed;
+mod pending_accepts;
 mod primary;
 mod replies;
 mod resolver;

@@ -326,7 +326,7 @@ fn busy_replica_does_not_starve_others() {
     let _crowd: Vec<_> = (0..10).map(|_| first.dial_in()).collect();
     let _caller = second.dial_in();
     // The other replica's stream is on its way meanwhile.
-    eventually("an accept is armed again", || {
+    eventually("an accept is pending again", || {
         second.accepts.try_recv().is_ok()
     });
     let served: Vec<_> = (0..11).map(|_| next_replica(&listener)).collect();

@@ -312,7 +312,7 @@ fn primary_close_ends_accepts_streams_and_datagrams() {
     let listener = session.listener().unwrap();
     let mut stream = session.connect(key(2).destination()).unwrap();
     // The control socket, a stream and four accepts.
-    eventually("all are armed", || router.bridge.open_connections() == 6);
+    eventually("all are pending", || router.bridge.open_connections() == 6);
     let waits = [
         in_background(move || listener.accept().map(drop)),
         in_background(move || datagrams.recv_from(&mut [0; 9]).map(drop)),

@@ -835,7 +835,7 @@ fn tunnels(watcher: &mut Watcher) {
     session.close();
     watcher.debug(&server.wait(Some(LONG)).unwrap());
     watcher.debug(&server);
-    watcher.debug(&client.counters());
+    watcher.debug(&client.stats());
     watcher.debug(&client);
 }
 

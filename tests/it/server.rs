@@ -48,7 +48,7 @@ impl Serving {
     fn stop(self) -> Counters {
         self.server.stop();
         outcome(&self.ended).unwrap();
-        self.server.counters()
+        self.server.stats()
     }
 }
 
@@ -316,7 +316,7 @@ fn every_outcome_is_counted() {
         outcome(&ends);
     }
     let server = Arc::clone(&serving.server);
-    eventually("the last has ended", || server.counters().failed == 2);
+    eventually("the last has ended", || server.stats().failed == 2);
     let expected = Counters {
         accepted: 5,
         served: 2,

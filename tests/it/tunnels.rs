@@ -147,8 +147,8 @@ fn half_closed_client_gets_whole_reply() {
     program.write_all(b"question").unwrap();
     program.shutdown(Shutdown::Write).unwrap();
     assert!(rest(&mut program) == answer);
-    eventually("it is over", || tunnel.counters().open == 0);
-    let counters = tunnel.counters();
+    eventually("it is over", || tunnel.stats().open == 0);
+    let counters = tunnel.stats();
     assert_eq!((counters.sent, counters.received), (8, 1_000_000));
     assert_eq!((counters.accepted, counters.broken), (1, 0));
 }
@@ -238,8 +238,8 @@ fn fully_closed_program_ends_stream_at_once() {
     outcome(&reaches);
     drop(program);
     outcome(&ends);
-    eventually("it is over", || tunnel.counters().open == 0);
-    assert_eq!(tunnel.counters().broken, 0);
+    eventually("it is over", || tunnel.stats().open == 0);
+    assert_eq!(tunnel.stats().broken, 0);
 }
 
 #[test]
@@ -259,8 +259,8 @@ fn unwritable_program_ends_stream() {
     // Its unread data resets the connection.
     drop(program);
     outcome(&ends);
-    eventually("it is over", || tunnel.counters().open == 0);
-    assert_eq!(tunnel.counters().broken, 1);
+    eventually("it is over", || tunnel.stats().open == 0);
+    assert_eq!(tunnel.stats().broken, 1);
 }
 
 #[test]
@@ -289,8 +289,8 @@ fn peer_closing_first_is_not_awaited() {
     let (mut socket, _) = listener.accept().unwrap();
     socket.write_all(&bytes(4_000_000)).unwrap();
     drop(socket);
-    eventually("it is over", || tunnel.counters().open == 0);
-    assert_eq!(tunnel.counters().sent, 4_000_000);
+    eventually("it is over", || tunnel.stats().open == 0);
+    assert_eq!(tunnel.stats().sent, 4_000_000);
 }
 
 #[test]
@@ -309,8 +309,8 @@ fn server_tunnel_carries_both_directions() {
     assert_eq!(outcome(&gets), b"answer");
     assert_eq!(rest(&mut socket), b"");
     drop(socket);
-    eventually("it is over", || tunnel.counters().open == 0);
-    let counters = tunnel.counters();
+    eventually("it is over", || tunnel.stats().open == 0);
+    let counters = tunnel.stats();
     assert_eq!((counters.sent, counters.received), (6, 8));
 }
 
@@ -328,7 +328,7 @@ fn refusing_service_ends_stream_keeps_tunnel() {
         panic!("it failed otherwise");
     };
     assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
-    assert_eq!(tunnel.counters().refused, 1);
+    assert_eq!(tunnel.stats().refused, 1);
     assert!(tunnel.ended().is_none());
 }
 
@@ -346,7 +346,7 @@ fn unreachable_peer_ends_connection_keeps_tunnel() {
         panic!("it failed otherwise");
     };
     assert!(error.is_peer_fault());
-    assert_eq!(tunnel.counters().refused, 1);
+    assert_eq!(tunnel.stats().refused, 1);
     assert!(tunnel.ended().is_none());
 }
 
@@ -363,7 +363,7 @@ fn idle_connection_ends_on_both_sides() {
     assert!(start.elapsed() >= A_WHILE);
     assert_eq!(outcome(&ends), b"");
     assert!(matches!(outcome(&failures), TunnelError::Idle(A_WHILE)));
-    assert_eq!(tunnel.counters().broken, 1);
+    assert_eq!(tunnel.stats().broken, 1);
 }
 
 #[test]
@@ -385,7 +385,7 @@ fn connection_limit_delays_further_accepts() {
     let mut second = program(&tunnel);
     eventually("the first is dialled", || peers.dials() == 1);
     assert!(stays_open(&second, A_WHILE));
-    assert_eq!((tunnel.counters().accepted, peers.dials()), (1, 1));
+    assert_eq!((tunnel.stats().accepted, peers.dials()), (1, 1));
     first.shutdown(Shutdown::Both).unwrap();
     drop(first);
     assert_eq!(rest(&mut second), b"second");
@@ -402,7 +402,7 @@ fn full_server_tunnel_leaves_peers_in_backlog() {
     listener.set_nonblocking(true).unwrap();
     pause(A_WHILE);
     assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
-    assert_eq!(tunnel.counters().accepted, 1);
+    assert_eq!(tunnel.stats().accepted, 1);
     listener.set_nonblocking(false).unwrap();
     drop(first);
     let mut second = patient(listener.accept().unwrap().0);
@@ -424,7 +424,7 @@ fn close_at_once(tunnel: &ClientTunnel) {
     tunnel.close();
     assert!(start.elapsed() < Duration::from_secs(1));
     assert!(matches!(tunnel.ended(), Some(TunnelExit::Closed)));
-    assert_eq!(tunnel.counters().open, 0);
+    assert_eq!(tunnel.stats().open, 0);
     let refused = TcpStream::connect(tunnel.local_addr()).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
 }
@@ -437,11 +437,11 @@ fn close_ends_reading_connection() {
     let tunnel = peers.client(&TunnelOptions::new());
     let mut program = program(&tunnel);
     program.write_all(b"hello").unwrap();
-    eventually("it went", || tunnel.counters().sent == 5);
+    eventually("it went", || tunnel.stats().sent == 5);
     close_at_once(&tunnel);
     assert_eq!(outcome(&ends), b"hello");
     assert_eq!(rest(&mut program), b"");
-    assert_eq!(tunnel.counters().broken, 0);
+    assert_eq!(tunnel.stats().broken, 0);
 }
 
 #[test]
@@ -458,10 +458,10 @@ fn close_ends_stalled_writer() {
     let program = program(&tunnel);
     let mut writer = program.try_clone().unwrap();
     let flood = in_background(move || while writer.write_all(&bytes(65_536)).is_ok() {});
-    let mut before = tunnel.counters();
+    let mut before = tunnel.stats();
     eventually("both directions are held up", || {
         pause(A_WHILE);
-        let now = tunnel.counters();
+        let now = tunnel.stats();
         let still = now == before && now.sent > 0 && now.received > 0;
         before = now;
         still
@@ -481,7 +481,7 @@ fn close_ends_dial() {
     eventually("it is dialled", || bridge.connections() == 2);
     close_at_once(&tunnel);
     assert_eq!(rest(&mut program), b"");
-    assert_eq!(tunnel.counters().refused, 0);
+    assert_eq!(tunnel.stats().refused, 0);
 }
 
 /// A tunnel with one place. Its first dial never ends, and its next succeeds at once.
@@ -532,7 +532,7 @@ fn half_close_during_dial_keeps_place() {
     first.shutdown(Shutdown::Write).unwrap();
     pause(A_WHILE);
     assert!(stays_open(&first, A_WHILE));
-    assert_eq!(tunnel.counters().open, 1);
+    assert_eq!(tunnel.stats().open, 1);
 }
 
 #[test]
@@ -559,7 +559,7 @@ fn cancel_closes_tunnel() {
     assert!(matches!(tunnel.wait(Some(LONG)), Some(TunnelExit::Closed)));
     assert_eq!(rest(&mut socket), b"");
     assert_eq!(outcome(&ends), b"");
-    eventually("it is over", || tunnel.counters().open == 0);
+    eventually("it is over", || tunnel.stats().open == 0);
 }
 
 /// Connects until the system accepts no more connections for the tunnel.
@@ -635,7 +635,7 @@ fn shutdown_ends_unfinished_connections_at_timeout() {
     eventually("it is dialled", || peers.dials() == 1);
     assert!(!tunnel.shutdown(A_WHILE));
     assert_eq!(rest(&mut program), b"");
-    assert_eq!(tunnel.counters().open, 0);
+    assert_eq!(tunnel.stats().open, 0);
 }
 
 #[test]

@@ -15,16 +15,16 @@ const PHASE: Phase = Phase::Accept;
 
 /// Accepting at one replica, over its current session.
 ///
-/// One thread arms the session, by pending accepts or a forwarding, and callers wait for it. A caller does
-/// not arm it itself, because a caller has a deadline, and an accept that it abandons would still take the
+/// One thread opens the intake of the session, pending accepts or a forwarding, and callers wait for it. A caller
+/// does not open it itself, because a caller has a deadline, and an accept that it abandons would still take the
 /// next stream at the bridge.
 impl Supervisor {
     /// Waits until the session, if there is one, accepts.
     pub(in crate::healing) fn listen(self: &Arc<Self>, cancel: &Cancel) -> Result<(), Error> {
         let look = |state: &mut State| {
-            let armed = self.find_intake(state, 0)?.is_some();
+            let receives = self.find_intake(state, 0)?.is_some();
             // If there is no session, the next one accepts when it is created.
-            Ok((armed || state.current.is_none()).then_some(()))
+            Ok((receives || state.current.is_none()).then_some(()))
         };
         if look(&mut self.state.lock())?.is_some() {
             return Ok(());
@@ -52,7 +52,7 @@ impl Supervisor {
     }
 
     /// Returns a waiting stream of a session that was created after the one seen. Notes in `seen` if that
-    /// session is lost, and starts to arm the session if it is not armed.
+    /// session is lost, and starts to open the intake if there is none.
     pub(in crate::healing) fn poll(
         self: &Arc<Self>,
         seen: &mut u64,
@@ -72,7 +72,7 @@ impl Supervisor {
             Ok(stream) => return Ok(Some(stream)),
             Err(Error::WouldBlock) => {}
             Err(error) if error.is_session_lost() => *seen = generation,
-            Err(Error::ForwardLost(_)) => self.disarm(&intake),
+            Err(Error::ForwardLost(_)) => self.close_intake(&intake),
             Err(error) => return Err(error),
         }
         Ok(None)
@@ -86,7 +86,7 @@ impl Supervisor {
         };
         match current.intake {
             Some(intake) => intake.source.queue().is_some_and(AcceptQueue::is_ready),
-            None => state.failure.is_some() || !state.arming,
+            None => state.failure.is_some() || !state.opening,
         }
     }
 
@@ -97,7 +97,7 @@ impl Supervisor {
     }
 
     /// Returns the intake of a session that was created after this one. If the session has none, a thread
-    /// arms it.
+    /// opens one.
     fn find_intake(
         self: &Arc<Self>,
         state: &mut State,
@@ -112,12 +112,12 @@ impl Supervisor {
         if let Some(failure) = state.failure.take() {
             return Err(failure);
         }
-        self.begin_arming(state, Duration::ZERO)?;
+        self.begin_opening(state, Duration::ZERO)?;
         Ok(None)
     }
 
     /// Begins to receive the streams of a session.
-    pub(super) fn arm(&self, session: &StreamSession) -> Result<Intake, Error> {
+    pub(super) fn open_intake(&self, session: &StreamSession) -> Result<Intake, Error> {
         let listener = match self.options.forwards() {
             true => session.forward()?,
             false => session.listener()?,
@@ -131,54 +131,54 @@ impl Supervisor {
         })
     }
 
-    /// Starts a thread that arms the session after this pause, unless there is one.
-    pub(super) fn begin_arming(
+    /// Starts a thread that opens the intake after this pause, unless there is one.
+    pub(super) fn begin_opening(
         self: &Arc<Self>,
         state: &mut State,
         pause: Duration,
     ) -> Result<(), Error> {
-        if state.arming {
+        if state.opening {
             return Ok(());
         }
         let thread = Arc::clone(self);
-        let work = move || thread.arm_after(pause);
+        let work = move || thread.open_after(pause);
         spawn_for_program("i2p-sam-healing", work).map_err(|source| Error::Io {
             phase: PHASE,
             source,
         })?;
-        state.arming = true;
+        state.opening = true;
         Ok(())
     }
 
-    /// The work of the thread: arms the current session. It ends if that is done, if there is no listener
+    /// The work of the thread: opens the intake of the current session. It ends if that is done, if there is no listener
     /// or no session any more, or if `stop` fires.
-    fn arm_after(self: &Arc<Self>, mut pause: Duration) {
+    fn open_after(self: &Arc<Self>, mut pause: Duration) {
         while self.pause(pause).is_ok() {
-            let Some(current) = self.unarmed() else {
+            let Some(current) = self.without_intake() else {
                 return;
             };
-            let outcome = self.arm(&current.session);
+            let outcome = self.open_intake(&current.session);
             pause = match outcome {
                 Ok(_) => Duration::ZERO,
                 Err(_) => REST,
             };
-            self.note_armed(&current, outcome);
+            self.note_opened(&current, outcome);
         }
-        self.state.lock().arming = false;
+        self.state.lock().opening = false;
     }
 
-    /// Returns the session if it is to be armed; otherwise notes that this thread ends.
-    fn unarmed(&self) -> Option<Current> {
+    /// Returns the session if it needs an intake; otherwise notes that this thread ends.
+    fn without_intake(&self) -> Option<Current> {
         self.state.update(|state| {
             let wanted = state.listeners > 0 && state.ended.is_none();
             let current = state.current.clone().filter(|_| wanted);
             let current = current.filter(|now| now.intake.is_none());
-            state.arming = current.is_some();
+            state.opening = current.is_some();
             current
         })
     }
 
-    fn note_armed(&self, current: &Current, outcome: Result<Intake, Error>) {
+    fn note_opened(&self, current: &Current, outcome: Result<Intake, Error>) {
         let mut left_over = None;
         let mut state = self.state.lock();
         match outcome {
@@ -200,14 +200,14 @@ impl Supervisor {
         self.announce();
     }
 
-    /// Drops an intake that has ended, and arms its session again if the session still lives.
-    fn disarm(self: &Arc<Self>, intake: &Arc<Intake>) {
+    /// Drops an intake that has ended, and opens another one if the session still lives.
+    fn close_intake(self: &Arc<Self>, intake: &Arc<Intake>) {
         let mut state = self.state.lock();
         let current = state.current.as_mut();
         let its = current.and_then(|now| now.intake.take_if(|its| Arc::ptr_eq(its, intake)));
         if its.is_some() {
             // If no thread can be started, the next `accept` tries again.
-            let _ = self.begin_arming(&mut state, REST);
+            let _ = self.begin_opening(&mut state, REST);
         }
         drop(state);
         drop(its);

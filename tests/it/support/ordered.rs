@@ -35,12 +35,12 @@ impl Ordered {
         self.orders.send(Box::new(order)).unwrap();
     }
 
-    pub fn builder(&self, armed: usize) -> SessionBuilder {
-        self.bridge.bridge().session().pending_accepts(armed)
+    pub fn builder(&self, pending: usize) -> SessionBuilder {
+        self.bridge.bridge().session().pending_accepts(pending)
     }
 
-    pub fn session(&self, armed: usize) -> StreamSession {
-        self.builder(armed).stream().unwrap()
+    pub fn session(&self, pending: usize) -> StreamSession {
+        self.builder(pending).stream().unwrap()
     }
 }
 

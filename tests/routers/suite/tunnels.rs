@@ -103,8 +103,8 @@ impl Line {
         });
         let took = start.elapsed();
         // No connection stays open for long.
-        persist(|| (self.client.counters().open + self.server.counters().open == 0).then_some(()));
-        let counters = self.client.counters();
+        persist(|| (self.client.stats().open + self.server.stats().open == 0).then_some(()));
+        let counters = self.client.stats();
         println!("{} requests in {took:?}: {counters:?}", sizes.len());
         assert_eq!(counters.accepted, sizes.len() as u64);
         assert_eq!((counters.refused, counters.broken), (0, 0));
