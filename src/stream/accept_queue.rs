@@ -357,9 +357,10 @@ mod model {
     }
 
     fn wait_for_either(watcher: &Arc<Monitor<()>>, queues: &[(Arc<AcceptQueue>, Arc<Lifetime>)]) {
-        let ready = |(queue, _): &(Arc<AcceptQueue>, _)| queue.is_ready();
-        let look = |&mut ()| Ok(queues.iter().any(ready).then_some(()));
-        Call::new(Phase::Accept).wait_on(watcher, look).unwrap();
+        let is_ready = || queues.iter().any(|(queue, _)| queue.is_ready());
+        let call = Call::new(Phase::Accept);
+        call.wait_on(watcher, |()| Ok(is_ready().then_some(())))
+            .unwrap();
     }
 
     #[test]
