@@ -158,3 +158,90 @@ impl State {
 fn is_loss_by_bridge(error: &Error) -> bool {
     matches!(error, Error::SessionLost(loss) if *loss != SessionLoss::Closed)
 }
+
+#[cfg(test)]
+#[cfg(shuttle)]
+mod model {
+    use shuttle::thread;
+
+    use super::*;
+    use crate::error::Phase;
+    use crate::sync::Lifetime;
+    use crate::sync::model::explore;
+
+    fn push(queue: &Arc<RecvQueue>, payloads: &'static [&'static [u8]]) -> thread::JoinHandle<()> {
+        let queue = queue.clone();
+        thread::spawn(move || {
+            for payload in payloads {
+                queue.push(Origin::Raw(None), payload);
+            }
+        })
+    }
+
+    fn receive(queue: &RecvQueue, call: &Call) -> Result<u8, Error> {
+        let mut buf = [0; 8];
+        queue.next(&mut buf, true, call).map(|_| buf[0])
+    }
+
+    #[test]
+    fn each_datagram_reaches_one_of_two_receivers() {
+        explore(|| {
+            let queue = Arc::new(RecvQueue::new());
+            let receivers = [(), ()].map(|()| {
+                let queue = queue.clone();
+                let call = Call::new(Phase::Receive);
+                thread::spawn(move || receive(&queue, &call).unwrap())
+            });
+            let pusher = push(&queue, &[b"1", b"2"]);
+            let mut received = receivers.map(|receiver| receiver.join().unwrap());
+            pusher.join().unwrap();
+            received.sort_unstable();
+            assert_eq!(received, *b"12");
+            assert_eq!(queue.state.lock().bytes, 0);
+        });
+    }
+
+    #[test]
+    fn datagrams_before_a_loss_are_received_before_its_error() {
+        explore(|| {
+            let queue = Arc::new(RecvQueue::new());
+            let lifetime = Lifetime::new(None);
+            let call = Call::new(Phase::Receive).or_lifetime(&lifetime);
+            let receiver = {
+                let queue = queue.clone();
+                thread::spawn(move || {
+                    let received: Vec<_> =
+                        (0..2).map_while(|_| receive(&queue, &call).ok()).collect();
+                    (received, receive(&queue, &call))
+                })
+            };
+            // As the reader of a session does: all datagrams, and then the loss.
+            let pusher = push(&queue, &[b"1", b"2"]);
+            pusher.join().unwrap();
+            lifetime.end(SessionLoss::Disconnected);
+            let (received, end) = receiver.join().unwrap();
+            assert_eq!(received, *b"12");
+            assert!(matches!(
+                end,
+                Err(Error::SessionLost(SessionLoss::Disconnected))
+            ));
+        });
+    }
+
+    #[test]
+    fn peek_and_receive_of_two_threads_leave_no_datagram() {
+        explore(|| {
+            let queue = Arc::new(RecvQueue::new());
+            let peeker = {
+                let queue = queue.clone();
+                let call = Call::new(Phase::Receive);
+                thread::spawn(move || queue.next(&mut [0; 8], false, &call).map(|_| ()))
+            };
+            queue.push(Origin::Raw(None), b"1");
+            peeker.join().unwrap().unwrap();
+            let call = Call::new(Phase::Receive);
+            assert_eq!(receive(&queue, &call).unwrap(), b'1');
+            assert!(queue.state.lock().queue.is_empty());
+        });
+    }
+}
