@@ -1,4 +1,4 @@
-//! What remains if the system refuses further descriptors or threads. Each test runs this program
+//! The library when the system refuses further descriptors or threads. Each test runs this program
 //! again as a child process with a low limit. The program holds these few tests only, since what a
 //! larger one has allocated decides how many threads still start.
 

@@ -39,10 +39,7 @@ impl DatagramSocket {
         let guard = create(&port.pairs())?;
         let queue = Arc::new(RecvQueue::new());
         port.receive(guard.core().call(Phase::Receive), &queue, format)
-            .map_err(|source| Error::Io {
-                phase: Phase::SessionCreate,
-                source,
-            })?;
+            .map_err(Error::io(Phase::SessionCreate))?;
         Ok(Self::start(
             guard,
             bridge.cancel(),

@@ -149,10 +149,7 @@ impl UdpPort {
             .within(config.timeouts.connect);
         let bridge = canonical(resolve(&config.udp_address, &call)?);
         let named = config.udp_address.to_string();
-        bind(bridge, named.into(), options).map_err(|source| Error::Io {
-            phase: Phase::SessionCreate,
-            source,
-        })
+        bind(bridge, named.into(), options).map_err(Error::io(Phase::SessionCreate))
     }
 
     /// Returns the options of SESSION CREATE that describe the port. i2pd forwards only if it has both.

@@ -111,12 +111,8 @@ impl Supervisor {
 
     fn launch(self: Arc<Self>, first: Option<usize>) -> Result<Arc<Self>, Error> {
         let thread = Arc::clone(&self);
-        spawn_for_program("i2p-sam-healing", move || thread.run(first)).map_err(|source| {
-            Error::Io {
-                phase: Phase::SessionCreate,
-                source,
-            }
-        })?;
+        spawn_for_program("i2p-sam-healing", move || thread.run(first))
+            .map_err(Error::io(Phase::SessionCreate))?;
         Ok(self)
     }
 

@@ -93,7 +93,7 @@ macro_rules! common_methods {
                 f.debug_struct(stringify!($session))
                     .field("destination", self.destination())
                     .field("version", &self.version())
-                    .field("closed", &self.loss())
+                    .field("loss", &self.loss())
                     .finish_non_exhaustive()
             }
         }

@@ -130,7 +130,7 @@ impl fmt::Debug for SessionGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionGuard")
             .field("destination", self.core().key.destination())
-            .field("closed", &self.loss())
+            .field("loss", &self.loss())
             .finish_non_exhaustive()
     }
 }

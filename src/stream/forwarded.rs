@@ -100,8 +100,5 @@ pub(crate) fn loopback(ours: IpAddr) -> Result<TcpListener, Error> {
             "it is not on loopback: use forward_with, with a listener that the router can reach",
         ));
     }
-    TcpListener::bind((ours, 0)).map_err(|source| Error::Io {
-        phase: Phase::Forward,
-        source,
-    })
+    TcpListener::bind((ours, 0)).map_err(Error::io(Phase::Forward))
 }

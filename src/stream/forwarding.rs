@@ -159,8 +159,8 @@ fn ask(
         prove_forwarding(&session.upgrade()?);
         Some(Ok(()))
     });
-    let control = ControlSocket::start_forwarding(socket, heartbeat, beat)
-        .map_err(|source| Error::Io { phase, source })?;
+    let control =
+        ControlSocket::start_forwarding(socket, heartbeat, beat).map_err(Error::io(phase))?;
     Ok((control, registration))
 }
 

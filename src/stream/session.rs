@@ -177,10 +177,7 @@ impl StreamSession {
     /// ```
     pub fn forward(&self) -> Result<SamListener, Error> {
         let ours = self.core().control.socket().local_addr();
-        let ours = ours.map_err(|source| Error::Io {
-            phase: Phase::Forward,
-            source,
-        })?;
+        let ours = ours.map_err(Error::io(Phase::Forward))?;
         let ours = ours.ip().to_canonical();
         self.forward_with(forwarded::loopback(ours)?, &ForwardOptions::new())
     }

@@ -142,10 +142,7 @@ impl Supervisor {
         }
         let thread = Arc::clone(self);
         let work = move || thread.open_after(pause);
-        spawn_for_program("i2p-sam-healing", work).map_err(|source| Error::Io {
-            phase: PHASE,
-            source,
-        })?;
+        spawn_for_program("i2p-sam-healing", work).map_err(Error::io(PHASE))?;
         state.opening = true;
         Ok(())
     }

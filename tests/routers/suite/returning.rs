@@ -34,7 +34,7 @@ behaviours! {
     #[slow] listener_serves_after_each_router_pause [Streams, Restart, KeyAgain];
 }
 
-/// How long a server that was cut off may be away, from the cut to the answer: the key rests for 6 s, and
+/// The longest time for which a server that was cut off may be away, from the cut to the answer: the key rests for 6 s, and
 /// i2pd takes 3 to 15 s to create the session.
 const AWAY: Duration = Duration::from_secs(30);
 
