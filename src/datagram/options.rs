@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn datagram_port_of_the_address_is_not_overruled() {
+    fn port_of_address_is_kept() {
         let options = DatagramOptions::new().to_port(81);
         assert_eq!(line(&options, Some(81)).unwrap(), " TO_PORT=81");
         let refused = line(&options, Some(80));

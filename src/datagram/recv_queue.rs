@@ -202,7 +202,7 @@ mod model {
     }
 
     #[test]
-    fn datagrams_before_a_loss_are_received_before_its_error() {
+    fn datagrams_before_loss_are_received_first() {
         explore(|| {
             let queue = Arc::new(RecvQueue::new());
             let lifetime = Lifetime::new(None);
@@ -229,7 +229,7 @@ mod model {
     }
 
     #[test]
-    fn peek_and_receive_of_two_threads_leave_no_datagram() {
+    fn peek_and_receive_leave_no_datagram() {
         explore(|| {
             let queue = Arc::new(RecvQueue::new());
             let peeker = {

@@ -303,7 +303,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_event_is_shown_as_a_sentence() {
+    fn event_display_is_a_sentence() {
         let (pause, away) = (Duration::from_millis(500), Duration::from_millis(3240));
         let error = || {
             Arc::new(Error::Unreachable {
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_the_error_shows_itself_is_not_shown_twice() {
+    fn error_display_shows_source_once() {
         let io = io::Error::other("why");
         let error = Arc::new(Error::GaveUp(Arc::new(Error::Io {
             phase: crate::error::Phase::Accept,

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_has_128_bits_in_characters_every_router_takes() {
+    fn id_has_128_bits_in_base32() {
         let id = unguessable();
         assert_eq!(id.len(), 26);
         assert!(

@@ -312,7 +312,7 @@ mod model {
     }
 
     #[test]
-    fn stream_that_waits_for_room_comes_after_an_accept() {
+    fn waiting_stream_is_queued_after_an_accept() {
         explore(|| {
             let (queue, _lifetime) = queue();
             let pusher = push_two(&queue);
@@ -335,7 +335,7 @@ mod model {
     }
 
     #[test]
-    fn two_threads_that_push_do_not_exceed_the_size() {
+    fn two_pushing_threads_keep_to_the_size() {
         explore(|| {
             let (queue, lifetime) = queue();
             let pushers = [push_two(&queue), push_two(&queue)];
@@ -364,7 +364,7 @@ mod model {
     }
 
     #[test]
-    fn streams_of_two_queues_reach_the_thread_that_watches_both() {
+    fn streams_of_two_queues_reach_the_watcher() {
         explore(|| {
             let (queues, watcher) = watched();
             let wake = Arc::clone(&watcher) as Arc<dyn Wake>;
@@ -385,7 +385,7 @@ mod model {
     }
 
     #[test]
-    fn failure_and_end_reach_the_thread_that_watches() {
+    fn failure_and_end_reach_the_watcher() {
         explore(|| {
             let (queues, watcher) = watched();
             let wake = Arc::clone(&watcher) as Arc<dyn Wake>;

@@ -87,7 +87,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn an_accept_ends_without_a_connection_on_linux() {
+    fn accept_on_linux_ends_without_connection() {
         for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
             let listener = TcpListener::bind(address).unwrap();
             let waker = AcceptWaker::of(&listener).unwrap();
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn an_accept_ends_by_a_connection_where_a_listener_cannot_be_shut_down() {
+    fn accept_elsewhere_ends_by_connection() {
         for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
             let listener = TcpListener::bind(address).unwrap();
             let address = reachable(listener.local_addr().unwrap());

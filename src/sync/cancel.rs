@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blocked_read_ends_when_the_handle_fires() {
+    fn blocked_read_cancelled_ends() {
         let (near, _far) = socket_pair();
         let cancel = Cancel::new();
         let registration = cancel.registry().register(Target::socket(&near)).unwrap();
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_left_is_not_hit() {
+    fn target_that_left_is_not_ended() {
         let (near, far) = socket_pair();
         let cancel = Cancel::new();
         let registration = cancel.registry().register(Target::socket(&near)).unwrap();
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_can_begin_to_wait_once_the_handle_has_fired() {
+    fn wait_after_cancel_fails() {
         let (near, _far) = socket_pair();
         let cancel = Cancel::new();
         cancel.cancel();
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_fires_with_its_parent_and_not_the_other_way_round() {
+    fn child_fires_with_parent_only() {
         let parent = Cancel::new();
         let child = parent.child();
         let grandchild = child.child();
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_that_was_dropped_leaves_no_entry() {
+    fn child_dropped_leaves_no_entry() {
         let parent = Cancel::new();
         let child = parent.child();
         assert_eq!(registered(&parent), 1);
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registration_that_was_dropped_leaves_no_entry() {
+    fn registration_dropped_leaves_no_entry() {
         let (near, _far) = socket_pair();
         let cancel = Cancel::new();
         let registration = cancel.registry().register(Target::socket(&near)).unwrap();
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_that_fired_keeps_no_entry() {
+    fn fired_handle_keeps_no_entry() {
         let (near, _far) = socket_pair();
         let cancel = Cancel::new();
         let _registration = cancel.registry().register(Target::socket(&near)).unwrap();
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grandchild_fires_though_the_handle_between_was_dropped() {
+    fn grandchild_fires_without_its_parent() {
         let parent = Cancel::new();
         let grandchild = parent.child().child();
         parent.cancel();
@@ -361,14 +361,14 @@ mod tests {
     }
 
     #[test]
-    fn a_long_chain_of_children_fires() {
+    fn long_chain_of_children_fires() {
         let chain = chain();
         chain[0].cancel();
         assert!(chain.iter().all(Cancel::is_cancelled));
     }
 
     #[test]
-    fn a_long_chain_of_children_of_which_only_the_last_is_held_fires_and_is_dropped() {
+    fn long_chain_held_by_its_end_fires() {
         let mut chain = chain();
         let first = chain.swap_remove(0);
         let last = chain.swap_remove(0);

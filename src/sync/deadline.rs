@@ -88,13 +88,13 @@ mod tests {
     }
 
     #[test]
-    fn more_time_than_the_clock_can_hold_is_for_ever() {
+    fn time_beyond_the_clock_is_unlimited() {
         let deadline = Deadline::after(Some(Duration::MAX));
         assert_eq!(deadline.left(Phase::Hello).unwrap(), None);
     }
 
     #[test]
-    fn of_two_deadlines_the_sooner_counts() {
+    fn sooner_deadline_counts() {
         let after = |seconds| Deadline::after(Some(Duration::from_secs(seconds)));
         let of = |deadline: Deadline| deadline.end.map(|(_, span)| span.as_secs());
         assert_eq!(of(after(10).sooner(after(20))), Some(10));
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_less_than_what_was_given_and_never_zero() {
+    fn remaining_time_shrinks_and_is_never_zero() {
         let given = Duration::from_secs(60);
         let left = Deadline::after(Some(given))
             .left(Phase::Hello)

@@ -136,7 +136,7 @@ fn lifetime_ended_by_two_threads_has_one_reason() {
 }
 
 #[test]
-fn lifetime_parent_ended_while_the_child_joins_ends_the_wait() {
+fn parent_ended_while_child_joins_ends_the_wait() {
     explore(|| {
         let parent = Lifetime::new(None);
         let child = Lifetime::new(Some(&parent));
@@ -185,7 +185,7 @@ fn registration_withdrawn_is_never_hit() {
 }
 
 #[test]
-fn monitors_that_wait_on_each_other_do_not_deadlock_with_an_end() {
+fn nested_monitors_do_not_deadlock_with_an_end() {
     explore(|| {
         let lifetime = Lifetime::new(None);
         let (queue, pool) = (Monitor::new(0), Monitor::new(()));

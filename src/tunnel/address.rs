@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_std_for_one_address_is_read() {
+    fn std_address_forms_are_read() {
         let v4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 80);
         let v6 = SocketAddrV6::new(Ipv6Addr::LOCALHOST, 80, 0, 0);
         for address in [
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_i2p_is_refused() {
+    fn i2p_name_is_refused() {
         for name in ["stats.i2p", "STATS.I2P", "stats.i2p.", "a.b32.i2p"] {
             let outcome = (name, 80).to_tcp_addr();
             assert!(matches!(outcome, Err(Error::InvalidConfig(_))), "{name}");
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_another_form_is_refused() {
+    fn other_text_is_refused() {
         for text in ["", "localhost", "localhost:", "a b:80", ":80"] {
             let outcome = text.to_tcp_addr();
             assert!(matches!(outcome, Err(Error::InvalidConfig(_))), "{text:?}");

@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_half_closed_connection_is_not_hung_up() {
+    fn half_closed_connection_is_not_closed() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             let (mut near, far) = ends(address);
             assert!(!has_hung_up(&near));
@@ -101,7 +101,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_closed_connection_is_known_to_be() {
+    fn closed_connection_is_recognized() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             let (mut near, far) = ends(address);
             drop(far);
@@ -112,7 +112,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_connection_that_was_shut_down_and_then_closed_is_known_to_be() {
+    fn connection_closed_after_shutdown_is_recognized() {
         let (mut near, far) = ends("127.0.0.1:0");
         far.shutdown(Shutdown::Write).unwrap();
         assert_eq!(near.read(&mut [0]).unwrap(), 0);

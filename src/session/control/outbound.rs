@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn outbound_full_of_datagrams_has_room_when_one_is_taken() {
+    fn outbound_full_has_room_after_one_is_taken() {
         let (mut outbound, now) = (Outbound::new(None), Instant::now());
         for _ in 0..MOST_DATAGRAMS {
             assert!(outbound.has_room_for_datagram());
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn outbound_unanswered_heartbeat_is_fatal_when_the_next_is_due() {
+    fn outbound_unanswered_heartbeat_is_fatal_at_the_next() {
         let (mut outbound, now) = (Outbound::new(Some(BEAT)), Instant::now());
         assert_eq!(outbound.next(now, now).unwrap_err(), now + BEAT);
         assert_eq!(steps(&mut outbound, now + BEAT), ["Heartbeat"]);
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn outbound_stopped_by_us_writes_datagrams_and_the_last_command() {
+    fn outbound_stopped_by_us_writes_datagrams_and_last_command() {
         let (mut outbound, now) = (Outbound::new(Some(BEAT)), Instant::now());
         outbound.close_at(now);
         assert!(outbound.push_command(command("1")));

@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn reply_without_id_answers_the_request_that_was_sent() {
+    fn reply_without_id_answers_sent_request() {
         let (mut requests, now) = (PendingRequests::default(), Instant::now());
         let answer = add(&mut requests, "one");
         assert!(!requests.answer_status(None, Ok(())));
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn late_reply_without_id_belongs_to_the_abandoned_request() {
+    fn late_reply_without_id_answers_abandoned_request() {
         let (mut requests, now) = (PendingRequests::default(), Instant::now());
         let late = add(&mut requests, "one");
         let waiting = add(&mut requests, "two");

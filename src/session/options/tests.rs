@@ -219,7 +219,7 @@ fn assert_bounds<T: Copy + std::fmt::Debug>(
 }
 
 #[test]
-fn every_setter_sets_exactly_its_option() {
+fn setter_sets_only_its_option() {
     for row in all_setters() {
         let expected = row
             .pairs
@@ -235,7 +235,7 @@ fn every_setter_sets_exactly_its_option() {
 }
 
 #[test]
-fn every_setter_changes_the_line_that_makes_a_session() {
+fn setter_changes_session_create() {
     let bridge = crate::SamBridge::new("127.0.0.1:1").unwrap();
     let line = |options: SessionOptions| {
         let command = bridge
@@ -258,7 +258,7 @@ fn every_setter_changes_the_line_that_makes_a_session() {
 }
 
 #[test]
-fn no_setter_is_forgotten_in_the_table() {
+fn table_has_every_setter() {
     let public = SOURCES
         .iter()
         .flat_map(|source| source.lines())
@@ -274,14 +274,14 @@ fn no_setter_is_forgotten_in_the_table() {
 }
 
 #[test]
-fn no_two_single_setters_set_the_same_option() {
+fn single_setters_set_different_options() {
     let single = all_setters().into_iter().filter(|row| row.pairs.len() == 1);
     let names: Vec<_> = single.map(|row| row.pairs[0].0).collect();
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
 }
 
 #[test]
-fn new_has_what_is_recommended_and_bare_has_nothing() {
+fn new_is_recommended_and_bare_is_empty() {
     let recommended = [
         ("i2cp.leaseSetEncType", "4,0"),
         ("inbound.quantity", "3"),
@@ -293,7 +293,7 @@ fn new_has_what_is_recommended_and_bare_has_nothing() {
 }
 
 #[test]
-fn setting_again_replaces_the_value_where_it_stood() {
+fn option_set_again_is_replaced_in_place() {
     let options = SessionOptions::new()
         .gzip(true)
         .option("i2cp.gzip", "false")
@@ -309,7 +309,7 @@ fn setting_again_replaces_the_value_where_it_stood() {
 }
 
 #[test]
-fn each_client_of_a_lease_set_gets_the_next_free_number() {
+fn lease_set_client_gets_next_number() {
     let options = SessionOptions::bare()
         .lease_set_client_dh("a", KEY)
         .option("i2cp.leaseSetClient.dh.1", "b:AAAA")
@@ -326,14 +326,14 @@ fn each_client_of_a_lease_set_gets_the_next_free_number() {
 }
 
 #[test]
-fn the_name_of_a_client_may_be_any_text() {
+fn lease_set_client_name_is_any_text() {
     let options = SessionOptions::bare().lease_set_client_psk("ÿÿ: Ärger", KEY);
     let value = pairs(&options)[0].1;
     assert_eq!(value, format!("w7~Dvzogw4RyZ2Vy:{KEY}"));
 }
 
 #[test]
-fn the_first_refusal_is_the_one_that_is_told() {
+fn first_refusal_is_returned() {
     let options = SessionOptions::new()
         .inbound_length(8)
         .outbound_length(9)
@@ -343,7 +343,7 @@ fn the_first_refusal_is_the_one_that_is_told() {
 }
 
 #[test]
-fn line_ends_and_nul_are_refused_in_every_text() {
+fn text_with_line_end_or_nul_is_refused() {
     for bad in ['\r', '\n', '\0'] {
         for text in [
             format!("{bad}AAA"),
@@ -360,14 +360,14 @@ fn line_ends_and_nul_are_refused_in_every_text() {
 }
 
 #[test]
-fn an_empty_text_is_refused() {
+fn empty_text_is_refused() {
     for options in text_setters("") {
         assert_eq!(fault(&options), Some(CommandFault::Empty), "{options:?}");
     }
 }
 
 #[test]
-fn an_empty_list_is_refused() {
+fn empty_list_is_refused() {
     let bare = SessionOptions::bare;
     for options in [
         bare().lease_set_encryption(&[]),
@@ -380,7 +380,7 @@ fn an_empty_list_is_refused() {
 }
 
 #[test]
-fn a_value_has_up_to_255_bytes() {
+fn value_over_255_bytes_is_refused() {
     for options in text_setters(&"A".repeat(256)) {
         assert_eq!(
             fault(&options),
@@ -396,7 +396,7 @@ fn a_value_has_up_to_255_bytes() {
 }
 
 #[test]
-fn a_name_has_up_to_255_bytes() {
+fn name_over_255_bytes_is_refused() {
     let name = "n".repeat(256);
     let shorter = SessionOptions::bare().option(&name[1..], "v");
     assert_eq!(pairs(&shorter), [(&name[1..], "v")]);
@@ -405,7 +405,7 @@ fn a_name_has_up_to_255_bytes() {
 }
 
 #[test]
-fn names_that_would_read_otherwise_are_refused() {
+fn name_with_separator_is_refused() {
     for name in ["a b", "a=b", "a\"b", "a\\b", "a\nb", "a\rb", "a\0b", "a\tb"] {
         let options = SessionOptions::bare().option(name, "v");
         let expected = Some(CommandFault::Character { offset: 1 });
@@ -414,7 +414,7 @@ fn names_that_would_read_otherwise_are_refused() {
 }
 
 #[test]
-fn what_the_client_says_itself_is_reserved_in_any_case() {
+fn reserved_name_is_refused_in_any_case() {
     for name in RESERVED {
         for name in [name.to_owned(), name.to_ascii_lowercase()] {
             let options = SessionOptions::bare().option(&name, "1");
@@ -426,7 +426,7 @@ fn what_the_client_says_itself_is_reserved_in_any_case() {
 }
 
 #[test]
-fn what_i2pd_would_see_in_pieces_is_refused_in_nicknames_and_hosts() {
+fn blank_in_nickname_or_host_is_refused() {
     let bare = SessionOptions::bare;
     for text in ["a b", "a\tb", "a\"b", "a\\b", "a\u{a0}b"] {
         for options in [
@@ -448,7 +448,7 @@ fn other_values_may_need_quotes() {
 }
 
 #[test]
-fn what_is_not_base64_of_i2p_is_refused_where_it_differs() {
+fn standard_base64_is_refused_if_it_differs() {
     for (key, offset) in [
         ("AA+A", 2),
         ("AA/A", 2),
@@ -464,7 +464,7 @@ fn what_is_not_base64_of_i2p_is_refused_where_it_differs() {
 }
 
 #[test]
-fn a_list_has_room_for_five_hashes() {
+fn list_takes_five_hashes() {
     let five = SessionOptions::bare().access_list([KEY; 5]);
     assert_eq!(pairs(&five).len(), 1);
     let six = SessionOptions::bare().access_list([KEY; 6]);
@@ -575,7 +575,7 @@ fn parts_of_a_millisecond_are_refused() {
 }
 
 #[test]
-fn no_limit_is_said_as_the_routers_say_it() {
+fn unlimited_value_has_router_form() {
     let options = SessionOptions::bare()
         .connect_delay(None)
         .read_timeout(None)
@@ -591,7 +591,7 @@ fn no_limit_is_said_as_the_routers_say_it() {
 }
 
 #[test]
-fn closed_sets_have_the_codes_of_the_documentation() {
+fn enum_values_have_documented_codes() {
     use EncryptionType::*;
     let all = [
         ElGamal,
@@ -640,7 +640,7 @@ fn debug_shows_names_and_no_value() {
 }
 
 #[test]
-fn a_refusal_shows_no_value() {
+fn refusal_shows_no_value() {
     for options in text_setters("hunter2\n") {
         let error = options.pairs().err().unwrap();
         let shown = format!("{options:?} {error} {error:?}");
