@@ -261,6 +261,15 @@ mod tests {
     }
 
     #[test]
+    fn call_in_another_phase_fails_in_that_phase() {
+        let cancel = Cancel::new();
+        cancel.cancel();
+        let call = Call::new(PHASE).or_cancel(&cancel).in_phase(Phase::Hello);
+        let error = call.check().unwrap_err();
+        assert_eq!(error.phase(), Some(Phase::Hello));
+    }
+
+    #[test]
     fn wait_cancelled_by_either_handle_fails() {
         for fired in [0, 1] {
             let cancels = [Cancel::new(), Cancel::new()];

@@ -281,6 +281,29 @@ mod tests {
     }
 
     #[test]
+    fn targets_of_one_handle_are_all_ended() {
+        let pairs = [socket_pair(), socket_pair(), socket_pair()];
+        let cancel = Cancel::new();
+        let register = |(near, _): &(Arc<TcpStream>, TcpStream)| {
+            cancel.registry().register(Target::socket(near)).unwrap()
+        };
+        let _registrations = pairs.each_ref().map(register);
+        cancel.cancel();
+        for (_, far) in &pairs {
+            far.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            assert_eq!((&*far).read(&mut [0; 1]).unwrap(), 0);
+        }
+    }
+
+    #[test]
+    fn debug_shows_if_the_handle_has_fired() {
+        let cancel = Cancel::new();
+        assert_eq!(format!("{cancel:?}"), "Cancel { cancelled: false }");
+        cancel.cancel();
+        assert_eq!(format!("{cancel:?}"), "Cancel { cancelled: true }");
+    }
+
+    #[test]
     fn wait_after_cancel_fails() {
         let (near, _far) = socket_pair();
         let cancel = Cancel::new();

@@ -520,9 +520,17 @@ mod tests {
     }
 
     #[test]
+    fn commands_are_equal_if_their_lines_are() {
+        let lookup = |name| Command::naming_lookup(name).unwrap();
+        assert_eq!(lookup("a.i2p"), lookup("a.i2p"));
+        assert_ne!(lookup("a.i2p"), lookup("b.i2p"));
+        assert_eq!(lookup("a.i2p").as_bytes(), b"NAMING LOOKUP NAME=a.i2p\n");
+    }
+
+    #[test]
     fn debug_and_errors_conceal_values() {
         let command = Command::new("A", "B").pair("PASSWORD", "hunter2").unwrap();
-        assert!(!format!("{command:?}").contains("hunter2"));
+        assert_eq!(format!("{command:?}"), "Command(A …, 21 bytes)");
         let error = Command::new("A", "B").pair("P", "hunter2\n").unwrap_err();
         assert!(!format!("{error:?} {error}").contains("hunter2"));
     }
