@@ -19,7 +19,7 @@ const FLAG_SECRET: u8 = 2;
 const FLAG_CLIENT_KEY: u8 = 4;
 const KNOWN_FLAGS: u8 = FLAG_TWO_BYTE_TYPES | FLAG_SECRET | FLAG_CLIENT_KEY;
 
-/// The short address of a [`Destination`]: base32 of its SHA-256, then `.b32.i2p`.
+/// The short address of a [`Destination`](crate::Destination): base32 of its SHA-256, then `.b32.i2p`.
 ///
 /// It has 52 characters and the suffix. It is printed in lower case and read in either case. The
 /// router finds the full destination by this address as long as the service is online.
