@@ -36,4 +36,5 @@ mod router_gone;
 mod secrets;
 mod server;
 mod session_lookups;
+mod streams;
 mod tunnels;
