@@ -34,9 +34,10 @@ behaviours! {
     #[slow] listener_serves_after_each_router_pause [Streams, Restart, KeyAgain];
 }
 
-/// The longest time for which a server that was cut off may be away, from the cut to the answer: the key rests for 6 s, and
-/// i2pd takes 3 to 18 s to create the session (2.59: a new pool of tunnels is first managed after a random
-/// time of up to 10 s, pools are managed every 5 s, and SAM checks every 3 s if the session is ready).
+/// The longest time for which a server that was cut off may be away, from the cut to the answer: the key
+/// rests for 6 s, and i2pd takes 3 to 18 s to create the session (2.59: a new pool of tunnels is first
+/// managed after a random time of up to 10 s, pools are managed every 5 s, and SAM checks every 3 s if the
+/// session is ready).
 const AWAY: Duration = Duration::from_secs(30);
 
 /// A session that i2pd made out of the one before answers for up to 5 s, and then nobody.
