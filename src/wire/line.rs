@@ -197,6 +197,49 @@ mod tests {
     }
 
     #[test]
+    fn socket_line_leaves_the_bytes_after_it() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut far = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (near, _) = listener.accept().unwrap();
+        io::Write::write_all(&mut far, b"OK\npayload").unwrap();
+        drop(far);
+        let (mut line, mut rest) = (Vec::new(), Vec::new());
+        assert_eq!(read_line(&mut &near, &mut line).unwrap(), Line::Complete);
+        assert_eq!(line, b"OK");
+        io::Read::read_to_end(&mut &near, &mut rest).unwrap();
+        assert_eq!(rest, b"payload");
+    }
+
+    #[test]
+    fn overlong_line_takes_no_byte_beyond_the_limit() {
+        let (first, others) = (vec![b'x'; 1], vec![b'x'; MAX_LINE]);
+        let mut source = Portions::new(&[&first, &others]);
+        let (end, line) = read(&mut source);
+        assert_eq!(end.unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!((line.len(), source.left().len()), (MAX_LINE, 1));
+    }
+
+    #[test]
+    fn source_error_is_returned() {
+        struct Broken(Vec<io::ErrorKind>);
+        impl LineSource for Broken {
+            fn peek(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(self.0.pop().unwrap().into())
+            }
+            fn take(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Ok(0)
+            }
+        }
+
+        let mut source = Broken(vec![
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::Interrupted,
+        ]);
+        let error = read_line(&mut source, &mut Vec::new()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
+
+    #[test]
     fn line_cut_anywhere_reads_the_same() {
         let bytes = b"STREAM STATUS RESULT=OK\nrest";
         for cut in 1..bytes.len() {

@@ -464,6 +464,15 @@ mod tests {
     }
 
     #[test]
+    fn message_is_what_both_of_its_words_are() {
+        let message = Message::parse(b"NAMING REPLY RESULT=OK").unwrap();
+        assert!(message.is("NAMING", "REPLY"));
+        assert!(!message.is("NAMING", "STATUS"));
+        assert!(!message.is("STREAM", "REPLY"));
+        assert!(!Message::parse(b"NAMING").unwrap().is("NAMING", "REPLY"));
+    }
+
+    #[test]
     fn topic_action_and_pairs_are_separated() {
         let message = Message::parse(b"HELLO REPLY RESULT=OK VERSION=3.3\n").unwrap();
         assert!(message.is("HELLO", "REPLY"));
