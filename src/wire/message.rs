@@ -464,6 +464,21 @@ mod tests {
     }
 
     #[test]
+    fn debug_shows_names_and_lengths() {
+        let message = Message::parse(br#"A B KEY="two words" LONE"#).unwrap();
+        let params: Vec<_> = message.params().map(Result::unwrap).collect();
+        let shown = r#"[Param { key: "KEY", value: Some(Value(9 bytes)) }, Param { key: "LONE", value: None }]"#;
+        assert_eq!(format!("{params:?}"), shown);
+    }
+
+    #[test]
+    fn value_knows_if_it_is_quoted() {
+        let message = Message::parse(br#"A B Q="1" N=1"#).unwrap();
+        assert!(message.value("Q").unwrap().is_quoted());
+        assert!(!message.value("N").unwrap().is_quoted());
+    }
+
+    #[test]
     fn message_is_what_both_of_its_words_are() {
         let message = Message::parse(b"NAMING REPLY RESULT=OK").unwrap();
         assert!(message.is("NAMING", "REPLY"));
