@@ -206,6 +206,32 @@ mod tests {
     }
 
     #[test]
+    fn password_of_pair_is_secret() {
+        for key in ["PASSWORD", "i2cp.password", "i2cp.leaseSetSecret"] {
+            assert!(Secret::of_pair(key, "hunter2") == Some(Secret::password("hunter2")));
+        }
+        assert!(Secret::of_pair("USER", "hunter2").is_none());
+    }
+
+    #[test]
+    fn adjoining_secrets_are_concealed_once() {
+        let secrets = [Secret::password("hunter2"), Secret::password("tr0ub")];
+        assert_eq!(conceal("a hunter2tr0ub b", &secrets), "a [concealed] b");
+        assert_eq!(
+            conceal("hunter2 tr0ub", &secrets),
+            "[concealed] [concealed]"
+        );
+    }
+
+    #[test]
+    fn text_over_500_bytes_is_cut() {
+        let dots = |count| ".".repeat(count);
+        assert_eq!(redact(&dots(501)), dots(501));
+        assert_eq!(redact(&dots(502)), dots(501) + "…");
+        assert_eq!(redact(&dots(500)), dots(500));
+    }
+
+    #[test]
     fn ordinary_words_stay() {
         let text = r#"Host name not found: stats.i2p ("no such host")"#;
         assert_eq!(redact(text), text);

@@ -82,6 +82,18 @@ mod tests {
     }
 
     #[test]
+    fn version_has_major_and_minor() {
+        let version: Version = "7.4".parse().unwrap();
+        assert_eq!((version.major(), version.minor()), (7, 4));
+    }
+
+    #[test]
+    fn version_error_names_the_offset() {
+        let offset = |text: &str| text.parse::<Version>().unwrap_err().offset();
+        assert_eq!((offset("x.1"), offset("33.x"), offset("3.x")), (0, 3, 2));
+    }
+
+    #[test]
     fn invalid_version_is_refused() {
         for text in ["", ".", "3.", ".3", "3.3.3", "+3.1", "3.256", "x", "3. 1"] {
             assert!(text.parse::<Version>().is_err(), "{text:?}");
