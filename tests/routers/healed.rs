@@ -28,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest wait until threads and descriptors are gone.
 const SETTLING: Duration = Duration::from_secs(60);
 
+/// The number of looks, a second apart, at the threads and descriptors before the first kill.
+const LOOKS: usize = 5;
+
 /// The program of the process. Arguments: the bridge's address, then options of the session.
 pub(crate) fn run(args: &[String]) -> io::Result<()> {
     let [address, options @ ..] = args else {
@@ -123,7 +126,12 @@ fn serves(client: &HealingSession, server: &HealingSession) -> io::Result<()> {
 /// Replies to `serve?` with `serves` when a call has succeeded, and with `busy` when those in progress have
 /// succeeded too; replies to `end` with the counts.
 fn drive(server: &HealingSession, client: &HealingSession) -> io::Result<()> {
-    let before = settled(|counts, last| counts == last);
+    // An accept that is being sent again has no socket for a moment, so a single look may find too few.
+    let mut before = (0, 0);
+    for _ in 0..LOOKS {
+        let (threads, descriptors) = settled(|counts, last| counts == last);
+        before = (before.0.max(threads), before.1.max(descriptors));
+    }
     let load = Load::start(server, client);
     say("ready");
     for line in io::stdin().lock().lines() {
