@@ -130,8 +130,11 @@ impl Healing {
     }
 
     fn wait_for(&self, what: &str, is_it: impl Fn(&HealingEvent) -> bool) {
+        // One deadline for all events: a router that has ended causes a failed attempt again and again.
+        let end = Instant::now() + LONG;
         loop {
-            let event = self.events.recv_timeout(LONG);
+            let left = end.saturating_duration_since(Instant::now());
+            let event = self.events.recv_timeout(left);
             let event = event.unwrap_or_else(|_| panic!("it is not {what}"));
             if is_it(&event) {
                 return;
