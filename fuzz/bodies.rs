@@ -51,6 +51,7 @@ fn refused(error: &impl Debug) -> Outcome {
 /// The parts of a message lie in its line and leave nothing out but blanks, `=` and quotes; what
 /// it says can be said again; and what it shows does not depend on any value.
 pub fn message(line: &[u8]) -> Outcome {
+    check_command(line);
     let message = match Message::parse(line) {
         Ok(message) => message,
         Err(error) => {
@@ -212,6 +213,36 @@ fn check_said_again(pairs: &[(&str, Option<Cow<'_, str>>)]) {
     }
 }
 
+/// A line that is a command is what a client writes for its words and pairs; another one is refused at a
+/// place in it.
+fn check_command(line: &[u8]) {
+    let command = match Command::parse(line) {
+        Ok(command) => command,
+        Err(error) => return assert!(error.offset() <= line.len()),
+    };
+    assert_eq!(command.as_bytes(), line);
+    let message = command.message().unwrap();
+    if let Some(text) = message.text() {
+        let space = if text.is_empty() { "" } else { " " };
+        let written = format!("{}{space}{text}\n", message.topic());
+        return assert_eq!(written.as_bytes(), line);
+    }
+    let words = [Some(message.topic()), message.action()];
+    let words: Vec<_> = words.into_iter().flatten().map(str::to_owned).collect();
+    let pairs = message.params().map(|param| {
+        let param = param.unwrap();
+        let value = param.value().unwrap().unescape();
+        let quoted = value.contains(|char: char| char.is_whitespace() || "\"\\".contains(char));
+        let escaped = value.replace('\\', "\\\\").replace('"', "\\\"");
+        match quoted {
+            true => format!("{}=\"{escaped}\"", param.key()),
+            false => format!("{}={value}", param.key()),
+        }
+    });
+    let written = words.into_iter().chain(pairs).collect::<Vec<_>>().join(" ");
+    assert_eq!(format!("{written}\n").as_bytes(), line);
+}
+
 // ---------------------------------------------------------------------------------- command
 
 /// What can be said is one line that reads as what was meant; what cannot is refused, where and
@@ -229,7 +260,9 @@ pub fn command(input: &[u8]) -> Outcome {
     };
     let field = |at: usize| fields.get(at).map_or("", |field| &**field);
     let port = |at: usize| field(at).parse::<u16>().ok();
-    let ports = [port(2), port(3)].map(|port| port.map(|port| port.to_string()));
+    // Port 0 is no port.
+    let named = |at: usize| port(at).filter(|port| *port != 0);
+    let ports = [named(2), named(3)].map(|port| port.map(|port| port.to_string()));
     let number = port(0).unwrap_or_default();
     let number_text = number.to_string();
     let versions = [("MIN", "3.1"), ("MAX", "3.3")];
@@ -324,6 +357,7 @@ fn check_line(command: &Command) {
 
 fn check_read_back(command: &Command, topic: &str, action: &str, pairs: &[(&str, &str)]) {
     check_line(command);
+    assert_eq!(Command::parse(command.as_bytes()).as_ref(), Ok(command));
     let message = Message::parse(command.as_bytes()).unwrap();
     assert!(message.is(topic, action));
     let params: Vec<_> = message.params().map(Result::unwrap).collect();
@@ -346,6 +380,7 @@ fn check_free_text(
     match said {
         Ok(command) => {
             check_line(&command);
+            assert_eq!(Command::parse(command.as_bytes()), Ok(command.clone()));
             let message = Message::parse(command.as_bytes()).unwrap();
             assert_eq!(message.topic(), topic);
             assert_eq!(message.text().unwrap_or_default(), text);

@@ -1,6 +1,7 @@
+use std::borrow::Cow;
 use std::fmt;
 
-use crate::wire::{Secret, Version, redact};
+use crate::wire::{Message, ParseError, ParseErrorKind, Secret, Version, redact};
 
 /// The length of the longest command with its line end: 8192 bytes.
 ///
@@ -32,7 +33,7 @@ pub(crate) type Pair = (&'static str, String);
 #[derive(Clone)]
 pub struct Command {
     line: String,
-    words: &'static str,
+    words: Cow<'static, str>,
     /// The texts that a bridge may repeat and no error may show.
     secrets: Vec<Secret>,
 }
@@ -44,7 +45,7 @@ impl Command {
     pub fn new(topic: &'static str, action: &'static str) -> Self {
         Self {
             line: format!("{topic} {action}\n"),
-            words: topic,
+            words: topic.into(),
             secrets: Vec::new(),
         }
     }
@@ -175,12 +176,111 @@ impl Command {
     pub fn quit() -> Self {
         Self {
             line: "QUIT\n".to_owned(),
-            words: "QUIT",
+            words: "QUIT".into(),
             secrets: Vec::new(),
         }
     }
 
-    fn free_text(word: &'static str, text: &str) -> Result<Self, CommandError> {
+    /// Reads a command from its line, with the rules of the builder: it accepts the lines that this type
+    /// writes, and no others. So the command has one line end and is within [`MAX_COMMAND`], one blank
+    /// separates its parts, values are in quotes only if they need them, and none is empty. The words
+    /// are those of any client.
+    ///
+    /// A bridge accepts more than that, in ways that differ from router to router. This is for programs
+    /// that test or record a client.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ParseError`] with the place of the fault: [`ParseErrorKind::TooLong`] if there is no
+    /// line end within the limit, [`ParseErrorKind::Utf8`], [`ParseErrorKind::Empty`],
+    /// [`ParseErrorKind::UnterminatedQuote`], and [`ParseErrorKind::Form`] for everything that a client
+    /// would have written otherwise.
+    ///
+    /// ```
+    /// use i2p_sam::wire::{Command, ParseErrorKind};
+    ///
+    /// let command = Command::parse(b"NAMING LOOKUP NAME=stats.i2p\n")?;
+    /// assert_eq!(command, Command::naming_lookup("stats.i2p").unwrap());
+    /// assert_eq!(command.message()?.value("NAME").unwrap().raw(), "stats.i2p");
+    ///
+    /// let error = Command::parse(b"NAMING LOOKUP NAME=\"stats.i2p\"\n").unwrap_err();
+    /// assert_eq!((error.kind(), error.offset()), (ParseErrorKind::Form, 19));
+    /// # Ok::<(), i2p_sam::wire::ParseError>(())
+    /// ```
+    pub fn parse(line: &[u8]) -> Result<Self, ParseError> {
+        if line.len() > MAX_COMMAND || !line.ends_with(b"\n") {
+            return Err(ParseError::new(ParseErrorKind::TooLong, line.len()));
+        }
+        let command = Self::rebuild(&Message::parse(line)?, line)?;
+        command.check_prefix(line)?;
+        match command.line.len() == line.len() {
+            true => Ok(command),
+            false => Err(ParseError::new(
+                ParseErrorKind::Form,
+                command.line.len() - 1,
+            )),
+        }
+    }
+
+    /// Compares what is written so far with the start of a line.
+    fn check_prefix(&self, line: &[u8]) -> Result<(), ParseError> {
+        let written = self.line.trim_end_matches('\n').as_bytes();
+        let mut pairs = written.iter().zip(line);
+        match pairs.position(|(own, other)| own != other) {
+            Some(offset) => Err(ParseError::new(ParseErrorKind::Form, offset)),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the command with the words and pairs of a message, as a client writes it.
+    fn rebuild(message: &Message<'_>, line: &[u8]) -> Result<Self, ParseError> {
+        let form = |offset| ParseError::new(ParseErrorKind::Form, offset);
+        let topic = message.topic();
+        if let Some(text) = message.text() {
+            return Self::free_text(topic, text).map_err(|_| form(topic.len() + 1));
+        }
+        if check_key(topic).is_err() {
+            return Err(form(0));
+        }
+        let start = match message.action() {
+            Some(action) if check_key(action).is_err() => return Err(form(topic.len() + 1)),
+            Some(action) => format!("{topic} {action}\n"),
+            None => format!("{topic}\n"),
+        };
+        let mut command = Self {
+            line: start,
+            words: topic.to_owned().into(),
+            secrets: Vec::new(),
+        };
+        command.check_prefix(line)?;
+        for param in message.params() {
+            let param = param?;
+            let offset = command.line.len();
+            // A client sends no pairs without an action, and none without a value.
+            let value = param.value().filter(|_| message.action().is_some());
+            let value = value.ok_or(form(offset))?.unescape();
+            if (topic, param.key()) == ("HELLO", "USER") {
+                command.secrets.push(Secret::name(&value));
+            }
+            command = command
+                .pair(param.key(), &value)
+                .map_err(|_| form(offset))?;
+            command.check_prefix(line)?;
+        }
+        Ok(command)
+    }
+
+    /// Returns the parts of the command, parsed in place.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`Message::parse`], which a command causes only if its words do: they are
+    /// not checked.
+    pub fn message(&self) -> Result<Message<'_>, ParseError> {
+        Message::parse(self.as_bytes())
+    }
+
+    fn free_text(word: &str, text: &str) -> Result<Self, CommandError> {
         check_text(word, text)?;
         let line = match text {
             "" => format!("{word}\n"),
@@ -188,7 +288,7 @@ impl Command {
         };
         let command = Self {
             line,
-            words: word,
+            words: word.to_owned().into(),
             secrets: Vec::new(),
         };
         command.within_limit(word)
@@ -431,6 +531,66 @@ mod tests {
             let message = Message::parse(line.as_bytes()).unwrap();
             assert_eq!(message.value("K").unwrap().unescape(), value);
         }
+    }
+
+    fn fault(line: &[u8]) -> (ParseErrorKind, usize) {
+        let error = Command::parse(line).unwrap_err();
+        (error.kind(), error.offset())
+    }
+
+    #[test]
+    fn command_parses_back_from_its_line() {
+        let commands = [
+            Command::hello(Version::V3_1, Version::V3_3, Some(("a b", "c\"d"))).unwrap(),
+            Command::dest_generate(7).unwrap(),
+            Command::stream_connect("id", "é.i2p", Some(1), None).unwrap(),
+            Command::ping("").unwrap(),
+            Command::pong(" 1  a=\"b ").unwrap(),
+            Command::quit(),
+        ];
+        for command in commands {
+            let parsed = Command::parse(command.as_bytes()).unwrap();
+            assert_eq!(parsed, command);
+            assert_eq!(parsed.secrets().len(), command.secrets().len());
+            assert_eq!(format!("{parsed:?}"), format!("{command:?}"));
+        }
+    }
+
+    #[test]
+    fn line_that_no_client_writes_is_refused_at_its_place() {
+        for (line, offset) in [
+            (" A B\n", 0),
+            ("A  B\n", 2),
+            ("A B \n", 3),
+            ("A B\r\n", 3),
+            ("A B\tX=1\n", 3),
+            ("A B X\n", 4),
+            ("A B X=\n", 4),
+            ("A B =1\n", 4),
+            ("A B X=1 Y=\"2\"\n", 10),
+            ("A B X=\"\\2\"\n", 6),
+            ("A B X=a\"b\n", 6),
+            ("A X=1\n", 2),
+            ("A=1 B\n", 0),
+            ("PING \n", 4),
+            ("PING a\0\n", 5),
+        ] {
+            assert_eq!(
+                fault(line.as_bytes()),
+                (ParseErrorKind::Form, offset),
+                "{line:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn line_without_its_end_is_refused() {
+        assert_eq!(fault(b"A B"), (ParseErrorKind::TooLong, 3));
+        let long = [&b"PING "[..], &[b'x'; MAX_COMMAND], b"\n"].concat();
+        assert_eq!(fault(&long), (ParseErrorKind::TooLong, long.len()));
+        assert_eq!(fault(b"A B X=\"1\n").0, ParseErrorKind::UnterminatedQuote);
+        assert_eq!(fault(b"\n").0, ParseErrorKind::Empty);
+        assert_eq!(fault(b"A B X=\xff\n"), (ParseErrorKind::Utf8, 6));
     }
 
     #[test]

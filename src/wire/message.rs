@@ -353,6 +353,9 @@ pub enum ParseErrorKind {
     /// A reply to another command arrived.
     #[error("a reply to something else")]
     Unexpected,
+    /// A command is not written as a client writes it.
+    #[error("not the form of a command")]
+    Form,
     /// A destination, key, port or version in a reply is malformed.
     #[error("a malformed value")]
     Value,
