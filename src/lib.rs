@@ -114,6 +114,8 @@ mod primary;
 mod session;
 mod stream;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tunnel;
 pub mod wire;
 

@@ -181,7 +181,7 @@ impl Destination {
     }
 
     /// Returns true if this is an address of the destination. The flags are not compared.
-    pub(super) fn has_b33(&self, address: &B33) -> bool {
+    pub(crate) fn has_b33(&self, address: &B33) -> bool {
         self.b33().is_some_and(|own| own.is_same_service(address))
     }
 

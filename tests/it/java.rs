@@ -2,8 +2,8 @@
 //! restored where the recording had shortened them.
 
 use std::io::{ErrorKind, Read, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use i2p_sam::testing::TestBridge;
 use i2p_sam::{ConnectOptions, Error, ResultCode, SamBridge, SessionLoss, StreamSession, Version};
 
 use crate::support::{LONG, ScriptedBridge, Stage, field, key, refused};
@@ -237,59 +237,12 @@ fn lookup_finds_destination_or_not_found() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
-/// Java's users as the recording shows them: `alice` with the password `secret`.
-fn users() -> ScriptedBridge {
-    let asks = AtomicBool::new(false);
-    let known = AtomicBool::new(false);
-    ScriptedBridge::start(move |visit| {
-        let hello = visit.line().unwrap_or_default();
-        if asks.load(Ordering::SeqCst) {
-            match (field(&hello, "USER"), field(&hello, "PASSWORD")) {
-                (Some("alice"), Some("secret")) => {}
-                (Some(_), Some(_)) => {
-                    return visit
-                        .say("HELLO REPLY RESULT=I2P_ERROR MESSAGE=\"Authorization failed\"\n");
-                }
-                _ => {
-                    return visit.say(
-                        "HELLO REPLY RESULT=I2P_ERROR MESSAGE=\"USER and PASSWORD required\"\n",
-                    );
-                }
-            }
-        }
-        visit.say("HELLO REPLY RESULT=OK VERSION=3.3\n");
-        let Some(line) = visit.line() else { return };
-        let flip = |state: &AtomicBool, to| state.swap(to, Ordering::SeqCst) != to;
-        visit.say(match line.as_str() {
-            "AUTH ADD USER=alice PASSWORD=secret\n" if flip(&known, true) => {
-                "AUTH STATUS RESULT=OK\n"
-            }
-            "AUTH ADD USER=alice PASSWORD=secret\n" => {
-                "AUTH STATUS RESULT=I2P_ERROR MESSAGE=\"user alice already exists\"\n"
-            }
-            "AUTH REMOVE USER=alice\n" if flip(&known, false) => "AUTH STATUS RESULT=OK\n",
-            "AUTH REMOVE USER=nobody\n" => {
-                "AUTH STATUS RESULT=I2P_ERROR MESSAGE=\"user nobody not found\"\n"
-            }
-            "AUTH ENABLE\n" => {
-                asks.store(true, Ordering::SeqCst);
-                "AUTH STATUS RESULT=OK\n"
-            }
-            "AUTH DISABLE\n" => {
-                asks.store(false, Ordering::SeqCst);
-                "AUTH STATUS RESULT=OK\n"
-            }
-            line => panic!("Java was never told this: {line}"),
-        });
-    })
-}
-
 #[test]
 fn user_commands_match_recording() {
-    let scripted = users();
-    let open = scripted.bridge();
+    let java = TestBridge::start().unwrap();
+    let open = java.bridge();
     let with = |user, password| {
-        let builder = SamBridge::builder().address(scripted.address().to_string());
+        let builder = SamBridge::builder().address(java.address().to_string());
         builder.credentials(user, password).build().unwrap()
     };
     let said = |outcome: Result<(), Error>| refused(outcome.unwrap_err()).1;
@@ -310,7 +263,7 @@ fn user_commands_match_recording() {
     }
     let alice = with("alice", "secret");
     assert_eq!(alice.version().unwrap(), Version::V3_3);
-    alice.auth().remove("alice").unwrap();
     alice.auth().disable().unwrap();
+    open.auth().remove("alice").unwrap();
     assert_eq!(open.version().unwrap(), Version::V3_3);
 }

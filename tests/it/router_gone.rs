@@ -3,181 +3,46 @@
 //! refuses a new ACCEPT or FORWARD. Sessions that are created afterwards belong to a router that is
 //! back.
 
-use std::collections::HashMap;
-use std::io::Write;
-use std::net::{Shutdown, TcpStream, UdpSocket};
-use std::sync::{Arc, Mutex, mpsc};
-use std::thread;
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use i2p_sam::testing::TestBridge;
 use i2p_sam::{
-    DatagramSession, DatagramStyle, DatagramTransport, HealingEvent, HealingOptions, SamBridge,
-    SamListener, SessionBuilder, SessionLoss,
+    DatagramSession, DatagramStyle, DatagramTransport, HealingEvent, HealingOptions, SamListener,
+    SessionBuilder, SessionLoss,
 };
 
-use crate::support::{
-    LONG, ScriptedBridge, Visit, eventually, field, in_background, key, outcome, pause,
-};
+use crate::support::{LONG, eventually, in_background, outcome, pause};
 
 /// The shortest heartbeat that is possible.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-const CLOSED: &str = "RESULT=I2P_ERROR MESSAGE=\"Session is closed\"";
-
-#[derive(Default)]
-struct Session {
-    control: Option<TcpStream>,
-    accepts: Vec<TcpStream>,
-    forwards: bool,
-    is_subsession: bool,
-    is_dead: bool,
-    udp: Option<String>,
-}
-
-type Sessions = Arc<Mutex<HashMap<String, Session>>>;
-
-struct Java {
-    scripted: ScriptedBridge,
-    sessions: Sessions,
-    udp: String,
-}
+struct Java(TestBridge);
 
 impl Java {
     fn start() -> Self {
-        let sessions = Sessions::default();
-        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let udp_address = udp.local_addr().unwrap().to_string();
-        let of_udp = Arc::clone(&sessions);
-        thread::spawn(move || echo_datagrams(&udp, &of_udp));
-        let of_visits = Arc::clone(&sessions);
-        let scripted = ScriptedBridge::start(move |visit| serve(visit, &of_visits));
-        Self {
-            scripted,
-            sessions,
-            udp: udp_address,
-        }
+        // PING comes later than any of these tests lasts.
+        Self(TestBridge::builder().speed(10).start().unwrap())
     }
 
     fn builder(&self) -> SessionBuilder {
-        let bridge = SamBridge::builder()
-            .address(self.scripted.address().to_string())
-            .udp_address(self.udp.clone());
-        bridge.build().unwrap().session().linger(Duration::ZERO)
+        self.0.bridge().session().linger(Duration::ZERO)
     }
 
-    fn pending_accepts(&self) -> usize {
-        let sessions = self.sessions.lock().unwrap();
-        sessions.values().map(|one| one.accepts.len()).sum()
+    /// Returns the number of accepts that were requested.
+    fn accepts(&self) -> usize {
+        let commands = self.0.commands().into_iter();
+        commands
+            .filter(|line| line.starts_with("STREAM ACCEPT"))
+            .count()
     }
 
-    /// Stops the router. All its sessions are dead, and hardly anything shows it.
+    /// Stops the router. All its sessions are dead, and hardly anything shows it. A router that is back
+    /// creates new ones.
     fn stop_router(&self) -> Instant {
-        for session in self.sessions.lock().unwrap().values_mut() {
-            session.is_dead = true;
-            if let Some(accept) = session.accepts.first() {
-                accept.shutdown(Shutdown::Both).unwrap();
-            }
-        }
+        self.0.lose_router();
+        self.0.restore_router();
         Instant::now()
-    }
-}
-
-fn serve(visit: &mut Visit, sessions: &Sessions) {
-    visit.greet();
-    let Some(line) = visit.line() else { return };
-    let id = field(&line, "ID").unwrap_or_default().to_owned();
-    if line.starts_with("SESSION CREATE") {
-        let session = Session {
-            control: Some(visit.socket()),
-            udp: field(&line, "PORT").map(|port| format!("127.0.0.1:{port}")),
-            ..Session::default()
-        };
-        sessions.lock().unwrap().insert(id.clone(), session);
-        visit.make_session(&line);
-        return serve_control(visit, sessions, &id);
-    }
-    let answer = {
-        let mut sessions = sessions.lock().unwrap();
-        let session = sessions.get_mut(&id).unwrap();
-        stream_command(session, &line, visit)
-    };
-    visit.say(&answer);
-    if answer == "STREAM STATUS RESULT=OK\n" {
-        visit.rest();
-    }
-}
-
-/// The reply of the bridge to ACCEPT, FORWARD or CONNECT.
-fn stream_command(session: &mut Session, line: &str, visit: &Visit) -> String {
-    match (session.is_dead, session.is_subsession) {
-        (true, true) => "STREAM STATUS RESULT=INVALID_ID MESSAGE=\"does not exist\"\n".to_owned(),
-        (true, false) => {
-            if let Some(mut control) = session.control.take() {
-                let _ = writeln!(control, "SESSION STATUS {CLOSED}");
-                let _ = control.shutdown(Shutdown::Both);
-            }
-            format!("STREAM STATUS {CLOSED}\n")
-        }
-        (false, _) if line.starts_with("STREAM FORWARD") => {
-            session.forwards = true;
-            "STREAM STATUS RESULT=OK\n".to_owned()
-        }
-        (false, _) if session.forwards => {
-            "STREAM STATUS RESULT=OK\nSTREAM STATUS RESULT=ALREADY_ACCEPTING\n".to_owned()
-        }
-        (false, _) => {
-            session.accepts.push(visit.socket());
-            "STREAM STATUS RESULT=OK\n".to_owned()
-        }
-    }
-}
-
-fn serve_control(visit: &mut Visit, sessions: &Sessions, id: &str) {
-    let own = key(visit.number as u8).destination().to_base64();
-    while let Some(line) = visit.line() {
-        if line.starts_with("NAMING LOOKUP NAME=ME") {
-            visit.say(&format!("NAMING REPLY RESULT=OK NAME=ME VALUE={own}\n"));
-        } else if line.starts_with("SESSION ADD") {
-            let id = field(&line, "ID").unwrap();
-            let session = Session {
-                is_subsession: true,
-                udp: field(&line, "PORT").map(|port| format!("127.0.0.1:{port}")),
-                ..Session::default()
-            };
-            sessions.lock().unwrap().insert(id.to_owned(), session);
-            visit.say(&format!(
-                "SESSION STATUS RESULT=OK ID=\"{id}\" MESSAGE=\"ADD {id}\"\n"
-            ));
-        } else if let Some(size) = field(&line, "SIZE") {
-            let payload = visit.read_exact(size.parse().unwrap());
-            if !sessions.lock().unwrap()[id].is_dead {
-                let size = payload.len();
-                visit.say(&format!(
-                    "DATAGRAM RECEIVED DESTINATION={own} SIZE={size}\n"
-                ));
-                visit.write(&payload);
-            }
-        } else if line == "QUIT\n" {
-            return visit.say("QUIT STATUS RESULT=OK MESSAGE=bye\n");
-        }
-    }
-}
-
-/// Every datagram in these tests goes back to the session that sends it.
-fn echo_datagrams(udp: &UdpSocket, sessions: &Sessions) {
-    let mut packet = [0; 2048];
-    while let Ok((len, _)) = udp.recv_from(&mut packet) {
-        let text = String::from_utf8_lossy(&packet[..len]).into_owned();
-        let (line, payload) = text.split_once('\n').unwrap();
-        let mut words = line.split(' ').skip(1);
-        let (id, own) = (words.next().unwrap(), words.next().unwrap());
-        let sessions = sessions.lock().unwrap();
-        let Some(session) = sessions.get(id).filter(|session| !session.is_dead) else {
-            continue;
-        };
-        let to = session.udp.clone().unwrap();
-        udp.send_to(format!("{own}\n{payload}").as_bytes(), to)
-            .unwrap();
     }
 }
 
@@ -211,7 +76,7 @@ fn wait_until_accepts_are_old() {
 fn listener_with_old_accepts_heals_at_once() {
     let java = Java::start();
     let (events, _listener) = healing(&java, HealingOptions::new());
-    eventually("eight accepts are pending", || java.pending_accepts() == 8);
+    eventually("eight accepts are pending", || java.accepts() == 8);
     wait_until_accepts_are_old();
     let took = assert_heals(&events, java.stop_router());
     assert!(took < Duration::from_secs(1), "{took:?}");
@@ -221,7 +86,7 @@ fn listener_with_old_accepts_heals_at_once() {
 fn listener_with_young_accepts_heals_at_once() {
     let java = Java::start();
     let (events, _listener) = healing(&java, HealingOptions::new());
-    eventually("eight accepts are pending", || java.pending_accepts() == 8);
+    eventually("eight accepts are pending", || java.accepts() == 8);
     let took = assert_heals(&events, java.stop_router());
     assert!(took < Duration::from_secs(1), "{took:?}");
 }
@@ -231,15 +96,13 @@ fn pending_accepts_end_with_session() {
     let java = Java::start();
     let session = java.builder().stream().unwrap();
     let listener = session.listener().unwrap();
-    eventually("eight accepts are pending", || java.pending_accepts() == 8);
+    eventually("eight accepts are pending", || java.accepts() == 8);
     let accepting = in_background(move || listener.accept().map(drop));
     java.stop_router();
     assert!(outcome(&accepting).unwrap_err().is_session_lost());
     let loss = session.wait_closed(Some(LONG)).unwrap();
     assert!(matches!(loss, SessionLoss::Refused(_)), "{loss}");
-    eventually("no socket is left", || {
-        java.scripted.open_connections() == 0
-    });
+    eventually("no socket is left", || java.0.open_connections() == 0);
 }
 
 #[test]
@@ -255,13 +118,7 @@ fn forwarding_continues_over_heartbeats() {
     let java = Java::start();
     let session = java.builder().heartbeat(Some(HEARTBEAT)).stream().unwrap();
     let _listener = session.forward().unwrap();
-    let accepts = || {
-        let lines = java.scripted.received().into_iter();
-        lines
-            .filter(|line| line.starts_with("STREAM ACCEPT"))
-            .count()
-    };
-    eventually("two heartbeats have come", || accepts() >= 2);
+    eventually("two heartbeats have come", || java.accepts() >= 2);
     assert_eq!(session.loss(), None);
 }
 
@@ -270,7 +127,7 @@ fn accepting_subsession_loses_primary_session() {
     let java = Java::start();
     let primary = java.builder().primary().unwrap();
     let _listener = primary.subsession().stream().unwrap().listener().unwrap();
-    eventually("eight accepts are pending", || java.pending_accepts() == 8);
+    eventually("eight accepts are pending", || java.accepts() == 8);
     let stopped = java.stop_router();
     primary.wait_closed(Some(LONG)).unwrap();
     assert!(stopped.elapsed() < Duration::from_secs(1));

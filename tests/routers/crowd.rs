@@ -18,6 +18,7 @@ mod http_server;
 
 use std::io::{self, BufRead, Write};
 use std::iter;
+use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -55,6 +56,11 @@ pub(crate) fn serve(_: &[String]) -> io::Result<()> {
 
 /// The program of a process that serves pages: the example, with this key file.
 pub(crate) fn serve_pages(args: &[String]) -> io::Result<()> {
+    // It serves until it is killed, or until its parent has ended.
+    thread::spawn(|| {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        process::exit(0);
+    });
     http_server::run(args.first().map(String::as_str)).map_err(io::Error::other)
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use i2p_sam::{SamBridge, SessionOptions};
 
+use crate::ON_PROFILES;
 use crate::suite::data;
 
 /// Number of bytes that it writes.
@@ -21,7 +22,12 @@ pub(crate) fn run(args: &[String]) -> io::Result<()> {
     let options = pairs.fold(SessionOptions::new(), |options, (name, value)| {
         options.option(name, value)
     });
-    let session = SamBridge::from_env()?.session().options(options).stream()?;
+    let mut builder = SamBridge::from_env()?.session().options(options);
+    if ON_PROFILES {
+        // No packet is lost there and sent again.
+        builder = builder.linger(Duration::from_secs(1));
+    }
+    let session = builder.stream()?;
     let mut stream = session.connect(address.as_str())?;
     stream.write_all(&data::bytes(BYTES, 7))?;
     match end.as_str() {

@@ -8,24 +8,32 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::time::Duration;
 
+use i2p_sam::testing::{Profile, TestBridge};
 use i2p_sam::{
     ConnectOptions, Error, PrivateKey, SamBridge, SamListener, SamStream, SessionBuilder,
     SessionOptions, StreamSession, Version,
 };
 use i2p_sam_testnet::Testnet;
 
+use crate::ON_PROFILES;
 use crate::command;
 use crate::embedded::Process;
 use crate::i2pd::{I2pd, Installation};
 use crate::suite::{Behaviour, Need};
 
 /// Longer than any single step takes on the slowest router.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = match ON_PROFILES {
+    true => Duration::from_secs(12),
+    false => Duration::from_secs(60),
+};
 
 /// The name in every router's address book, and the key whose destination it names. The key is only for
 /// these tests.
 pub(crate) const KNOWN_NAME: &str = "known.i2p";
 const KNOWN_KEY: &str = include_str!("known.key");
+
+/// Longer than a behaviour takes that a profile can show.
+const ABLE_WITHIN: Duration = Duration::from_secs(15);
 
 /// Number of attempts to start a router again at the same address.
 const RESTARTS: usize = 5;
@@ -48,10 +56,12 @@ pub(crate) struct Router {
     replaced: Mutex<Vec<Option<ExitStatus>>>,
 }
 
+#[derive(Clone)]
 enum Kind {
     Embedded,
     I2pd(Installation),
     Command(command::Installation),
+    Profile(Profile),
 }
 
 /// A running network.
@@ -60,6 +70,7 @@ pub(crate) enum Network {
     Process(Process),
     I2pd(I2pd),
     Command(command::Router),
+    Profile(TestBridge),
 }
 
 /// Returns the routers that were found, and the names of those that were not. A router that the environment
@@ -88,6 +99,35 @@ pub(crate) fn all() -> (Vec<Arc<Router>>, Vec<&'static str>) {
     found.push(Arc::new(Router::new("embedded".to_owned(), Kind::Embedded)));
     (found, missing)
 }
+
+/// Returns the profiles of the test bridge.
+pub(crate) fn profiles() -> Vec<Arc<Router>> {
+    let router = |profile| Arc::new(Router::new(format!("{profile:?}"), Kind::Profile(profile)));
+    Profile::ALL.into_iter().map(router).collect()
+}
+
+/// The behaviours that no profile shows although its router does.
+const PROFILES_CANNOT: &[(&str, &str)] = &[(
+    "encrypted_service_accepts_private_client_key",
+    "the test bridge has no cryptography, and so no key pairs",
+)];
+
+fn not_on_profiles(behaviour: &Behaviour) -> Option<&'static (&'static str, &'static str)> {
+    let mut all = PROFILES_CANNOT.iter();
+    all.find(|(name, _)| *name == behaviour.name)
+}
+
+const JAVA_CANNOT: &[(Need, &str)] = &[
+    (
+        Need::NewDatagrams,
+        "Java I2P 2.8.0 has neither DATAGRAM2 nor DATAGRAM3",
+    ),
+    (
+        Need::StreamSubsessionsOnly,
+        "Java I2P adds subsessions of other styles, too",
+    ),
+    (Need::NoUsers, "Java I2P supports AUTH"),
+];
 
 const EMBEDDED_CANNOT: &[(Need, &str)] = &[
     (
@@ -186,8 +226,14 @@ impl Router {
 
     /// Returns the reason why a behaviour cannot be shown on this router, if there is one.
     pub(crate) fn cannot(&self, behaviour: &Behaviour) -> Option<String> {
+        if let (Kind::Profile(_), Some((_, reason))) = (&self.kind, not_on_profiles(behaviour)) {
+            return Some((*reason).to_owned());
+        }
         let cannot = match &self.kind {
-            Kind::Embedded => EMBEDDED_CANNOT,
+            Kind::Embedded | Kind::Profile(Profile::Emissary) => EMBEDDED_CANNOT,
+            Kind::Profile(Profile::I2pd245) => I2PD_OLD_CANNOT,
+            Kind::Profile(Profile::I2pd) => I2PD_NEW_CANNOT,
+            Kind::Profile(_) => JAVA_CANNOT,
             Kind::I2pd(i2pd) if i2pd.version().starts_with("2.45.") => I2PD_OLD_CANNOT,
             Kind::I2pd(_) => I2PD_NEW_CANNOT,
             Kind::Command(router) => {
@@ -217,6 +263,19 @@ impl Router {
             (behaviour.run)(self);
         }
         self.ran.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Runs a behaviour that this router cannot show, on one of its own, and returns true if it fails: if it
+    /// panics, or does not end in a time in which all others do.
+    pub(crate) fn fails(&self, behaviour: &'static Behaviour) -> bool {
+        self.count_unable();
+        let own = Self::new(self.name.clone(), self.kind.clone());
+        let (sender, outcome) = mpsc::channel();
+        std::thread::spawn(move || {
+            let run = AssertUnwindSafe(|| (behaviour.run)(&own));
+            let _ = sender.send(panic::catch_unwind(run).is_ok());
+        });
+        !outcome.recv_timeout(ABLE_WITHIN).unwrap_or(false)
     }
 
     /// Makes the next behaviour start a new router, unless another thread has done so.
@@ -275,6 +334,7 @@ impl Router {
             Kind::Embedded => Network::embedded(),
             Kind::I2pd(installation) => Network::i2pd(installation),
             Kind::Command(installation) => Network::command(installation),
+            Kind::Profile(profile) => Network::profile(*profile),
         }
     }
 
@@ -282,7 +342,7 @@ impl Router {
     pub(crate) fn start_process(&self) -> Network {
         match &self.kind {
             Kind::Embedded => Network::Process(Process::start().expect("the network starts")),
-            Kind::I2pd(_) | Kind::Command(_) => self.start(),
+            Kind::I2pd(_) | Kind::Command(_) | Kind::Profile(_) => self.start(),
         }
     }
 
@@ -306,7 +366,9 @@ impl Router {
     /// Returns the version to which the bridge agrees for a range of 3.1 to 3.3, if that is known.
     pub(crate) fn version(&self) -> Option<Version> {
         Some(match &self.kind {
-            Kind::Embedded => Version::V3_2,
+            Kind::Embedded | Kind::Profile(Profile::Emissary) => Version::V3_2,
+            Kind::Profile(Profile::I2pd245) => Version::V3_1,
+            Kind::Profile(_) => Version::V3_3,
             Kind::I2pd(i2pd)
                 if ["2.45.", "2.56."]
                     .iter()
@@ -324,8 +386,12 @@ impl Router {
         self.builder().stream().unwrap()
     }
 
-    /// Returns the shared sessions, for one behaviour at a time.
+    /// Returns the shared sessions, for one behaviour at a time. At a profile each behaviour has its own,
+    /// since they cost nothing there.
     pub(crate) fn pair(&self) -> Shared<'_> {
+        if let Kind::Profile(_) = self.kind {
+            return Shared::Own(Pair::new(&self.network()));
+        }
         // A behaviour that failed half way leaves sessions in an unknown state.
         let poisoned = self.pair.is_poisoned();
         let mut pair = self
@@ -341,7 +407,7 @@ impl Router {
                 pair: Pair::new(&network),
             });
         }
-        Shared(pair)
+        Shared::Locked(pair)
     }
 }
 
@@ -363,6 +429,12 @@ impl Network {
         Self::Command(router.unwrap_or_else(|error| panic!("it does not start: {error}")))
     }
 
+    fn profile(profile: Profile) -> Self {
+        let bridge = TestBridge::builder().profile(profile).start().unwrap();
+        bridge.add_host(&KNOWN_NAME.parse().unwrap(), known_key().destination());
+        Self::Profile(bridge)
+    }
+
     pub(crate) fn bridge(&self) -> SamBridge {
         let builder = SamBridge::builder().address(self.sam_address().to_string());
         let builder = builder.udp_address(self.udp_address().to_string());
@@ -375,6 +447,7 @@ impl Network {
             Self::Process(network) => network.sam_address(),
             Self::I2pd(router) => router.sam_address(),
             Self::Command(router) => router.sam_address(),
+            Self::Profile(bridge) => bridge.address(),
         }
     }
 
@@ -384,13 +457,14 @@ impl Network {
             Self::Process(network) => network.udp_address(),
             Self::I2pd(router) => router.udp_address(),
             Self::Command(router) => router.udp_address(),
+            Self::Profile(bridge) => bridge.udp_address(),
         }
     }
 
     /// Returns the id of the router's process.
     pub(crate) fn process_id(&self) -> u32 {
         match self {
-            Self::Embedded(_) => std::process::id(),
+            Self::Embedded(_) | Self::Profile(_) => std::process::id(),
             Self::Process(network) => network.id(),
             Self::I2pd(router) => router.id(),
             Self::Command(router) => router.id(),
@@ -402,6 +476,7 @@ impl Network {
             Self::Embedded(_) | Self::Process(_) => Testnet::OPTIONS,
             Self::I2pd(router) => router.session_options(),
             Self::Command(router) => router.session_options(),
+            Self::Profile(_) => &[],
         }
     }
 
@@ -431,7 +506,7 @@ impl Network {
     /// Returns true if the bridge still replies to HELLO.
     fn answers(&self) -> bool {
         match self {
-            Self::Embedded(_) | Self::Process(_) => true,
+            Self::Embedded(_) | Self::Process(_) | Self::Profile(_) => true,
             Self::I2pd(router) => router.answers(),
             Self::Command(router) => router.answers(),
         }
@@ -440,7 +515,7 @@ impl Network {
     /// Returns how the router's process ended, if it has ended.
     fn exit_status(&self) -> Option<ExitStatus> {
         match self {
-            Self::Embedded(_) | Self::Process(_) => None,
+            Self::Embedded(_) | Self::Process(_) | Self::Profile(_) => None,
             Self::I2pd(router) => router.exit_status(),
             Self::Command(router) => router.exit_status(),
         }
@@ -465,7 +540,7 @@ impl Network {
 
     fn last_words(&self) -> String {
         match self {
-            Self::Embedded(_) | Self::Process(_) => String::new(),
+            Self::Embedded(_) | Self::Process(_) | Self::Profile(_) => String::new(),
             Self::I2pd(router) => router.log_tail(),
             Self::Command(router) => router.log_tail(),
         }
@@ -479,6 +554,7 @@ impl Network {
             Self::Process(network) => network.kill(),
             Self::I2pd(router) => router.kill(),
             Self::Command(router) => router.kill(),
+            Self::Profile(bridge) => bridge.stop(),
         }
     }
 
@@ -491,6 +567,7 @@ impl Network {
             Self::Process(network) => network.restart(),
             Self::I2pd(router) => router.restart(),
             Self::Command(router) => router.restart(),
+            Self::Profile(bridge) => bridge.restart(),
         };
         let outcome = (0..RESTARTS).find_map(|_| restart().ok());
         assert!(outcome.is_some(), "the router does not start again");
@@ -536,7 +613,7 @@ pub(crate) struct Pair {
 }
 
 /// The pair of one network. It cannot be used after another network has replaced that one.
-struct Kept {
+pub(crate) struct Kept {
     network: Weak<Network>,
     pair: Pair,
 }
@@ -547,14 +624,20 @@ impl Kept {
     }
 }
 
-/// The shared sessions, locked by one behaviour.
-pub(crate) struct Shared<'a>(MutexGuard<'a, Option<Kept>>);
+/// The sessions of a pair, in the hands of one behaviour.
+pub(crate) enum Shared<'a> {
+    Locked(MutexGuard<'a, Option<Kept>>),
+    Own(Pair),
+}
 
 impl std::ops::Deref for Shared<'_> {
     type Target = Pair;
 
     fn deref(&self) -> &Pair {
-        &self.0.as_ref().unwrap().pair
+        match self {
+            Self::Locked(kept) => &kept.as_ref().unwrap().pair,
+            Self::Own(pair) => pair,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use i2p_sam::{Cancel, Error};
 
+use crate::ON_PROFILES;
 use crate::router::{LONG, Router};
 use crate::suite::behaviours;
 use crate::suite::data::{bytes, checksum, greet, persist, put, rest, take};
@@ -199,7 +200,7 @@ fn accept_pending_for_a_minute_succeeds(router: &Router) {
 }
 
 fn two_thousand_consecutive_dials_find_listener(router: &Router) {
-    const DIALS: u64 = 2000;
+    const DIALS: u64 = if ON_PROFILES { 500 } else { 2000 };
     const DIALLERS: u64 = 4;
     let (server, client) = (router.session(), router.session());
     let listener = server.listener().unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use i2p_sam::{DatagramSession, DatagramStyle, DatagramTransport, RawSession, Sender};
 
 use super::data;
+use crate::ON_PROFILES;
 use crate::router::Router;
 use crate::suite::behaviours;
 
@@ -20,7 +21,7 @@ behaviours! {
 }
 
 /// The time after which a datagram is sent again.
-pub(super) const AGAIN: Duration = Duration::from_secs(2);
+pub(super) const AGAIN: Duration = Duration::from_millis(if ON_PROFILES { 200 } else { 2000 });
 const TIMES: usize = 30;
 
 pub(super) fn pair(router: &Router, style: DatagramStyle) -> (DatagramSession, DatagramSession) {

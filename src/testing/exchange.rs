@@ -1,0 +1,116 @@
+use std::fmt;
+use std::io::Read;
+use std::time::Instant;
+
+use super::link::Link;
+use super::profile::LineFacts;
+use super::request::Request;
+
+/// One command at a [`TestBridge`](super::TestBridge), in the hands of a
+/// [script](super::Fault::script) instead of the router.
+///
+/// When the script returns, the connection stays open, unless the script has closed it; the next command is
+/// handled as usual.
+pub struct Exchange<'a> {
+    line: &'a str,
+    link: &'a Link,
+    facts: &'a LineFacts,
+    /// Lets the router carry out a command. It returns false if the connection is at its end.
+    carry_out: &'a mut dyn FnMut(&str) -> bool,
+    goes_on: bool,
+}
+
+impl<'a> Exchange<'a> {
+    pub(super) fn new(
+        line: &'a str,
+        link: &'a Link,
+        facts: &'a LineFacts,
+        carry_out: &'a mut dyn FnMut(&str) -> bool,
+    ) -> Self {
+        Self {
+            line,
+            link,
+            facts,
+            carry_out,
+            goes_on: true,
+        }
+    }
+
+    /// Returns false if the connection is at its end.
+    pub(super) fn goes_on(&self) -> bool {
+        self.goes_on
+    }
+
+    /// Returns the command, without its line end.
+    pub fn command(&self) -> &str {
+        self.line
+    }
+
+    /// Returns the value of a pair of the command.
+    pub fn value(&self, key: &str) -> Option<String> {
+        let request = Request::read(self.line, self.facts);
+        request.ok()??.value(key).map(str::to_owned)
+    }
+
+    /// Returns the number of the connection: 0 for the first one at this bridge, and so on.
+    pub fn connection(&self) -> usize {
+        self.link.number
+    }
+
+    /// Sends bytes to the client. Returns false if it has closed.
+    pub fn send(&self, bytes: impl AsRef<[u8]>) -> bool {
+        self.link.send(bytes.as_ref())
+    }
+
+    /// Waits for the next line, and returns it without its line end; `None` at the end. No byte after it is
+    /// read.
+    pub fn read_line(&self) -> Option<String> {
+        let mut line = Vec::new();
+        let never: Option<Instant> = None;
+        match self.link.read_line(&mut line, never) {
+            Ok(_) if !line.is_empty() => Some(String::from_utf8_lossy(&line).into_owned()),
+            _ => None,
+        }
+    }
+
+    /// Waits for bytes and reads them; 0 at the end.
+    pub fn read(&self, buf: &mut [u8]) -> usize {
+        let mut socket = self.link.socket();
+        socket.read(buf).unwrap_or(0)
+    }
+
+    /// Waits until the client closes, and returns what it sent until then.
+    pub fn read_to_end(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut socket = self.link.socket();
+        // The end by a reset is an end as well.
+        let _ = socket.read_to_end(&mut bytes);
+        bytes
+    }
+
+    /// Lets the router carry out the command. It returns when the router has replied; after a command that
+    /// makes the connection a stream, when the stream has ended.
+    pub fn proceed(&mut self) {
+        let line = self.line;
+        self.goes_on = (self.carry_out)(line);
+    }
+
+    /// Lets the router carry out another command instead.
+    pub fn proceed_as(&mut self, command: &str) {
+        self.goes_on = (self.carry_out)(command);
+    }
+
+    /// Closes the connection. What was sent still arrives.
+    pub fn close(&mut self) {
+        self.goes_on = false;
+        self.link.close();
+    }
+}
+
+impl fmt::Debug for Exchange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("connection", &self.link.number)
+            .finish_non_exhaustive()
+    }
+}
