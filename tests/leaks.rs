@@ -7,10 +7,12 @@
 mod support;
 
 use std::fs;
-use std::net::{Shutdown, TcpStream};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
 
-use i2p_sam::{ClientTunnel, DatagramStyle, HealingOptions, SamBridge, TunnelOptions};
+use i2p_sam::testing::{ListenerFeed, StreamPair};
+use i2p_sam::{ClientTunnel, DatagramStyle, HealingOptions, SamBridge, SamStream, TunnelOptions};
 use support::primary::Router;
 use support::restless::{self, Answer, SHORT};
 use support::{LONG, ScriptedBridge, Stage, eventually, key};
@@ -98,6 +100,9 @@ fn ended_sessions_leave_no_thread_or_descriptor() {
             _ => {}
         }
     }
+    for round in 0..20 {
+        streams_for_tests(round);
+    }
     eventually("all threads have ended", || count("task") <= threads);
     eventually("all descriptors are closed", || count("fd") <= descriptors);
 }
@@ -130,4 +135,24 @@ fn several_replicas(round: usize) {
     }
     let builder = bridge.session().key(&key(2));
     builder.multihomed().unwrap_err();
+}
+
+/// Makes streams without a bridge, accepts one from a feed, and loses one or none.
+fn streams_for_tests(round: usize) {
+    let pair = StreamPair::new().unwrap();
+    match round % 3 {
+        0 => pair.lose_near(),
+        1 => pair.lose_far(),
+        _ => {}
+    }
+    let StreamPair { mut near, far } = pair;
+    let (feed, listener) = ListenerFeed::new().unwrap();
+    feed.push(far);
+    // It fails if a session is lost.
+    let _ = near.write_all(b"ping");
+    let (mut far, _) = listener.accept().unwrap();
+    let _ = far.read(&mut [0; 4]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    drop(SamStream::from_tcp(socket, "peer.i2p").unwrap());
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::address::{B32, Destination, I2pAddr};
 use crate::bridge::{SamBridge, is_timeout};
 use crate::error::{Error, Phase, SessionLoss};
-use crate::session::{OpenStream, SessionGuard};
+use crate::session::{OpenStream, SessionCore, SessionGuard};
 use crate::sync::{Call, Deadline, Registration, Target};
 
 /// The longest time from the end of a stream until the loss of its session is noticed.
@@ -99,6 +99,11 @@ impl SamStream {
         Target::socket(&self.shared.socket)
     }
 
+    /// Returns the shared parts of the stream's session.
+    pub(crate) fn core(&self) -> &Arc<SessionCore> {
+        self.shared.guard.core()
+    }
+
     /// Returns the address of the peer: the dialled address or the caller's, with the port if it is
     /// known.
     pub fn peer_addr(&self) -> &I2pAddr {
@@ -140,7 +145,7 @@ impl SamStream {
 
     /// Returns the bridge of the stream's session.
     pub fn bridge(&self) -> &SamBridge {
-        &self.shared.guard.core().bridge
+        &self.core().bridge
     }
 
     /// Returns the reason why the session is gone, if it is gone: the cause of an end that the peer
@@ -224,9 +229,8 @@ impl SamStream {
                 Err(error) => return Err(error),
             }
         }
-        let lifetime = self.shared.guard.core().lifetime();
         let call = Call::new(Phase::WaitClosed).within(Some(LOSS_GRACE));
-        match call.wait_ended(lifetime) {
+        match call.wait_ended(self.core().lifetime()) {
             Ok(loss) => Err(Error::SessionLost(loss).into()),
             Err(_) => Ok(()),
         }

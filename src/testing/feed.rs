@@ -49,6 +49,8 @@ struct Fed {
 struct State {
     queue: VecDeque<Result<SamStream, Error>>,
     loss: Option<SessionLoss>,
+    /// The last handle of the listener was dropped.
+    abandoned: bool,
 }
 
 impl ListenerFeed {
@@ -57,6 +59,15 @@ impl ListenerFeed {
     /// # Errors
     ///
     /// There are none today; the type is that of all that makes a listener.
+    ///
+    /// ```
+    /// use i2p_sam::testing::ListenerFeed;
+    ///
+    /// let (feed, listener) = ListenerFeed::new()?;
+    /// drop(feed);
+    /// assert!(listener.incoming().all(|stream| stream.is_err()));
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
     pub fn new() -> Result<(Self, SamListener), Error> {
         let mut random = Random::new(some_seed());
         let key = keys::generate(&mut random, SignatureType::Ed25519)?;
@@ -68,17 +79,53 @@ impl ListenerFeed {
         Ok((Self { fed }, listener))
     }
 
-    /// Gives the listener a stream. Streams are accepted in the order in which they come.
+    /// Gives the listener a stream. Streams are accepted in the order in which they come. The stream is closed
+    /// if the listener has ended or was dropped, and when it is dropped.
+    ///
+    /// ```
+    /// use i2p_sam::SamStream;
+    /// use i2p_sam::testing::ListenerFeed;
+    ///
+    /// let (feed, listener) = ListenerFeed::new()?;
+    /// let (near, far) = SamStream::pair()?;
+    /// feed.push(far);
+    /// let (_stream, peer) = listener.accept()?;
+    /// assert_eq!(&peer, near.local_addr());
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
     pub fn push(&self, stream: SamStream) {
         self.add(Ok(stream));
     }
 
     /// Makes an `accept` fail with this error, after the streams that wait.
+    ///
+    /// ```
+    /// use std::io;
+    /// use i2p_sam::testing::ListenerFeed;
+    /// use i2p_sam::{Error, Phase};
+    ///
+    /// let (feed, listener) = ListenerFeed::new()?;
+    /// let source = io::Error::other("the test made this error");
+    /// feed.fail(Error::Io { phase: Phase::Accept, source });
+    /// assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::Other);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn fail(&self, error: Error) {
         self.add(Err(error));
     }
 
     /// Ends the listener: every `accept` fails with [`Error::SessionLost`], after the streams that wait.
+    ///
+    /// ```
+    /// use i2p_sam::SessionLoss;
+    /// use i2p_sam::testing::ListenerFeed;
+    ///
+    /// let (feed, listener) = ListenerFeed::new()?;
+    /// feed.lose(SessionLoss::Disconnected);
+    /// assert!(listener.accept().is_err());
+    /// assert_eq!(listener.loss(), Some(SessionLoss::Disconnected));
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
     pub fn lose(&self, loss: SessionLoss) {
         self.fed.state.update(|state| {
             state.loss.get_or_insert(loss);
@@ -86,14 +133,25 @@ impl ListenerFeed {
     }
 
     /// Returns the address of the listener.
+    ///
+    /// ```
+    /// let (feed, listener) = i2p_sam::testing::ListenerFeed::new()?;
+    /// assert_eq!(feed.local_addr(), listener.local_addr());
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
     pub fn local_addr(&self) -> I2pAddr {
         I2pAddr::from(&self.fed.destination)
     }
 
     fn add(&self, outcome: Result<SamStream, Error>) {
-        self.fed
-            .state
-            .update(|state| state.queue.push_back(outcome));
+        let left_over = self.fed.state.update(|state| {
+            if state.abandoned || state.loss.is_some() {
+                return Some(outcome);
+            }
+            state.queue.push_back(outcome);
+            None
+        });
+        drop(left_over);
     }
 }
 
@@ -136,5 +194,16 @@ impl Source for Handle {
 
     fn stats(&self) -> ListenerStats {
         ListenerStats::default()
+    }
+}
+
+/// Closes the streams that wait, as the last handle of any listener does.
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let left_over = self.0.state.update(|state| {
+            state.abandoned = true;
+            std::mem::take(&mut state.queue)
+        });
+        drop(left_over);
     }
 }

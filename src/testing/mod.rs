@@ -136,6 +136,7 @@ mod request;
 mod router;
 mod service;
 mod sessions;
+mod shared;
 mod state;
 mod streams;
 mod subsessions;

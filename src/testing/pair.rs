@@ -1,30 +1,35 @@
 use std::fmt;
 use std::net::TcpStream;
-use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::Duration;
 
 use crate::address::{I2pAddr, ToI2pAddr};
-use crate::error::{Error, Phase};
-use crate::stream::{ConnectOptions, SamStream, StreamSession};
-use crate::sync::{Target, lock};
+use crate::error::{Error, SessionLoss};
+use crate::stream::{ConnectOptions, SamStream};
 
-use super::bridge::TestBridge;
+use super::shared::{Sessions, SharedBridge};
 
 /// Two streams that are connected to each other, and the sessions that they belong to.
 ///
-/// [`SamStream::pair`] is the short form. This one also has ports, and can lose a session.
+/// [`SamStream::pair`] is the short form. This one also has ports, and can lose a session: of a stream that a
+/// handler takes by value, keep the pair and give it a [clone](SamStream::try_clone).
 ///
 /// ```
-/// use std::io::Read;
+/// use std::io;
+/// use std::thread;
+/// use i2p_sam::SamStream;
 /// use i2p_sam::testing::StreamPair;
 ///
-/// let mut pair = StreamPair::with_ports(1111, 80)?;
+/// /// The handler under test: returns true if it read all that its peer sent.
+/// fn receive(stream: SamStream) -> io::Result<bool> {
+///     io::copy(&mut &stream, &mut io::sink())?;
+///     Ok(stream.loss().is_none())
+/// }
+///
+/// let pair = StreamPair::with_ports(1111, 80)?;
 /// assert_eq!(pair.far.local_port(), Some(80));
-/// pair.lose_near();
-/// let mut rest = Vec::new();
-/// pair.far.read_to_end(&mut rest)?;
-/// assert!(pair.near.loss().is_some() && pair.far.loss().is_none());
+/// let far = pair.far.try_clone()?;
+/// let handler = thread::spawn(move || receive(far));
+/// pair.lose_far();
+/// assert!(!handler.join().unwrap()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct StreamPair {
@@ -40,6 +45,12 @@ impl StreamPair {
     /// # Errors
     ///
     /// Returns [`Error::Io`] if the system refuses a port, a descriptor or a thread.
+    ///
+    /// ```
+    /// let pair = i2p_sam::testing::StreamPair::new()?;
+    /// assert_eq!((pair.near.peer_port(), pair.far.peer_port()), (None, None));
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
     pub fn new() -> Result<Self, Error> {
         Self::with_ports(0, 0)
     }
@@ -50,23 +61,52 @@ impl StreamPair {
     /// # Errors
     ///
     /// Returns [`Error::Io`] if the system refuses a port, a descriptor or a thread.
+    ///
+    /// ```
+    /// let pair = i2p_sam::testing::StreamPair::with_ports(1111, 80)?;
+    /// assert_eq!((pair.near.peer_port(), pair.far.peer_port()), (Some(80), Some(1111)));
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
     pub fn with_ports(from_port: u16, to_port: u16) -> Result<Self, Error> {
-        let (client, server) = (session()?, session()?);
+        let bridge = SharedBridge::get()?;
+        let (client, server) = (bridge.session()?, bridge.session()?);
         let listener = server.listener()?;
         let options = ConnectOptions::new().from_port(from_port);
         let address = I2pAddr::from(server.destination()).with_port(to_port);
         let near = client.connect_with(&address, &options)?;
         let (far, _) = listener.accept()?;
-        Ok(Self { near, far })
+        let sessions = Sessions::new(bridge, &[&client, &server]);
+        Ok(Self {
+            near: sessions.keep(near)?,
+            far: sessions.keep(far)?,
+        })
     }
 
     /// Ends the session of the near side, as a bridge does that loses it: both streams end, and
-    /// [`loss`](SamStream::loss) of this side reports it when this returns.
+    /// [`loss`](SamStream::loss) of this side reports it before a read returns the end.
+    ///
+    /// ```
+    /// use std::io;
+    /// use i2p_sam::testing::StreamPair;
+    ///
+    /// let pair = StreamPair::new()?;
+    /// pair.lose_near();
+    /// assert_eq!(io::read_to_string(&pair.far)?, "");
+    /// assert!(pair.near.loss().is_some() && pair.far.loss().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn lose_near(&self) {
         lose(&self.near);
     }
 
-    /// Ends the session of the far side.
+    /// Ends the session of the far side, like [`lose_near`](Self::lose_near).
+    ///
+    /// ```
+    /// let pair = i2p_sam::testing::StreamPair::new()?;
+    /// pair.lose_far();
+    /// assert!(pair.far.loss().is_some() && pair.near.loss().is_none());
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
     pub fn lose_far(&self) {
         lose(&self.far);
     }
@@ -86,8 +126,9 @@ impl SamStream {
     /// Returns two streams that are connected to each other, for the test of a handler. Each has the other's
     /// destination as its peer.
     ///
-    /// All pairs of a process share one [`TestBridge`], which starts with the first. A stream of a pair
-    /// behaves as one of [Java I2P](super::Profile::Java) does: there is no half-close.
+    /// A stream of a pair behaves as one of [Java I2P](super::Profile::Java) does: there is no half-close.
+    /// All pairs share one [`TestBridge`](super::TestBridge), which runs while there is one. A pair takes some
+    /// milliseconds, and ten descriptors until both its streams are dropped.
     ///
     /// # Errors
     ///
@@ -140,54 +181,16 @@ impl SamStream {
     /// ```
     pub fn from_tcp(socket: TcpStream, peer: impl ToI2pAddr) -> Result<Self, Error> {
         let peer = peer.to_i2p_addr()?;
-        let session = session()?;
+        let bridge = SharedBridge::get()?;
+        let session = bridge.session()?;
         let local = I2pAddr::from(session.destination());
-        let guard = session.guard();
-        let socket = Arc::new(socket);
-        let lifetime = guard.core().lifetime();
-        let registration = lifetime.register(Target::socket(&socket)).ok();
-        Ok(Self::new(socket, registration, guard, peer, local))
+        let sessions = Sessions::new(bridge, &[&session]);
+        sessions.stream(&session.guard(), socket, local, peer)
     }
 }
 
-/// The time in which the last bytes of a dropped stream arrive.
-const LINGER: Duration = Duration::from_secs(1);
-
-/// Returns the bridge of all pairs. It lives as long as the process, so that it outlives every stream.
-fn bridge() -> Result<Arc<TestBridge>, Error> {
-    static BRIDGE: Mutex<Option<Arc<TestBridge>>> = Mutex::new(None);
-    let mut bridge = lock(&BRIDGE);
-    if let Some(running) = &*bridge {
-        return Ok(Arc::clone(running));
-    }
-    let phase = Phase::Connect;
-    let started = TestBridge::start().map_err(|source| Error::Io { phase, source })?;
-    let started = Arc::new(started);
-    *bridge = Some(Arc::clone(&started));
-    Ok(started)
-}
-
-fn session() -> Result<StreamSession, Error> {
-    let builder = bridge()?.bridge().session().pending_accepts(1);
-    builder.linger(LINGER).stream()
-}
-
+/// Breaks off the session on this side, and not at the bridge, so that the loss is known before a reader sees the
+/// end.
 fn lose(stream: &SamStream) {
-    let Some(own) = stream.local_addr().destination() else {
-        return;
-    };
-    if !bridge().is_ok_and(|bridge| bridge.lose_session(own)) {
-        return;
-    }
-    // A program learns of the loss some time after the end of its streams; a test need not wait for it.
-    for _ in 0..LOOKS {
-        if stream.loss().is_some() {
-            return;
-        }
-        thread::sleep(LOOK);
-    }
+    stream.core().control.fail(SessionLoss::Disconnected);
 }
-
-/// The time between two looks if a loss was reported, and the most of them.
-const LOOK: Duration = Duration::from_millis(1);
-const LOOKS: u32 = 5000;

@@ -1,11 +1,11 @@
 //! Streams and listeners for tests of handlers, without a bridge of their own.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use i2p_sam::testing::{ListenerFeed, StreamPair};
-use i2p_sam::{Cancel, Error, SamStream, SessionLoss};
+use i2p_sam::{Cancel, Error, ListenerStats, SamStream, SessionLoss};
 
 use crate::support::{LONG, in_background, outcome};
 
@@ -13,6 +13,11 @@ fn read(stream: &mut SamStream, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     stream.read_exact(&mut bytes).unwrap();
     bytes
+}
+
+/// A peer's side of a stream, and the listener's.
+fn peer() -> (SamStream, SamStream) {
+    SamStream::pair().unwrap()
 }
 
 #[test]
@@ -62,6 +67,75 @@ fn lost_session_ends_both_sides_and_is_reported_by_its_own() {
 }
 
 #[test]
+fn lost_session_is_noticed_when_call_returns() {
+    for _ in 0..20 {
+        let pair = StreamPair::new().unwrap();
+        pair.lose_near();
+        assert_eq!(pair.near.loss(), Some(SessionLoss::Disconnected));
+    }
+}
+
+#[test]
+fn lost_session_of_one_pair_leaves_another() {
+    let (lost, mut pair) = (StreamPair::new().unwrap(), StreamPair::new().unwrap());
+    lost.lose_near();
+    lost.lose_far();
+    pair.near.write_all(b"on").unwrap();
+    assert_eq!(read(&mut pair.far, 2), b"on");
+}
+
+#[test]
+fn loss_during_handler_is_seen_by_handler() {
+    for _ in 0..20 {
+        let pair = StreamPair::new().unwrap();
+        let mut stream = pair.far.try_clone().unwrap();
+        let handler = in_background(move || (stream.read(&mut [0]).unwrap(), stream.loss()));
+        pair.lose_far();
+        assert_eq!(outcome(&handler), (0, Some(SessionLoss::Disconnected)));
+    }
+}
+
+#[test]
+fn bytes_written_before_drop_arrive_at_late_reader() {
+    const LEN: usize = 16 << 20;
+    let (mut near, mut far) = SamStream::pair().unwrap();
+    let writer = in_background(move || near.write_all(&vec![7; LEN]));
+    let mut total = read(&mut far, LEN / 2).len();
+    total += io::copy(&mut far, &mut io::sink()).unwrap() as usize;
+    outcome(&writer).unwrap();
+    assert_eq!(total, LEN);
+}
+
+#[test]
+fn pair_without_ports_has_none() {
+    let (near, far) = SamStream::pair().unwrap();
+    for stream in [near, far] {
+        assert_eq!((stream.peer_port(), stream.local_port()), (None, None));
+    }
+}
+
+#[test]
+fn handler_of_lines_replies_to_each() {
+    fn number_lines(stream: &SamStream) -> io::Result<()> {
+        for (number, line) in BufReader::new(stream).lines().enumerate() {
+            let reply = format!("{number}: {}\n", line?);
+            { stream }.write_all(reply.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    let (near, far) = SamStream::pair().unwrap();
+    let handler = in_background(move || number_lines(&far));
+    let mut replies = BufReader::new(&near).lines();
+    for (line, reply) in [("one\n", "0: one"), ("two\n", "1: two")] {
+        (&near).write_all(line.as_bytes()).unwrap();
+        assert_eq!(replies.next().unwrap().unwrap(), reply);
+    }
+    drop(near);
+    outcome(&handler).unwrap();
+}
+
+#[test]
 fn time_out_of_pair_is_kept() {
     let (mut near, _far) = SamStream::pair().unwrap();
     near.set_read_timeout(Some(Duration::from_millis(20)))
@@ -84,6 +158,27 @@ fn stream_from_tcp_has_given_peer_and_bytes() {
     assert_eq!(read(&mut stream, 3), b"abc");
     drop(stream);
     assert_eq!(test.read(&mut [0]).unwrap(), 0);
+}
+
+#[test]
+fn end_of_tcp_side_ends_stream_without_loss() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let test = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let socket = listener.accept().unwrap().0;
+    let mut stream = SamStream::from_tcp(socket, "peer.i2p").unwrap();
+    drop(test);
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+    assert_eq!(stream.loss(), None);
+}
+
+#[test]
+fn streams_from_tcp_have_own_addresses() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let [one, two] = [1, 2].map(|_| {
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        SamStream::from_tcp(socket, "peer.i2p").unwrap()
+    });
+    assert_ne!(one.local_addr(), two.local_addr());
 }
 
 #[test]
@@ -115,6 +210,76 @@ fn error_of_feed_is_returned_once() {
     assert!(matches!(listener.accept(), Err(Error::WouldBlock)));
     let error = listener.accept_timeout(Duration::from_millis(10));
     assert!(error.unwrap_err().is_timeout());
+}
+
+#[test]
+fn error_of_feed_comes_after_streams_that_wait() {
+    let (feed, listener) = ListenerFeed::new().unwrap();
+    feed.push(peer().1);
+    feed.fail(Error::WouldBlock);
+    feed.push(peer().1);
+    let accepted = [1, 2, 3].map(|_| listener.accept().is_ok());
+    assert_eq!(accepted, [true, false, true]);
+}
+
+#[test]
+fn stream_pushed_after_loss_is_closed() {
+    let (feed, listener) = ListenerFeed::new().unwrap();
+    feed.lose(SessionLoss::Disconnected);
+    let (mut near, far) = peer();
+    feed.push(far);
+    assert_eq!(near.read(&mut [0]).unwrap(), 0);
+    assert!(matches!(listener.accept(), Err(Error::SessionLost(_))));
+}
+
+#[test]
+fn streams_that_wait_are_closed_with_last_handle() {
+    let (feed, listener) = ListenerFeed::new().unwrap();
+    let (mut near, far) = peer();
+    feed.push(far);
+    let second = listener.try_clone().unwrap();
+    drop(listener);
+    near.set_read_timeout(Some(Duration::from_millis(20)))
+        .unwrap();
+    near.read(&mut [0]).unwrap_err();
+    near.set_read_timeout(None).unwrap();
+    drop(second);
+    assert_eq!(near.read(&mut [0]).unwrap(), 0);
+}
+
+#[test]
+fn stream_pushed_to_dropped_listener_is_closed() {
+    let (feed, listener) = ListenerFeed::new().unwrap();
+    drop(listener);
+    let (mut near, far) = peer();
+    feed.push(far);
+    assert_eq!(near.read(&mut [0]).unwrap(), 0);
+}
+
+#[test]
+fn handles_of_fed_listener_share_streams() {
+    let (feed, listener) = ListenerFeed::new().unwrap();
+    let second = listener.try_clone().unwrap();
+    feed.push(peer().1);
+    feed.push(peer().1);
+    assert!(listener.accept().is_ok() && second.accept().is_ok());
+}
+
+#[test]
+fn fed_listener_dropped_feed_ends_as_closed() {
+    let (feed, listener) = ListenerFeed::new().unwrap();
+    let waiting = in_background(move || listener.accept().map(drop));
+    drop(feed);
+    let error = outcome(&waiting).unwrap_err();
+    assert!(matches!(error, Error::SessionLost(SessionLoss::Closed)));
+}
+
+#[test]
+fn fed_listener_counts_no_rejected_streams() {
+    let (feed, listener) = ListenerFeed::new().unwrap();
+    feed.push(peer().1);
+    assert_eq!(listener.stats(), ListenerStats::default());
+    assert_eq!((listener.tcp_addr(), listener.loss()), (None, None));
 }
 
 #[test]
