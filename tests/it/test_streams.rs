@@ -15,9 +15,11 @@ fn read(stream: &mut SamStream, len: usize) -> Vec<u8> {
     bytes
 }
 
-/// A peer's side of a stream, and the listener's.
+/// A peer's side of a stream, whose reads do not wait for ever, and the listener's.
 fn peer() -> (SamStream, SamStream) {
-    SamStream::pair().unwrap()
+    let (near, far) = SamStream::pair().unwrap();
+    near.set_read_timeout(Some(LONG)).unwrap();
+    (near, far)
 }
 
 #[test]
@@ -242,7 +244,7 @@ fn streams_that_wait_are_closed_with_last_handle() {
     near.set_read_timeout(Some(Duration::from_millis(20)))
         .unwrap();
     near.read(&mut [0]).unwrap_err();
-    near.set_read_timeout(None).unwrap();
+    near.set_read_timeout(Some(LONG)).unwrap();
     drop(second);
     assert_eq!(near.read(&mut [0]).unwrap(), 0);
 }
