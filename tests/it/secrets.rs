@@ -13,6 +13,7 @@ use std::sync::Mutex;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use i2p_sam::testing::{Fault, ListenerFeed, Profile, StreamPair, TestBridge};
 use i2p_sam::wire::{Command, DatagramHeader, Line, Message, RawHeader, StreamHeader};
 use i2p_sam::{
     AddressError, B32, B33, BacklogPolicy, Cancel, ClientTunnel, ConnectOptions, DatagramOptions,
@@ -1043,6 +1044,37 @@ fn key_given_as_name_is_concealed() {
     watcher.failure(session.stream().unwrap_err());
 }
 
+#[test]
+fn test_bridge_conceals_keys_and_passwords() {
+    test_bridge(&mut Watcher::new());
+}
+
+fn test_bridge(watcher: &mut Watcher) {
+    let builder = TestBridge::builder().user("alice", PASSWORD);
+    watcher.debug(&builder);
+    watcher.debug(&Profile::Java);
+    let bridge = TestBridge::start().unwrap();
+    let (sender, seen) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let fault = Fault::script(move |exchange| {
+        let _ = sender.lock().unwrap().send(format!("{exchange:?}"));
+        exchange.proceed();
+    });
+    watcher.debug(&fault);
+    watcher.debug(&Fault::reply(key(7).expose_base64()));
+    bridge.inject("SESSION CREATE", fault);
+    let session = bridge.bridge().session().key(&key(7)).stream().unwrap();
+    watcher.debug(&session);
+    watcher.debug(&bridge);
+    watcher.look_at(&seen.recv_timeout(LONG).unwrap());
+    watcher.types.insert("Exchange".to_owned());
+    let pair = StreamPair::new().unwrap();
+    watcher.debug(&pair);
+    let (feed, listener) = ListenerFeed::new().unwrap();
+    watcher.debug(&feed);
+    watcher.debug(&listener);
+}
+
 /// Collects the names of all public structs and enums under this folder.
 fn public_types(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -1085,6 +1117,7 @@ fn every_public_type_is_checked() {
         plain_words,
         what_a_lookup_finds,
         replies_that_repeat_the_key,
+        test_bridge,
     ] {
         show(&mut watcher);
     }
