@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak, mpsc};
 use std::time::Duration;
 
 use i2p_sam::testing::{Profile, TestBridge};
@@ -41,6 +41,12 @@ const RESTARTS: usize = 5;
 /// Most routers that are replaced in a run because they stopped replying.
 const MOST_REPLACED: usize = 2;
 
+/// Most behaviours of a router that run again in a run because they failed.
+const MOST_REPEATED: usize = if ON_PROFILES { 3 } else { 1 };
+
+/// Held by each behaviour while it runs on a profile, and alone by one that runs again.
+static RUNNING: RwLock<()> = RwLock::new(());
+
 /// The processes of routers that ended without a request, with their exit status.
 static ENDED: Mutex<BTreeMap<u32, ExitStatus>> = Mutex::new(BTreeMap::new());
 
@@ -54,6 +60,8 @@ pub(crate) struct Router {
     unable: AtomicUsize,
     /// The exit status of each replaced router, if its process had ended.
     replaced: Mutex<Vec<Option<ExitStatus>>>,
+    /// The behaviours that failed once, and ran again.
+    repeated: Mutex<Vec<&'static str>>,
 }
 
 #[derive(Clone)]
@@ -217,6 +225,7 @@ impl Router {
             ran: AtomicUsize::new(0),
             unable: AtomicUsize::new(0),
             replaced: Mutex::new(Vec::new()),
+            repeated: Mutex::new(Vec::new()),
         }
     }
 
@@ -248,21 +257,47 @@ impl Router {
             .map(|(_, reason)| (*reason).to_owned())
     }
 
-    /// Runs a behaviour, and once more on a new router if the router had stopped replying.
+    /// Runs a behaviour, and once more if what failed may be the router or the machine.
     ///
     /// i2pd 2.59 sometimes stops: its bridge does not reply to any program any more, not even to HELLO.
-    /// Then no behaviour can be shown on it. The check does not use the library, so that a fault of ours
-    /// does not count as a fault of the router, and the run prints how often it happened.
-    pub(crate) fn show(&self, behaviour: &Behaviour) {
+    /// Then no behaviour can be shown on it, and a new router takes its place. The check does not use the
+    /// library, so that a fault of ours does not count as a fault of the router.
+    ///
+    /// A living router may lose a packet, or the end of a stream, and on profiles 56 behaviours share a few
+    /// processors. So some may fail once. The run prints which, and how often a router stopped.
+    pub(crate) fn show(&self, behaviour: &'static Behaviour) {
         let network = self.network();
-        let run = AssertUnwindSafe(|| (behaviour.run)(self));
-        if let Err(panic) = panic::catch_unwind(run) {
-            if network.answers() || !self.replace(&network) {
+        if let Err(panic) = self.attempt(behaviour) {
+            let again = match network.answers() {
+                true => self.repeat(behaviour),
+                false => self.replace(&network),
+            };
+            if !again {
                 panic::resume_unwind(panic);
             }
+            let alone = ON_PROFILES.then(|| RUNNING.write());
             (behaviour.run)(self);
+            drop(alone);
         }
         self.ran.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn attempt(&self, behaviour: &Behaviour) -> std::thread::Result<()> {
+        let beside_others = ON_PROFILES.then(|| RUNNING.read());
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| (behaviour.run)(self)));
+        drop(beside_others);
+        outcome
+    }
+
+    /// Returns true if a behaviour that failed may run again, and notes it.
+    fn repeat(&self, behaviour: &'static Behaviour) -> bool {
+        let mut repeated = lock(&self.repeated);
+        if repeated.len() >= MOST_REPEATED {
+            return false;
+        }
+        eprintln!("{}::{} failed, and runs again", self.name, behaviour.name);
+        repeated.push(behaviour.name);
+        true
     }
 
     /// Runs a behaviour that this router cannot show, on one of its own, and returns true if it fails: if it
@@ -316,7 +351,15 @@ impl Router {
             0 => String::new(),
             times => format!(", {times} replaced: {}", replaced.join("; ")),
         };
-        format!("{}: {ran} ran, {unable} it cannot{replaced}", self.name)
+        let repeated = lock(&self.repeated);
+        let repeated = match repeated.len() {
+            0 => String::new(),
+            _ => format!(", of these ran again: {}", repeated.join(" ")),
+        };
+        format!(
+            "{}: {ran} ran, {unable} it cannot{replaced}{repeated}",
+            self.name
+        )
     }
 
     fn network(&self) -> Arc<Network> {
