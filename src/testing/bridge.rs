@@ -123,6 +123,11 @@ impl TestBridge {
         self.router.state.lock().commands.clone()
     }
 
+    /// Returns the number of connections so far, open and closed.
+    pub fn connections(&self) -> usize {
+        self.router.state.lock().connections
+    }
+
     /// Returns the number of open connections.
     pub fn open_connections(&self) -> usize {
         self.router.state.lock().open_links().len()

@@ -19,7 +19,7 @@ impl Router {
         Self::answering(|visit, line| visit.say(&java_ok(line)))
     }
 
-    pub fn answering(answer: impl Fn(&mut Visit, &str) + Send + Sync + 'static) -> Self {
+    pub fn answering(answer: impl Fn(&mut Visit<'_, '_>, &str) + Send + Sync + 'static) -> Self {
         let bridge = ScriptedBridge::router(move |visit, stage| match stage {
             Stage::Session => serve(visit, &answer),
             Stage::Accept => drop(visit.rest()),
@@ -57,7 +57,7 @@ impl Router {
 }
 
 /// Answers the commands on a control socket, until the client closes.
-pub fn serve(visit: &mut Visit, answer: &impl Fn(&mut Visit, &str)) {
+pub fn serve(visit: &mut Visit<'_, '_>, answer: &impl Fn(&mut Visit<'_, '_>, &str)) {
     while let Some(line) = visit.line() {
         match line.as_str() {
             "QUIT\n" => return visit.say("QUIT STATUS RESULT=OK MESSAGE=bye\n"),
