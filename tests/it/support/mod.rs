@@ -37,18 +37,10 @@ impl ScriptedBridge {
         let is_i2pd = Arc::new(AtomicBool::new(false));
         let acts_as_i2pd = is_i2pd.clone();
         let fault = Fault::script(move |exchange| {
-            let unknown_name = match acts_as_i2pd.load(Ordering::SeqCst) {
-                true => "INVALID_KEY",
-                false => "KEY_NOT_FOUND",
-            };
-            let first = Some(exchange.command().to_owned());
-            let mut visit = Visit {
-                number: exchange.connection(),
-                unknown_name,
-                first,
-                resets: false,
-                exchange,
-            };
+            let mut visit = Visit::of(exchange);
+            if acts_as_i2pd.load(Ordering::SeqCst) {
+                visit.unknown_name = "INVALID_KEY";
+            }
             script(&mut visit);
             match visit.resets {
                 true => exchange.reset(),
@@ -56,6 +48,28 @@ impl ScriptedBridge {
             }
         });
         bridge.inject_each("", fault);
+        Self { bridge, is_i2pd }
+    }
+
+    /// A bridge that behaves like Java I2P but for these commands, each of which the script handles.
+    pub fn java(
+        commands: &[&str],
+        script: impl Fn(&mut Visit<'_, '_>, &str) + Send + Sync + 'static,
+    ) -> Self {
+        let bridge = TestBridge::start().unwrap();
+        let script = Arc::new(script);
+        for command in commands {
+            let script = Arc::clone(&script);
+            let fault = Fault::script(move |exchange| {
+                if exchange.command() == probe() {
+                    return exchange.proceed();
+                }
+                let line = format!("{}\n", exchange.command());
+                script(&mut Visit::of(exchange), &line);
+            });
+            bridge.inject_each(command, fault);
+        }
+        let is_i2pd = Arc::default();
         Self { bridge, is_i2pd }
     }
 
@@ -143,7 +157,17 @@ pub struct Visit<'v, 'e> {
     exchange: &'v Exchange<'e>,
 }
 
-impl Visit<'_, '_> {
+impl<'v, 'e> Visit<'v, 'e> {
+    fn of(exchange: &'v Exchange<'e>) -> Self {
+        Self {
+            number: exchange.connection(),
+            unknown_name: "KEY_NOT_FOUND",
+            first: Some(exchange.command().to_owned()),
+            resets: false,
+            exchange,
+        }
+    }
+
     /// Returns the next line, or `None` at the end.
     ///
     /// It answers the lookup by which the library distinguishes i2pd from other routers.
