@@ -1,4 +1,4 @@
-//! A scripted bridge, for faults and timing that no router shows on request.
+//! The test bridge with scripts for whole connections, for replies and timing that no router shows on request.
 //!
 //! It proves nothing about routers: `tests/routers` does.
 
@@ -65,7 +65,9 @@ impl ScriptedBridge {
                     return exchange.proceed();
                 }
                 let line = format!("{}\n", exchange.command());
-                script(&mut Visit::of(exchange), &line);
+                let mut visit = Visit::of(exchange);
+                visit.first = None;
+                script(&mut visit, &line);
             });
             bridge.inject_each(command, fault);
         }
