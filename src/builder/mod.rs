@@ -11,7 +11,7 @@ use crate::datagram::{
 };
 use crate::error::{Error, Phase};
 use crate::session::SessionOptions;
-use crate::stream::{BacklogLimits, BacklogPolicy, SamStream, StreamSession};
+use crate::stream::{BacklogLimits, BacklogPolicy, SamStream, StreamSession, StreamSettings};
 use crate::wire::{
     Command, CommandError, CommandFault, Pair, ParseError, ParseErrorKind, Version, needs_quotes,
     redact,
@@ -54,8 +54,7 @@ pub struct SessionBuilder {
     options: SessionOptions,
     nickname: Option<String>,
     heartbeat: Option<Duration>,
-    pending_accepts: usize,
-    pub(crate) backlog: BacklogLimits,
+    streams: StreamSettings,
     pub(crate) linger: Duration,
     pub(crate) transport: DatagramTransport,
 }
@@ -103,10 +102,13 @@ impl SessionBuilder {
             options: SessionOptions::new(),
             nickname: None,
             heartbeat: None,
-            pending_accepts: PENDING_ACCEPTS,
-            backlog: BacklogLimits {
-                size: BACKLOG,
-                backlog_policy: BacklogPolicy::default(),
+            streams: StreamSettings {
+                pending_accepts: PENDING_ACCEPTS,
+                backlog: BacklogLimits {
+                    size: BACKLOG,
+                    backlog_policy: BacklogPolicy::default(),
+                },
+                stagger_first_dials: true,
             },
             linger: LINGER,
             transport: DatagramTransport::default(),
@@ -185,7 +187,7 @@ impl SessionBuilder {
     /// [Forwarding](crate::StreamSession::forward) allows 500. Each accept needs a thread with a small
     /// stack and a socket.
     pub fn pending_accepts(mut self, accepts: usize) -> Self {
-        self.pending_accepts = accepts;
+        self.streams.pending_accepts = accepts;
         self
     }
 
@@ -196,13 +198,24 @@ impl SessionBuilder {
     /// accept](SessionBuilder::pending_accepts), or up to 64 callers if the session
     /// [forwards](crate::StreamSession::forward).
     pub fn backlog(mut self, streams: usize) -> Self {
-        self.backlog.size = streams;
+        self.streams.backlog.size = streams;
         self
     }
 
     /// Sets the treatment of peers that dial while the backlog is full. Default: [`BacklogPolicy::Wait`].
     pub fn backlog_policy(mut self, policy: BacklogPolicy) -> Self {
-        self.backlog.backlog_policy = policy;
+        self.streams.backlog.backlog_policy = policy;
+        self
+    }
+
+    /// Sets whether dials of a peer that the session has not reached yet wait for each other. Default: true.
+    ///
+    /// Then one dial goes, and the others follow 0.1 s after the bridge has replied to it. If it fails, the
+    /// next goes alone. No dial waits longer than 10 s, or than its own
+    /// [`timeout`](crate::ConnectOptions::timeout). i2pd 2.59 loses all but one of several first dials to
+    /// a destination, and repeats them after 9 s: without this, the first page of a site takes that long.
+    pub fn stagger_first_dials(mut self, stagger: bool) -> Self {
+        self.streams.stagger_first_dials = stagger;
         self
     }
 
@@ -275,9 +288,9 @@ impl SessionBuilder {
     pub fn stream(self) -> Result<StreamSession, Error> {
         self.try_routers(|at| {
             let guard = at.create("STREAM", &[], None)?;
-            let pending = at.pending_on(guard.core().version);
+            let settings = at.streams_on(guard.core().version);
             let cancel = at.bridge.cancel().clone();
-            Ok(StreamSession::new(guard, cancel, pending, at.backlog))
+            Ok(StreamSession::new(guard, cancel, settings))
         })
     }
 
@@ -372,17 +385,17 @@ impl SessionBuilder {
     }
 
     fn check_limits(&self) -> Result<(), Error> {
-        if !(1..=MOST_PENDING_ACCEPTS).contains(&self.pending_accepts) {
+        if !(1..=MOST_PENDING_ACCEPTS).contains(&self.streams.pending_accepts) {
             let reason = "1 to 64 accepts can be pending";
             return Err(Error::setting(
                 "pending_accepts",
-                self.pending_accepts,
+                self.streams.pending_accepts,
                 reason,
             ));
         }
-        if !(1..=MOST_BACKLOG).contains(&self.backlog.size) {
+        if !(1..=MOST_BACKLOG).contains(&self.streams.backlog.size) {
             let reason = "1 to 4096 streams can wait for an accept";
-            return Err(Error::setting("backlog", self.backlog.size, reason));
+            return Err(Error::setting("backlog", self.streams.backlog.size, reason));
         }
         Ok(())
     }
@@ -418,15 +431,16 @@ impl SessionBuilder {
         })
     }
 
-    /// Returns the number of accepts to keep pending at a bridge of this version: one before 3.2.
+    /// Returns the settings for streams at a bridge of this version: one pending accept before 3.2.
     ///
     /// i2pd 2.45 and 2.56 reply 3.1 to a request for 3.3. If several accepts are pending, i2pd 2.45
     /// mixes up the streams of simultaneous dials.
-    pub(crate) fn pending_on(&self, version: Version) -> usize {
-        match version < Version::V3_2 {
-            true => 1,
-            false => self.pending_accepts,
+    pub(crate) fn streams_on(&self, version: Version) -> StreamSettings {
+        let mut settings = self.streams;
+        if version < Version::V3_2 {
+            settings.pending_accepts = 1;
         }
+        settings
     }
 
     /// Refuses values that need quotes if the version is before 3.2, which has none.

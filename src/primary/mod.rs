@@ -19,7 +19,7 @@ use crate::session::common_methods::common_methods;
 use crate::session::control::COMMAND_GAP;
 use crate::session::core::SessionCore;
 use crate::session::id::unguessable;
-use crate::stream::{BacklogLimits, DialPorts, StreamSession};
+use crate::stream::{DialPorts, StreamSession, StreamSettings};
 use crate::sync::Cancel;
 use crate::wire::{Command, Pair};
 
@@ -67,8 +67,7 @@ pub struct PrimarySession {
 struct Shared {
     /// Set for i2pd, which ends the whole session when it refuses anything else (2.45 and 2.59).
     only_streams: bool,
-    pending_accepts: usize,
-    backlog: BacklogLimits,
+    streams: StreamSettings,
     linger: Duration,
     udp: UdpOptions,
     ports: Arc<Ports>,
@@ -118,8 +117,7 @@ impl PrimarySession {
         };
         let shared = Shared {
             only_streams,
-            pending_accepts: builder.pending_on(guard.core().version),
-            backlog: builder.backlog,
+            streams: builder.streams_on(guard.core().version),
             linger: builder.linger,
             udp: udp.clone(),
             ports: Arc::default(),
@@ -246,8 +244,7 @@ impl SubsessionBuilder {
         self.refuse_listen_protocol()?;
         let guard = self.add("STREAM", STREAM_PROTOCOL, &[])?;
         let PrimarySession { cancel, shared, .. } = &self.primary;
-        let (pending, backlog) = (shared.pending_accepts, shared.backlog);
-        let session = StreamSession::new(guard, cancel.clone(), pending, backlog);
+        let session = StreamSession::new(guard, cancel.clone(), shared.streams);
         Ok(session.with_ports(DialPorts {
             from: self.from_port.map(NonZeroU16::get),
             to: self.to_port.map(NonZeroU16::get),

@@ -4,6 +4,7 @@
 mod accept_pool;
 mod accept_queue;
 mod connect;
+mod first_dials;
 mod forward_acceptor;
 mod forwarded;
 mod forwarding;
@@ -21,5 +22,5 @@ pub use forwarding::{ForwardOptions, Forwarding};
 pub use listener::{Incoming, ListenerStats, SamListener};
 pub(crate) use listener::{Source, is_final};
 pub use sam_stream::SamStream;
-pub(crate) use session::DialPorts;
 pub use session::StreamSession;
+pub(crate) use session::{DialPorts, StreamSettings};

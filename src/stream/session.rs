@@ -10,6 +10,7 @@ use crate::session::common_methods::common_methods;
 use crate::stream::accept_pool::AcceptPool;
 use crate::stream::accept_queue::BacklogLimits;
 use crate::stream::connect::{ConnectOptions, dialler};
+use crate::stream::first_dials::FirstDials;
 use crate::stream::forwarded::{self, Forwarded};
 use crate::stream::forwarding::{ForwardOptions, Forwarding};
 use crate::stream::listener::SamListener;
@@ -42,6 +43,15 @@ pub struct StreamSession {
     cancel: Cancel,
     ports: DialPorts,
     pool: Arc<AcceptPool>,
+    first_dials: Arc<FirstDials>,
+}
+
+/// The settings of a session's builder for its streams.
+#[derive(Clone, Copy)]
+pub(crate) struct StreamSettings {
+    pub(crate) pending_accepts: usize,
+    pub(crate) backlog: BacklogLimits,
+    pub(crate) stagger_first_dials: bool,
 }
 
 /// The I2CP ports of a dial that names none.
@@ -52,19 +62,15 @@ pub(crate) struct DialPorts {
 }
 
 impl StreamSession {
-    /// `pending_accepts` and `backlog` are for its listeners.
-    pub(crate) fn new(
-        guard: SessionGuard,
-        cancel: Cancel,
-        pending_accepts: usize,
-        backlog: BacklogLimits,
-    ) -> Self {
-        let pool = AcceptPool::new(guard.core(), pending_accepts, backlog);
+    pub(crate) fn new(guard: SessionGuard, cancel: Cancel, settings: StreamSettings) -> Self {
+        let (pending, backlog) = (settings.pending_accepts, settings.backlog);
+        let pool = AcceptPool::new(guard.core(), pending, backlog);
         Self {
             guard,
             cancel,
             ports: DialPorts::default(),
             pool,
+            first_dials: Arc::new(FirstDials::new(settings.stagger_first_dials)),
         }
     }
 
@@ -97,10 +103,14 @@ impl StreamSession {
         let core = self.core();
         let peer = with_port(address.to_i2p_addr()?, self.ports.to);
         let from_port = options.own_port().or(self.ports.from);
-        let command = Command::stream_connect(&core.id, &peer.to_sam(), from_port, peer.port())?;
+        let name = peer.to_sam();
+        let command = Command::stream_connect(&core.id, &name, from_port, peer.port())?;
         let config = core.bridge.config();
         let overall = Deadline::after(options.given_time().flatten());
-        let mut connection = Connection::open(config, &self.call(phase).until(overall))?;
+        let call = self.call(phase).until(overall);
+        let turn = self.first_dials.turn(&name, &call);
+        let turn = turn.map_err(|error| error.about(&peer))?;
+        let mut connection = Connection::open(config, &call)?;
         let deadline = match options.given_time() {
             Some(_) => overall,
             None => Deadline::after(config.timeouts.stream_connect),
@@ -108,6 +118,7 @@ impl StreamSession {
         connection
             .request(&command, phase, deadline)
             .map_err(|error| core.explain(error).about(&peer))?;
+        turn.reached();
         let (socket, registration) = connection.hand_over(phase)?;
         let local = with_port(I2pAddr::from(self.destination()), from_port);
         Ok(SamStream::new(

@@ -6,8 +6,8 @@ use std::time::Instant;
 use crate::wire::Line;
 
 use super::link::Link;
+use super::profile::LineFacts;
 use super::request::Request;
-use super::router::Router;
 
 /// One command at a [`TestBridge`](super::TestBridge), in the hands of a
 /// [script](super::Fault::script) instead of the router.
@@ -17,7 +17,9 @@ use super::router::Router;
 pub struct Exchange<'a> {
     line: &'a str,
     link: &'a Link,
-    router: &'a Router,
+    facts: &'a LineFacts,
+    /// Notes a line as one of the bridge's commands.
+    note: &'a dyn Fn(&str),
     /// Lets the router carry out a command. It returns false if the connection is at its end.
     carry_out: &'a mut dyn FnMut(&str) -> bool,
     goes_on: bool,
@@ -27,7 +29,8 @@ impl<'a> Exchange<'a> {
     pub(super) fn new(
         line: &'a str,
         link: &'a Link,
-        router: &'a Router,
+        facts: &'a LineFacts,
+        note: &'a dyn Fn(&str),
         carry_out: &'a mut dyn FnMut(&str) -> bool,
     ) -> Self {
         // A wait for a command may have left a time-out.
@@ -35,7 +38,8 @@ impl<'a> Exchange<'a> {
         Self {
             line,
             link,
-            router,
+            facts,
+            note,
             carry_out,
             goes_on: true,
         }
@@ -53,7 +57,7 @@ impl<'a> Exchange<'a> {
 
     /// Returns the value of a pair of the command.
     pub fn value(&self, key: &str) -> Option<String> {
-        let request = Request::read(self.line, &self.router.facts.lines);
+        let request = Request::read(self.line, self.facts);
         request.ok()??.value(key).map(str::to_owned)
     }
 
@@ -78,8 +82,7 @@ impl<'a> Exchange<'a> {
             _ => return None,
         }
         let line = String::from_utf8_lossy(&line).into_owned();
-        let mut state = self.router.state.lock();
-        state.commands.push(line.clone());
+        (self.note)(&line);
         Some(line)
     }
 

@@ -70,7 +70,9 @@ fn commit(client: &mut Client, fault: &Fault, line: &str) -> Option<bool> {
         Kind::Script(script) => {
             let router = Arc::clone(&client.router);
             let mut proceed = |line: &str| carry_out(client, line);
-            let mut exchange = Exchange::new(line, &link, &router, &mut proceed);
+            let note = |line: &str| router.state.lock().commands.push(line.to_owned());
+            let facts = &router.facts.lines;
+            let mut exchange = Exchange::new(line, &link, facts, &note, &mut proceed);
             script(&mut exchange);
             Some(exchange.goes_on())
         }
