@@ -123,6 +123,11 @@ impl TestBridge {
         self.router.state.lock().commands.clone()
     }
 
+    /// Returns the number of connections so far, open and closed.
+    pub fn connections(&self) -> usize {
+        self.router.state.lock().connections
+    }
+
     /// Returns the number of open connections.
     pub fn open_connections(&self) -> usize {
         self.router.state.lock().open_links().len()
@@ -189,19 +194,10 @@ impl TestBridge {
 
     /// Ends the process of the router: all connections close, and its port refuses connections.
     pub fn stop(&self) {
-        self.router.stop();
-        // The threads that hold the ports look at each connection and each packet if the router runs. A child
-        // process that another thread starts has the ports as well until it runs its program.
-        for _ in 0..REBINDS {
-            let refused = TcpStream::connect(self.address).is_err();
-            let over = self.router.state.lock().port_threads == 0;
-            if refused && over {
-                return;
-            }
-            let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0));
-            let _ = udp.and_then(|udp| udp.send_to(&[], self.udp_address));
-            thread::sleep(LOOK);
-        }
+        self.router.state.update(|state| state.running = false);
+        // A client that loses its connection finds the port closed, as if the process had ended.
+        self.close_port();
+        self.router.close_all();
     }
 
     /// Starts the router again at the same address, without its sessions.
@@ -234,6 +230,21 @@ impl TestBridge {
     /// Lets a paused router go on.
     pub fn resume(&self) {
         self.router.paused.update(|paused| *paused = false);
+    }
+
+    fn close_port(&self) {
+        // The threads that hold the ports look at each connection and each packet if the router runs. A child
+        // process that another thread starts has the ports as well until it runs its program.
+        for _ in 0..REBINDS {
+            let refused = TcpStream::connect(self.address).is_err();
+            let over = self.router.state.lock().port_threads == 0;
+            if refused && over {
+                return;
+            }
+            let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0));
+            let _ = udp.and_then(|udp| udp.send_to(&[], self.udp_address));
+            thread::sleep(LOOK);
+        }
     }
 
     fn bind_again(&self) -> io::Result<(TcpListener, UdpSocket)> {

@@ -1,10 +1,13 @@
 use std::fmt;
 use std::io::Read;
+use std::net::TcpStream;
 use std::time::Instant;
 
+use crate::wire::Line;
+
 use super::link::Link;
-use super::profile::LineFacts;
 use super::request::Request;
+use super::router::Router;
 
 /// One command at a [`TestBridge`](super::TestBridge), in the hands of a
 /// [script](super::Fault::script) instead of the router.
@@ -14,7 +17,7 @@ use super::request::Request;
 pub struct Exchange<'a> {
     line: &'a str,
     link: &'a Link,
-    facts: &'a LineFacts,
+    router: &'a Router,
     /// Lets the router carry out a command. It returns false if the connection is at its end.
     carry_out: &'a mut dyn FnMut(&str) -> bool,
     goes_on: bool,
@@ -24,13 +27,15 @@ impl<'a> Exchange<'a> {
     pub(super) fn new(
         line: &'a str,
         link: &'a Link,
-        facts: &'a LineFacts,
+        router: &'a Router,
         carry_out: &'a mut dyn FnMut(&str) -> bool,
     ) -> Self {
+        // A wait for a command may have left a time-out.
+        let _ = link.socket().set_read_timeout(None);
         Self {
             line,
             link,
-            facts,
+            router,
             carry_out,
             goes_on: true,
         }
@@ -48,7 +53,7 @@ impl<'a> Exchange<'a> {
 
     /// Returns the value of a pair of the command.
     pub fn value(&self, key: &str) -> Option<String> {
-        let request = Request::read(self.line, self.facts);
+        let request = Request::read(self.line, &self.router.facts.lines);
         request.ok()??.value(key).map(str::to_owned)
     }
 
@@ -63,14 +68,19 @@ impl<'a> Exchange<'a> {
     }
 
     /// Waits for the next line, and returns it without its line end; `None` at the end. No byte after it is
-    /// read.
+    /// read. The line is one of the bridge's [commands](super::TestBridge::commands).
     pub fn read_line(&self) -> Option<String> {
         let mut line = Vec::new();
         let never: Option<Instant> = None;
         match self.link.read_line(&mut line, never) {
-            Ok(_) if !line.is_empty() => Some(String::from_utf8_lossy(&line).into_owned()),
-            _ => None,
+            Ok(Line::Complete) => {}
+            Ok(Line::Unterminated) if !line.is_empty() => {}
+            _ => return None,
         }
+        let line = String::from_utf8_lossy(&line).into_owned();
+        let mut state = self.router.state.lock();
+        state.commands.push(line.clone());
+        Some(line)
     }
 
     /// Waits for bytes and reads them; 0 at the end.
@@ -88,6 +98,12 @@ impl<'a> Exchange<'a> {
         bytes
     }
 
+    /// Returns the connection itself, for what no other method does. Bytes that are written to it pass by the
+    /// faults of the connection.
+    pub fn stream(&self) -> &TcpStream {
+        self.link.socket()
+    }
+
     /// Lets the router carry out the command. It returns when the router has replied; after a command that
     /// makes the connection a stream, when the stream has ended.
     pub fn proceed(&mut self) {
@@ -98,6 +114,14 @@ impl<'a> Exchange<'a> {
     /// Lets the router carry out another command instead.
     pub fn proceed_as(&mut self, command: &str) {
         self.goes_on = (self.carry_out)(command);
+    }
+
+    /// Drops the socket of the connection when the script returns, and reads nothing any more. The system
+    /// resets the connection if the client has sent more than was read, or if the socket's `SO_LINGER` is 0;
+    /// otherwise it closes it.
+    pub fn reset(&mut self) {
+        self.goes_on = false;
+        self.link.abandon();
     }
 
     /// Closes the connection. What was sent still arrives.

@@ -23,6 +23,8 @@ pub(super) struct Link {
     closed: AtomicBool,
     /// The end of this connection is not reported to the peer of its stream.
     leaves_silently: AtomicBool,
+    /// Its socket is dropped, and not shut down before.
+    abandoned: AtomicBool,
     /// The reply to its command was sent, so that the stream may begin.
     replied: Arc<Monitor<bool>>,
     /// Nothing is read from it any more.
@@ -66,6 +68,7 @@ impl Link {
             peer: OnceLock::new(),
             closed: AtomicBool::new(false),
             leaves_silently: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
             replied: Monitor::new(false),
             done: Monitor::new(false),
         })
@@ -176,6 +179,9 @@ impl Link {
 
     /// Ends the sending side; what was sent still arrives.
     pub(super) fn close_sending(&self) {
+        if self.abandoned.load(Ordering::SeqCst) {
+            return;
+        }
         let _ = self.socket.shutdown(Shutdown::Write);
     }
 
@@ -187,6 +193,18 @@ impl Link {
 
     pub(super) fn leaves_silently(&self) -> bool {
         self.leaves_silently.load(Ordering::SeqCst)
+    }
+
+    /// Leaves the end of the connection to the drop of its socket.
+    pub(super) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::SeqCst);
+    }
+
+    /// Closes the connection at the end of its thread. What was sent still arrives.
+    pub(super) fn end(&self) {
+        if !self.abandoned.load(Ordering::SeqCst) {
+            self.close();
+        }
     }
 
     /// Notes that the reply to its command was sent.

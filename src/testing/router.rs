@@ -80,11 +80,16 @@ impl Router {
         }
     }
 
-    /// Ends the process of the router: all its sockets close at once, and nothing is remembered but the
-    /// address book and the users.
+    /// Ends the process of the router.
     pub(super) fn stop(&self) {
+        self.state.update(|state| state.running = false);
+        self.close_all();
+    }
+
+    /// Closes the connections of a router that has stopped. Nothing is remembered but the address book and
+    /// the users.
+    pub(super) fn close_all(&self) {
         let links = self.state.update(|state| {
-            state.running = false;
             state.router_gone = false;
             state.sessions.clear();
             state.ended.clear();

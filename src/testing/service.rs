@@ -23,7 +23,7 @@ pub(super) fn serve(router: Arc<Router>, link: Arc<Link>) {
     client.link.close_sending();
     sessions::end_of_connection(&client);
     streams::end_of_connection(&client);
-    client.link.close();
+    client.link.end();
 }
 
 /// Commits the faults that wait for this command, and carries it out. Returns false if the connection is at
@@ -68,9 +68,9 @@ fn commit(client: &mut Client, fault: &Fault, line: &str) -> Option<bool> {
             Some(false)
         }
         Kind::Script(script) => {
-            let facts = &client.router.facts.lines;
+            let router = Arc::clone(&client.router);
             let mut proceed = |line: &str| carry_out(client, line);
-            let mut exchange = Exchange::new(line, &link, facts, &mut proceed);
+            let mut exchange = Exchange::new(line, &link, &router, &mut proceed);
             script(&mut exchange);
             Some(exchange.goes_on())
         }

@@ -420,7 +420,7 @@ fn stream_with_first_accept_reaches_listener() {
 }
 
 /// A bridge that runs `accept` for each ACCEPT, and accepts any FORWARD.
-fn takes_forwards(accept: impl Fn(&mut Visit) + Send + Sync + 'static) -> ScriptedBridge {
+fn takes_forwards(accept: impl Fn(&mut Visit<'_, '_>) + Send + Sync + 'static) -> ScriptedBridge {
     ScriptedBridge::start(move |visit| {
         visit.greet();
         let Some(line) = visit.line() else { return };
@@ -438,7 +438,7 @@ fn takes_forwards(accept: impl Fn(&mut Visit) + Send + Sync + 'static) -> Script
 
 #[test]
 fn session_with_refused_accept_can_forward() {
-    let refusals: [fn(&mut Visit); 2] = [
+    let refusals: [fn(&mut Visit<'_, '_>); 2] = [
         |visit| visit.say("STREAM STATUS RESULT=I2P_ERROR\n"),
         |_hangs_up| {},
     ];

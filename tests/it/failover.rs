@@ -20,7 +20,7 @@ fn good() -> ScriptedBridge {
     ScriptedBridge::router(answer)
 }
 
-fn answer(visit: &mut Visit, stage: Stage<'_>) {
+fn answer(visit: &mut Visit<'_, '_>, stage: Stage<'_>) {
     let (public, private) = (key(1).destination().to_base64(), key(1).expose_base64());
     match stage {
         Stage::Session => {
@@ -225,7 +225,7 @@ fn bridge_closing_during_dial_is_replaced() {
             Some(line) => visit.make_session(&line),
             None => visit.hang_up(),
         }
-        visit.wait_for_bytes();
+        visit.reset();
     });
     let other = good();
     let stream = both(one.address(), &other).connect("a.i2p").unwrap();

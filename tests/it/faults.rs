@@ -1,12 +1,15 @@
 //! A bridge that is silent, slow or endless, or that truncates or corrupts its replies: each call
 //! ends in time, with an error that names its phase, and leaves no socket open.
 
-use std::net::TcpListener;
+use std::io;
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
+use i2p_sam::testing::TestBridge;
 use i2p_sam::wire::{MAX_LINE, ParseErrorKind};
 use i2p_sam::{Error, Phase, SamBridge, SignatureType, StreamSession};
 
@@ -87,7 +90,7 @@ fn places() -> impl Iterator<Item = Call> {
     greetings.into_iter().chain(CALLS).chain([VERSION])
 }
 
-type Fault = dyn Fn(&mut Visit, &str) + Send + Sync;
+type Fault = dyn Fn(&mut Visit<'_, '_>, &str) + Send + Sync;
 
 /// A bridge that creates one session. On every later connection it serves up to the place, and then
 /// runs the fault instead of the reply.
@@ -126,7 +129,7 @@ fn session(bridge: &ScriptedBridge) -> StreamSession {
 
 /// Runs the call in each place, all at once, and checks each error.
 fn in_every_place(
-    fault: impl Fn(&mut Visit, &str) + Send + Sync + 'static,
+    fault: impl Fn(&mut Visit<'_, '_>, &str) + Send + Sync + 'static,
     check: impl Fn(&str, Error),
 ) {
     let fault: Arc<Fault> = Arc::new(fault);
@@ -167,7 +170,7 @@ fn silent_bridge_times_out() {
 
 #[test]
 fn dripping_bridge_cannot_extend_deadline() {
-    let fault = |visit: &mut Visit, reply: &str| {
+    let fault = |visit: &mut Visit<'_, '_>, reply: &str| {
         visit.drip(reply.as_bytes(), Duration::from_millis(25));
         visit.rest();
     };
@@ -176,7 +179,7 @@ fn dripping_bridge_cannot_extend_deadline() {
 
 #[test]
 fn endless_pings_cannot_extend_deadline() {
-    let fault = |visit: &mut Visit, _: &str| {
+    let fault = |visit: &mut Visit<'_, '_>, _: &str| {
         let ping = |n| format!("PING {n}\n").into_bytes();
         (0..10_000_u32).try_for_each(|n| {
             pause(Duration::from_millis(5));
@@ -189,7 +192,7 @@ fn endless_pings_cannot_extend_deadline() {
 #[test]
 fn endless_line_fails_at_maximum_length() {
     let (told, tells) = mpsc::channel();
-    let fault = move |visit: &mut Visit, _: &str| {
+    let fault = move |visit: &mut Visit<'_, '_>, _: &str| {
         const MOST: usize = 64 * 1024 * 1024;
         let portion = [b'x'; MAX_LINE];
         let mut sent = 0;
@@ -207,7 +210,7 @@ fn endless_line_fails_at_maximum_length() {
 
 #[test]
 fn megabyte_without_newline_is_protocol_error() {
-    let fault = |visit: &mut Visit, _: &str| {
+    let fault = |visit: &mut Visit<'_, '_>, _: &str| {
         visit.write(&vec![b'A'; 1024 * 1024]);
         visit.rest();
     };
@@ -225,7 +228,7 @@ fn assert_protocol(name: &str, error: Error, kinds: &[ParseErrorKind]) {
 
 #[test]
 fn bridge_closing_connection_is_reported() {
-    let fault = |visit: &mut Visit, _: &str| {
+    let fault = |visit: &mut Visit<'_, '_>, _: &str| {
         visit.line();
         visit.hang_up();
     };
@@ -234,14 +237,13 @@ fn bridge_closing_connection_is_reported() {
 
 #[test]
 fn bridge_resetting_connection_is_reported() {
-    // Closing a socket with unread data resets the connection.
-    in_every_place(|visit, _| visit.wait_for_bytes(), is_hang_up);
+    in_every_place(|visit, _| visit.reset(), is_hang_up);
 }
 
 #[test]
 fn reset_within_reply_is_reported() {
-    let fault = |visit: &mut Visit, reply: &str| {
-        visit.wait_for_bytes();
+    let fault = |visit: &mut Visit<'_, '_>, reply: &str| {
+        visit.reset();
         visit.write(&reply.as_bytes()[..10]);
     };
     in_every_place(fault, is_hang_up);
@@ -272,7 +274,7 @@ fn non_sam_reply_is_protocol_error() {
         b"DATAGRAM RECEIVED RESULT=OK\n",
         b"SESSION STATUS DESTINATION=\"\n",
     ] {
-        let fault = move |visit: &mut Visit, _: &str| {
+        let fault = move |visit: &mut Visit<'_, '_>, _: &str| {
             visit.line();
             visit.write(junk);
             visit.rest();
@@ -298,7 +300,7 @@ fn try_every_part(place: Call) {
     let reply = (place.reply)();
     let cut = Arc::new(AtomicUsize::new(0));
     let length = Arc::clone(&cut);
-    let fault = move |visit: &mut Visit, reply: &str| {
+    let fault = move |visit: &mut Visit<'_, '_>, reply: &str| {
         visit.line();
         visit.write(&reply.as_bytes()[..length.load(Ordering::SeqCst)]);
         visit.hang_up();
@@ -367,13 +369,23 @@ fn closed_port_error_names_host() {
 
 #[test]
 fn session_survives_refused_new_connections() {
-    let scripted = ScriptedBridge::router(|visit, _| visit.until_quit());
-    let address = scripted.address().to_string();
-    let session = scripted.bridge().session().stream().unwrap();
-    drop(scripted);
-    eventually("the port is closed", || {
-        std::net::TcpStream::connect(&address).is_err()
-    });
+    let router = TestBridge::start().unwrap();
+    let relay = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = relay.local_addr().unwrap().to_string();
+    let making = {
+        let bridge = SamBridge::new(&address).unwrap();
+        in_background(move || bridge.session().stream().unwrap())
+    };
+    let (client, _) = relay.accept().unwrap();
+    drop(relay);
+    let server = TcpStream::connect(router.address()).unwrap();
+    for (mut from, mut to) in [
+        (client.try_clone().unwrap(), server.try_clone().unwrap()),
+        (server, client),
+    ] {
+        thread::spawn(move || io::copy(&mut from, &mut to));
+    }
+    let session = outcome(&making);
     assert_unreachable(&address, &session.connect("peer.i2p").unwrap_err());
     assert_unreachable(&address, &session.listener().unwrap_err());
     assert!(session.loss().is_none());

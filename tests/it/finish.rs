@@ -11,7 +11,7 @@ use crate::support::{
 };
 
 /// A bridge that connects every dial to a peer that runs this.
-fn peers(peer: impl Fn(&mut Visit) + Send + Sync + 'static) -> ScriptedBridge {
+fn peers(peer: impl Fn(&mut Visit<'_, '_>) + Send + Sync + 'static) -> ScriptedBridge {
     ScriptedBridge::router(move |visit, stage| match stage {
         Stage::Session => visit.until_quit(),
         Stage::Accept => drop(visit.rest()),

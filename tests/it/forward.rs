@@ -21,7 +21,7 @@ struct Forwards {
     end_session: mpsc::Sender<()>,
 }
 
-type Order = Box<dyn FnOnce(&mut Visit) + Send>;
+type Order = Box<dyn FnOnce(&mut Visit<'_, '_>) + Send>;
 
 impl Forwards {
     fn start() -> Self {
@@ -49,7 +49,7 @@ impl Forwards {
     }
 
     /// Sets what the next FORWARD socket runs after its reply.
-    fn order(&self, order: impl FnOnce(&mut Visit) + Send + 'static) {
+    fn order(&self, order: impl FnOnce(&mut Visit<'_, '_>) + Send + 'static) {
         self.orders.send(Box::new(order)).unwrap();
     }
 

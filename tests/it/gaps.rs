@@ -5,23 +5,26 @@ use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use i2p_sam::{Connect, ConnectOptions, I2pAddr, StreamSession};
 
 use crate::support::{ScriptedBridge, Visit, eventually, key};
 
+/// The accepts that wait, with what ends each when it is dropped.
+type Pending = Arc<Mutex<VecDeque<(TcpStream, mpsc::Sender<()>)>>>;
+
 /// A bridge with one session that dials itself.
 struct Strict {
     scripted: ScriptedBridge,
-    pending: Arc<Mutex<VecDeque<TcpStream>>>,
+    pending: Pending,
     refused: Arc<AtomicUsize>,
 }
 
 impl Strict {
     fn start() -> Self {
-        let pending: Arc<Mutex<VecDeque<TcpStream>>> = Arc::default();
+        let pending = Pending::default();
         let refused = Arc::new(AtomicUsize::new(0));
         let (queue, count) = (Arc::clone(&pending), Arc::clone(&refused));
         let scripted = ScriptedBridge::start(move |visit| {
@@ -31,15 +34,17 @@ impl Strict {
                 visit.make_session(&line);
                 visit.until_quit();
             } else if line.starts_with("STREAM ACCEPT") {
-                visit.set_nodelay();
                 // The accept must not be used before its reply is sent.
                 let mut queue = queue.lock().unwrap();
                 visit.say("STREAM STATUS RESULT=OK\n");
-                queue.push_back(visit.socket());
+                let (carried, end) = mpsc::channel();
+                queue.push_back((visit.socket(), carried));
+                drop(queue);
+                let _ = end.recv();
             } else {
                 let first = queue.lock().unwrap().pop_front();
                 match first {
-                    Some(accepting) => carry(visit, accepting),
+                    Some((accepting, _carried)) => carry(visit, accepting),
                     None => {
                         count.fetch_add(1, Ordering::SeqCst);
                         visit.say("STREAM STATUS RESULT=CANT_REACH_PEER\n");
@@ -56,9 +61,8 @@ impl Strict {
 }
 
 /// Sends the caller's destination, and carries one message in each direction.
-fn carry(visit: &mut Visit, mut accepting: TcpStream) {
+fn carry(visit: &mut Visit<'_, '_>, mut accepting: TcpStream) {
     writeln!(accepting, "{}", key(9).destination()).unwrap();
-    visit.set_nodelay();
     visit.say("STREAM STATUS RESULT=OK\n");
     let word = visit.read_exact(8);
     accepting.write_all(&word).unwrap();

@@ -46,7 +46,7 @@ fn first_bytes(mut stream: &SamStream) -> Vec<u8> {
 
 /// A bridge whose first connection is a session's control socket; the script handles all other
 /// connections from their first byte.
-fn bridge_with(script: impl Fn(&mut Visit) + Send + Sync + 'static) -> ScriptedBridge {
+fn bridge_with(script: impl Fn(&mut Visit<'_, '_>) + Send + Sync + 'static) -> ScriptedBridge {
     ScriptedBridge::start(move |visit| {
         if visit.number > 0 {
             return script(visit);
@@ -70,8 +70,7 @@ fn session(bridge: &ScriptedBridge) -> StreamSession {
 
 /// Writes `bytes` in two portions. What follows the greeting arrives either before the client has
 /// sent its command, or after it.
-fn deliver_cut(visit: &mut Visit, bytes: &[u8], cut: usize) {
-    visit.set_nodelay();
+fn deliver_cut(visit: &mut Visit<'_, '_>, bytes: &[u8], cut: usize) {
     visit.line();
     let (first, second) = bytes.split_at(cut);
     visit.write(first);
@@ -85,8 +84,7 @@ fn deliver_cut(visit: &mut Visit, bytes: &[u8], cut: usize) {
 }
 
 /// Greets, and writes `bytes` in two portions after the client has sent its command.
-fn deliver_cut_when_asked(visit: &mut Visit, bytes: &[u8], cut: usize) {
-    visit.set_nodelay();
+fn deliver_cut_when_asked(visit: &mut Visit<'_, '_>, bytes: &[u8], cut: usize) {
     visit.greet();
     visit.line();
     let (first, second) = bytes.split_at(cut);
@@ -379,7 +377,7 @@ fn reply_to(line: &str) -> String {
 
 /// A bridge that greets, and passes its correct reply to each command through `answer`.
 fn answering(
-    answer: impl Fn(&mut Visit, String) -> String + Send + Sync + 'static,
+    answer: impl Fn(&mut Visit<'_, '_>, String) -> String + Send + Sync + 'static,
 ) -> ScriptedBridge {
     ScriptedBridge::start(move |visit| {
         visit.greet();
@@ -415,7 +413,7 @@ type Call = fn(&SamBridge) -> Result<(), Error>;
 
 /// Runs every call against a bridge that corrupts the reply to this call, and no other.
 fn spoilt(
-    spoil: impl Fn(&mut Visit, String) -> String + Clone + Send + Sync + 'static,
+    spoil: impl Fn(&mut Visit<'_, '_>, String) -> String + Clone + Send + Sync + 'static,
 ) -> impl Iterator<Item = (Phase, Result<(), Error>)> {
     CALLS.into_iter().map(move |(phase, call)| {
         let spoil = spoil.clone();

@@ -1,13 +1,13 @@
 //! A key that is used again: how long it rests, and what happens to a session that i2pd confuses
 //! with the previous session of its key.
 
-use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use i2p_sam::testing::{Profile, TestBridge};
 use i2p_sam::{Cancel, Error, ResultCode, SamBridge, StreamSession};
 
-use crate::support::{LONG, ScriptedBridge, Visit, in_background, key, outcome, pause, refused};
+use crate::support::{LONG, ScriptedBridge, in_background, key, outcome, pause, refused};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -113,7 +113,7 @@ fn key_rest_ends_on_cancel() {
 
 #[test]
 fn key_used_again_at_another_router_does_not_rest() {
-    let scripted = ScriptedBridge::start(Visit::serve_session);
+    let scripted = ScriptedBridge::start(|visit| visit.serve_session());
     make(&scripted.bridge()).unwrap().close();
     let start = Instant::now();
     make(&scripted.bridge()).unwrap();
@@ -122,33 +122,17 @@ fn key_used_again_at_another_router_does_not_rest() {
 
 #[test]
 fn key_of_restarted_i2pd_does_not_rest() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let serve = |listener: TcpListener| {
-        in_background(move || {
-            let (socket, _) = listener.accept().unwrap();
-            drop(listener);
-            let mut visit = Visit::of(socket);
-            visit.unknown_name = "INVALID_KEY";
-            visit.greet();
-            let line = visit.line().unwrap();
-            let arrived = Instant::now();
-            pause(NEW_SESSION);
-            visit.make_session(&line);
-            arrived
-        })
-    };
-    let bridge = SamBridge::new(&address.to_string()).unwrap();
-    let first = serve(listener);
-    let session = make(&bridge).unwrap();
-    // The router stops: it closes the control socket and its port.
-    outcome(&first);
+    let router = TestBridge::builder()
+        .profile(Profile::I2pd)
+        .start()
+        .unwrap();
+    let session = make(&router.bridge()).unwrap();
+    router.stop();
     session.wait_closed(Some(LONG)).unwrap();
     let stopped = Instant::now();
-    let listener = TcpListener::bind(address).unwrap();
-    let second = serve(listener);
-    make(&bridge).unwrap();
-    assert!(outcome(&second).duration_since(stopped) < SECOND);
+    router.restart().unwrap();
+    make(&router.bridge()).unwrap();
+    assert!(stopped.elapsed() < KEY_REST);
 }
 
 #[test]
@@ -179,8 +163,8 @@ fn key_in_use_locally_is_refused_before_sending() {
 
 #[test]
 fn key_in_use_at_one_bridge_is_free_at_another() {
-    let first = ScriptedBridge::start(Visit::serve_session);
-    let second = ScriptedBridge::start(Visit::serve_session);
+    let first = ScriptedBridge::start(|visit| visit.serve_session());
+    let second = ScriptedBridge::start(|visit| visit.serve_session());
     let _session = make(&first.bridge()).unwrap();
     make(&second.bridge()).unwrap();
 }

@@ -98,7 +98,7 @@ fn i2pd_gets_no_subsession_that_ends_session() {
 
 #[test]
 fn subsession_is_added_by_one_line() {
-    let router = Router::java();
+    let router = Router::with_every_style();
     let primary = router.primary();
     let builder = primary.subsession().from_port(1).to_port(2);
     let builder = builder.listen_port(3);
@@ -395,7 +395,7 @@ fn unknown_subsession_loses_primary_session() {
 
 #[test]
 fn conflicting_subsession_is_refused_before_sending() {
-    let router = Router::java();
+    let router = Router::with_every_style();
     let primary = router.primary();
     let first = primary.subsession().stream().unwrap();
     let port = |port| primary.subsession().listen_port(port);

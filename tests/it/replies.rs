@@ -105,7 +105,7 @@ fn ping_between_command_and_reply_is_answered() {
 }
 
 /// Checks that nothing more arrives within this time.
-fn assert_silence(visit: &Visit, time: Duration) {
+fn assert_silence(visit: &Visit<'_, '_>, time: Duration) {
     let socket = visit.socket();
     socket.set_read_timeout(Some(time)).unwrap();
     let error = socket.peek(&mut [0]).unwrap_err();

@@ -64,7 +64,7 @@ fn door() -> (mpsc::Sender<()>, impl Fn() + Send + Sync + 'static) {
 }
 
 /// A peer that sends hello, and signals when its connection is closed.
-fn told(hung_up: Signal) -> impl FnOnce(&mut Visit) + Send + 'static {
+fn told(hung_up: Signal) -> impl FnOnce(&mut Visit<'_, '_>) + Send + 'static {
     move |visit| {
         calls(1)(visit);
         hung_up.reached();

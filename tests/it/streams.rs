@@ -9,7 +9,7 @@ use i2p_sam::SamStream;
 use crate::support::{LONG, ScriptedBridge, Stage, Visit, key};
 
 /// A bridge whose streams are handled by `peer`.
-fn bridge_with(peer: impl Fn(&mut Visit) + Send + Sync + 'static) -> ScriptedBridge {
+fn bridge_with(peer: impl Fn(&mut Visit<'_, '_>) + Send + Sync + 'static) -> ScriptedBridge {
     ScriptedBridge::router(move |visit, stage| match stage {
         Stage::Session => visit.until_quit(),
         Stage::Accept => {}
@@ -23,7 +23,7 @@ fn bridge_with(peer: impl Fn(&mut Visit) + Send + Sync + 'static) -> ScriptedBri
 
 /// Returns a stream to a peer that echoes, and the bridge that carries it.
 fn echoing() -> (ScriptedBridge, SamStream) {
-    let bridge = bridge_with(Visit::echo);
+    let bridge = bridge_with(|visit| visit.echo());
     let session = bridge.bridge().session().stream().unwrap();
     let stream = session.connect(key(9).destination()).unwrap();
     stream.set_read_timeout(Some(LONG)).unwrap();

@@ -25,7 +25,7 @@ struct Peers {
     end_session: mpsc::Sender<()>,
 }
 
-type Order = Box<dyn FnOnce(&mut Visit) + Send>;
+type Order = Box<dyn FnOnce(&mut Visit<'_, '_>) + Send>;
 
 impl Peers {
     fn start() -> Self {
@@ -55,7 +55,7 @@ impl Peers {
     }
 
     /// Sets what the next peer does that is dialled, or dials.
-    fn order(&self, order: impl FnOnce(&mut Visit) + Send + 'static) {
+    fn order(&self, order: impl FnOnce(&mut Visit<'_, '_>) + Send + 'static) {
         self.orders.send(Box::new(order)).unwrap();
     }
 

@@ -27,7 +27,7 @@ struct Fake {
 }
 
 impl Fake {
-    fn start(script: impl Fn(&mut Visit) + Send + Sync + 'static) -> Self {
+    fn start(script: impl Fn(&mut Visit<'_, '_>) + Send + Sync + 'static) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let udp = socket.local_addr().unwrap();
         thread::spawn(move || {
@@ -55,7 +55,7 @@ impl Bridge for Fake {
 }
 
 /// Greets, and answers each line with the line itself, without its first word.
-fn echo(visit: &mut Visit) {
+fn echo(visit: &mut Visit<'_, '_>) {
     visit.greet();
     while let Some(line) = visit.line() {
         match line.split_once(' ').unwrap() {

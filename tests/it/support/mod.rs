@@ -1,4 +1,4 @@
-//! A scripted bridge, for faults and timing that no router shows on request.
+//! The test bridge with scripts for whole connections, for replies and timing that no router shows on request.
 //!
 //! It proves nothing about routers: `tests/routers` does.
 
@@ -9,13 +9,14 @@ pub mod ordered;
 pub mod primary;
 pub mod restless;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::io::Read;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use i2p_sam::testing::{Exchange, Fault, TestBridge};
 use i2p_sam::{Error, PrivateKey, ResultCode, SamBridge};
 
 /// Longer than any event in a test takes, and shorter than the patience of its user.
@@ -24,60 +25,59 @@ pub const LONG: Duration = Duration::from_secs(20);
 /// The name that the library looks up to distinguish i2pd from other routers.
 const UNKNOWN_NAME: &str = "nobody.invalid.i2p";
 
-/// A bridge on a free port of loopback. The script serves every connection, on a thread.
+/// A test bridge whose connections are served by a script from their first line, on a thread each.
 pub struct ScriptedBridge {
-    address: SocketAddr,
-    received: Arc<Mutex<Vec<String>>>,
-    open: Arc<AtomicUsize>,
-    opened: Arc<AtomicUsize>,
-    ended: Arc<AtomicBool>,
+    bridge: TestBridge,
     is_i2pd: Arc<AtomicBool>,
 }
 
 impl ScriptedBridge {
-    pub fn start(script: impl Fn(&mut Visit) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let bridge = Self {
-            address: listener.local_addr().unwrap(),
-            received: Arc::default(),
-            open: Arc::default(),
-            opened: Arc::default(),
-            ended: Arc::default(),
-            is_i2pd: Arc::default(),
-        };
-        let is_i2pd = bridge.is_i2pd.clone();
-        let (received, open) = (bridge.received.clone(), bridge.open.clone());
-        let (opened, ended) = (bridge.opened.clone(), bridge.ended.clone());
-        let script = Arc::new(script);
-        thread::spawn(move || {
-            for socket in listener.incoming() {
-                if ended.load(Ordering::SeqCst) {
-                    return;
-                }
-                let mut visit = Visit {
-                    number: opened.fetch_add(1, Ordering::SeqCst),
-                    unknown_name: match is_i2pd.load(Ordering::SeqCst) {
-                        true => "INVALID_KEY",
-                        false => "KEY_NOT_FOUND",
-                    },
-                    socket: BufReader::new(socket.unwrap()),
-                    received: received.clone(),
-                };
-                let (script, open) = (script.clone(), open.clone());
-                open.fetch_add(1, Ordering::SeqCst);
-                thread::spawn(move || {
-                    script(&mut visit);
-                    drop(visit);
-                    open.fetch_sub(1, Ordering::SeqCst);
-                });
+    pub fn start(script: impl Fn(&mut Visit<'_, '_>) + Send + Sync + 'static) -> Self {
+        let bridge = TestBridge::start().unwrap();
+        let is_i2pd = Arc::new(AtomicBool::new(false));
+        let acts_as_i2pd = is_i2pd.clone();
+        let fault = Fault::script(move |exchange| {
+            let mut visit = Visit::of(exchange);
+            if acts_as_i2pd.load(Ordering::SeqCst) {
+                visit.unknown_name = "INVALID_KEY";
+            }
+            script(&mut visit);
+            match visit.resets {
+                true => exchange.reset(),
+                false => exchange.close(),
             }
         });
-        bridge
+        bridge.inject_each("", fault);
+        Self { bridge, is_i2pd }
+    }
+
+    /// A bridge that behaves like Java I2P but for these commands, each of which the script handles.
+    pub fn java(
+        commands: &[&str],
+        script: impl Fn(&mut Visit<'_, '_>, &str) + Send + Sync + 'static,
+    ) -> Self {
+        let bridge = TestBridge::start().unwrap();
+        let script = Arc::new(script);
+        for command in commands {
+            let script = Arc::clone(&script);
+            let fault = Fault::script(move |exchange| {
+                if exchange.command() == probe() {
+                    return exchange.proceed();
+                }
+                let line = format!("{}\n", exchange.command());
+                let mut visit = Visit::of(exchange);
+                visit.first = None;
+                script(&mut visit, &line);
+            });
+            bridge.inject_each(command, fault);
+        }
+        let is_i2pd = Arc::default();
+        Self { bridge, is_i2pd }
     }
 
     /// A bridge that greets, creates sessions and accepts ACCEPT as routers do. `other` handles any
     /// other command, and a session or accept after its reply.
-    pub fn router(other: impl Fn(&mut Visit, Stage<'_>) + Send + Sync + 'static) -> Self {
+    pub fn router(other: impl Fn(&mut Visit<'_, '_>, Stage<'_>) + Send + Sync + 'static) -> Self {
         Self::start(move |visit| {
             visit.greet();
             let Some(line) = visit.line() else { return };
@@ -105,7 +105,7 @@ impl ScriptedBridge {
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.bridge.address()
     }
 
     /// Makes it answer the lookup of an unknown name as i2pd does, from now on.
@@ -114,29 +114,26 @@ impl ScriptedBridge {
     }
 
     pub fn bridge(&self) -> SamBridge {
-        SamBridge::new(&self.address.to_string()).unwrap()
+        self.bridge.bridge()
     }
 
-    /// Returns every line that has arrived, over all connections, in the order of their newlines.
+    /// Returns every line that has arrived, over all connections, but for those by which the library
+    /// distinguishes i2pd from other routers.
     pub fn received(&self) -> Vec<String> {
-        self.received.lock().unwrap().clone()
+        let mut lines = self.bridge.commands();
+        lines.retain(|line| *line != probe());
+        lines.iter_mut().for_each(|line| line.push('\n'));
+        lines
     }
 
     /// Returns the number of open connections.
     pub fn open_connections(&self) -> usize {
-        self.open.load(Ordering::SeqCst)
+        self.bridge.open_connections()
     }
 
     /// Returns the number of connections so far.
     pub fn connections(&self) -> usize {
-        self.opened.load(Ordering::SeqCst)
-    }
-}
-
-impl Drop for ScriptedBridge {
-    fn drop(&mut self) {
-        self.ended.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
+        self.bridge.connections()
     }
 }
 
@@ -151,23 +148,25 @@ pub enum Stage<'a> {
 }
 
 /// One connection, from the bridge's side.
-pub struct Visit {
+pub struct Visit<'v, 'e> {
     /// Counted from 0.
     pub number: usize,
     /// The result of looking up a name that does not exist: `INVALID_KEY` on i2pd.
     pub unknown_name: &'static str,
-    socket: BufReader<TcpStream>,
-    received: Arc<Mutex<Vec<String>>>,
+    /// The first line, until it is read.
+    first: Option<String>,
+    resets: bool,
+    exchange: &'v Exchange<'e>,
 }
 
-impl Visit {
-    /// Wraps a connection that a test accepted itself.
-    pub fn of(socket: TcpStream) -> Self {
+impl<'v, 'e> Visit<'v, 'e> {
+    fn of(exchange: &'v Exchange<'e>) -> Self {
         Self {
-            number: 0,
+            number: exchange.connection(),
             unknown_name: "KEY_NOT_FOUND",
-            socket: BufReader::new(socket),
-            received: Arc::default(),
+            first: Some(exchange.command().to_owned()),
+            resets: false,
+            exchange,
         }
     }
 
@@ -176,20 +175,14 @@ impl Visit {
     /// It answers the lookup by which the library distinguishes i2pd from other routers.
     pub fn line(&mut self) -> Option<String> {
         loop {
-            let mut line = String::new();
-            let read = self.socket.read_line(&mut line).unwrap_or(0);
-            if read == 0 {
-                return None;
+            let line = self.first.take().or_else(|| self.exchange.read_line())?;
+            if line != probe() {
+                return Some(line + "\n");
             }
-            if line == format!("NAMING LOOKUP NAME={UNKNOWN_NAME}\n") {
-                let result = self.unknown_name;
-                self.say(&format!(
-                    "NAMING REPLY RESULT={result} NAME={UNKNOWN_NAME}\n"
-                ));
-                continue;
-            }
-            self.received.lock().unwrap().push(line.clone());
-            return Some(line);
+            let result = self.unknown_name;
+            self.say(&format!(
+                "NAMING REPLY RESULT={result} NAME={UNKNOWN_NAME}\n"
+            ));
         }
     }
 
@@ -199,25 +192,23 @@ impl Visit {
 
     /// A client that has closed its connection is no fault of the script.
     pub fn write(&mut self, bytes: &[u8]) {
-        let _ = self.socket.get_mut().write_all(bytes);
+        self.exchange.send(bytes);
     }
 
     /// Writes, and returns whether that succeeded.
     pub fn try_write(&mut self, bytes: &[u8]) -> bool {
-        self.socket.get_mut().write_all(bytes).is_ok()
+        self.exchange.send(bytes)
     }
 
     pub fn read_exact(&mut self, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];
-        self.socket.read_exact(&mut bytes).unwrap();
+        self.exchange.stream().read_exact(&mut bytes).unwrap();
         bytes
     }
 
     /// Reads until the client closes.
     pub fn rest(&mut self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let _ = self.socket.read_to_end(&mut bytes);
-        bytes
+        self.exchange.read_to_end()
     }
 
     pub fn greet(&mut self) {
@@ -254,17 +245,12 @@ impl Visit {
         }
     }
 
-    pub fn set_nodelay(&self) {
-        self.socket.get_ref().set_nodelay(true).unwrap();
-    }
-
     pub fn hang_up(&self) {
-        let _ = self.socket.get_ref().shutdown(Shutdown::Both);
+        let _ = self.exchange.stream().shutdown(Shutdown::Both);
     }
 
     /// Writes each byte separately, with a pause before it.
     pub fn drip(&mut self, bytes: &[u8], every: Duration) {
-        self.set_nodelay();
         for byte in bytes {
             pause(every);
             if !self.try_write(&[*byte]) {
@@ -275,23 +261,31 @@ impl Visit {
 
     /// Echoes until the client closes.
     pub fn echo(&mut self) {
-        self.set_nodelay();
         let mut bytes = [0; 1024];
-        while let Ok(read @ 1..) = self.socket.read(&mut bytes) {
+        while let read @ 1.. = self.exchange.read(&mut bytes) {
             self.write(&bytes[..read]);
         }
     }
 
-    /// Waits until bytes have arrived, and leaves them unread: returning then resets the
-    /// connection.
-    pub fn wait_for_bytes(&self) {
-        let _ = self.socket.get_ref().peek(&mut [0]);
+    /// Resets the connection when the script returns, after more bytes than were read have arrived.
+    pub fn reset(&mut self) {
+        if self.first.take().is_none() {
+            let _ = self.exchange.stream().peek(&mut [0]);
+        }
+        let socket = socket2::SockRef::from(self.exchange.stream());
+        socket.set_linger(Some(Duration::ZERO)).unwrap();
+        self.resets = true;
     }
 
     /// Returns another handle to the socket, for use by another connection.
     pub fn socket(&self) -> TcpStream {
-        self.socket.get_ref().try_clone().unwrap()
+        self.exchange.stream().try_clone().unwrap()
     }
+}
+
+/// Returns the lookup by which the library distinguishes i2pd from other routers.
+fn probe() -> String {
+    format!("NAMING LOOKUP NAME={UNKNOWN_NAME}")
 }
 
 /// Returns the value of a pair in a command.

@@ -12,7 +12,7 @@ pub struct Ordered {
     orders: mpsc::Sender<Order>,
 }
 
-pub type Order = Box<dyn FnOnce(&mut Visit) + Send>;
+pub type Order = Box<dyn FnOnce(&mut Visit<'_, '_>) + Send>;
 
 impl Ordered {
     pub fn start() -> Self {
@@ -31,7 +31,7 @@ impl Ordered {
         Self { bridge, orders }
     }
 
-    pub fn order(&self, order: impl FnOnce(&mut Visit) + Send + 'static) {
+    pub fn order(&self, order: impl FnOnce(&mut Visit<'_, '_>) + Send + 'static) {
         self.orders.send(Box::new(order)).unwrap();
     }
 
@@ -45,7 +45,7 @@ impl Ordered {
 }
 
 /// A peer that sends hello.
-pub fn calls(seed: u8) -> impl FnOnce(&mut Visit) + Send + 'static {
+pub fn calls(seed: u8) -> impl FnOnce(&mut Visit<'_, '_>) + Send + 'static {
     move |visit| {
         let line = format!("{} FROM_PORT=7 TO_PORT=80\nhello", key(seed).destination());
         visit.say(&line);

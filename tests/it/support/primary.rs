@@ -5,27 +5,35 @@ use std::time::Duration;
 
 use i2p_sam::{Error, Phase, PrimarySession, ResultCode, SessionBuilder};
 
-use super::{LONG, ScriptedBridge, Stage, Visit, eventually, field, key};
+use super::{LONG, ScriptedBridge, Visit, eventually, field, key};
 
-/// A bridge that creates a primary session, and answers the commands on its control socket as the
-/// test orders. Streams echo; accepts wait.
+/// A bridge like Java I2P's, whose streams echo.
 pub struct Router {
     pub bridge: ScriptedBridge,
 }
 
+/// The commands on a control socket whose replies a test may order.
+const ORDERED: [&str; 3] = ["SESSION ADD ", "SESSION REMOVE ", "NAMING LOOKUP "];
+
 impl Router {
-    /// A router that answers everything, as Java I2P does.
+    /// A router that answers everything itself but dials.
     pub fn java() -> Self {
+        let bridge = ScriptedBridge::java(&["STREAM CONNECT"], |visit, _| echo(visit));
+        Self { bridge }
+    }
+
+    /// A router that adds subsessions of every style: Java I2P does not know DATAGRAM2.
+    pub fn with_every_style() -> Self {
         Self::answering(|visit, line| visit.say(&java_ok(line)))
     }
 
-    pub fn answering(answer: impl Fn(&mut Visit, &str) + Send + Sync + 'static) -> Self {
-        let bridge = ScriptedBridge::router(move |visit, stage| match stage {
-            Stage::Session => serve(visit, &answer),
-            Stage::Accept => drop(visit.rest()),
-            Stage::Command(_) => {
-                visit.say("STREAM STATUS RESULT=OK\n");
-                visit.echo();
+    /// A router that answers the commands on a control socket as the test orders.
+    pub fn answering(answer: impl Fn(&mut Visit<'_, '_>, &str) + Send + Sync + 'static) -> Self {
+        let commands = [&ORDERED[..], &["STREAM CONNECT"]].concat();
+        let bridge = ScriptedBridge::java(&commands, move |visit, line| {
+            match line.starts_with("STREAM CONNECT") {
+                true => echo(visit),
+                false => answer(visit, line),
             }
         });
         Self { bridge }
@@ -56,8 +64,13 @@ impl Router {
     }
 }
 
+fn echo(visit: &mut Visit<'_, '_>) {
+    visit.say("STREAM STATUS RESULT=OK\n");
+    visit.echo();
+}
+
 /// Answers the commands on a control socket, until the client closes.
-pub fn serve(visit: &mut Visit, answer: &impl Fn(&mut Visit, &str)) {
+pub fn serve(visit: &mut Visit<'_, '_>, answer: &impl Fn(&mut Visit<'_, '_>, &str)) {
     while let Some(line) = visit.line() {
         match line.as_str() {
             "QUIT\n" => return visit.say("QUIT STATUS RESULT=OK MESSAGE=bye\n"),

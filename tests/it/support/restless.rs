@@ -161,7 +161,7 @@ impl Router {
     }
 }
 
-fn serve(visit: &mut Visit, answer: Answer, line: &str, sender: &mpsc::Sender<TcpStream>) {
+fn serve(visit: &mut Visit<'_, '_>, answer: Answer, line: &str, sender: &mpsc::Sender<TcpStream>) {
     match answer {
         Answer::Make => {
             visit.make_session(line);
