@@ -5,6 +5,8 @@
 //! $ cargo bench --bench wire
 //! ```
 
+// It is the library of benches/instructions as well.
+#[allow(unreachable_pub)]
 mod inputs;
 
 use divan::counter::BytesCount;

@@ -57,12 +57,13 @@ pub fn with_payload(mut line: Vec<u8>) -> Vec<u8> {
     line
 }
 
-/// The least that any parser does: it finds the end of the line and checks the text.
-pub fn floor(line: &[u8]) -> (Option<usize>, bool) {
-    (
-        memchr::memchr(b'\n', line),
-        std::str::from_utf8(line).is_ok(),
-    )
+/// The least that any parser does: it finds the end of the line and checks that the line is text.
+pub fn floor(bytes: &[u8]) -> usize {
+    let end = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
+    bytes
+        .get(..end)
+        .and_then(|line| std::str::from_utf8(line).ok())
+        .map_or(0, str::len)
 }
 
 /// Parses a reply and looks at the result, as each call of the library does.
@@ -96,7 +97,8 @@ struct Bytes<'a>(&'a [u8]);
 
 impl LineSource for Bytes<'_> {
     fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0.clone().read(buf)
+        let mut rest = self.0;
+        rest.read(buf)
     }
 
     fn take(&mut self, buf: &mut [u8]) -> io::Result<usize> {
