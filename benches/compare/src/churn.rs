@@ -1,5 +1,8 @@
 //! The same process before and after ten thousand dials, lookups and sessions.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use i2p_sam::{I2pAddr, SamBridge};
 
 use crate::Failure;
@@ -13,6 +16,9 @@ const COUNT: usize = 10_000;
 
 /// Repetitions before anything is counted.
 const FIRST: usize = 100;
+
+/// The longest time for which the last threads may run on.
+const SETTLING: Duration = Duration::from_secs(5);
 
 pub fn print() -> Result<(), Failure> {
     let mut rows = Vec::new();
@@ -56,6 +62,18 @@ pub fn discard<C: Client>(port: u16, count: usize) -> Result<(), Failure> {
     wait_for_end()
 }
 
+/// Returns the size of the process once the threads of the last session have ended.
+fn settled(before: Footprint) -> Result<Footprint, Failure> {
+    let deadline = Instant::now() + SETTLING;
+    loop {
+        let now = Footprint::now()?;
+        if now.threads <= before.threads || Instant::now() > deadline {
+            return Ok(now);
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// The program that repeats one action.
 pub fn churn(port: u16, count: usize, word: &str) -> Result<(), Failure> {
     allow_many_files()?;
@@ -76,11 +94,16 @@ pub fn churn(port: u16, count: usize, word: &str) -> Result<(), Failure> {
     for _ in 0..FIRST {
         act()?;
     }
-    let (before, start) = (Footprint::now()?, Usage::now()?);
+    // The session above has a thread of its own.
+    let before = settled(Footprint {
+        threads: 2,
+        ..Footprint::now()?
+    })?;
+    let start = Usage::now()?;
     for _ in 0..count {
         act()?;
     }
-    let (spent, after) = (start.spent()?, Footprint::now()?);
+    let (spent, after) = (start.spent()?, settled(before)?);
     println!(
         "{};{} → {};{} → {};{} → {};{} → {}",
         spent.wall.as_micros() / count as u128,
