@@ -1,16 +1,15 @@
-use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::Config;
-use super::dial::{dial, is_timeout};
+use super::dial::dial;
 use super::key_use::{is_i2pd, note_is_i2pd};
+use super::timed_socket::{TimedSocket, socket_error};
 use crate::error::{Error, Phase, Refusal};
 use crate::sync::{Call, Deadline, Lifetime, Registered, Registration};
 use crate::wire::{
-    Command, Line, LineSource, Message, ParseError, ParseErrorKind, ResultCode, StreamHeader,
-    Version, read_line,
+    Command, Line, Message, ParseError, ParseErrorKind, ResultCode, StreamHeader, Version,
 };
 
 /// A name that is in no address book.
@@ -22,7 +21,7 @@ const UNKNOWN_NAME_TIMEOUT: Duration = Duration::from_secs(5);
 /// A socket to a bridge on which a version was agreed. Every exchange on it has one deadline, and ends
 /// if the caller is cancelled or the session is lost.
 pub(crate) struct Connection {
-    socket: Arc<TcpStream>,
+    socket: TimedSocket,
     version: Version,
     /// Ends every exchange on it. Each has a phase and a deadline of its own.
     call: Call,
@@ -43,7 +42,7 @@ impl Connection {
         outcome.map_err(|source| connect.io_error(source))?;
         let registered = connect.watch_socket(&socket)?;
         let mut connection = Self {
-            socket,
+            socket: TimedSocket::new(socket),
             version: config.versions.1,
             call: call.without_deadline(),
             registered,
@@ -64,7 +63,7 @@ impl Connection {
         outcome.map_err(|source| call.io_error(source))?;
         let registered = call.watch_socket(&socket)?;
         Ok(Self {
-            socket,
+            socket: TimedSocket::new(socket),
             version,
             call,
             registered,
@@ -89,7 +88,7 @@ impl Connection {
 
     /// Returns the address of the bridge that the socket is connected to.
     pub(crate) fn bridge_addr(&self, phase: Phase) -> Result<SocketAddr, Error> {
-        self.socket.peer_addr().map_err(|source| {
+        self.socket.socket().peer_addr().map_err(|source| {
             let call = self.call.in_phase(phase);
             call.map_error(socket_error(source, phase))
         })
@@ -115,7 +114,7 @@ impl Connection {
         let call = self.call.in_phase(phase).until(deadline);
         self.send(command, &call)?;
         let end = loop {
-            let end = self.read_line(&call)?;
+            let end = self.read_line(shortest_reply(command), &call)?;
             let Some(pong) = keep_alive(&self.line) else {
                 break end;
             };
@@ -155,7 +154,8 @@ impl Connection {
     /// Waits for the line before an accepted stream.
     pub(crate) fn read_header(&mut self, deadline: Deadline) -> Result<StreamHeader<'_>, Error> {
         let phase = Phase::Accept;
-        let end = self.read_line(&self.call.in_phase(phase).until(deadline))?;
+        let call = self.call.in_phase(phase).until(deadline);
+        let end = self.read_line(0, &call)?;
         let header =
             StreamHeader::parse(&self.line).map_err(|error| Error::protocol(phase, error))?;
         match (&header, end) {
@@ -182,53 +182,33 @@ impl Connection {
         self,
         phase: Phase,
     ) -> Result<(Arc<TcpStream>, Option<Registration>), Error> {
-        let cleared = self
-            .socket
-            .set_read_timeout(None)
-            .and_then(|()| self.socket.set_write_timeout(None));
         let call = self.call.in_phase(phase);
-        cleared.map_err(|source| call.map_error(call.io_error(source)))?;
-        Ok((self.socket, self.registered.release(phase)?))
+        let socket = self.socket.into_socket(phase);
+        let socket = socket.map_err(|error| call.map_error(error))?;
+        Ok((socket, self.registered.release(phase)?))
     }
 
-    fn send(&self, command: &Command, call: &Call) -> Result<(), Error> {
-        write_all(&self.socket, command.as_bytes(), call).map_err(|error| call.map_error(error))
+    fn send(&mut self, command: &Command, call: &Call) -> Result<(), Error> {
+        let outcome = self.socket.send(command.as_bytes(), call);
+        outcome.map_err(|error| call.map_error(error))
     }
 
-    fn read_line(&mut self, call: &Call) -> Result<Line, Error> {
-        let socket = &self.socket;
-        let mut source = TimedSource { socket, call };
-        let outcome = match read_line(&mut source, &mut self.line) {
-            Ok(Line::End) => Err(Error::UnexpectedEof {
-                phase: call.phase(),
-            }),
-            Ok(end) => Ok(end),
-            Err(error) => Err(read_error(error, call)),
-        };
+    fn read_line(&mut self, shortest: usize, call: &Call) -> Result<Line, Error> {
+        let outcome = self.socket.read_line(&mut self.line, shortest, call);
         outcome.map_err(|error| call.map_error(error))
     }
 }
 
-/// Writes all bytes before the deadline. If it fails, a part may have been written.
-pub(crate) fn write_all(
-    mut socket: &TcpStream,
-    mut bytes: &[u8],
-    call: &Call,
-) -> Result<(), Error> {
-    let phase = call.phase();
-    while !bytes.is_empty() {
-        let left = call.left()?;
-        let written = socket
-            .set_write_timeout(left)
-            .and_then(|()| socket.write(bytes));
-        match written {
-            Ok(0) => return Err(Error::UnexpectedEof { phase }),
-            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted || is_timeout(&error) => {}
-            Err(error) => return Err(socket_error(error, phase)),
-        }
+/// Returns the length of the shortest reply with which a bridge agrees to a command.
+///
+/// Any other line that is shorter ends the use of the connection, or is a PING; and the bytes that were taken
+/// with a PING are the beginning of the reply.
+fn shortest_reply(command: &Command) -> usize {
+    match command.as_str().split(' ').next() {
+        Some("HELLO") => "HELLO REPLY RESULT=OK VERSION=3.3\n".len(),
+        Some("STREAM") => "STREAM STATUS RESULT=OK\n".len(),
+        _ => 0,
     }
-    Ok(())
 }
 
 /// Returns the PONG to a PING, or `None` in it if its text cannot be sent back. An unexpected PONG is
@@ -266,52 +246,5 @@ fn check_reply<'a>(
         Some(ResultCode::Ok) => Err(unexpected(ParseErrorKind::Unexpected)),
         None => Err(unexpected(ParseErrorKind::MissingPair)),
         Some(code) => Err(Refusal::concealing(phase, code, &message, command.secrets()).into()),
-    }
-}
-
-/// A socket whose reads share one deadline.
-struct TimedSource<'a> {
-    socket: &'a TcpStream,
-    call: &'a Call,
-}
-
-impl LineSource for TimedSource<'_> {
-    fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let left = self.call.left()?;
-            self.socket.set_read_timeout(left)?;
-            match self.socket.peek(buf) {
-                Err(error) if is_timeout(&error) => {}
-                outcome => return outcome,
-            }
-        }
-    }
-
-    /// Follows a `peek` that found bytes, so it does not wait.
-    fn take(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        LineSource::take(&mut self.socket, buf)
-    }
-}
-
-fn read_error(error: io::Error, call: &Call) -> Error {
-    let phase = call.phase();
-    match error.kind() {
-        io::ErrorKind::TimedOut => call.expired(),
-        io::ErrorKind::InvalidData => {
-            let offset = crate::wire::MAX_LINE;
-            Error::protocol(phase, ParseError::new(ParseErrorKind::TooLong, offset))
-        }
-        _ => socket_error(error, phase),
-    }
-}
-
-/// The system reports a reset if a bridge closes while bytes are in flight.
-fn socket_error(source: io::Error, phase: Phase) -> Error {
-    match source.kind() {
-        io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::NotConnected
-        | io::ErrorKind::BrokenPipe => Error::UnexpectedEof { phase },
-        _ => Error::Io { phase, source },
     }
 }

@@ -22,14 +22,16 @@ mod lookup;
 mod lookup_cache;
 mod sam_bridge;
 mod service_record;
+mod timed_socket;
 
 pub use auth::Auth;
 pub use builder::SamBridgeBuilder;
 pub(crate) use config::{Endpoint, refuse_i2p};
-pub(crate) use connection::{Connection, write_all};
+pub(crate) use connection::Connection;
 pub(crate) use dial::{dial, is_timeout, resolve};
 pub(crate) use failover::{Failures, another_may_do};
 pub(crate) use key_use::{KEY_REST, KeyInUse, KeyUse, is_i2pd, note_loss};
 pub use lookup::Lookup;
 pub use sam_bridge::SamBridge;
 pub use service_record::{ServiceRecord, ServiceRecordError};
+pub(crate) use timed_socket::write_all;

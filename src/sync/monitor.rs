@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use super::deadline::Deadline;
@@ -10,6 +11,9 @@ use super::primitives::{Condvar, Mutex, MutexGuard};
 pub(crate) struct Monitor<T> {
     value: Mutex<T>,
     changed: Condvar,
+    /// The number of threads that wait. It changes under the lock. A change for which nobody waits needs no
+    /// call of the system.
+    waiting: AtomicUsize,
 }
 
 impl<T> Monitor<T> {
@@ -17,6 +21,7 @@ impl<T> Monitor<T> {
         Arc::new(Self {
             value: Mutex::new(value),
             changed: Condvar::new(),
+            waiting: AtomicUsize::new(0),
         })
     }
 
@@ -28,8 +33,9 @@ impl<T> Monitor<T> {
 
     /// Changes the value, and wakes the threads that wait on it.
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
-        let outcome = change(&mut self.lock());
-        self.changed.notify_all();
+        let mut value = self.lock();
+        let outcome = change(&mut value);
+        self.notify(value);
         outcome
     }
 
@@ -69,7 +75,9 @@ impl<T> Monitor<T> {
         value: MutexGuard<'a, T>,
         deadline: Deadline,
     ) -> Option<MutexGuard<'a, T>> {
-        Some(match deadline.remaining()? {
+        let left = deadline.remaining()?;
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let value = match left {
             None => {
                 let woken = self.changed.wait(value);
                 woken.unwrap_or_else(PoisonError::into_inner)
@@ -78,7 +86,18 @@ impl<T> Monitor<T> {
                 let woken = self.changed.wait_timeout(value, left);
                 woken.unwrap_or_else(PoisonError::into_inner).0
             }
-        })
+        };
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Some(value)
+    }
+
+    /// Wakes the threads that wait, and gives the lock up.
+    fn notify(&self, value: MutexGuard<'_, T>) {
+        let is_awaited = self.waiting.load(Ordering::Relaxed) > 0;
+        drop(value);
+        if is_awaited {
+            self.changed.notify_all();
+        }
     }
 }
 
@@ -91,8 +110,7 @@ pub(crate) trait Wake: Send + Sync {
 
 impl<T: Send> Wake for Monitor<T> {
     fn wake(&self) {
-        let _value = self.lock();
-        self.changed.notify_all();
+        self.notify(self.lock());
     }
 }
 

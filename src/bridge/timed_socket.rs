@@ -1,0 +1,243 @@
+use std::io::{self, Read, Write};
+use std::mem;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::dial::is_timeout;
+use crate::error::{Error, Phase};
+use crate::sync::Call;
+use crate::wire::{Line, LineSource, MAX_LINE, ParseError, ParseErrorKind, read_line};
+
+/// A write of this size does not block on a socket whose earlier bytes have arrived: the system takes that
+/// many bytes from any program.
+const NEVER_BLOCKS: usize = 4096;
+
+/// A socket to a bridge whose waits end at the deadlines of calls.
+///
+/// A time-out is set on the socket only when it changes. A wait may end sooner than its call because of the
+/// time-out of an earlier one; then it gets a time-out of its own, and goes on.
+pub(super) struct TimedSocket {
+    socket: Arc<TcpStream>,
+    read_timeout: Option<Duration>,
+    write_timeout: Option<Duration>,
+    /// Bytes that were taken together with an earlier line.
+    ahead: Vec<u8>,
+}
+
+impl TimedSocket {
+    /// The socket has no time-outs yet.
+    pub(super) fn new(socket: Arc<TcpStream>) -> Self {
+        Self {
+            socket,
+            read_timeout: None,
+            write_timeout: None,
+            ahead: Vec::new(),
+        }
+    }
+
+    pub(super) fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    /// Sends a command. Everything that was sent before has arrived.
+    ///
+    /// # Errors
+    ///
+    /// Those of the call's deadline and of the socket. A part may have been sent.
+    pub(super) fn send(&mut self, mut bytes: &[u8], call: &Call) -> Result<(), Error> {
+        let mut exactly = false;
+        while !bytes.is_empty() {
+            let left = call.left()?;
+            let armed = match bytes.len() <= NEVER_BLOCKS {
+                true => Ok(()),
+                false => self.limit_write(left, exactly),
+            };
+            match armed.and_then(|()| (&*self.socket).write(bytes)) {
+                Ok(0) => {
+                    return Err(Error::UnexpectedEof {
+                        phase: call.phase(),
+                    });
+                }
+                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_timeout(&error) => exactly = true,
+                Err(error) => return Err(socket_error(error, call.phase())),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for a line, and takes it without its line end, and no byte after it.
+    ///
+    /// `shortest` is the length of the shortest line, with its end, after which the bytes belong to the
+    /// caller of this connection. So many are taken without a look at them first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnexpectedEof`] at the end, and those of the call's deadline and of the socket.
+    pub(super) fn read_line(
+        &mut self,
+        line: &mut Vec<u8>,
+        shortest: usize,
+        call: &Call,
+    ) -> Result<Line, Error> {
+        let mut source = Source {
+            shortest,
+            call,
+            timed: self,
+        };
+        match read_line(&mut source, line) {
+            Ok(Line::End) => Err(Error::UnexpectedEof {
+                phase: call.phase(),
+            }),
+            Ok(end) => Ok(end),
+            Err(error) => Err(read_error(error, call)),
+        }
+    }
+
+    /// Returns the socket without time-outs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Protocol`] if the bridge sent bytes before it was asked for the last reply, and those of the
+    /// socket.
+    pub(super) fn into_socket(self, phase: Phase) -> Result<Arc<TcpStream>, Error> {
+        if !self.ahead.is_empty() {
+            let error = ParseError::new(ParseErrorKind::Unexpected, 0);
+            return Err(Error::protocol(phase, error));
+        }
+        let mut cleared = Ok(());
+        if self.read_timeout.is_some() {
+            cleared = self.socket.set_read_timeout(None);
+        }
+        if self.write_timeout.is_some() {
+            cleared = cleared.and_then(|()| self.socket.set_write_timeout(None));
+        }
+        cleared.map_err(|source| Error::Io { phase, source })?;
+        Ok(self.socket)
+    }
+
+    fn limit_read(&mut self, left: Option<Duration>, exactly: bool) -> io::Result<()> {
+        if serves(self.read_timeout, left, exactly) {
+            return Ok(());
+        }
+        self.socket.set_read_timeout(left)?;
+        self.read_timeout = left;
+        Ok(())
+    }
+
+    fn limit_write(&mut self, left: Option<Duration>, exactly: bool) -> io::Result<()> {
+        if serves(self.write_timeout, left, exactly) {
+            return Ok(());
+        }
+        self.socket.set_write_timeout(left)?;
+        self.write_timeout = left;
+        Ok(())
+    }
+}
+
+/// Returns true if the time-out that is set ends a wait in time.
+fn serves(set: Option<Duration>, left: Option<Duration>, exactly: bool) -> bool {
+    match (set, left) {
+        (None, None) => true,
+        (Some(set), Some(left)) => !exactly && set <= left,
+        _ => false,
+    }
+}
+
+/// The reads of one line.
+struct Source<'a> {
+    timed: &'a mut TimedSocket,
+    /// The number of bytes that may be taken unseen.
+    shortest: usize,
+    call: &'a Call,
+}
+
+impl Source<'_> {
+    fn wait(&mut self, mut read: impl FnMut(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
+        let mut exactly = false;
+        loop {
+            let left = self.call.left()?;
+            self.timed.limit_read(left, exactly)?;
+            match read(&self.timed.socket) {
+                Err(error) if is_timeout(&error) => exactly = true,
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
+impl LineSource for Source<'_> {
+    fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.timed.ahead.is_empty() && self.shortest > 0 {
+            let mut unseen = mem::take(&mut self.timed.ahead);
+            unseen.resize(self.shortest.min(buf.len()), 0);
+            let taken = self.wait(|mut socket| socket.read(&mut unseen))?;
+            unseen.truncate(taken);
+            self.timed.ahead = unseen;
+        } else if self.timed.ahead.is_empty() {
+            return self.wait(|socket| socket.peek(buf));
+        }
+        self.shortest = 0;
+        let seen = self.timed.ahead.len().min(buf.len());
+        let (view, _) = buf.split_at_mut(seen);
+        view.copy_from_slice(self.timed.ahead.get(..seen).unwrap_or_default());
+        Ok(seen)
+    }
+
+    /// Follows a `peek` that found bytes, so it does not wait.
+    fn take(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.timed.ahead.is_empty() {
+            return LineSource::take(&mut self.timed.socket(), buf);
+        }
+        self.peek(buf).inspect(|taken| {
+            self.timed.ahead.drain(..*taken);
+        })
+    }
+}
+
+/// Writes all bytes before the deadline. If it fails, a part may have been written.
+pub(crate) fn write_all(
+    mut socket: &TcpStream,
+    mut bytes: &[u8],
+    call: &Call,
+) -> Result<(), Error> {
+    let phase = call.phase();
+    while !bytes.is_empty() {
+        let left = call.left()?;
+        let written = socket
+            .set_write_timeout(left)
+            .and_then(|()| socket.write(bytes));
+        match written {
+            Ok(0) => return Err(Error::UnexpectedEof { phase }),
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted || is_timeout(&error) => {}
+            Err(error) => return Err(socket_error(error, phase)),
+        }
+    }
+    Ok(())
+}
+
+fn read_error(error: io::Error, call: &Call) -> Error {
+    let phase = call.phase();
+    match error.kind() {
+        io::ErrorKind::TimedOut => call.expired(),
+        io::ErrorKind::InvalidData => {
+            let offset = MAX_LINE;
+            Error::protocol(phase, ParseError::new(ParseErrorKind::TooLong, offset))
+        }
+        _ => socket_error(error, phase),
+    }
+}
+
+/// The system reports a reset if a bridge closes while bytes are in flight.
+pub(super) fn socket_error(source: io::Error, phase: Phase) -> Error {
+    match source.kind() {
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::NotConnected
+        | io::ErrorKind::BrokenPipe => Error::UnexpectedEof { phase },
+        _ => Error::Io { phase, source },
+    }
+}
