@@ -1,6 +1,7 @@
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write};
 
+use super::scan::is_plain;
 use crate::wire::{Message, ParseError, ParseErrorKind, Secret, Version, redact};
 
 /// The length of the longest command with its line end: 8192 bytes.
@@ -43,8 +44,17 @@ impl Command {
     ///
     /// The words come from the program, never from a user; they are not checked.
     pub fn new(topic: &'static str, action: &'static str) -> Self {
+        Self::with_room(topic, action, 64)
+    }
+
+    /// Creates a command whose line will be about so long.
+    fn with_room(topic: &'static str, action: &'static str, room: usize) -> Self {
+        let mut line = String::with_capacity(room);
+        for part in [topic, " ", action, "\n"] {
+            line.push_str(part);
+        }
         Self {
-            line: format!("{topic} {action}\n"),
+            line,
             words: topic.into(),
             secrets: Vec::new(),
         }
@@ -61,8 +71,8 @@ impl Command {
         credentials: Option<(&str, &str)>,
     ) -> Result<Self, CommandError> {
         let hello = Self::new("HELLO", "VERSION")
-            .pair("MIN", &min.to_string())?
-            .pair("MAX", &max.to_string())?;
+            .plain_pair("MIN", min)?
+            .plain_pair("MAX", max)?;
         match credentials {
             None => Ok(hello),
             Some((user, password)) => {
@@ -79,7 +89,7 @@ impl Command {
     ///
     /// A number causes none; the result has the type of [`pair`](Command::pair).
     pub fn dest_generate(signature_type: u16) -> Result<Self, CommandError> {
-        Self::new("DEST", "GENERATE").pair("SIGNATURE_TYPE", &signature_type.to_string())
+        Self::new("DEST", "GENERATE").plain_pair("SIGNATURE_TYPE", signature_type)
     }
 
     /// Creates `NAMING LOOKUP NAME=`.
@@ -123,7 +133,8 @@ impl Command {
         from_port: Option<u16>,
         to_port: Option<u16>,
     ) -> Result<Self, CommandError> {
-        Self::new("STREAM", "CONNECT")
+        let room = 96 + id.len() + destination.len();
+        Self::with_room("STREAM", "CONNECT", room)
             .pair("ID", id)?
             .pair("DESTINATION", destination)?
             .pair("SILENT", "false")?
@@ -303,7 +314,10 @@ impl Command {
     /// contains CR, LF or NUL; or if the line would exceed [`MAX_COMMAND`].
     pub fn pair(mut self, key: &str, value: &str) -> Result<Self, CommandError> {
         check_key(key)?;
-        check_text(key, value)?;
+        let is_plain = is_plain(value);
+        if !is_plain {
+            check_text(key, value)?;
+        }
         if value.is_empty() {
             return Err(CommandError::new(key, CommandFault::Empty));
         }
@@ -312,7 +326,7 @@ impl Command {
         self.line.push(' ');
         self.line.push_str(key);
         self.line.push('=');
-        if needs_quotes(value) {
+        if !is_plain && needs_quotes(value) {
             self.push_quoted(value);
         } else {
             self.line.push_str(value);
@@ -324,8 +338,16 @@ impl Command {
     fn port(self, key: &str, port: Option<u16>) -> Result<Self, CommandError> {
         match port {
             None => Ok(self),
-            Some(port) => self.pair(key, &port.to_string()),
+            Some(port) => self.plain_pair(key, port),
         }
+    }
+
+    /// Adds a pair whose value is a number or a version.
+    fn plain_pair(mut self, key: &str, value: impl fmt::Display) -> Result<Self, CommandError> {
+        self.line.pop();
+        // Writing to a string does not fail.
+        let _ = writeln!(self.line, " {key}={value}");
+        self.within_limit(key)
     }
 
     fn push_quoted(&mut self, value: &str) {
@@ -479,6 +501,9 @@ pub(crate) fn needs_quotes(value: &str) -> bool {
 fn check_key(key: &str) -> Result<(), CommandError> {
     if key.is_empty() {
         return Err(CommandError::new("name", CommandFault::Empty));
+    }
+    if is_plain(key) && !key.contains('=') {
+        return Ok(());
     }
     let forbidden =
         |char: char| char.is_control() || char.is_whitespace() || matches!(char, '=' | '"' | '\\');

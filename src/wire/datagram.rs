@@ -1,3 +1,4 @@
+use super::scan::find_any;
 use crate::wire::header::number;
 use crate::wire::{Message, ParseError, ParseErrorKind};
 
@@ -163,11 +164,8 @@ fn named(port: u16) -> Option<u16> {
 
 fn split_line(packet: &[u8]) -> Result<(&str, &[u8]), ParseError> {
     let too_long = ParseError::new(ParseErrorKind::TooLong, MAX_DATAGRAM_HEADER);
-    let end = packet
-        .iter()
-        .take(MAX_DATAGRAM_HEADER)
-        .position(|byte| *byte == b'\n')
-        .ok_or(too_long)?;
+    let longest = packet.get(..MAX_DATAGRAM_HEADER).unwrap_or(packet);
+    let end = find_any(longest, [b'\n']).ok_or(too_long)?;
     let (line, rest) = packet.split_at_checked(end).ok_or(too_long)?;
     let line = std::str::from_utf8(line)
         .map_err(|error| ParseError::new(ParseErrorKind::Utf8, error.valid_up_to()))?;
@@ -177,9 +175,14 @@ fn split_line(packet: &[u8]) -> Result<(&str, &[u8]), ParseError> {
     ))
 }
 
-fn words(line: &str) -> impl Iterator<Item = &str> {
-    line.split([' ', '\t', '\r'])
-        .filter(|word| !word.is_empty())
+fn words(mut line: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        line = line.trim_start_matches([' ', '\t', '\r']);
+        let end = find_any(line.as_bytes(), [b' ', b'\t', b'\r']).unwrap_or(line.len());
+        let (word, rest) = line.split_at_checked(end)?;
+        line = rest;
+        (!word.is_empty()).then_some(word)
+    })
 }
 
 #[cfg(test)]

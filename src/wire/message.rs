@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::scan::find_any;
 use crate::wire::{ResultCode, redact};
 
 /// One message of a bridge, parsed in place: every part borrows from the line.
@@ -384,8 +385,10 @@ impl<'a> Cursor<'a> {
     }
 
     fn skip_blanks(&mut self) {
-        let rest = self.rest.trim_start_matches(is_blank);
-        self.take(self.rest.len() - rest.len());
+        let bytes = self.rest.as_bytes();
+        let mut bytes = bytes.iter();
+        let blanks = bytes.position(|byte| !matches!(byte, b' ' | b'\t'));
+        self.take(blanks.unwrap_or(self.rest.len()));
     }
 
     fn skip_one_blank(&mut self) {
@@ -395,16 +398,13 @@ impl<'a> Cursor<'a> {
     }
 
     fn word(&mut self) -> &'a str {
-        let len = self.rest.find(is_blank).unwrap_or(self.rest.len());
-        self.take(len)
+        let len = find_any(self.rest.as_bytes(), [b' ', b'\t']);
+        self.take(len.unwrap_or(self.rest.len()))
     }
 
     fn param(&mut self) -> Result<Param<'a>, ParseError> {
-        let key_len = self
-            .rest
-            .find(|char| char == '=' || is_blank(char))
-            .unwrap_or(self.rest.len());
-        let key = self.take(key_len);
+        let key_len = find_any(self.rest.as_bytes(), [b'=', b' ', b'\t']);
+        let key = self.take(key_len.unwrap_or(self.rest.len()));
         if !self.rest.starts_with('=') {
             return Ok(Param { key, value: None });
         }

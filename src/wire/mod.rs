@@ -14,6 +14,7 @@ mod header;
 mod line;
 mod message;
 mod result_code;
+mod scan;
 mod secret;
 mod version;
 
