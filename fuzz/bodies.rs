@@ -206,10 +206,10 @@ fn check_said_again(pairs: &[(&str, Option<Cow<'_, str>>)]) {
     let pairs: Option<Vec<_>> = (pairs.iter())
         .map(|(key, value)| Some((*key, value.as_deref()?)))
         .collect();
-    if let Some(pairs) = pairs {
-        if let Ok(command) = say("TOPIC", "ACTION", &pairs) {
-            check_read_back(&command, "TOPIC", "ACTION", &pairs);
-        }
+    if let Some(pairs) = pairs
+        && let Ok(command) = say("TOPIC", "ACTION", &pairs)
+    {
+        check_read_back(&command, "TOPIC", "ACTION", &pairs);
     }
 }
 

@@ -111,7 +111,7 @@ fn ended_sessions_leave_no_thread_or_descriptor() {
 /// without a waiting stream; and tries one that cannot be created.
 fn several_replicas(round: usize) {
     let (first, second) = (restless::Router::start(), restless::Router::start());
-    if round % 3 == 0 {
+    if round.is_multiple_of(3) {
         first.answer(&[Answer::HangUp]);
     }
     let bridge = SamBridge::builder().address(first.address());
@@ -121,7 +121,7 @@ fn several_replicas(round: usize) {
     let session = builder.multihomed_with(&options).unwrap();
     let listener = session.listener().unwrap();
     let _caller = second.dial_in();
-    if round % 2 == 0 {
+    if round.is_multiple_of(2) {
         listener.accept_timeout(LONG).unwrap();
     }
     match round % 4 {

@@ -46,10 +46,10 @@ struct Wanted {
 fn create(client: &mut Client, request: &Request) -> bool {
     let facts = &client.router.facts.sessions;
     if client.session.is_some() {
-        if let (true, Some(id)) = (facts.duplicate_id_unlists, request.value("ID")) {
-            if let Some(session) = client.router.state.lock().listed(id) {
-                session.listed = false;
-            }
+        if let (true, Some(id)) = (facts.duplicate_id_unlists, request.value("ID"))
+            && let Some(session) = client.router.state.lock().listed(id)
+        {
+            session.listed = false;
         }
         return client.answer(facts.second_on_socket, &[]);
     }

@@ -218,10 +218,10 @@ fn connect(client: &mut Client, request: &Request, serial: u64) -> bool {
     let Some(caller) = caller(client, request, serial) else {
         return false;
     };
-    if caller.destination == destination {
-        if let Some(answer) = facts.own_destination {
-            return fails(answer, "");
-        }
+    if caller.destination == destination
+        && let Some(answer) = facts.own_destination
+    {
+        return fails(answer, "");
     }
     match pairing::deliver(&client.router, &destination, caller) {
         Delivery::Joined => {

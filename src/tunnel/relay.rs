@@ -183,11 +183,9 @@ impl<'a> Relay<'a> {
             let Some(bytes @ [_, ..]) = buffer.get(..read) else {
                 return Ok(());
             };
-            if taken {
-                if let Err(error) = self.write(&mut to, bytes, way) {
-                    taken = false;
-                    self.stop_reading_from(way, error);
-                }
+            if taken && let Err(error) = self.write(&mut to, bytes, way) {
+                taken = false;
+                self.stop_reading_from(way, error);
             }
         }
     }

@@ -264,7 +264,7 @@ fn in_range(value: i64, range: RangeInclusive<i64>) -> Result<String, CommandFau
 
 /// Refuses parts of a millisecond: rounding them off would drop them silently.
 fn whole_millis(time: Duration, range: RangeInclusive<i64>) -> Result<String, CommandFault> {
-    if time.subsec_nanos() % 1_000_000 != 0 {
+    if !time.subsec_nanos().is_multiple_of(1_000_000) {
         return Err(CommandFault::Fraction);
     }
     in_range(i64::try_from(time.as_millis()).unwrap_or(i64::MAX), range)
