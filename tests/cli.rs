@@ -1,0 +1,1 @@
+//! The program `sam`, run against the bridge for tests.
