@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use i2p_sam::{
-    HealingOptions, HealingSession, I2pAddr, PrivateKey, SamBridge, SamBridgeBuilder, SamStream,
-    SessionBuilder, SessionOptions, SignatureType, StreamSession,
+    Error, HealingOptions, HealingSession, I2pAddr, PrivateKey, SamBridge, SamBridgeBuilder,
+    SamStream, SessionBuilder, SessionOptions, SignatureType, StreamSession,
 };
 
 use crate::arguments::{self, Global};
@@ -22,6 +22,9 @@ const OPTIONS_VARIABLE: &str = "I2P_SAM_OPTIONS";
 const PASSWORD_VARIABLE: &str = "I2P_SAM_PASSWORD";
 /// A longer line is no password; the limit keeps a wrong path from filling the memory.
 const LONGEST_PASSWORD: u64 = 4096;
+
+/// A bridge closes a stream and its session in no fixed order: the loss may be known later than the end.
+const LOSS_DELAY: Duration = Duration::from_millis(200);
 
 pub(crate) struct Context {
     pub(crate) bridge: SamBridge,
@@ -97,6 +100,14 @@ impl Context {
             self.output.note(&format!("Creating the key file {path}."));
             Ok(key)
         })
+    }
+}
+
+/// Fails if the session is lost: the cause of a stream's end that the peer did not cause.
+pub(crate) fn check_loss(session: &StreamSession) -> Result<(), Failure> {
+    match session.wait_closed(Some(LOSS_DELAY)) {
+        Ok(loss) => Err(Error::SessionLost(loss).into()),
+        Err(_) => Ok(()),
     }
 }
 

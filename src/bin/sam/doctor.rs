@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use i2p_sam::{Error, SamListener, SamStream, StreamSession, Version};
 
-use crate::context::Context;
+use crate::context::{Context, check_loss};
 use crate::failure::Failure;
 use crate::json::Object;
 use crate::router::Router;
@@ -108,7 +108,7 @@ impl<'a> Report<'a> {
         let (stream, dials) = self.dial(server, dialler)?;
         let dialled = self.took();
         let sent = Instant::now();
-        exchange(&stream).map_err(|source| lost_on_the_way(&stream, source))?;
+        exchange(&stream).map_err(|source| lost_on_the_way(dialler, &source))?;
         drop(progress);
         let dials = match dials {
             1 => String::new(),
@@ -117,7 +117,7 @@ impl<'a> Report<'a> {
         self.pass(&format!(
             "our own destination, dialled in {dialled}{dials}; {} bytes there and back in {}",
             WORD.len(),
-            seconds(sent.elapsed())
+            shown(sent.elapsed())
         ))
     }
 
@@ -149,7 +149,7 @@ impl<'a> Report<'a> {
     }
 
     fn took(&self) -> String {
-        seconds(self.started.elapsed())
+        shown(self.started.elapsed())
     }
 
     fn pass(&mut self, detail: &str) -> Result<(), Failure> {
@@ -236,16 +236,20 @@ fn exchange(mut stream: &SamStream) -> io::Result<()> {
     }
 }
 
-fn lost_on_the_way(stream: &SamStream, source: io::Error) -> Failure {
-    match stream.loss() {
-        Some(loss) => Error::SessionLost(loss).into(),
-        None => Failure::Peer(format!(
-            "the stream to our own destination carries nothing ({source}): run sam doctor again in a \
-             minute, and update the router if it still fails"
-        )),
+fn lost_on_the_way(session: &StreamSession, source: &io::Error) -> Failure {
+    if let Err(failure) = check_loss(session) {
+        return failure;
     }
+    Failure::Peer(format!(
+        "the stream to our own destination carries nothing ({source}): run sam doctor again in a minute, \
+         and update the router if it still fails"
+    ))
 }
 
-fn seconds(time: Duration) -> String {
-    format!("{:.2} s", time.as_secs_f64())
+/// Returns a time in seconds, or in milliseconds if it is shorter.
+fn shown(time: Duration) -> String {
+    match time.as_millis() {
+        short @ 0..1000 => format!("{short} ms"),
+        _ => format!("{:.1} s", time.as_secs_f64()),
+    }
 }

@@ -65,6 +65,10 @@ impl Failure {
     /// Returns the text of the error with its causes; `None` if there is nothing to print.
     pub(crate) fn text(&self) -> Option<String> {
         match self {
+            // Without the remedy, which the library adds.
+            Self::Library(Error::Unreachable { address, source }) => {
+                Some(format!("no SAM bridge answers at {address}: {source}"))
+            }
             Self::Library(error) => Some(in_full(error)),
             Self::Io { action, source } => Some(format!("{action}: {source}")),
             Self::Usage(text)
@@ -142,6 +146,7 @@ fn code_of_phase(phase: Phase) -> u8 {
 fn remedy_of(error: &Error) -> Option<&'static str> {
     match error {
         Error::GaveUp(reason) => remedy_of(reason),
+        Error::Unreachable { .. } => Some(ROUTER),
         Error::Refused(refusal) => match (refusal.phase(), refusal.code()) {
             (Phase::Hello, ResultCode::NoVersion) => {
                 Some("update the router: it supports no version of SAM from 3.1 to 3.3")
@@ -182,6 +187,10 @@ fn peer_remedy(error: &Error) -> &'static str {
     }
 }
 
+const ROUTER: &str = "start an I2P router with SAM switched on: in Java I2P, start the SAM application bridge on \
+                      the console's page of clients (http://127.0.0.1:7657/configclients); in i2pd, set \
+                      `enabled = true` under `[sam]` in i2pd.conf and restart it. If it runs elsewhere, \
+                      name its address with --bridge";
 const USER: &str =
     "if the bridge requires a user, give --user with --password-file or I2P_SAM_PASSWORD";
 const NOT_SAM: &str = "check that the address is that of a SAM bridge, usually port 7656, and not another \

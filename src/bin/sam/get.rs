@@ -5,10 +5,10 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
-use i2p_sam::{Error, I2pAddr, SamStream};
+use i2p_sam::{I2pAddr, SamStream};
 
 use crate::arguments::Get;
-use crate::context::Context;
+use crate::context::{Context, check_loss};
 use crate::failure::Failure;
 use crate::http::Head;
 
@@ -28,10 +28,9 @@ pub(crate) fn run(context: &Context, get: &Get) -> Result<(), Failure> {
     });
     let outcome = fetch(context, get, &stream, &target);
     context.stop.check()?;
-    let outcome = outcome.map_err(|failure| match stream.loss() {
-        Some(loss) => Error::SessionLost(loss).into(),
-        None => failure,
-    });
+    if let Err(Failure::Peer(_)) = outcome {
+        check_loss(&session)?;
+    }
     drop(stream);
     session.close();
     outcome

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use i2p_sam::{Error, I2pAddr, SamStream, StreamSession};
 
-use crate::context::Context;
+use crate::context::{Context, check_loss};
 use crate::failure::Failure;
 use crate::output::output_failure;
 use crate::relay::{Broken, Carried, carry};
@@ -69,22 +69,21 @@ fn attend(
         }
     });
     let outcome = carry(&stream, io::stdin(), &mut io::stdout().lock(), quit_after);
-    let lost = stream.loss();
     drop(stream);
     context.stop.check()?;
-    let carried = outcome.map_err(broken)?;
-    if let Some(loss) = lost {
-        return Err(Error::SessionLost(loss).into());
+    match outcome {
+        Ok(carried) if carried.closed_by_us => end(session, &carried),
+        Err(Broken::Output(error)) => Err(output_failure(error)),
+        outcome => {
+            check_loss(session)?;
+            session.close();
+            outcome.map(drop).map_err(broken)
+        }
     }
-    end(session, &carried)
 }
 
-/// Ends the session. If this side closed the stream, the last bytes get the time to arrive.
+/// Ends the session when the last bytes have had the time to arrive.
 fn end(session: &StreamSession, carried: &Carried) -> Result<(), Failure> {
-    if !carried.closed_by_us {
-        session.close();
-        return Ok(());
-    }
     // The thread drops its handle to the stream before it ends.
     let _ = carried.input.recv_timeout(LINGER);
     match session.finish(LINGER) {

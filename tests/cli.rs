@@ -1,1 +1,0 @@
-//! The program `sam`, run against the bridge for tests.
