@@ -37,6 +37,17 @@ fn help_lists_exit_codes() {
 }
 
 #[test]
+fn readme_shows_commands_and_examples_of_help() {
+    let done = run(&mut sam_at(closed_port(), ["--help"]));
+    let readme = include_str!("../../README.md");
+    for start in ["Commands:\n", "Examples:\n"] {
+        let (_, rest) = done.stdout.split_once(start).unwrap();
+        let (section, _) = rest.split_once("\n\n").unwrap();
+        assert!(readme.contains(section), "{section}");
+    }
+}
+
+#[test]
 fn completions_name_each_command() {
     for shell in ["bash", "zsh", "fish"] {
         let done = run(&mut sam_at(closed_port(), ["completions", shell]));

@@ -49,7 +49,7 @@ pub(crate) fn address(host: &str, port: u16) -> Option<I2pAddr> {
 pub(crate) fn join(client: TcpStream, first: Vec<u8>, stream: SamStream) -> io::Result<()> {
     client.set_read_timeout(None)?;
     let input = io::Cursor::new(first).chain(client.try_clone()?);
-    let carried = carry(&Arc::new(stream), input, &mut &client, Some(SILENCE));
+    let carried = carry(&Arc::new(stream), input, &mut &client, Some(SILENCE), drop);
     let _ = client.shutdown(Shutdown::Write);
     if let Ok(carried) = carried {
         // A socket that is closed at once loses what its client has not read yet.

@@ -68,7 +68,22 @@ fn attend(
             let _ = stream.shutdown(Shutdown::Both);
         }
     });
-    let outcome = carry(&stream, io::stdin(), &mut io::stdout().lock(), quit_after);
+    let output = context.output;
+    let on_wait = move |time: Duration| {
+        if time > LINGER {
+            let seconds = time.as_secs();
+            output.note(&format!(
+                "End of the input. I2P reports no arrival: {seconds} s more for the last bytes, or Ctrl-C."
+            ));
+        }
+    };
+    let outcome = carry(
+        &stream,
+        io::stdin(),
+        &mut io::stdout().lock(),
+        quit_after,
+        on_wait,
+    );
     drop(stream);
     context.stop.check()?;
     match outcome {

@@ -35,12 +35,15 @@ pub(crate) enum Broken {
 /// Carries both directions until the stream ends, or the output accepts no more. If the input ends first, the
 /// stream stays open until the peer has sent nothing for `silence`; `None` waits until the peer closes.
 ///
+/// `on_wait` is called at the end of the input, with the time for which a silent peer is waited for.
+///
 /// The thread that reads the input may continue after the return: close the input, or end the process.
 pub(crate) fn carry(
     stream: &Arc<SamStream>,
     mut input: impl Read + Send + 'static,
     output: &mut impl Write,
     silence: Option<Duration>,
+    on_wait: impl FnOnce(Duration) + Send + 'static,
 ) -> Result<Carried, Broken> {
     let received = Arc::new(AtomicU64::new(0));
     let closed_by_us = Arc::new(AtomicBool::new(false));
@@ -54,14 +57,20 @@ pub(crate) fn carry(
     };
     let closed = Arc::clone(&closed_by_us);
     thread::spawn(move || {
-        // The stream is dropped before the channel: whoever waits for the channel may wait for the stream.
+        // The stream is dropped before the channel: a wait for the channel may precede a wait for the stream.
         let _input_open = input_open;
         let mut sender = sender;
-        if sender.copy(&mut input).is_ok() && sender.outlasts(silence) {
+        let Ok(()) = sender.copy(&mut input) else {
+            return;
+        };
+        let Some(silence) = silence else {
+            return;
+        };
+        on_wait(sender.patience(silence));
+        if sender.outlasts(silence) {
             closed.store(true, Ordering::Relaxed);
             let _ = sender.stream.shutdown(Shutdown::Both);
         }
-        drop(sender);
     });
     let outcome = receive(stream, output, &received);
     drop(ended);
@@ -127,15 +136,16 @@ impl Sender {
         self.arrived = arrived.min(now + LONGEST_ON_THE_WAY);
     }
 
+    /// Returns the time for which the peer may be silent: at least until all that was sent has arrived.
+    fn patience(&self, silence: Duration) -> Duration {
+        silence.max(self.arrived.saturating_duration_since(Instant::now()))
+    }
+
     /// Returns true if the peer was silent for that time, and false as soon as the stream ends.
-    fn outlasts(&self, silence: Option<Duration>) -> bool {
-        let Some(silence) = silence else {
-            return false;
-        };
+    fn outlasts(&self, silence: Duration) -> bool {
         loop {
             let before = self.received.load(Ordering::Relaxed);
-            let on_the_way = self.arrived.saturating_duration_since(Instant::now());
-            match self.has_ended.recv_timeout(silence.max(on_the_way)) {
+            match self.has_ended.recv_timeout(self.patience(silence)) {
                 Err(RecvTimeoutError::Timeout) => {}
                 _ => return false,
             }
@@ -164,7 +174,9 @@ mod tests {
             far.write_all(b"reply").unwrap();
         });
         let mut output = Vec::new();
-        let carried = carry(&near, &b"hello"[..], &mut output, None).ok().unwrap();
+        let carried = carry(&near, &b"hello"[..], &mut output, None, drop)
+            .ok()
+            .unwrap();
         peer.join().unwrap();
         assert_eq!(output, b"reply");
         assert!(!carried.closed_by_us);
@@ -174,7 +186,13 @@ mod tests {
     fn silent_peer_ends_after_end_of_input() {
         let (near, mut far) = pair();
         let mut output = Vec::new();
-        let carried = carry(&near, &b"hello"[..], &mut output, Some(Duration::ZERO));
+        let carried = carry(
+            &near,
+            &b"hello"[..],
+            &mut output,
+            Some(Duration::ZERO),
+            drop,
+        );
         assert!(carried.ok().unwrap().closed_by_us);
         let mut text = String::new();
         far.read_to_string(&mut text).unwrap();
@@ -194,7 +212,7 @@ mod tests {
         }
         let (near, mut far) = pair();
         far.write_all(b"x").unwrap();
-        let outcome = carry(&near, io::empty(), &mut Closed, None);
+        let outcome = carry(&near, io::empty(), &mut Closed, None, drop);
         assert!(matches!(outcome, Err(Broken::Output(_))));
         assert_eq!(far.read(&mut [0]).unwrap(), 0);
     }
