@@ -241,3 +241,119 @@ pub(super) fn socket_error(source: io::Error, phase: Phase) -> Error {
         _ => Error::Io { phase, source },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    const OK: &str = "STREAM STATUS RESULT=OK\n";
+    const LONG: Duration = Duration::from_secs(10);
+
+    /// A socket, and the bridge's end of it.
+    fn connected() -> (TimedSocket, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (bridge, _) = listener.accept().unwrap();
+        (TimedSocket::new(Arc::new(socket)), bridge)
+    }
+
+    fn call() -> Call {
+        Call::new(Phase::StreamConnect).within(Some(LONG))
+    }
+
+    fn next(socket: &mut TimedSocket, shortest: usize) -> String {
+        let mut line = Vec::new();
+        socket.read_line(&mut line, shortest, &call()).unwrap();
+        String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn bytes_after_expected_reply_stay_in_socket() {
+        let (mut socket, mut bridge) = connected();
+        bridge.write_all(format!("{OK}payload").as_bytes()).unwrap();
+        assert_eq!(next(&mut socket, OK.len()), OK.trim_end());
+        let mut stream = &*socket.into_socket(Phase::StreamConnect).unwrap();
+        let mut payload = [0; 7];
+        stream.read_exact(&mut payload).unwrap();
+        assert_eq!(&payload, b"payload");
+    }
+
+    #[test]
+    fn short_lines_before_reply_cost_no_byte_after_it() {
+        let (mut socket, mut bridge) = connected();
+        let all = format!("PING\nPING 2\n{OK}payload");
+        bridge.write_all(all.as_bytes()).unwrap();
+        for expected in ["PING", "PING 2", OK.trim_end()] {
+            assert_eq!(next(&mut socket, OK.len()), expected);
+        }
+        let mut stream = &*socket.into_socket(Phase::StreamConnect).unwrap();
+        let mut payload = [0; 7];
+        stream.read_exact(&mut payload).unwrap();
+        assert_eq!(&payload, b"payload");
+    }
+
+    #[test]
+    fn bytes_after_short_reply_are_protocol_error() {
+        let (mut socket, mut bridge) = connected();
+        bridge.write_all(b"STATUS\npayload").unwrap();
+        assert_eq!(next(&mut socket, OK.len()), "STATUS");
+        let error = socket.into_socket(Phase::StreamConnect).unwrap_err();
+        assert!(matches!(error, Error::Protocol { .. }), "{error}");
+    }
+
+    #[test]
+    fn line_in_single_bytes_is_whole() {
+        let (mut socket, mut bridge) = connected();
+        bridge.set_nodelay(true).unwrap();
+        let sending = thread::spawn(move || {
+            for byte in OK.bytes() {
+                bridge.write_all(&[byte]).unwrap();
+                thread::yield_now();
+            }
+            bridge
+        });
+        assert_eq!(next(&mut socket, OK.len()), OK.trim_end());
+        sending.join().unwrap();
+    }
+
+    #[test]
+    fn wait_outlasts_time_out_of_earlier_call() {
+        let (mut socket, mut bridge) = connected();
+        let short = Call::new(Phase::Hello).within(Some(Duration::from_millis(20)));
+        let error = socket.read_line(&mut Vec::new(), 0, &short).unwrap_err();
+        assert!(error.is_timeout(), "{error}");
+        let (waits, waiting) = mpsc::channel::<()>();
+        let sending = thread::spawn(move || {
+            // Longer than the earlier time-out.
+            let _ = waiting.recv_timeout(Duration::from_millis(100));
+            bridge.write_all(OK.as_bytes()).unwrap();
+            bridge
+        });
+        assert_eq!(next(&mut socket, OK.len()), OK.trim_end());
+        drop(waits);
+        sending.join().unwrap();
+    }
+
+    #[test]
+    fn time_out_that_was_set_is_cleared() {
+        let (mut socket, mut bridge) = connected();
+        bridge.write_all(OK.as_bytes()).unwrap();
+        next(&mut socket, OK.len());
+        assert!(socket.socket().read_timeout().unwrap().is_some());
+        let socket = socket.into_socket(Phase::StreamConnect).unwrap();
+        assert_eq!(socket.read_timeout().unwrap(), None);
+        assert_eq!(socket.write_timeout().unwrap(), None);
+    }
+
+    #[test]
+    fn large_write_ends_at_deadline() {
+        let (mut socket, _bridge) = connected();
+        let short = Call::new(Phase::Command).within(Some(Duration::from_millis(50)));
+        let error = socket.send(&vec![b'x'; 64 << 20], &short).unwrap_err();
+        assert!(error.is_timeout(), "{error}");
+    }
+}
