@@ -35,6 +35,8 @@
 //! | [`Cancel`] | ends blocking calls from another thread | |
 //! | [`I2pAddr`], [`Destination`], [`PrivateKey`] | addresses and identities | [`SocketAddr`](std::net::SocketAddr) |
 //!
+//! The [`guide`] explains the concepts, the choice of a session, each error, security, and the way from i2plib.
+//!
 //! # Lifetimes
 //!
 //! A session lives as long as anything made from it: a clone, a listener, a stream, a
@@ -109,6 +111,7 @@ mod bridge;
 mod builder;
 mod datagram;
 mod error;
+pub mod guide;
 mod healing;
 mod primary;
 mod session;

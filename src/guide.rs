@@ -1,0 +1,18 @@
+//! The guide: pages that explain instead of listing.
+//!
+//! - [`concepts`]: I2P for someone who has used only TCP.
+//! - [`choosing`]: which session, and which listener.
+//! - [`errors`]: what each error means, and what to do about it.
+//! - [`security`]: what I2P hides, and what it does not.
+//! - [`from_i2plib`]: for users of Python's i2plib.
+
+#[doc = include_str!("../docs/guide/choosing.md")]
+pub mod choosing {}
+#[doc = include_str!("../docs/guide/concepts.md")]
+pub mod concepts {}
+#[doc = include_str!("../docs/guide/errors.md")]
+pub mod errors {}
+#[doc = include_str!("../docs/guide/from_i2plib.md")]
+pub mod from_i2plib {}
+#[doc = include_str!("../docs/guide/security.md")]
+pub mod security {}
