@@ -42,7 +42,9 @@ pub(crate) fn main() -> ExitCode {
     };
     // Behaviours that cannot be shown are listed with those that are not run, and never run.
     let list_unable = !(args.ignored || args.include_ignored);
+    // The slow ones are about the time and the volume of real networks.
     let mut shows: Vec<_> = suite::all()
+        .filter(|behaviour| !(ON_PROFILES && behaviour.slow))
         .flat_map(|behaviour| routers.iter().map(move |router| (router, behaviour)))
         .collect();
     if ON_PROFILES {
@@ -62,7 +64,7 @@ pub(crate) fn main() -> ExitCode {
         .into_iter()
         .filter_map(|(router, behaviour)| match router.cannot(behaviour) {
             None => Some(trial(router, behaviour)),
-            Some(_) if ON_PROFILES && !behaviour.slow => Some(failing(router, behaviour)),
+            Some(_) if ON_PROFILES => Some(failing(router, behaviour)),
             Some(reason) => {
                 router.count_unable();
                 list_unable.then(|| unable(router, behaviour, &reason))
