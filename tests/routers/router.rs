@@ -42,7 +42,7 @@ const RESTARTS: usize = 5;
 const MOST_REPLACED: usize = 2;
 
 /// Most behaviours of a router that run again in a run because they failed.
-const MOST_REPEATED: usize = if ON_PROFILES { 3 } else { 1 };
+const MOST_REPEATED: usize = 3;
 
 /// Held by each behaviour while it runs on a profile, and alone by one that runs again.
 static RUNNING: RwLock<()> = RwLock::new(());
@@ -263,7 +263,8 @@ impl Router {
     /// Then no behaviour can be shown on it, and a new router takes its place. The check does not use the
     /// library, so that a fault of ours does not count as a fault of the router.
     ///
-    /// A living router may lose a packet, or the end of a stream, and on profiles 56 behaviours share a few
+    /// A living router may lose a packet, or the end of a stream; the router that a behaviour starts for
+    /// itself may stop, too; and on profiles 56 behaviours share a few
     /// processors. So some may fail once. The run prints which, and how often a router stopped.
     pub(crate) fn show(&self, behaviour: &'static Behaviour) {
         let network = self.network();
