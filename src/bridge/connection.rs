@@ -165,20 +165,6 @@ impl Connection {
         }
     }
 
-    /// Makes the system acknowledge at once what has arrived, and what arrives next.
-    ///
-    /// On a socket that has just exchanged a command and a reply, Linux delays its next acknowledgement by
-    /// some 40 ms, and i2pd (2.45 to 2.59) holds the line before a stream back until the acknowledgement
-    /// arrives (Nagle's algorithm).
-    pub(crate) fn acknowledge_at_once(&self) {
-        #[cfg(target_os = "linux")]
-        {
-            use std::os::linux::net::TcpStreamExt;
-            // Without it, the line is late.
-            let _ = self.socket.socket().set_quickack(true);
-        }
-    }
-
     /// Detaches the connection from its caller: only the end of the session ends it now.
     pub(crate) fn leave_caller(
         mut self,

@@ -215,9 +215,6 @@ impl AcceptPool {
     }
 
     fn receive(&self, mut connection: Connection) -> Result<Inbound, Error> {
-        if self.keeps_one() {
-            connection.acknowledge_at_once();
-        }
         // No deadline: a peer may dial at any time.
         match connection.read_header(Deadline::NEVER)? {
             StreamHeader::Peer {

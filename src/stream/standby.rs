@@ -7,7 +7,7 @@ use crate::session::SessionCore;
 use crate::sync::{Call, Deadline};
 use crate::wire::Command;
 
-/// The number of standby sockets.
+/// The number of standby sockets: enough for 160 to 200 streams per second.
 const STANDBY_SOCKETS: usize = 8;
 
 /// The time to open and greet the missing sockets. An idle i2pd needs less than 1 ms.
@@ -16,9 +16,11 @@ const FILL_TIMEOUT: Duration = Duration::from_millis(100);
 /// Sockets that have completed HELLO, so that the next accept needs only one exchange.
 ///
 /// They are for the thread that has the only accept of a router which keeps one, i2pd, from its first
-/// stream on. They are used in turn. Together with [early
-/// acknowledgements](Connection::acknowledge_at_once), a session at i2pd 2.59 accepts 500 to 800 streams per
-/// second: 400 to 560 without these sockets, 190 without the acknowledgements, and 23 without either.
+/// stream on. They are used in turn. On a socket whose HELLO has just been answered, Linux delays its
+/// next acknowledgement by some 40 ms, and i2pd (2.45 to 2.59) holds the caller's line back until the
+/// acknowledgement arrives (Nagle's algorithm). That limits a session to 23 streams per second, however
+/// many wait. A socket that has rested has no such delay. (`TCP_QUICKACK` allows 500 to 800 streams per
+/// second, but under that load i2pd 2.59 crashed when the connections of a server were cut.)
 #[derive(Default)]
 pub(crate) struct StandbySockets {
     connections: VecDeque<Connection>,
