@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::{AddressError, B32, Host, I2pAddr, KeyError, KeyFileError};
-use crate::wire::{CommandError, ParseError, Version};
+use crate::wire::{CommandError, ParseError, ResultCode, Version};
 
 pub(crate) use limit::Limit;
 use phase::Activity;
@@ -26,6 +26,7 @@ pub(crate) use setting::shown;
 /// | Is the peer the reason, so that other peers can be reached? | [`is_peer_fault`](Error::is_peer_fault) |
 /// | Which peer? | [`peer`](Error::peer) |
 /// | May the same call succeed if it is repeated? | [`is_retryable`](Error::is_retryable) |
+/// | Does every later `accept` fail as well? | [`is_final`](Error::is_final) |
 /// | Did a deadline expire, and which? | [`is_timeout`](Error::is_timeout), [`phase`](Error::phase) |
 /// | Did this program end it? | [`Error::Cancelled`], [`SessionLoss::Closed`] |
 ///
@@ -280,6 +281,37 @@ impl Error {
         matches!(self, Self::SessionLost(_) | Self::GaveUp(_))
     }
 
+    /// Returns true if every later call of [`accept`](crate::SamListener::accept) on the same listener fails
+    /// as well: the session or the forwarding is lost, another listener has the accepts, or the handle has
+    /// fired. After any other error of an accept, a server calls it again.
+    ///
+    /// ```
+    /// use std::io;
+    /// use i2p_sam::{Error, SamListener, SamStream};
+    ///
+    /// fn serve(listener: &SamListener, handle: impl Fn(SamStream)) -> Error {
+    ///     loop {
+    ///         match listener.accept() {
+    ///             Ok((stream, _)) => handle(stream),
+    ///             Err(error) if error.is_final() => return error,
+    ///             // The library pauses before it tries again.
+    ///             Err(_) => {}
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::SessionLost(_)
+            | Self::GaveUp(_)
+            | Self::ForwardLost(_)
+            | Self::Cancelled { .. } => true,
+            Self::Refused(refusal) => *refusal.code() == ResultCode::AlreadyAccepting,
+            _ => false,
+        }
+    }
+
     /// Returns true if a deadline expired.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
@@ -435,6 +467,24 @@ mod tests {
     fn refusal(phase: Phase, line: &str) -> Refusal {
         let message = Message::parse(line.as_bytes()).unwrap();
         Refusal::new(phase, message.result().unwrap(), &message)
+    }
+
+    #[test]
+    fn error_after_which_no_accept_succeeds_is_final() {
+        let accepting = "STREAM STATUS RESULT=ALREADY_ACCEPTING";
+        let again = "STREAM STATUS RESULT=I2P_ERROR";
+        let phase = Phase::Accept;
+        for (error, is_final) in [
+            (Error::SessionLost(SessionLoss::Closed), true),
+            (Error::ForwardLost(SessionLoss::Disconnected), true),
+            (Error::Cancelled { phase }, true),
+            (refusal(phase, accepting).into(), true),
+            (refusal(phase, again).into(), false),
+            (Error::UnexpectedEof { phase }, false),
+            (Error::WouldBlock, false),
+        ] {
+            assert_eq!(error.is_final(), is_final, "{error}");
+        }
     }
 
     fn io_error() -> io::Error {

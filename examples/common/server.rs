@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use i2p_sam::{Cancel, ResultCode, SamListener, SamStream};
+use i2p_sam::{Cancel, SamListener, SamStream};
 
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -134,7 +134,7 @@ impl Server {
                 Ok((stream, _)) => self.start(stream, handler),
                 Err(i2p_sam::Error::Timeout { .. }) => {}
                 Err(i2p_sam::Error::Cancelled { .. }) => return Ok(()),
-                Err(error) if is_final(&error) => return Err(error),
+                Err(error) if error.is_final() => return Err(error),
                 // The library retries by itself, with pauses.
                 Err(error) => eprintln!("accept: {}", in_full(&error)),
             }
@@ -329,13 +329,4 @@ impl Drop for Slot {
 
 fn left_until(end: Instant) -> Duration {
     end.saturating_duration_since(Instant::now())
-}
-
-/// Returns true if every later `accept` fails as well.
-fn is_final(error: &i2p_sam::Error) -> bool {
-    match error {
-        i2p_sam::Error::ForwardLost(_) => true,
-        i2p_sam::Error::Refused(refusal) => *refusal.code() == ResultCode::AlreadyAccepting,
-        error => error.is_session_lost(),
-    }
 }

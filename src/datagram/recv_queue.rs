@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,17 @@ pub struct DroppedDatagrams {
     pub foreign: u64,
     /// Datagrams from the bridge whose header is malformed or names no sender.
     pub malformed: u64,
+}
+
+/// Writes the numbers as in `3 beyond the queue, 0 foreign, 1 malformed`.
+impl fmt::Display for DroppedDatagrams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (overflow, foreign, malformed) = (self.overflow, self.foreign, self.malformed);
+        write!(
+            f,
+            "{overflow} beyond the queue, {foreign} foreign, {malformed} malformed"
+        )
+    }
 }
 
 /// The datagrams of a session that wait to be received.
@@ -243,5 +255,21 @@ mod model {
             assert_eq!(receive(&queue, &call).unwrap(), b'1');
             assert!(queue.state.lock().queue.is_empty());
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dropped_display_names_each_number() {
+        let dropped = DroppedDatagrams {
+            overflow: 1,
+            foreign: 2,
+            malformed: 3,
+        };
+        let text = "1 beyond the queue, 2 foreign, 3 malformed";
+        assert_eq!(dropped.to_string(), text);
     }
 }

@@ -10,7 +10,6 @@ use crate::error::{Error, Phase, SessionLoss};
 use crate::stream::accept_queue::AcceptQueue;
 use crate::stream::sam_stream::SamStream;
 use crate::sync::{Call, Cancel, Deadline};
-use crate::wire::ResultCode;
 
 /// Accepts the streams that peers dial, used as a [`TcpListener`](std::net::TcpListener) is.
 ///
@@ -211,7 +210,7 @@ impl Iterator for Incoming<'_> {
         }
         let outcome = self.listener.accept().map(|(stream, _)| stream);
         if let Err(error) = &outcome {
-            self.ended = is_final(error);
+            self.ended = error.is_final();
         }
         Some(outcome)
     }
@@ -231,6 +230,14 @@ pub struct ListenerStats {
     /// Connections to the TCP port of a forwarding that were dropped: they sent nothing within the time, sent
     /// no destination, or came from an address that is not allowed.
     pub dropped_callers: u64,
+}
+
+/// Writes the counters as in `0 rejected, 2 callers dropped`.
+impl fmt::Display for ListenerStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (rejected, dropped) = (self.rejected, self.dropped_callers);
+        write!(f, "{rejected} rejected, {dropped} callers dropped")
+    }
 }
 
 impl ListenerStats {
@@ -266,14 +273,16 @@ pub(crate) trait Source: Send + Sync {
     }
 }
 
-/// Returns true if every later `accept` fails as well.
-pub(crate) fn is_final(error: &Error) -> bool {
-    match error {
-        Error::SessionLost(_)
-        | Error::GaveUp(_)
-        | Error::ForwardLost(_)
-        | Error::Cancelled { .. } => true,
-        Error::Refused(refusal) => *refusal.code() == ResultCode::AlreadyAccepting,
-        _ => false,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stats_display_names_each_number() {
+        let stats = ListenerStats {
+            rejected: 1,
+            dropped_callers: 2,
+        };
+        assert_eq!(stats.to_string(), "1 rejected, 2 callers dropped");
     }
 }

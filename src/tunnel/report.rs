@@ -1,3 +1,4 @@
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,4 +54,36 @@ pub struct TunnelStats {
     pub sent: u64,
     /// Bytes received from I2P for the local side.
     pub received: u64,
+}
+
+/// Writes the counters as in `9 accepted, 1 open, 0 refused, 2 broken, 700 bytes sent, 8000 received`.
+impl fmt::Display for TunnelStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (accepted, open, refused) = (self.accepted, self.open, self.refused);
+        let (broken, sent, received) = (self.broken, self.sent, self.received);
+        write!(
+            f,
+            "{accepted} accepted, {open} open, {refused} refused, {broken} broken, "
+        )?;
+        write!(f, "{sent} bytes sent, {received} received")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stats_display_names_each_number() {
+        let stats = TunnelStats {
+            accepted: 1,
+            open: 2,
+            refused: 3,
+            broken: 4,
+            sent: 5,
+            received: 6,
+        };
+        let text = "1 accepted, 2 open, 3 refused, 4 broken, 5 bytes sent, 6 received";
+        assert_eq!(stats.to_string(), text);
+    }
 }

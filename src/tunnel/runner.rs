@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Phase};
-use crate::stream::{SamStream, is_final};
+use crate::stream::SamStream;
 use crate::sync::{Backoff, Call, Cancel, Deadline, Monitor, spawn_for_program};
 use crate::tunnel::relay::{Relay, Traffic};
 use crate::tunnel::{TunnelError, TunnelExit, TunnelOptions, TunnelStats};
@@ -108,7 +108,7 @@ impl TunnelRunner {
             match outcome {
                 Ok(()) => backoff.reset(),
                 Err(_) if self.accepting.is_cancelled() => break,
-                Err(error) if is_final(&error) => return TunnelExit::Lost(Arc::new(error)),
+                Err(error) if error.is_final() => return TunnelExit::Lost(Arc::new(error)),
                 Err(error) => {
                     self.options.report(&TunnelError::Accept(Arc::new(error)));
                     // The pause ends sooner if nothing more is accepted.
