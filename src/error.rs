@@ -286,7 +286,6 @@ impl Error {
     /// fired. After any other error of an accept, a server calls it again.
     ///
     /// ```
-    /// use std::io;
     /// use i2p_sam::{Error, SamListener, SamStream};
     ///
     /// fn serve(listener: &SamListener, handle: impl Fn(SamStream)) -> Error {

@@ -9,9 +9,9 @@ use crate::error::{Error, Phase};
 use crate::sync::Call;
 use crate::wire::{Line, LineSource, MAX_LINE, ParseError, ParseErrorKind, read_line};
 
-/// A write of this size does not block on a socket whose earlier bytes have arrived: the system takes that
-/// many bytes from any program.
-const NEVER_BLOCKS: usize = 4096;
+/// The system takes this many bytes on a new socket even if the bridge reads none, so that a write of the
+/// first ones does not block and needs no time-out.
+const ALWAYS_ROOM: usize = 4096;
 
 /// A socket to a bridge whose waits end at the deadlines of calls.
 ///
@@ -21,6 +21,8 @@ pub(super) struct TimedSocket {
     socket: Arc<TcpStream>,
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
+    /// The number of bytes that can be written without a time-out.
+    room: usize,
     /// Bytes that were taken together with an earlier line.
     ahead: Vec<u8>,
 }
@@ -32,6 +34,7 @@ impl TimedSocket {
             socket,
             read_timeout: None,
             write_timeout: None,
+            room: ALWAYS_ROOM,
             ahead: Vec::new(),
         }
     }
@@ -40,32 +43,19 @@ impl TimedSocket {
         &self.socket
     }
 
-    /// Sends a command. Everything that was sent before has arrived.
+    /// Sends a command, or the PONG to a PING.
     ///
     /// # Errors
     ///
     /// Those of the call's deadline and of the socket. A part may have been sent.
-    pub(super) fn send(&mut self, mut bytes: &[u8], call: &Call) -> Result<(), Error> {
-        let mut exactly = false;
-        while !bytes.is_empty() {
-            let left = call.left()?;
-            let armed = match bytes.len() <= NEVER_BLOCKS {
-                true => Ok(()),
-                false => self.limit_write(left, exactly),
-            };
-            match armed.and_then(|()| (&*self.socket).write(bytes)) {
-                Ok(0) => {
-                    return Err(Error::UnexpectedEof {
-                        phase: call.phase(),
-                    });
-                }
-                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_timeout(&error) => exactly = true,
-                Err(error) => return Err(socket_error(error, call.phase())),
-            }
-        }
-        Ok(())
+    pub(super) fn send(&mut self, bytes: &[u8], call: &Call) -> Result<(), Error> {
+        let fits = bytes.len() <= self.room;
+        self.room = self.room.saturating_sub(bytes.len());
+        let socket = Arc::clone(&self.socket);
+        write_limited(&socket, bytes, call, |left, exactly| match fits {
+            true => Ok(()),
+            false => self.limit_write(left, exactly),
+        })
     }
 
     /// Waits for a line, and takes it without its line end, and no byte after it.
@@ -198,21 +188,29 @@ impl LineSource for Source<'_> {
 }
 
 /// Writes all bytes before the deadline. If it fails, a part may have been written.
-pub(crate) fn write_all(
+pub(crate) fn write_all(socket: &TcpStream, bytes: &[u8], call: &Call) -> Result<(), Error> {
+    write_limited(socket, bytes, call, |left, _| {
+        socket.set_write_timeout(left)
+    })
+}
+
+/// Writes all bytes. `limit` gets the time that is left before each write, and true if the last one ended by
+/// a time-out.
+fn write_limited(
     mut socket: &TcpStream,
     mut bytes: &[u8],
     call: &Call,
+    mut limit: impl FnMut(Option<Duration>, bool) -> io::Result<()>,
 ) -> Result<(), Error> {
     let phase = call.phase();
+    let mut exactly = false;
     while !bytes.is_empty() {
         let left = call.left()?;
-        let written = socket
-            .set_write_timeout(left)
-            .and_then(|()| socket.write(bytes));
-        match written {
+        match limit(left, exactly).and_then(|()| socket.write(bytes)) {
             Ok(0) => return Err(Error::UnexpectedEof { phase }),
             Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted || is_timeout(&error) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if is_timeout(&error) => exactly = true,
             Err(error) => return Err(socket_error(error, phase)),
         }
     }
@@ -347,6 +345,21 @@ mod tests {
         let socket = socket.into_socket(Phase::StreamConnect).unwrap();
         assert_eq!(socket.read_timeout().unwrap(), None);
         assert_eq!(socket.write_timeout().unwrap(), None);
+    }
+
+    #[test]
+    fn small_writes_that_bridge_never_reads_end_at_deadline() {
+        let (mut socket, _bridge) = connected();
+        let (sender, outcome) = mpsc::channel();
+        thread::spawn(move || {
+            let short = Call::new(Phase::Command).within(Some(Duration::from_millis(500)));
+            let pong = [b'x'; 1024];
+            let failed =
+                std::iter::repeat_with(|| socket.send(&pong, &short)).find_map(Result::err);
+            sender.send(failed)
+        });
+        let error = outcome.recv_timeout(LONG).unwrap().unwrap();
+        assert!(error.is_timeout(), "{error}");
     }
 
     #[test]

@@ -11,8 +11,8 @@ use crate::sync::{Call, Monitor};
 ///
 /// If several first dials reach i2pd 2.59 at once, it loses all but one, and repeats them after 9 s; so it
 /// does with those that reach it up to 3 ms after its reply to the first, which it sends before the peer has
-/// answered. A dial of a reached peer takes the lock once, and never waits. Lock order: the monitor alone; a turn that ends
-/// wakes the waiting dials, and one of them takes the next.
+/// answered. A dial of a peer that was reached before takes the lock once, and does not wait. Lock order: the
+/// monitor alone; a turn that ends wakes the waiting dials, and one of them takes the next.
 pub(crate) struct FirstDials {
     peers: Option<Arc<Monitor<Peers>>>,
     hasher: RandomState,

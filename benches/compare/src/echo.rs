@@ -6,10 +6,10 @@ use crate::Failure;
 use crate::bridge::Bridge;
 use crate::child::Program;
 use crate::client::KINDS;
-use crate::table::{self, COMPARED, compared, median};
+use crate::runs::Runs;
+use crate::table::{self, COMPARED, compared};
 use crate::tools::{self, Calls, Job};
 
-const RUNS: usize = 5;
 const ROUNDS: usize = 1000;
 
 pub fn print() -> Result<(), Failure> {
@@ -33,25 +33,13 @@ pub fn print() -> Result<(), Failure> {
 
 /// Returns the rows of the costs, except system calls.
 fn costs() -> Result<Vec<Vec<String>>, Failure> {
-    let mut runs: [Vec<[f64; 5]>; 3] = Default::default();
-    for _ in 0..RUNS {
-        for (kind, runs) in KINDS.iter().zip(&mut runs) {
-            runs.push(run(kind)?);
-        }
-    }
-    let row = |name: &str, at: usize| {
-        let figures = runs.each_ref();
-        compared(
-            name,
-            figures.map(|runs| median(runs.iter().map(|run| run[at]).collect())),
-        )
-    };
+    let runs = Runs::of(run)?;
     Ok(vec![
-        row("wall, µs", 0),
-        row("dialler: processor, µs", 1),
-        row("acceptor: processor, µs", 3),
-        row("dialler: allocations", 2),
-        row("acceptor: allocations", 4),
+        runs.row("wall, µs", 0),
+        runs.row("dialler: processor, µs", 1),
+        runs.row("acceptor: processor, µs", 3),
+        runs.row("dialler: allocations", 2),
+        runs.row("acceptor: allocations", 4),
     ])
 }
 

@@ -13,6 +13,7 @@ mod datagrams;
 mod echo;
 mod instructions;
 mod memory;
+mod runs;
 mod table;
 mod throughput;
 mod tools;

@@ -5,32 +5,20 @@ use std::io::{Read, Write};
 use crate::Failure;
 use crate::bridge::Bridge;
 use crate::child::{Program, print_spent, wait_for_end};
-use crate::client::{Client, KINDS};
-use crate::table::{self, COMPARED, compared, median};
+use crate::client::Client;
+use crate::runs::Runs;
+use crate::table::{self, COMPARED};
 use crate::usage::Usage;
 
-const RUNS: usize = 5;
 const MEBIBYTES: usize = 256;
 const CHUNK: usize = 64 * 1024;
 
 pub fn print() -> Result<(), Failure> {
-    let mut runs: [Vec<[f64; 3]>; 3] = Default::default();
-    for _ in 0..RUNS {
-        for (kind, runs) in KINDS.iter().zip(&mut runs) {
-            runs.push(run(kind)?);
-        }
-    }
-    let row = |name: &str, at: usize| {
-        let figures = runs.each_ref();
-        compared(
-            name,
-            figures.map(|runs| median(runs.iter().map(|run| run[at]).collect())),
-        )
-    };
+    let runs = Runs::of(run)?;
     let rows = [
-        row("MiB a second", 0),
-        row("sender: processor, ms", 1),
-        row("receiver: processor, ms", 2),
+        runs.row("MiB a second", 0),
+        runs.row("sender: processor, ms", 1),
+        runs.row("receiver: processor, ms", 2),
     ];
     table::print(
         &format!("{MEBIBYTES} MiB through one stream"),

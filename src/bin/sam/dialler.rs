@@ -1,4 +1,4 @@
-//! What both sides of the proxy share: the session, the addresses that it dials, and the ends of connections.
+//! Dials for both sides of the proxy, over one session, and ends their connections.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
