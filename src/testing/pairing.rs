@@ -252,6 +252,11 @@ pub(super) fn join(
     caller: &Caller,
 ) {
     accept.wait_until_replied();
+    // Before the peer's line: a client that has read it may end its session, and the stream with it.
+    let has_session = router.state.update(|state| {
+        let session = state.session(serial);
+        session.map(|session| session.streams.push(Arc::downgrade(accept)))
+    });
     if !silent {
         accept.send_line(&header(router, accept, caller));
     }
@@ -259,13 +264,17 @@ pub(super) fn join(
         true => caller.link.wait_until_replied(),
         false => succeed(&caller.link, caller.silent),
     }
-    router.state.update(|state| {
-        if let Some(session) = state.session(serial) {
-            session.streams.push(Arc::downgrade(accept));
-        }
+    router.state.update(|_| {
         accept.pair_with(&caller.link);
         caller.link.pair_with(accept);
     });
+    // The session ended before the two were a stream, so that the end of one is not yet that of the other.
+    if has_session.is_none() {
+        accept.close();
+    }
+    if accept.is_closed() && !accept.leaves_silently() {
+        caller.link.close();
+    }
 }
 
 /// Takes the pending accepts that end because another one, or a caller, comes.

@@ -5,7 +5,8 @@
 //! - A connection opens at its first `>`, and at the next one after `# eof` or `# close`. It first
 //!   sends `HELLO VERSION MIN=3.1 MAX=3.3` and compares the reply with the file's `greeting`, unless
 //!   the line is a HELLO itself or the scenario begins with `without greeting`.
-//! - A step of several connections has a range of names: `a0..69> text`.
+//! - A step of several connections has a range of names: `a0..69> text`. If the next line has the same
+//!   range, both steps run for one connection after the other.
 //! - `# eof` includes a reset, which the system sends if the bridge had not read everything.
 //! - `# silence` waits for 80 ms. In a scenario with a `clock` it waits for nothing, since `~` has.
 //! - `{priv A}` and its forms are keys of the client, made by the test. `{priv? A}` and `{dest? A}`
@@ -48,6 +49,8 @@ pub trait Bridge {
     fn udp(&self) -> SocketAddr;
     /// Stops the router behind the bridge, which continues.
     fn lose_router(&self);
+    /// Returns the number of connections that the bridge has not closed.
+    fn open_connections(&self) -> usize;
     /// Adds a host to the router's address book.
     fn add_host(&self, host: &str, destination: &Destination);
 }

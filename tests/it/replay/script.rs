@@ -125,12 +125,23 @@ impl Scenario {
         let is_part = |char: char| char.is_ascii_alphanumeric() || "_.".contains(char);
         let end = source.find(|char| !is_part(char)).unwrap_or(source.len());
         let (name, rest) = source.split_at(end);
-        for name in names(name)? {
-            self.steps.push(Step {
+        let names = names(name)?;
+        // Each connection of a range receives its reply before the next one sends: the order in which a
+        // bridge reads from several at once is by chance.
+        let first = self.steps.len().saturating_sub(names.len());
+        let follows = self.steps.get(first).is_some_and(|step| {
+            names.len() > 1 && step.line + 1 == line && step.source.starts_with(name)
+        });
+        for (index, name) in names.iter().enumerate() {
+            let step = Step {
                 line,
                 source: source.to_owned(),
-                action: parse_action(&name, rest, source)?,
-            });
+                action: parse_action(name, rest, source)?,
+            };
+            match follows {
+                true => self.steps.insert(first + 2 * index + 1, step),
+                false => self.steps.push(step),
+            }
         }
         Ok(())
     }

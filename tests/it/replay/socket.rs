@@ -19,6 +19,8 @@ pub struct Socket {
     patience: Duration,
     /// Bytes arrived that the recording does not have, and are reported.
     pub broke_silence: bool,
+    /// It is the control socket of a session.
+    pub controls: bool,
 }
 
 /// The end of what was received.
@@ -50,6 +52,7 @@ impl Socket {
             ended: false,
             patience,
             broke_silence: false,
+            controls: false,
         }
     }
 

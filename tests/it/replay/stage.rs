@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::script::{Action, Scenario, Tcp, Udp};
 use super::socket::{End, Socket, Target};
@@ -15,6 +15,9 @@ const GREETING: &[u8] = b"HELLO VERSION MIN=3.1 MAX=3.3\n";
 
 /// Nothing arrives within this time.
 const SILENCE: Duration = Duration::from_millis(80);
+
+/// A bridge notices a closed control socket within this time.
+const NOTICES_CLOSE: Duration = Duration::from_secs(1);
 
 /// Longer than a UDP packet.
 const MAX_DATAGRAM: usize = 70_000;
@@ -92,7 +95,9 @@ impl<'a> Stage<'a> {
                 let greets = !self.scenario.without_greeting && !text.is_hello();
                 let found = self.open(name, greets);
                 let bytes = self.expand(text);
-                self.sockets.get_mut(name)?.send(&bytes);
+                let socket = self.sockets.get_mut(name)?;
+                socket.controls |= text.is_session_command();
+                socket.send(&bytes);
                 found
             }
             Tcp::From(target) => match self.targets.get(target)?.accept(self.patience) {
@@ -105,7 +110,7 @@ impl<'a> Stage<'a> {
             },
             Tcp::Close => {
                 if self.targets.remove(name).is_none() {
-                    self.sockets.remove(name);
+                    self.close(name);
                 }
                 None
             }
@@ -159,6 +164,23 @@ impl<'a> Stage<'a> {
         }
         self.sockets.insert(name, socket);
         found
+    }
+
+    /// Closes a connection. If it is a control socket, waits until the bridge has noticed it, so that the
+    /// next connection of the recording finds its session ended.
+    fn close(&mut self, name: &str) {
+        let open = self.bridge.open_connections();
+        if !self
+            .sockets
+            .remove(name)
+            .is_some_and(|socket| socket.controls)
+        {
+            return;
+        }
+        let start = Instant::now();
+        while self.bridge.open_connections() >= open && start.elapsed() < NOTICES_CLOSE {
+            pause(Duration::from_millis(1));
+        }
     }
 
     fn datagram(&mut self, name: &str, part: &Udp) -> Option<String> {

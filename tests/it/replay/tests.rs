@@ -51,6 +51,10 @@ impl Bridge for Fake {
 
     fn lose_router(&self) {}
 
+    fn open_connections(&self) -> usize {
+        self.bridge.open_connections()
+    }
+
     fn add_host(&self, _: &str, _: &Destination) {}
 }
 

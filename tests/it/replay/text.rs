@@ -97,11 +97,12 @@ impl Text {
 
     /// Reports whether it is a greeting, in any case.
     pub fn is_hello(&self) -> bool {
-        let Some(Piece::Bytes(bytes)) = self.0.first() else {
-            return false;
-        };
-        let start = bytes.trim_ascii_start();
-        start.len() >= 5 && start[..5].eq_ignore_ascii_case(b"HELLO")
+        self.starts_with("HELLO")
+    }
+
+    /// Reports whether it is a command of a control socket, in any case.
+    pub fn is_session_command(&self) -> bool {
+        self.starts_with("SESSION")
     }
 
     /// Returns the bytes to send.
@@ -152,6 +153,14 @@ impl Text {
             actual = &actual[len..];
         }
         actual.is_empty()
+    }
+
+    fn starts_with(&self, word: &str) -> bool {
+        let Some(Piece::Bytes(bytes)) = self.0.first() else {
+            return false;
+        };
+        let start = bytes.trim_ascii_start().get(..word.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
     }
 
     /// Free text ends where the next piece begins.
