@@ -31,7 +31,8 @@
 //! | [`SamStream`] | one connection to a peer | [`TcpStream`](std::net::TcpStream) |
 //! | [`DatagramSession`], [`RawSession`] | datagrams to and from a destination of this program | [`UdpSocket`](std::net::UdpSocket) |
 //! | [`PrimarySession`] | one destination for several of these sessions | |
-//! | [`ClientTunnel`], [`ServerTunnel`] | connect TCP programs that do not support I2P | |
+//! | [`ClientTunnel`], [`ServerTunnel`], [`carry`] | connect TCP programs that do not support I2P | |
+//! | [`server::Server`] | serves a listener: bounded threads, a deadline for each connection, a graceful end | |
 //! | [`Cancel`] | ends blocking calls from another thread | |
 //! | [`I2pAddr`], [`Destination`], [`PrivateKey`] | addresses and identities | [`SocketAddr`](std::net::SocketAddr) |
 //!
@@ -114,6 +115,7 @@ mod error;
 pub mod guide;
 mod healing;
 mod primary;
+pub mod server;
 mod session;
 mod stream;
 mod sync;
@@ -145,7 +147,8 @@ pub use stream::{
 };
 pub use sync::Cancel;
 pub use tunnel::{
-    ClientTunnel, ServerTunnel, ToTcpAddr, TunnelError, TunnelExit, TunnelOptions, TunnelStats,
+    Carried, ClientTunnel, ServerTunnel, ToTcpAddr, TunnelError, TunnelExit, TunnelOptions,
+    TunnelStats, carry,
 };
 pub use wire::{ResultCode, Version};
 
@@ -166,6 +169,7 @@ const _: () = {
     shared::<SessionGuard>();
     shared::<ClientTunnel>();
     shared::<ServerTunnel>();
+    shared::<server::Server>();
     shared::<Cancel>();
     shared::<PrivateKey>();
     shared::<Error>();
