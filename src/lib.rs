@@ -84,12 +84,22 @@
 //! # Secrets
 //!
 //! A private key, a password and the id of a session never appear in `Debug`, in an error or in a
-//! panic; the crate logs nothing. A key leaves the crate only through [`PrivateKey::expose_base64`]
+//! panic, nor in a line for `log`. A key leaves the crate only through [`PrivateKey::expose_base64`]
 //! and [`PrivateKey::expose_bytes`], and only the owner can read key files. A key file that other
 //! users may read, or that belongs to another user, is [refused](PrivateKey::load).
 //!
 //! A SAM bridge has limits: every program on the same host that reaches it can use it, and the
 //! connection to it is not encrypted.
+
+//! # Features
+//!
+//! All are off by default; the default build has four dependencies.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `log` | lines for the facade [`log`](https://docs.rs/log), with the target `i2p_sam`: created and lost sessions and the events of sessions that heal (`info`, `warn`), failed bridges (`warn`), failed accepts, connections of tunnels and servers (`debug`), dropped datagrams (`trace`). Threads that would have a small stack have 1 MiB, because they call the program's logger. A logger that panics ends nothing |
+//! | `testing` | `i2p_sam::testing`: a SAM bridge inside the process, for tests without a router |
+//! | `cli` | the program `sam`; the library needs nothing of this |
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -114,6 +124,7 @@ mod datagram;
 mod error;
 pub mod guide;
 mod healing;
+mod logging;
 mod primary;
 pub mod server;
 mod session;

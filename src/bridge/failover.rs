@@ -2,6 +2,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Limit, Phase};
+use crate::logging::{Full, event};
 use crate::sync::lock;
 
 /// The default time for which a bridge that failed is tried after the others.
@@ -57,6 +58,7 @@ impl Failover {
             return Err(error);
         }
         self.mark(place, Some(Instant::now()));
+        event!(Warn, "a bridge failed: {}", Full(&error));
         match is_worth_asking_elsewhere(&error) {
             true => Ok(error),
             false => Err(error),

@@ -1,19 +1,13 @@
-use std::error::Error as StdError;
 use std::fmt;
 
 use super::Error;
+use crate::logging::Full;
 
 /// Writes the name of the variant, the error and its sources: the text that `main` prints if it returns the
 /// error, and that `unwrap` and `expect` print.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {self}", self.variant())?;
-        let mut source = self.source();
-        while let Some(cause) = source {
-            write!(f, ": {cause}")?;
-            source = cause.source();
-        }
-        Ok(())
+        write!(f, "{}: {}", self.variant(), Full(self))
     }
 }
 

@@ -3,6 +3,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::logging::event;
 use crate::server::ServerFailure;
 use crate::sync::Cancel;
 
@@ -117,6 +118,7 @@ impl ServerOptions {
     }
 
     pub(super) fn report(&self, failure: &ServerFailure) {
+        event!(Debug, "server: {failure}");
         if let Some(call) = &self.on_failure {
             // A panic of the program's function does not stop the server.
             let _ = catch_unwind(AssertUnwindSafe(|| call(failure)));

@@ -5,8 +5,12 @@ use super::call::Call;
 use super::monitor::Monitor;
 use crate::error::Error;
 
-/// Stack size of a thread that runs only the library's code, which holds a line and little else.
+/// Stack size of a thread that runs only the library's code, which holds a line and little else. With the
+/// feature `log` it runs the program's logger as well.
+#[cfg(not(feature = "log"))]
 const SMALL_STACK: usize = 128 * 1024;
+#[cfg(feature = "log")]
+const SMALL_STACK: usize = 1024 * 1024;
 
 /// Starts a thread that may run the program's code, such as a callback, or drop a value of the program. It
 /// has the default stack size of `std`.

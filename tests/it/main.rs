@@ -26,6 +26,7 @@ mod java;
 mod java_datagrams;
 mod keeper;
 mod key_reuse;
+mod logging;
 mod lookups;
 mod multihomed;
 mod pending_accepts;

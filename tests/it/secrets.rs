@@ -25,6 +25,7 @@ use i2p_sam::{
     SignatureType, StreamingProfile, TunnelError, TunnelOptions, UdpOptions, UrlPart, Version,
 };
 
+use crate::logging;
 use crate::support::restless::Router;
 use crate::support::{LONG, ScriptedBridge, Stage, field, in_background, key, outcome};
 
@@ -714,7 +715,13 @@ fn commands_that_are_repeated(watcher: &mut Watcher) {
 }
 
 fn check(show: fn(&mut Watcher)) {
-    show(&mut Watcher::new());
+    logging::lines();
+    let mut watcher = Watcher::new();
+    show(&mut watcher);
+    // The lines of other tests are checked as well.
+    for line in logging::lines() {
+        watcher.look_at(&line);
+    }
 }
 
 #[test]
