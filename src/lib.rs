@@ -32,6 +32,7 @@
 //! | [`DatagramSession`], [`RawSession`] | datagrams to and from a destination of this program | [`UdpSocket`](std::net::UdpSocket) |
 //! | [`PrimarySession`] | one destination for several of these sessions | |
 //! | [`ClientTunnel`], [`ServerTunnel`] | connect TCP programs that do not support I2P | |
+//! | [`router::I2pd`] | a router that the program starts for itself, and that stops with it | [`Child`](std::process::Child) |
 //! | [`Cancel`] | ends blocking calls from another thread | |
 //! | [`I2pAddr`], [`Destination`], [`PrivateKey`] | addresses and identities | [`SocketAddr`](std::net::SocketAddr) |
 //!
@@ -126,7 +127,9 @@ pub use address::{
     AddressError, B32, B33, Destination, Host, HostName, I2pAddr, KeyError, KeyFileError,
     OfflineSignature, PrivateKey, SignatureType, ToI2pAddr, UrlPart,
 };
-pub use bridge::{Auth, Lookup, SamBridge, SamBridgeBuilder, ServiceRecord, ServiceRecordError};
+pub use bridge::{
+    Auth, Lookup, SamBridge, SamBridgeBuilder, ServiceRecord, ServiceRecordError, router,
+};
 pub use builder::SessionBuilder;
 pub use datagram::{
     DatagramOptions, DatagramSession, DatagramStyle, DatagramTransport, DroppedDatagrams,
@@ -167,6 +170,9 @@ const _: () = {
     shared::<ClientTunnel>();
     shared::<ServerTunnel>();
     shared::<Cancel>();
+    shared::<router::I2pd>();
+    shared::<router::I2pdBuilder>();
+    shared::<router::LaunchError>();
     shared::<PrivateKey>();
     shared::<Error>();
 };
