@@ -9,23 +9,22 @@
 pub(crate) mod common;
 
 use std::io::{Read, Write};
-use std::sync::Arc;
 
-use common::server::{Limits, Server};
 use common::{Outcome, Place};
 use i2p_sam::SamStream;
+use i2p_sam::server::Server;
 
 fn main() -> std::process::ExitCode {
     common::exit_code(start())
 }
 
 fn start() -> Outcome {
-    let server = Server::new(Limits::default());
-    run(&Place::find()?, &server, || server.stop_on_ctrl_c())
+    let server = common::server();
+    run(&Place::find()?, &server, || common::stop_on_ctrl_c(&server))
 }
 
 /// Serves until it is stopped. It calls `ready` when it begins to accept.
-pub(crate) fn run(place: &Place, server: &Arc<Server>, ready: impl FnOnce() -> Outcome) -> Outcome {
+pub(crate) fn run(place: &Place, server: &Server, ready: impl FnOnce() -> Outcome) -> Outcome {
     let session = place.healing_session("echo-server", place.session("echo-server"))?;
     let listener = session.listener()?;
     let address = session.destination().b32();
@@ -44,7 +43,7 @@ pub(crate) fn run(place: &Place, server: &Arc<Server>, ready: impl FnOnce() -> O
 /// Echoes one stream. The library has already read the bridge's first line, `<destination>
 /// FROM_PORT=… TO_PORT=…`: it is `peer_addr`, and the stream begins after it, at the peer's first
 /// byte.
-fn echo(mut stream: &SamStream) -> Outcome {
+fn echo(mut stream: SamStream) -> Outcome {
     println!("{} calls", stream.peer_addr());
     let mut piece = [0; 4096];
     let mut echoed = 0;

@@ -15,7 +15,6 @@ mod common;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::time::Duration;
 
-use common::server::{Limits, Server};
 use common::{Outcome, Place};
 use i2p_sam::{PrivateKey, SamStream, SignatureType};
 
@@ -41,8 +40,8 @@ pub(crate) fn run(key_file: Option<&str>) -> Outcome {
     }
     let session = place.healing_session("http-server", builder)?;
     let listener = session.listener()?;
-    let server = Server::new(Limits::default());
-    server.stop_on_ctrl_c()?;
+    let server = common::server();
+    common::stop_on_ctrl_c(&server)?;
     let address = session.destination().b32();
     println!("Serving http://{address}/");
     println!(
@@ -64,11 +63,11 @@ fn key(place: &Place, path: &str) -> Outcome<PrivateKey> {
 ///
 /// The library has already read the bridge's first line, `<destination> FROM_PORT=… TO_PORT=…`: it
 /// is `peer_addr`, and the stream begins after it, at the request.
-fn answer(stream: &SamStream) -> Outcome {
+fn answer(stream: SamStream) -> Outcome {
     println!("{} calls", stream.peer_addr());
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut head = BufReader::new(stream.take(LONGEST_HEAD));
+    let mut head = BufReader::new((&stream).take(LONGEST_HEAD));
     let mut request = String::new();
     head.read_line(&mut request)?;
     let mut line = String::new();
@@ -76,8 +75,8 @@ fn answer(stream: &SamStream) -> Outcome {
         line.clear();
     }
     let (status, body) = respond(&request);
-    send(stream, status, &body)?;
-    await_hang_up(stream);
+    send(&stream, status, &body)?;
+    await_hang_up(&stream);
     println!(
         "{}: {} -> {status}, {} bytes",
         stream.peer_addr(),

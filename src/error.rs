@@ -1,3 +1,4 @@
+mod chain;
 mod limit;
 mod phase;
 mod refusal;
@@ -31,17 +32,16 @@ pub(crate) use setting::shown;
 /// | Did this program end it? | [`Error::Cancelled`], [`SessionLoss::Closed`] |
 ///
 /// `Display` does not repeat the [`source`](std::error::Error::source): a program that shows errors
-/// to people shows the whole chain, as `anyhow` does with `{:#}`.
+/// to people shows the whole chain, as `anyhow` does with `{:#}`. `Debug` is the name of the variant and the
+/// whole chain, so a `main` that returns the error prints it as a sentence.
 ///
 /// ```
-/// let error = i2p_sam::SamBridge::new("localhost").unwrap_err();
-/// let mut text = error.to_string();
-/// let mut source = std::error::Error::source(&error);
-/// while let Some(cause) = source {
-///     text.push_str(&format!(": {cause}"));
-///     source = cause.source();
-/// }
-/// eprintln!("{text}");
+/// use std::error::Error;
+///
+/// let error = i2p_sam::SamBridge::new("127.0.0.1:1").unwrap().version().unwrap_err();
+/// assert!(error.to_string().starts_with("no SAM bridge answers at 127.0.0.1:1. "));
+/// let cause = error.source().unwrap();
+/// assert_eq!(format!("{error:?}"), format!("Unreachable: {error}: {cause}"));
 /// ```
 ///
 /// No error contains a byte of a private key or of a session's id, nor a password: the explanation
@@ -98,7 +98,7 @@ pub(crate) use setting::shown;
 /// | `Other` | the call was cancelled | no |
 ///
 /// A cancelled call never has the kind `Interrupted`: std's helpers would repeat it.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// No SAM bridge could be reached. A router must run with SAM switched on.

@@ -31,7 +31,8 @@
 //! | [`SamStream`] | one connection to a peer | [`TcpStream`](std::net::TcpStream) |
 //! | [`DatagramSession`], [`RawSession`] | datagrams to and from a destination of this program | [`UdpSocket`](std::net::UdpSocket) |
 //! | [`PrimarySession`] | one destination for several of these sessions | |
-//! | [`ClientTunnel`], [`ServerTunnel`] | connect TCP programs that do not support I2P | |
+//! | [`ClientTunnel`], [`ServerTunnel`], [`carry`] | connect TCP programs that do not support I2P | |
+//! | [`server::Server`] | serves a listener: bounded threads, a deadline for each connection, a graceful end | |
 //! | [`router::I2pd`] | a router that the program starts for itself, and that stops with it | [`Child`](std::process::Child) |
 //! | [`Cancel`] | ends blocking calls from another thread | |
 //! | [`I2pAddr`], [`Destination`], [`PrivateKey`] | addresses and identities | [`SocketAddr`](std::net::SocketAddr) |
@@ -84,12 +85,22 @@
 //! # Secrets
 //!
 //! A private key, a password and the id of a session never appear in `Debug`, in an error or in a
-//! panic; the crate logs nothing. A key leaves the crate only through [`PrivateKey::expose_base64`]
+//! panic, nor in a line for `log`. A key leaves the crate only through [`PrivateKey::expose_base64`]
 //! and [`PrivateKey::expose_bytes`], and only the owner can read key files. A key file that other
 //! users may read, or that belongs to another user, is [refused](PrivateKey::load).
 //!
 //! A SAM bridge has limits: every program on the same host that reaches it can use it, and the
 //! connection to it is not encrypted.
+
+//! # Features
+//!
+//! All are off by default; the default build has four dependencies.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `log` | lines for the facade [`log`](https://docs.rs/log), with the target `i2p_sam`: created and lost sessions and the events of sessions that heal (`info`, `warn`), failed bridges (`warn`), failed accepts, connections of tunnels and servers (`debug`), dropped datagrams (`trace`). Threads that would have a small stack have 1 MiB, because they call the program's logger. A logger that panics ends nothing |
+//! | `testing` | `i2p_sam::testing`: a SAM bridge inside the process, for tests without a router |
+//! | `cli` | the program `sam`; the library needs nothing of this |
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -114,7 +125,9 @@ mod datagram;
 mod error;
 pub mod guide;
 mod healing;
+mod logging;
 mod primary;
+pub mod server;
 mod session;
 mod stream;
 mod sync;
@@ -148,7 +161,8 @@ pub use stream::{
 };
 pub use sync::Cancel;
 pub use tunnel::{
-    ClientTunnel, ServerTunnel, ToTcpAddr, TunnelError, TunnelExit, TunnelOptions, TunnelStats,
+    Carried, ClientTunnel, ServerTunnel, ToTcpAddr, TunnelError, TunnelExit, TunnelOptions,
+    TunnelStats, carry,
 };
 pub use wire::{ResultCode, Version};
 
@@ -169,6 +183,7 @@ const _: () = {
     shared::<SessionGuard>();
     shared::<ClientTunnel>();
     shared::<ServerTunnel>();
+    shared::<server::Server>();
     shared::<Cancel>();
     shared::<router::I2pd>();
     shared::<router::I2pdBuilder>();

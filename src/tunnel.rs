@@ -1,6 +1,7 @@
 //! Tunnels for TCP programs that do not support I2P, on either side.
 
 mod address;
+mod carry;
 mod client;
 mod options;
 mod peer_closed;
@@ -10,6 +11,7 @@ mod runner;
 mod server;
 
 pub use address::ToTcpAddr;
+pub use carry::{Carried, carry};
 pub use client::ClientTunnel;
 pub use options::TunnelOptions;
 pub use report::{TunnelError, TunnelExit, TunnelStats};

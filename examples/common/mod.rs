@@ -3,21 +3,22 @@
 
 #![allow(dead_code, reason = "each example uses a part of it")]
 
-pub(crate) mod server;
-
 use std::env::{self, VarError};
+use std::error::Error;
 use std::io::Write;
+use std::iter;
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use i2p_sam::server::{Server, ServerOptions};
 use i2p_sam::{
     HealingOptions, HealingSession, SamBridge, SessionBuilder, SessionOptions, StreamSession,
 };
 use i2p_sam_testnet::Testnet;
 
-pub(crate) use server::{Outcome, in_full};
+pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Names more options for the sessions: `inbound.length=0 outbound.length=0`. A router that knows
 /// no other router can build no tunnels without these two.
@@ -30,6 +31,34 @@ pub(crate) fn exit_code(outcome: Outcome) -> ExitCode {
     };
     eprintln!("Error: {}", in_full(&*error));
     ExitCode::FAILURE
+}
+
+/// Returns an error with its causes: an error's `Display` does not repeat the text of its source.
+pub(crate) fn in_full(error: &(dyn Error + 'static)) -> String {
+    let causes = iter::successors(Some(error), |&error| error.source());
+    let texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
+}
+
+/// Returns a server with small stacks that prints each failure.
+pub(crate) fn server() -> Server {
+    let options = ServerOptions::new().stack_size(128 * 1024);
+    Server::new(&options.on_failure(|failure| eprintln!("{}", in_full(failure))))
+}
+
+/// Stops the server at Ctrl-C, and when the system asks the process to end. A second signal ends the process
+/// at once.
+pub(crate) fn stop_on_ctrl_c(server: &Server) -> Outcome {
+    let server = server.clone();
+    ctrlc::set_handler(move || {
+        if server.is_stopped() {
+            std::process::exit(130);
+        }
+        let running = server.stats().open;
+        eprintln!("Stopping; {running} are running. Ctrl-C again ends it at once.");
+        server.stop();
+    })?;
+    Ok(())
 }
 
 /// A bridge that answers, and the options that its network needs.

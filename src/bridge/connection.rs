@@ -7,6 +7,7 @@ use super::dial::dial;
 use super::key_use::{is_i2pd, note_is_i2pd};
 use super::timed_socket::{TimedSocket, socket_error};
 use crate::error::{Error, Phase, Refusal};
+use crate::logging::event;
 use crate::sync::{Call, Deadline, Lifetime, Registered, Registration};
 use crate::wire::{
     Command, Line, Message, ParseError, ParseErrorKind, ResultCode, StreamHeader, Version,
@@ -79,6 +80,12 @@ impl Connection {
         let offered: Version = offered.map_err(|error| Error::protocol(Phase::Hello, error))?;
         let (min, max) = config.versions;
         // emissary replies 3.2 to every range, and uses the version of its reply.
+        if !(min..=max).contains(&offered) {
+            event!(
+                Debug,
+                "the bridge uses SAM {offered}, which was not offered"
+            );
+        }
         if config.strict_versions && !(min..=max).contains(&offered) {
             return Err(Error::Version { offered });
         }
@@ -148,6 +155,8 @@ impl Connection {
             Err(_) => (false, false),
         };
         note_is_i2pd(bridge, is_i2pd);
+        let named = if is_i2pd { "i2pd" } else { "another router" };
+        event!(Debug, "the bridge at {bridge} replies as {named} does");
         Ok(is_answered.then_some(is_i2pd))
     }
 

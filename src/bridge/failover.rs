@@ -1,8 +1,8 @@
-use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Limit, Phase};
+use crate::logging::{Full, event};
 use crate::sync::lock;
 
 /// The default time for which a bridge that failed is tried after the others.
@@ -12,7 +12,7 @@ pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(60);
 #[derive(Default)]
 pub(crate) struct Failover {
     retry_after: Duration,
-    failed: Mutex<HashMap<usize, Instant>>,
+    failed: Mutex<Vec<Option<Instant>>>,
 }
 
 impl Failover {
@@ -37,21 +37,32 @@ impl Failover {
                 break;
             };
             match ask(bridge) {
-                Err(error) if is_fault(&error) => {
-                    self.mark(place, Some(Instant::now()));
-                    if !is_worth_asking_elsewhere(&error) {
-                        return Err(error);
-                    }
-                    failures.add(error);
+                Ok(answer) => {
+                    self.mark(place, None);
+                    return Ok(answer);
                 }
-                outcome => {
-                    let answered = outcome.as_ref().err().is_none_or(is_answer);
-                    self.mark(place, if answered { None } else { before });
-                    return outcome;
-                }
+                Err(error) => failures.add(self.fault(place, before, error)?),
             }
         }
         Err(failures.verdict())
+    }
+
+    /// Marks the bridge after an error. Returns the error if another bridge may do better.
+    ///
+    /// # Errors
+    ///
+    /// The error, if it is the outcome.
+    fn fault(&self, place: usize, before: Option<Instant>, error: Error) -> Result<Error, Error> {
+        if !is_fault(&error) {
+            self.mark(place, before.filter(|_| !is_answer(&error)));
+            return Err(error);
+        }
+        self.mark(place, Some(Instant::now()));
+        event!(Warn, "a bridge failed: {}", Full(&error));
+        match is_worth_asking_elsewhere(&error) {
+            true => Ok(error),
+            false => Err(error),
+        }
     }
 
     /// Returns the place of the next bridge to try, and the time at which it failed. Bridges that have
@@ -67,22 +78,29 @@ impl Failover {
         now: Instant,
     ) -> Option<(usize, Option<Instant>)> {
         let mut failed = lock(&self.failed);
-        let recently = |since: &&Instant| now.saturating_duration_since(**since) < self.retry_after;
+        let recently = |since: &Instant| now.saturating_duration_since(*since) < self.retry_after;
         // `None` is less than any time.
         let place = (0..bridges)
             .filter(|place| !tried.contains(place))
-            .min_by_key(|place| (failed.get(place).filter(recently), *place))?;
-        let mark = failed.get_mut(&place);
+            .min_by_key(|place| {
+                (
+                    failed.get(*place).copied().flatten().filter(recently),
+                    *place,
+                )
+            })?;
+        let mark = failed.get_mut(place).and_then(Option::as_mut);
         let before = mark.map(|since| std::mem::replace(since, now));
         Some((place, before))
     }
 
     fn mark(&self, place: usize, since: Option<Instant>) {
         let mut failed = lock(&self.failed);
-        match since {
-            Some(since) => failed.insert(place, since),
-            None => failed.remove(&place),
-        };
+        if failed.len() <= place {
+            failed.resize(place + 1, None);
+        }
+        if let Some(mark) = failed.get_mut(place) {
+            *mark = since;
+        }
     }
 }
 

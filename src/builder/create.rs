@@ -7,6 +7,7 @@ use crate::address::PrivateKey;
 use crate::bridge::{Connection, KEY_REST, KeyInUse, KeyUse};
 use crate::builder::{Identity, SessionBuilder};
 use crate::error::{Error, Phase, Refusal};
+use crate::logging::event;
 use crate::session::Frames;
 use crate::session::control::ControlSocket;
 use crate::session::core::{SessionCore, SessionGuard};
@@ -34,7 +35,15 @@ impl SessionBuilder {
     ) -> Result<SessionGuard, Error> {
         let phase = Phase::SessionCreate;
         self.check_limits()?;
+        let began = Instant::now();
         let made = Creation::new(self, style, pairs).run()?;
+        event!(
+            Info,
+            "session of style {style} created at {} in {:?}: {}",
+            self.bridge.address(),
+            began.elapsed(),
+            made.key.destination().b32()
+        );
         let control = ControlSocket::start(made.socket, self.heartbeat, frames, made.key_use)
             .map_err(Error::io(phase))?;
         Ok(SessionGuard::new(SessionCore {
@@ -101,10 +110,18 @@ impl<'a> Creation<'a> {
                     return Err(Refusal::key_in_use("another program uses the key").into());
                 }
                 Attempt::Confused => {
+                    event!(
+                        Warn,
+                        "i2pd returned a session that had ended; it is created again"
+                    );
                     confusions += 1;
                     KEY_REST
                 }
             };
+            event!(
+                Debug,
+                "the bridge has not released the key; next attempt in {pause:?}"
+            );
             let attempts = self.call.clone().until(self.deadline);
             attempts.sleep(pause)?;
             attempts.left()?;

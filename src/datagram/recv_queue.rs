@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::datagram::format::Origin;
 use crate::datagram::proof::SelfDatagrams;
 use crate::error::{Error, SessionLoss};
+use crate::logging::event;
 use crate::sync::{BufferPool, Call, Monitor};
 
 /// Most datagrams that wait to be received, and most bytes in them. Datagrams beyond that are dropped.
@@ -77,24 +78,30 @@ impl RecvQueue {
         if self.self_datagrams.takes(payload) {
             return;
         }
-        self.state.update(|state| {
+        let is_kept = self.state.update(|state| {
             if state.queue.len() >= MOST_WAITING || state.bytes + payload.len() > MOST_BYTES {
                 state.dropped.overflow += 1;
-                return;
+                return false;
             }
             let mut kept = self.buffers.take();
             kept.extend_from_slice(payload);
             state.bytes += kept.len();
             state.queue.push_back((origin, kept));
+            true
         });
+        if !is_kept {
+            event!(Trace, "a datagram was dropped: the queue is full");
+        }
     }
 
     pub(crate) fn count_foreign(&self) {
         self.state.lock().dropped.foreign += 1;
+        event!(Trace, "a packet was dropped: it is not from the bridge");
     }
 
     pub(crate) fn count_malformed(&self) {
         self.state.lock().dropped.malformed += 1;
+        event!(Trace, "a datagram was dropped: its header is malformed");
     }
 
     pub(crate) fn dropped(&self) -> DroppedDatagrams {

@@ -26,6 +26,10 @@ pub enum Phase {
     Send,
     /// Waiting for a datagram.
     Receive,
+    /// Reading from a stream.
+    Read,
+    /// Writing to a stream.
+    Write,
     /// Waiting for a peer to close, or for the last written bytes to arrive.
     Finish,
     /// Waiting for the end of a session.
@@ -53,6 +57,8 @@ impl fmt::Display for Phase {
             Self::Forward => "setting up forwarding at the router",
             Self::Send => "sending a datagram",
             Self::Receive => "waiting for a datagram",
+            Self::Read => "reading from a stream",
+            Self::Write => "writing to a stream",
             Self::Finish => "waiting for streams to end",
             Self::WaitClosed => "waiting for the session to end",
         })

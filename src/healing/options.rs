@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::bridge::SamBridge;
 use crate::error::{Error, SessionLoss};
+use crate::logging::event;
 use crate::sync::Backoff;
 
 const INITIAL_BACKOFF: Duration = Duration::from_millis(500);
@@ -150,6 +151,7 @@ impl HealingOptions {
     }
 
     pub(super) fn emit(&self, bridge: &SamBridge, event: &HealingEvent) {
+        event!(Info, "session at {}: {event}", bridge.address());
         if let Some(call) = &self.on_event {
             // A panic of the program's function does not stop the healing.
             let _ = catch_unwind(AssertUnwindSafe(|| call(bridge, event)));

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 use crate::address::Destination;
 use crate::bridge::Connection;
 use crate::error::{Error, Phase, Refusal, SessionLoss};
+use crate::logging::{Full, event};
 use crate::session::{SessionCore, SessionGuard};
 use crate::stream::accept_queue::{AcceptQueue, BacklogLimits, Inbound};
 use crate::stream::inbound_mode::InboundMode;
@@ -186,8 +187,20 @@ impl AcceptPool {
                 Outcome::Silence(_) => return,
                 Outcome::Failed(error) => Some(error),
             };
+            let pause = backoff.next_delay();
+            match &failure {
+                Some(error) => event!(
+                    Debug,
+                    "an accept failed: {}; next in {pause:?}",
+                    Full(error)
+                ),
+                None => event!(
+                    Debug,
+                    "the bridge closed a pending accept; next in {pause:?}"
+                ),
+            }
             // If the bridge is gone, the control socket ends too, and its error is the better reason.
-            self.queue.sleep(backoff.next_delay());
+            self.queue.sleep(pause);
             if self.queue.is_over() || failure.is_some_and(|error| !self.report(error)) {
                 break;
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::address::{Destination, I2pAddr};
 use crate::error::{Error, Phase, Refusal};
+use crate::logging::event;
 use crate::session::SessionGuard;
 use crate::stream::sam_stream::SamStream;
 use crate::sync::{Call, Lifetime, Monitor, Registration, Target, Wake, lock};
@@ -187,13 +188,18 @@ impl AcceptQueue {
         });
         self.state.wake();
         self.wake_watcher();
+        if inbound.is_some() {
+            event!(Debug, "a stream was closed: no listener has room for it");
+        }
     }
 
     /// Queues a stream that was let in when there was room. Others may have been queued before it.
     pub(crate) fn push(&self, inbound: Inbound) {
         let left_over = self.state.update(|state| self.queue(state, inbound));
-        drop(left_over);
         self.wake_watcher();
+        if left_over.is_some() {
+            event!(Debug, "a stream was closed: the backlog is full");
+        }
     }
 
     /// Waits until one more stream may be let in. Returns false if none may.

@@ -161,7 +161,7 @@ impl SamListener {
         self.source
     }
 
-    fn accept_until(&self, deadline: Deadline) -> Result<(SamStream, I2pAddr), Error> {
+    pub(crate) fn accept_until(&self, deadline: Deadline) -> Result<(SamStream, I2pAddr), Error> {
         let nonblocking = self.nonblocking.load(Ordering::Relaxed);
         let call = Call::new(Phase::Accept).or_cancel(&self.cancel);
         let stream = self.source.accept(call.until(deadline), nonblocking)?;

@@ -1,15 +1,15 @@
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::address::{B32, Destination, I2pAddr};
 use crate::bridge::{SamBridge, is_timeout};
 use crate::error::{Error, Phase, SessionLoss};
 use crate::session::{OpenStream, SessionCore, SessionGuard};
-use crate::sync::{Call, Deadline, Registration, Target};
+use crate::sync::{Call, Cancel, Deadline, Registration, Target, lock};
 
 /// The longest time from the end of a stream until the loss of its session is noticed.
 const LOSS_GRACE: Duration = Duration::from_millis(50);
@@ -67,6 +67,8 @@ pub struct SamStream {
 struct Shared {
     socket: Arc<TcpStream>,
     registration: Option<Registration>,
+    /// The handles that end the stream.
+    cancels: Mutex<Vec<(Cancel, Option<Registration>)>>,
     open: OpenStream,
     guard: SessionGuard,
     peer: I2pAddr,
@@ -86,6 +88,7 @@ impl SamStream {
             shared: Arc::new(Shared {
                 socket,
                 registration,
+                cancels: Mutex::default(),
                 open: guard.core().streams.open(),
                 guard,
                 peer,
@@ -165,9 +168,13 @@ impl SamStream {
     ///
     /// There are none; the type is that of `std`.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self {
+        Ok(self.share())
+    }
+
+    pub(crate) fn share(&self) -> Self {
+        Self {
             shared: Arc::clone(&self.shared),
-        })
+        }
     }
 
     /// Ends the stream: all pending and future calls on any handle return at once, as in
@@ -182,6 +189,62 @@ impl SamStream {
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.shared.open.end();
         self.shared.socket.shutdown(how)
+    }
+
+    /// Ends the stream when the handle fires, on all handles to the stream: pending and future reads and writes
+    /// then fail with [`Error::Cancelled`]. If it has fired, the stream ends now.
+    ///
+    /// Several handles may be set; the stream ends when the first of them fires. They have no effect on a socket
+    /// taken out by [`into_parts`](SamStream::into_parts).
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// use std::io::Read;
+    /// use i2p_sam::{Cancel, SamStream};
+    ///
+    /// let (mut near, _far) = SamStream::pair()?;
+    /// let cancel = Cancel::new();
+    /// near.shutdown_with(&cancel);
+    /// cancel.cancel();
+    /// let error = near.read(&mut [0; 1]).unwrap_err();
+    /// assert_eq!(error.to_string(), "reading from a stream was cancelled");
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn shutdown_with(&self, cancel: &Cancel) {
+        let place = cancel.registry().register(self.target()).ok();
+        if place.is_none() {
+            // It fails only if there is no connection any more.
+            let _ = self.shutdown(Shutdown::Both);
+        }
+        lock(&self.shared.cancels).push((cancel.clone(), place));
+    }
+
+    /// Returns the error of a call that a handle has ended.
+    fn cancelled(&self, phase: Phase) -> Option<io::Error> {
+        let cancels = lock(&self.shared.cancels);
+        let is_cancelled = cancels.iter().any(|(cancel, _)| cancel.is_cancelled());
+        is_cancelled.then(|| Error::Cancelled { phase }.into())
+    }
+
+    /// Returns what a read has returned, unless a handle has ended the stream.
+    fn read_outcome(&self, outcome: io::Result<usize>, wanted: bool) -> io::Result<usize> {
+        match outcome {
+            Ok(read) if read > 0 || !wanted => Ok(read),
+            outcome => {
+                if let Some(error) = self.cancelled(Phase::Read) {
+                    return Err(error);
+                }
+                if outcome.is_ok() {
+                    self.shared.open.has_ended();
+                }
+                outcome
+            }
+        }
+    }
+
+    fn write_outcome(&self, outcome: io::Result<usize>) -> io::Result<usize> {
+        outcome.map_err(|error| self.cancelled(Phase::Write).unwrap_or(error))
     }
 
     /// Waits until the peer has closed, and then closes the stream. A program that wrote last ends
@@ -356,29 +419,23 @@ impl SamStream {
 
 impl Read for &SamStream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let read = (&*self.shared.socket).read(buf)?;
-        if read == 0 && !buf.is_empty() {
-            self.shared.open.has_ended();
-        }
-        Ok(read)
+        let outcome = (&*self.shared.socket).read(buf);
+        self.read_outcome(outcome, !buf.is_empty())
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let read = (&*self.shared.socket).read_vectored(bufs)?;
-        if read == 0 && bufs.iter().any(|buf| !buf.is_empty()) {
-            self.shared.open.has_ended();
-        }
-        Ok(read)
+        let outcome = (&*self.shared.socket).read_vectored(bufs);
+        self.read_outcome(outcome, bufs.iter().any(|buf| !buf.is_empty()))
     }
 }
 
 impl Write for &SamStream {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        (&*self.shared.socket).write(buf)
+        self.write_outcome((&*self.shared.socket).write(buf))
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&*self.shared.socket).write_vectored(bufs)
+        self.write_outcome((&*self.shared.socket).write_vectored(bufs))
     }
 
     fn flush(&mut self) -> io::Result<()> {

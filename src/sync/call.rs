@@ -181,7 +181,7 @@ impl Call {
 
     /// Makes the end of the call shut this socket down, as long as the returned value is kept.
     pub(crate) fn watch_socket(&self, socket: &Arc<TcpStream>) -> Result<Registered, Error> {
-        self.watch(|| Target::socket(socket))
+        self.watch(&|| Target::socket(socket))
     }
 
     /// Makes the end of the call wake this waiter, as long as the returned value is kept.
@@ -189,10 +189,10 @@ impl Call {
         &self,
         waiter: &Arc<W>,
     ) -> Result<Registered, Error> {
-        self.watch(|| Target::waiter(waiter))
+        self.watch(&|| Target::waiter(waiter))
     }
 
-    fn watch(&self, target: impl Fn() -> Target) -> Result<Registered, Error> {
+    fn watch(&self, target: &dyn Fn() -> Target) -> Result<Registered, Error> {
         let phase = self.phase;
         let [first, second] = &self.cancels;
         let register = |cancel: &Option<Cancel>| {

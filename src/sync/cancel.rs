@@ -14,12 +14,12 @@ use super::primitives::{Mutex, MutexGuard};
 /// fired for ever: create a new one to continue. Clones are the same handle.
 ///
 /// It ends `accept`, `incoming`, `recv_from`, `connect`, `lookup`, `generate`, the creation of a session,
-/// and `wait_closed`. It does not affect streams that were returned to the program, and sessions that
-/// exist: use [`SamStream::shutdown`](crate::SamStream::shutdown) and `close` for those.
+/// and `wait_closed`. It does not affect sessions that exist, which [`close`](crate::StreamSession::close)
+/// ends, nor streams that were returned to the program, unless it was passed to
+/// [`SamStream::shutdown_with`](crate::SamStream::shutdown_with).
 ///
 /// A session inherits the handle of its bridge, and a listener the handle of its session. So one handle
 /// passed to the bridge stops a whole program.
-/// given to the bridge stops a whole program.
 ///
 /// ```
 /// use std::thread;

@@ -5,8 +5,12 @@ use super::call::Call;
 use super::monitor::Monitor;
 use crate::error::Error;
 
-/// Stack size of a thread that runs only the library's code, which holds a line and little else.
+/// Stack size of a thread that runs only the library's code, which holds a line and little else. With the
+/// feature `log` it runs the program's logger as well.
+#[cfg(not(feature = "log"))]
 const SMALL_STACK: usize = 128 * 1024;
+#[cfg(feature = "log")]
+const SMALL_STACK: usize = 1024 * 1024;
 
 /// Starts a thread that may run the program's code, such as a callback, or drop a value of the program. It
 /// has the default stack size of `std`.
@@ -14,12 +18,12 @@ pub(crate) fn spawn_for_program(
     name: &str,
     work: impl FnOnce() + Send + 'static,
 ) -> io::Result<()> {
-    Builder::new().name(name.to_owned()).spawn(work).map(drop)
+    start(Builder::new().name(name.to_owned()), Box::new(work))
 }
 
 /// Starts a thread with a small stack that runs only the library's code.
 pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    small(name).spawn(work).map(drop)
+    start(small(name), Box::new(work))
 }
 
 /// Starts a thread with a small stack that ends before its scope does.
@@ -51,6 +55,11 @@ pub(crate) fn run_abandonable<T: Send + 'static>(
     })
     .map_err(|source| call.io_error(source))?;
     call.wait_on(&outcome, |outcome| Ok(outcome.take()))
+}
+
+/// A function of a type alone: `std` has some 20 functions for each type of work.
+fn start(builder: Builder, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    builder.spawn(work).map(drop)
 }
 
 fn small(name: &str) -> Builder {

@@ -3,6 +3,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::logging::{Full, event};
 use crate::stream::ConnectOptions;
 use crate::sync::Cancel;
 use crate::tunnel::TunnelError;
@@ -135,6 +136,7 @@ impl TunnelOptions {
     }
 
     pub(super) fn report(&self, failure: &TunnelError) {
+        event!(Debug, "tunnel: {}", Full(failure));
         if let Some(call) = &self.on_failure {
             // A panic of the program's function does not stop the tunnel.
             let _ = catch_unwind(AssertUnwindSafe(|| call(failure)));

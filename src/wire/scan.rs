@@ -1,11 +1,21 @@
 //! Searches in lines. Keys and destinations have hundreds of characters, so many bytes are compared at once.
 
 /// The number of bytes that are compared at once, by the processor's vectors where it has them.
-const CHUNK: usize = 32;
+const CHUNK: usize = 64;
+
+/// The number of bytes that are compared as one number, where a chunk is too many.
+const WORD: usize = 8;
 
 /// Returns the offset of the first of these bytes.
 pub(super) fn find_any<const N: usize>(bytes: &[u8], any: [u8; N]) -> Option<usize> {
-    let mut rest = bytes;
+    // Most words are short, and the others are keys.
+    let mut rest = match bytes.split_first_chunk::<WORD>() {
+        Some((word, rest)) => match first_in_word(*word, any) {
+            None => rest,
+            found => return found,
+        },
+        None => bytes,
+    };
     while let Some((chunk, behind)) = rest.split_first_chunk::<CHUNK>() {
         // Without an early end, so that all bytes are compared at once.
         let found = chunk
@@ -16,8 +26,29 @@ pub(super) fn find_any<const N: usize>(bytes: &[u8], any: [u8; N]) -> Option<usi
         }
         rest = behind;
     }
+    while let Some((word, behind)) = rest.split_first_chunk::<WORD>() {
+        if let Some(offset) = first_in_word(*word, any) {
+            return Some(bytes.len() - rest.len() + offset);
+        }
+        rest = behind;
+    }
     let offset = rest.iter().position(|byte| is_any(*byte, any))?;
     Some(bytes.len() - rest.len() + offset)
+}
+
+/// Returns the offset of the first of these bytes among eight, which are compared as one number.
+#[inline]
+fn first_in_word<const N: usize>(word: [u8; WORD], any: [u8; N]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; WORD]);
+    const HIGHEST: u64 = u64::from_le_bytes([0x80; WORD]);
+    let word = u64::from_le_bytes(word);
+    let found = any.iter().fold(0, |found, byte| {
+        // Zero where the byte is. Subtracting one sets the highest bit there, and in no byte before the first
+        // such one; in bytes behind it that may be wrong.
+        let differs = word ^ (ONES * u64::from(*byte));
+        found | (differs.wrapping_sub(ONES) & !differs & HIGHEST)
+    });
+    (found != 0).then(|| found.trailing_zeros() as usize / 8)
 }
 
 #[inline]

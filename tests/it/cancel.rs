@@ -373,3 +373,42 @@ fn cancel_racing_session_success_leaves_no_socket() {
     }
     eventually("no connection is left", || bridge.open_connections() == 0);
 }
+
+#[test]
+fn fired_handle_ends_blocked_read_of_stream() {
+    let (near, _far) = SamStream::pair().unwrap();
+    let (first, second) = (Cancel::new(), Cancel::new());
+    near.shutdown_with(&first);
+    near.shutdown_with(&second);
+    let mut reader = near.try_clone().unwrap();
+    let read = in_background(move || reader.read(&mut [0; 1]));
+    second.cancel();
+    let error = outcome(&read).unwrap_err();
+    assert_eq!(error.to_string(), "reading from a stream was cancelled");
+}
+
+#[test]
+fn stream_given_fired_handle_ends_at_once() {
+    let (mut near, mut far) = SamStream::pair().unwrap();
+    let cancel = Cancel::new();
+    cancel.cancel();
+    near.shutdown_with(&cancel);
+    let error = near.read(&mut [0; 1]).unwrap_err();
+    assert_eq!(error.to_string(), "reading from a stream was cancelled");
+    let error = near.write(b"late").unwrap_err();
+    assert_eq!(error.to_string(), "writing to a stream was cancelled");
+    far.set_read_timeout(Some(LONG)).unwrap();
+    assert_eq!(far.read(&mut [0; 1]).unwrap(), 0);
+}
+
+#[test]
+fn end_by_peer_is_no_cancellation() {
+    let (mut near, far) = SamStream::pair().unwrap();
+    let cancel = Cancel::new();
+    near.shutdown_with(&cancel);
+    drop(far);
+    assert_eq!(near.read(&mut [0; 1]).unwrap(), 0);
+    drop(near);
+    // Nothing is left to end.
+    cancel.cancel();
+}

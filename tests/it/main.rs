@@ -28,6 +28,7 @@ mod keeper;
 mod key_reuse;
 #[cfg(unix)]
 mod launch;
+mod logging;
 mod lookups;
 mod multihomed;
 mod pending_accepts;

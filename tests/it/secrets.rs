@@ -13,19 +13,21 @@ use std::sync::Mutex;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use i2p_sam::server::{Server, ServerFailure, ServerOptions};
 use i2p_sam::testing::{Fault, ListenerFeed, Profile, StreamPair, TestBridge};
 use i2p_sam::wire::{Command, DatagramHeader, Line, Message, RawHeader, StreamHeader};
 use i2p_sam::{
-    AddressError, B32, B33, BacklogPolicy, Cancel, ClientTunnel, ConnectOptions, DatagramOptions,
-    DatagramStyle, DatagramTransport, Destination, EncryptionType, Error, ForwardOptions,
-    HealingEvent, HealingOptions, Host, HostName, I2pAddr, InactivityAction, LeaseSetAuth,
-    LeaseSetType, LimitAction, MessageReliability, Phase, PrivateKey, RawOptions, ResultCode,
-    SamBridge, Sender, ServerTunnel, SessionLoss, SessionOptions, SignatureType, StreamingProfile,
-    TunnelError, TunnelOptions, UdpOptions, UrlPart, Version,
+    AddressError, B32, B33, BacklogPolicy, Cancel, Carried, ClientTunnel, ConnectOptions,
+    DatagramOptions, DatagramStyle, DatagramTransport, Destination, EncryptionType, Error,
+    ForwardOptions, HealingEvent, HealingOptions, Host, HostName, I2pAddr, InactivityAction,
+    LeaseSetAuth, LeaseSetType, LimitAction, MessageReliability, Phase, PrivateKey, RawOptions,
+    ResultCode, SamBridge, SamStream, Sender, ServerTunnel, SessionLoss, SessionOptions,
+    SignatureType, StreamingProfile, TunnelError, TunnelOptions, UdpOptions, UrlPart, Version,
 };
 
+use crate::logging;
 use crate::support::restless::Router;
-use crate::support::{LONG, ScriptedBridge, Stage, field, key};
+use crate::support::{LONG, ScriptedBridge, Stage, field, in_background, key, outcome};
 
 const USER: &str = "operator-of-the-router";
 const PASSWORD: &str = "Correct-Horse-Battery";
@@ -713,7 +715,13 @@ fn commands_that_are_repeated(watcher: &mut Watcher) {
 }
 
 fn check(show: fn(&mut Watcher)) {
-    show(&mut Watcher::new());
+    logging::lines();
+    let mut watcher = Watcher::new();
+    show(&mut watcher);
+    // The lines of other tests are checked as well.
+    for line in logging::lines() {
+        watcher.look_at(&line);
+    }
 }
 
 #[test]
@@ -843,6 +851,36 @@ fn tunnels(watcher: &mut Watcher) {
 #[test]
 fn tunnels_conceal_secrets() {
     check(tunnels);
+}
+
+fn servers(watcher: &mut Watcher) {
+    let (sender, failures) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let options = ServerOptions::new().on_failure(move |failure| {
+        assert!(matches!(failure, ServerFailure::Handler { .. }));
+        let shown = format!("{failure} {failure:?} {failure:#?}");
+        sender.lock().unwrap().send(shown).unwrap();
+    });
+    watcher.debug(&options);
+    watcher.note::<ServerFailure>();
+    let server = Server::new(&options);
+    let (feed, listener) = ListenerFeed::new().unwrap();
+    feed.push(SamStream::pair().unwrap().1);
+    let stopping = server.clone();
+    let serving = in_background(move || {
+        server.serve(listener, |_| Err::<(), _>(io::Error::other("out of paper")))
+    });
+    watcher.look_at(&failures.recv_timeout(LONG).unwrap());
+    stopping.stop();
+    outcome(&serving).unwrap();
+    watcher.debug(&stopping);
+    watcher.display(&stopping.stats());
+    watcher.debug(&Carried::default());
+}
+
+#[test]
+fn servers_conceal_secrets() {
+    check(servers);
 }
 
 fn datagrams(watcher: &mut Watcher) {
@@ -1114,6 +1152,7 @@ fn every_public_type_is_checked() {
         healing_sessions,
         multihomed_sessions,
         tunnels,
+        servers,
         plain_words,
         what_a_lookup_finds,
         replies_that_repeat_the_key,

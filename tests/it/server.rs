@@ -1,15 +1,12 @@
-//! The server of the examples: its limits, its deadlines and how it stops.
-
-#[path = "../../examples/common/server.rs"]
-mod example;
+//! The server: its limits, its deadlines and its end.
 
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use example::{Counters, Handler, Limits, Outcome, Server};
-use i2p_sam::{Error, SamStream, StreamSession};
+use i2p_sam::server::{Server, ServerFailure, ServerOptions, ServerStats};
+use i2p_sam::{Cancel, Error, SamStream, StreamSession};
 
 use crate::support::ordered::{Ordered, calls};
 use crate::support::{
@@ -18,25 +15,31 @@ use crate::support::{
 
 const SHORT: Duration = Duration::from_millis(200);
 
+type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
 /// Limits that no test reaches unless it is about them.
-const LIMITS: Limits = Limits {
-    connections: 16,
-    stack: 128 * 1024,
-    time: LONG,
-    grace: LONG,
-};
+fn limits() -> ServerOptions {
+    ServerOptions::new()
+        .max_connections(16)
+        .connection_timeout(Some(LONG))
+        .grace(LONG)
+}
 
 /// A server that runs on a scripted bridge.
 struct Serving {
-    server: Arc<Server>,
+    server: Server,
     ended: mpsc::Receiver<Result<(), Error>>,
 }
 
 impl Serving {
-    fn on(session: &StreamSession, limits: Limits, handler: impl Handler) -> Self {
-        let server = Server::new(limits);
+    fn on(
+        session: &StreamSession,
+        options: ServerOptions,
+        handler: impl Fn(SamStream) -> Outcome + Send + Sync + 'static,
+    ) -> Self {
+        let server = Server::new(&options);
         let listener = session.listener().unwrap();
-        let serving = Arc::clone(&server);
+        let serving = server.clone();
         let ended = in_background(move || serving.serve(listener, handler));
         Self { server, ended }
     }
@@ -45,7 +48,7 @@ impl Serving {
         !matches!(self.ended.try_recv(), Err(mpsc::TryRecvError::Empty))
     }
 
-    fn stop(self) -> Counters {
+    fn stop(self) -> ServerStats {
         self.server.stop();
         outcome(&self.ended).unwrap();
         self.server.stats()
@@ -84,10 +87,7 @@ fn concurrency_is_bounded_and_waiting_peers_served() {
     let running = AtomicUsize::new(0);
     let most = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&most);
-    let limits = Limits {
-        connections: 3,
-        ..LIMITS
-    };
+    let limits = limits().max_connections(3);
     let serving = Serving::on(&session, limits, move |_| {
         seen.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         began.reached();
@@ -113,29 +113,21 @@ fn concurrency_is_bounded_and_waiting_peers_served() {
     drop(open);
     let counters = serving.stop();
     assert_eq!(most.load(Ordering::SeqCst), 3);
-    let expected = Counters {
-        accepted: 10,
-        served: 10,
-        most_at_once: 3,
-        ..Counters::default()
-    };
-    assert_eq!(counters, expected);
+    let expected = "10 accepted, 0 open, 10 served, 0 failed, 0 panicked, 0 timed out, 0 cut off, 3 at once at most";
+    assert_eq!(counters.to_string(), expected);
 }
 
 #[test]
 fn dripping_peer_is_ended_at_deadline() {
     let router = Ordered::start();
     let session = router.session(1);
-    let limits = Limits {
-        time: SHORT,
-        ..LIMITS
-    };
+    let limits = limits().connection_timeout(Some(SHORT));
     let (told, tells) = mpsc::channel();
     let serving = Serving::on(&session, limits, move |stream| {
         // It reads a byte long before its read timeout, each time.
         stream.set_read_timeout(Some(LONG))?;
         let began = Instant::now();
-        told.send((read_to_end(stream)?, began.elapsed()))?;
+        told.send((read_to_end(&stream)?, began.elapsed()))?;
         Ok(())
     });
     router.order(|visit| {
@@ -153,11 +145,7 @@ fn dripping_peer_is_ended_at_deadline() {
 fn silent_peer_does_not_block_full_server() {
     let router = Ordered::start();
     let session = router.session(1);
-    let limits = Limits {
-        connections: 1,
-        time: SHORT,
-        ..LIMITS
-    };
+    let limits = limits().max_connections(1).connection_timeout(Some(SHORT));
     let (heard, hears) = milestone();
     let serving = Serving::on(&session, limits, move |mut stream| {
         stream.read_exact(&mut [0; 5])?;
@@ -171,14 +159,8 @@ fn silent_peer_does_not_block_full_server() {
     router.order(calls(2));
     outcome(&hears);
     let counters = serving.stop();
-    let expected = Counters {
-        accepted: 2,
-        served: 1,
-        timed_out: 1,
-        most_at_once: 1,
-        ..Counters::default()
-    };
-    assert_eq!(counters, expected);
+    let expected = "2 accepted, 0 open, 1 served, 0 failed, 0 panicked, 1 timed out, 0 cut off, 1 at once at most";
+    assert_eq!(counters.to_string(), expected);
 }
 
 #[test]
@@ -187,7 +169,7 @@ fn stop_finishes_running_and_rejects_later_peers() {
     let session = router.session(1);
     let (began, begins) = milestone();
     let (open, pass) = door();
-    let serving = Serving::on(&session, LIMITS, move |mut stream| {
+    let serving = Serving::on(&session, limits(), move |mut stream| {
         began.reached();
         pass();
         Ok(stream.write_all(b"answered")?)
@@ -215,13 +197,10 @@ fn unfinished_handlers_are_cut_after_grace() {
     let router = Ordered::start();
     let session = router.session(2);
     let (began, begins) = milestone();
-    let limits = Limits {
-        grace: SHORT,
-        ..LIMITS
-    };
+    let limits = limits().grace(SHORT);
     let serving = Serving::on(&session, limits, move |stream| {
         began.reached();
-        read_to_end(stream)?;
+        read_to_end(&stream)?;
         Ok(())
     });
     let (hung_up, hangs_up) = milestone();
@@ -232,13 +211,8 @@ fn unfinished_handlers_are_cut_after_grace() {
     assert!(hangs_up.try_recv().is_err());
     let counters = serving.stop();
     (0..2).for_each(|_| outcome(&hangs_up));
-    let expected = Counters {
-        accepted: 2,
-        cut_off: 2,
-        most_at_once: 2,
-        ..Counters::default()
-    };
-    assert_eq!(counters, expected);
+    let expected = "2 accepted, 0 open, 0 served, 0 failed, 0 panicked, 0 timed out, 2 cut off, 2 at once at most";
+    assert_eq!(counters.to_string(), expected);
 }
 
 #[test]
@@ -247,10 +221,7 @@ fn stuck_handler_does_not_delay_stop() {
     let session = router.session(1);
     let (began, begins) = milestone();
     let (_open, pass) = door();
-    let limits = Limits {
-        grace: SHORT,
-        ..LIMITS
-    };
+    let limits = limits().grace(SHORT);
     let serving = Serving::on(&session, limits, move |_| {
         began.reached();
         pass();
@@ -265,10 +236,7 @@ fn stuck_handler_does_not_delay_stop() {
 fn panicking_handler_frees_place_and_stream() {
     let router = Ordered::start();
     let session = router.session(1);
-    let limits = Limits {
-        connections: 1,
-        ..LIMITS
-    };
+    let limits = limits().max_connections(1);
     let (heard, hears) = milestone();
     let panicking = AtomicUsize::new(3);
     let serving = Serving::on(&session, limits, move |_| {
@@ -295,7 +263,7 @@ fn every_outcome_is_counted() {
     let router = Ordered::start();
     let session = router.session(1);
     let (ended, ends) = milestone();
-    let serving = Serving::on(&session, LIMITS, |mut stream| {
+    let serving = Serving::on(&session, limits(), |mut stream| {
         let mut word = [0; 4];
         stream.read_exact(&mut word)?;
         match &word {
@@ -315,21 +283,10 @@ fn every_outcome_is_counted() {
         });
         outcome(&ends);
     }
-    let server = Arc::clone(&serving.server);
+    let server = serving.server.clone();
     eventually("the last has ended", || server.stats().failed == 2);
-    let expected = Counters {
-        accepted: 5,
-        served: 2,
-        failed: 2,
-        panicked: 1,
-        most_at_once: 1,
-        ..Counters::default()
-    };
-    assert_eq!(serving.stop(), expected);
-    assert_eq!(
-        expected.to_string(),
-        "5 accepted: 2 served, 2 failed, 1 panicked, 0 timed out, 0 cut off; 1 at once at most"
-    );
+    let expected = "5 accepted, 0 open, 2 served, 2 failed, 1 panicked, 0 timed out, 0 cut off, 1 at once at most";
+    assert_eq!(serving.stop().to_string(), expected);
 }
 
 #[test]
@@ -348,9 +305,82 @@ fn session_loss_ends_server_with_reason() {
         .pending_accepts(1)
         .stream()
         .unwrap();
-    let serving = Serving::on(&session, LIMITS, |_| Ok(()));
+    let serving = Serving::on(&session, limits(), |_| Ok(()));
     assert!(!serving.is_over());
     lose.send(()).unwrap();
     let error = outcome(&serving.ended).unwrap_err();
     assert!(error.is_session_lost(), "{error}");
+}
+
+#[test]
+fn closed_server_ends_connections_at_once() {
+    let router = Ordered::start();
+    let session = router.session(1);
+    let (began, begins) = milestone();
+    let cancel = Cancel::new();
+    let serving = Serving::on(&session, limits().with_cancel(&cancel), move |stream| {
+        began.reached();
+        read_to_end(&stream)?;
+        Ok(())
+    });
+    router.order(calls(1));
+    outcome(&begins);
+    // `close` of the server does the same.
+    cancel.cancel();
+    outcome(&serving.ended).unwrap();
+    assert!(serving.server.is_stopped());
+    assert_eq!(serving.server.stats().cut_off, 1);
+}
+
+#[test]
+fn server_closed_before_it_serves_returns_at_once() {
+    let router = Ordered::start();
+    let session = router.session(1);
+    let server = Server::new(&limits());
+    server.close();
+    let handler = |_| Outcome::Ok(());
+    server.serve(session.listener().unwrap(), handler).unwrap();
+    assert_eq!(server.stats(), ServerStats::default());
+}
+
+#[test]
+fn failures_name_peer_and_reason() {
+    let router = Ordered::start();
+    let session = router.session(1);
+    let (failure, failures) = mpsc::channel();
+    let failure = Mutex::new(failure);
+    let options = limits()
+        .connection_timeout(Some(SHORT))
+        .on_failure(move |found| {
+            let failed = match found {
+                ServerFailure::Handler { source, .. } => format!("{found}: {source}"),
+                found => found.to_string(),
+            };
+            failure.lock().unwrap().send(failed).unwrap();
+            // The server continues.
+            panic!("this is what the test is about");
+        });
+    let calls_so_far = AtomicUsize::new(0);
+    let serving = Serving::on(&session, options, move |stream| {
+        match calls_so_far.fetch_add(1, Ordering::SeqCst) {
+            0 => Err("out of paper".into()),
+            1 => panic!("this is what the test is about"),
+            _ => read_to_end(&stream).map(drop),
+        }
+    });
+    let peer = key(1).destination().b32();
+    for expected in [
+        format!("the connection of {peer} failed: out of paper"),
+        format!("the handler of {peer} panicked"),
+        format!("the connection of {peer} took longer than {SHORT:?}"),
+    ] {
+        router.order(|visit| {
+            visit.say(&format!("{}\n", key(1).destination()));
+            visit.rest();
+        });
+        assert_eq!(outcome(&failures), expected);
+    }
+    let counters = serving.stop();
+    let ended = (counters.failed, counters.panicked, counters.timed_out);
+    assert_eq!((ended, counters.served), ((1, 1, 1), 0));
 }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use i2p_sam::{
-    Cancel, ClientTunnel, Error, ServerTunnel, SessionLoss, StreamSession, TunnelError, TunnelExit,
-    TunnelOptions,
+    Cancel, ClientTunnel, Error, SamStream, ServerTunnel, SessionLoss, StreamSession, TunnelError,
+    TunnelExit, TunnelOptions, carry,
 };
 
 use crate::support::{
@@ -151,6 +151,50 @@ fn half_closed_client_gets_whole_reply() {
     let counters = tunnel.stats();
     assert_eq!((counters.sent, counters.received), (8, 1_000_000));
     assert_eq!((counters.accepted, counters.broken), (1, 0));
+}
+
+#[test]
+fn carried_connection_gets_whole_reply_after_half_close() {
+    let (listener, address) = service();
+    let mut program = patient(TcpStream::connect(address).unwrap());
+    let (near, mut far) = SamStream::pair().unwrap();
+    let (local, _) = listener.accept().unwrap();
+    let carrying = in_background(move || carry(local, near, &TunnelOptions::new()));
+    program.write_all(b"question").unwrap();
+    program.shutdown(Shutdown::Write).unwrap();
+    far.read_exact(&mut [0; 8]).unwrap();
+    far.write_all(&bytes(100_000)).unwrap();
+    drop(far);
+    assert_eq!(rest(&mut program), bytes(100_000));
+    drop(program);
+    let carried = outcome(&carrying).unwrap();
+    assert_eq!((carried.sent, carried.received), (8, 100_000));
+}
+
+#[test]
+fn carried_connection_ends_with_its_handle() {
+    let (listener, address) = service();
+    let mut program = patient(TcpStream::connect(address).unwrap());
+    let (near, _far) = SamStream::pair().unwrap();
+    let (local, _) = listener.accept().unwrap();
+    let cancel = Cancel::new();
+    let options = TunnelOptions::new().with_cancel(&cancel);
+    let carrying = in_background(move || carry(local, near, &options));
+    cancel.cancel();
+    outcome(&carrying).unwrap();
+    assert!(rest(&mut program).is_empty());
+}
+
+#[test]
+fn idle_carried_connection_fails() {
+    let (listener, address) = service();
+    let _program = TcpStream::connect(address).unwrap();
+    let (near, _far) = SamStream::pair().unwrap();
+    let (local, _) = listener.accept().unwrap();
+    let options = TunnelOptions::new().idle_timeout(Some(Duration::from_millis(50)));
+    let carrying = in_background(move || carry(local, near, &options));
+    let error = outcome(&carrying).unwrap_err();
+    assert!(matches!(error, TunnelError::Idle(_)), "{error}");
 }
 
 #[test]

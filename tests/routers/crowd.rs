@@ -19,14 +19,13 @@ mod http_server;
 use std::io::{self, BufRead, Write};
 use std::iter;
 use std::process;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use echo_server::common::server::{Limits, Server};
 use echo_server::common::{Outcome, Place};
 use i2p_sam::SamStream;
+use i2p_sam::server::{Server, ServerOptions};
 
 use crate::suite::data;
 
@@ -41,11 +40,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program of the server's process: the example, with more room, until its input ends.
 pub(crate) fn serve(_: &[String]) -> io::Result<()> {
-    let server = Server::new(Limits {
-        connections: 1100,
-        ..Limits::default()
-    });
-    let stopping = Arc::clone(&server);
+    let options = ServerOptions::new().max_connections(1100);
+    let server = Server::new(&options.stack_size(128 * 1024));
+    let stopping = server.clone();
     thread::spawn(move || {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         stopping.stop();

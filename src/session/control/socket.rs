@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::bridge::{KeyUse, write_all};
 use crate::error::{Error, Phase, SessionLoss};
+use crate::logging::event;
 use crate::session::control::outbound::{COMMAND_GAP, Outbound, Step, later};
 use crate::session::control::pending_requests::PendingRequests;
 use crate::sync::{BufferPool, Call, Deadline, Lifetime, Monitor, Wake, lock, spawn};
@@ -184,6 +185,9 @@ impl ControlSocket {
         }
         self.outbound.update(|outbound| outbound.stop(by_us));
         if !by_us {
+            if let (Some(loss), Ok(bridge)) = (self.lifetime.loss(), self.socket.peer_addr()) {
+                event!(Warn, "a session at {bridge} is lost: {loss}");
+            }
             self.hang_up();
         }
         true

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use i2p_sam::{Error, SessionLoss};
+use i2p_sam::{Cancel, Error, SessionLoss};
 
 use crate::child::{self, Child};
 use crate::passer_by;
@@ -22,6 +22,7 @@ behaviours! {
     bulk_arrives_if_reader_closes_first [Streams];
     last_data_of_ended_session_arrives [Streams];
     shutdown_ends_read_of_clone [Streams];
+    fired_handle_ends_stream_on_both_sides [Streams];
     stream_end_keeps_session [Streams];
     exit_after_stream_finish_delivers_all [Streams];
     exit_after_session_finish_delivers_all [Streams];
@@ -127,6 +128,22 @@ fn shutdown_ends_read_of_clone(router: &Router) {
     let reading = thread::spawn(move || rest(&reader));
     near.shutdown(Shutdown::Both).unwrap();
     assert!(reading.join().unwrap().is_empty());
+}
+
+fn fired_handle_ends_stream_on_both_sides(router: &Router) {
+    let (near, far) = router.pair().dial();
+    greet(&near, &far);
+    let cancel = Cancel::new();
+    near.shutdown_with(&cancel);
+    let (sender, receiver) = mpsc::channel();
+    let mut reader = near.try_clone().unwrap();
+    thread::spawn(move || sender.send(reader.read(&mut [0; 1])).unwrap());
+    cancel.cancel();
+    let error = receiver.recv_timeout(LONG).unwrap().unwrap_err();
+    let error = error.downcast::<Error>().unwrap();
+    assert!(matches!(error, Error::Cancelled { .. }), "{error}");
+    drop(near);
+    assert!(rest(&far).is_empty());
 }
 
 fn stream_end_keeps_session(router: &Router) {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use i2p_sam::{ClientTunnel, Connect, SamListener, ServerTunnel, TunnelExit, TunnelOptions};
+use i2p_sam::{ClientTunnel, Connect, SamListener, ServerTunnel, TunnelExit, TunnelOptions, carry};
 
 use crate::ON_PROFILES;
 use crate::router::{LONG, Pair, Router};
@@ -21,6 +21,7 @@ behaviours! {
     curl_requests_get_whole_replies [Streams];
     half_closed_requests_get_whole_replies [Streams];
     upload_before_half_close_arrives_whole [Streams];
+    carried_connection_gets_whole_reply_after_half_close [Streams];
     closing_service_is_read_to_end [Streams];
     killed_router_ends_server_tunnel [Streams, Restart];
     tunnels_over_healing_sessions_survive_restart [Streams, Restart];
@@ -204,6 +205,30 @@ fn upload_before_half_close_arrives_whole(router: &Router) {
     let mut answer = Vec::new();
     socket.read_to_end(&mut answer).unwrap();
     assert_eq!(answer, checksum(&upload));
+}
+
+fn carried_connection_gets_whole_reply_after_half_close(router: &Router) {
+    let pair = router.pair();
+    let line = Line::over(&pair);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut program = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    program.set_read_timeout(Some(LONG)).unwrap();
+    let (local, _) = listener.accept().unwrap();
+    let stream = pair.client.connect(line.server.local_addr()).unwrap();
+    let options = TunnelOptions::new().half_close_timeout(HALF_CLOSE);
+    let carrying = thread::spawn(move || carry(local, stream, &options));
+    let request = b"GET /150000 plain\r\n\r\n";
+    program.write_all(request).unwrap();
+    program.shutdown(Shutdown::Write).unwrap();
+    let mut reply = Vec::new();
+    program.read_to_end(&mut reply).unwrap();
+    assert_eq!(checksum(&reply), checksum(&body(150_000)));
+    drop(program);
+    let carried = carrying.join().unwrap().unwrap();
+    assert_eq!(
+        (carried.sent, carried.received),
+        (request.len() as u64, 150_000)
+    );
 }
 
 fn closing_service_is_read_to_end(router: &Router) {

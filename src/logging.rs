@@ -1,0 +1,53 @@
+//! What the library writes to the facade `log` if the feature `log` is on. Without the feature, nothing of it is
+//! compiled.
+//!
+//! Texts contain our own public address, addresses of bridges, and errors, which contain no secret; never a key, a
+//! password, the id of a session, or a byte that was transferred. A text is written when no lock is held: the logger
+//! is code of the program.
+
+#[cfg(feature = "log")]
+use std::fmt;
+#[cfg(feature = "log")]
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Writes a line of this level of `log`.
+#[cfg(feature = "log")]
+macro_rules! event {
+    ($level:ident, $($text:tt)+) => {
+        if ::log::Level::$level <= ::log::max_level() {
+            $crate::logging::write(::log::Level::$level, format_args!($($text)+));
+        }
+    };
+}
+#[cfg(not(feature = "log"))]
+macro_rules! event {
+    ($level:ident, $($text:tt)+) => {
+        if false {
+            let _ = format_args!($($text)+);
+        }
+    };
+}
+pub(crate) use event;
+
+#[cfg(feature = "log")]
+pub(crate) fn write(level: log::Level, text: fmt::Arguments<'_>) {
+    // A panic of the program's logger does not end a thread of the library.
+    let _ = catch_unwind(AssertUnwindSafe(
+        || log::log!(target: "i2p_sam", level, "{text}"),
+    ));
+}
+
+/// Shows an error with all its sources.
+pub(crate) struct Full<'a>(pub(crate) &'a (dyn std::error::Error + 'static));
+
+impl std::fmt::Display for Full<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
