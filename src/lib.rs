@@ -138,7 +138,7 @@ pub mod wire;
 
 pub use address::{
     AddressError, B32, B33, Destination, Host, HostName, I2pAddr, KeyError, KeyFileError,
-    OfflineSignature, PrivateKey, SignatureType, ToI2pAddr, UrlPart,
+    OfflineSignature, PrivateKey, SignatureType, SignatureTypeError, ToI2pAddr, UrlPart,
 };
 pub use bridge::{
     Auth, Lookup, SamBridge, SamBridgeBuilder, ServiceRecord, ServiceRecordError, router,
