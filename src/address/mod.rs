@@ -14,6 +14,8 @@ mod key;
 mod key_error;
 mod key_file;
 mod link;
+#[cfg(feature = "serde")]
+mod serialized;
 mod signature;
 
 pub use b32::{B32, B33};
