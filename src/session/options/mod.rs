@@ -3,6 +3,8 @@
 mod encryption_type;
 mod lease_set;
 mod router;
+#[cfg(feature = "serde")]
+mod serialized;
 mod streaming;
 #[cfg(test)]
 mod tests;
