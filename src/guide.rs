@@ -3,6 +3,7 @@
 //! - [`concepts`]: I2P for someone who has used only TCP.
 //! - [`choosing`]: which session, and which listener.
 //! - [`errors`]: what each error means, and what to do about it.
+//! - [`troubleshooting`]: from the text of an error, or a symptom without one, to the remedy.
 //! - [`security`]: what I2P hides, and what it does not.
 //! - [`from_i2plib`]: for users of Python's i2plib.
 
@@ -16,3 +17,8 @@ pub mod errors {}
 pub mod from_i2plib {}
 #[doc = include_str!("../docs/guide/security.md")]
 pub mod security {}
+#[doc = include_str!("../docs/guide/troubleshooting.md")]
+pub mod troubleshooting {}
+
+#[cfg(test)]
+mod quoted_texts;
