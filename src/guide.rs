@@ -2,6 +2,7 @@
 //!
 //! - [`concepts`]: I2P for someone who has used only TCP.
 //! - [`choosing`]: which session, and which listener.
+//! - [`lifecycle`]: how long each value lives, and how a session ends.
 //! - [`errors`]: what each error means, and what to do about it.
 //! - [`troubleshooting`]: from the text of an error, or a symptom without one, to the remedy.
 //! - [`security`]: what I2P hides, and what it does not.
@@ -15,6 +16,8 @@ pub mod concepts {}
 pub mod errors {}
 #[doc = include_str!("../docs/guide/from_i2plib.md")]
 pub mod from_i2plib {}
+#[doc = include_str!("../docs/guide/lifecycle.md")]
+pub mod lifecycle {}
 #[doc = include_str!("../docs/guide/security.md")]
 pub mod security {}
 #[doc = include_str!("../docs/guide/troubleshooting.md")]
