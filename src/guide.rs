@@ -3,6 +3,7 @@
 //! - [`concepts`]: I2P for someone who has used only TCP.
 //! - [`choosing`]: which session, and which listener.
 //! - [`lifecycle`]: how long each value lives, and how a session ends.
+//! - [`deadlines`]: time-outs, cancellation, and the end at Ctrl-C.
 //! - [`errors`]: what each error means, and what to do about it.
 //! - [`troubleshooting`]: from the text of an error, or a symptom without one, to the remedy.
 //! - [`security`]: what I2P hides, and what it does not.
@@ -12,6 +13,8 @@
 pub mod choosing {}
 #[doc = include_str!("../docs/guide/concepts.md")]
 pub mod concepts {}
+#[doc = include_str!("../docs/guide/deadlines.md")]
+pub mod deadlines {}
 #[doc = include_str!("../docs/guide/errors.md")]
 pub mod errors {}
 #[doc = include_str!("../docs/guide/from_i2plib.md")]
