@@ -4,6 +4,7 @@
 //! - [`choosing`]: which session, and which listener.
 //! - [`lifecycle`]: how long each value lives, and how a session ends.
 //! - [`deadlines`]: time-outs, cancellation, and the end at Ctrl-C.
+//! - [`deploying`]: the router's configuration, systemd, containers, key files, health checks.
 //! - [`errors`]: what each error means, and what to do about it.
 //! - [`troubleshooting`]: from the text of an error, or a symptom without one, to the remedy.
 //! - [`security`]: what I2P hides, and what it does not.
@@ -15,6 +16,8 @@ pub mod choosing {}
 pub mod concepts {}
 #[doc = include_str!("../docs/guide/deadlines.md")]
 pub mod deadlines {}
+#[doc = include_str!("../docs/guide/deploying.md")]
+pub mod deploying {}
 #[doc = include_str!("../docs/guide/errors.md")]
 pub mod errors {}
 #[doc = include_str!("../docs/guide/from_i2plib.md")]
