@@ -8,6 +8,7 @@
 //! - [`errors`]: what each error means, and what to do about it.
 //! - [`troubleshooting`]: from the text of an error, or a symptom without one, to the remedy.
 //! - [`security`]: what I2P hides, and what it does not.
+//! - [`from_std`]: for users of `std::net`.
 //! - [`from_i2plib`]: for users of Python's i2plib.
 
 #[doc = include_str!("../docs/guide/choosing.md")]
@@ -22,6 +23,8 @@ pub mod deploying {}
 pub mod errors {}
 #[doc = include_str!("../docs/guide/from_i2plib.md")]
 pub mod from_i2plib {}
+#[doc = include_str!("../docs/guide/from_std.md")]
+pub mod from_std {}
 #[doc = include_str!("../docs/guide/lifecycle.md")]
 pub mod lifecycle {}
 #[doc = include_str!("../docs/guide/security.md")]
