@@ -2,6 +2,7 @@
 //!
 //! - [`concepts`]: I2P for someone who has used only TCP.
 //! - [`choosing`]: which session, and which listener.
+//! - [`tunnels`]: options of a session, the tunnels of a router, and the tunnels for TCP programs.
 //! - [`lifecycle`]: how long each value lives, and how a session ends.
 //! - [`deadlines`]: time-outs, cancellation, and the end at Ctrl-C.
 //! - [`deploying`]: the router's configuration, systemd, containers, key files, health checks.
@@ -31,6 +32,8 @@ pub mod lifecycle {}
 pub mod security {}
 #[doc = include_str!("../docs/guide/troubleshooting.md")]
 pub mod troubleshooting {}
+#[doc = include_str!("../docs/guide/tunnels.md")]
+pub mod tunnels {}
 
 #[cfg(test)]
 mod quoted_texts;
