@@ -3,6 +3,7 @@
 //! - [`concepts`]: I2P for someone who has used only TCP.
 //! - [`choosing`]: which session, and which listener.
 //! - [`tunnels`]: options of a session, the tunnels of a router, and the tunnels for TCP programs.
+//! - [`datagrams`]: the styles, sizes and loss, ports, subsessions, replies.
 //! - [`lifecycle`]: how long each value lives, and how a session ends.
 //! - [`deadlines`]: time-outs, cancellation, and the end at Ctrl-C.
 //! - [`deploying`]: the router's configuration, systemd, containers, key files, health checks.
@@ -16,6 +17,8 @@
 pub mod choosing {}
 #[doc = include_str!("../docs/guide/concepts.md")]
 pub mod concepts {}
+#[doc = include_str!("../docs/guide/datagrams.md")]
+pub mod datagrams {}
 #[doc = include_str!("../docs/guide/deadlines.md")]
 pub mod deadlines {}
 #[doc = include_str!("../docs/guide/deploying.md")]
