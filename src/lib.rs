@@ -37,7 +37,8 @@
 //! | [`Cancel`] | ends blocking calls from another thread | |
 //! | [`I2pAddr`], [`Destination`], [`PrivateKey`] | addresses and identities | [`SocketAddr`](std::net::SocketAddr) |
 //!
-//! The [`guide`] explains the concepts, the choice of a session, each error, security, and the way from i2plib.
+//! The [`guide`] explains the concepts, the choice of a session, each error and its text, security, and the way from
+//! i2plib.
 //!
 //! # Lifetimes
 //!
