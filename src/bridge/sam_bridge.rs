@@ -11,7 +11,7 @@ use super::lookup_cache::LookupCache;
 use crate::address::{Destination, Host, I2pAddr, PrivateKey, SignatureType, ToI2pAddr};
 use crate::error::{Error, Phase};
 use crate::sync::{Call, Cancel, Deadline};
-use crate::wire::{Command, ParseError, ParseErrorKind, Version};
+use crate::wire::{Command, ParseError, ParseErrorKind, Reply, Version};
 
 /// The SAM bridge of a router: its address, and the deadlines of calls to it.
 ///
@@ -153,6 +153,35 @@ impl SamBridge {
             };
             let invalid = ParseError::new(ParseErrorKind::Value, 0);
             key.ok().filter(is_asked_for).ok_or(malformed(invalid))
+        })
+    }
+
+    /// Sends one command on a connection of its own, after HELLO, and returns the bridge's reply, whatever its
+    /// result: for commands that this crate does not have. The connection closes then, and ends what the command
+    /// began, such as a session.
+    ///
+    /// The deadline is that of [`command_timeout`](crate::SamBridgeBuilder::command_timeout). A bridge that replies
+    /// nothing, as emissary does to commands that it refuses, exhausts it.
+    ///
+    /// # Errors
+    ///
+    /// As [`version`](SamBridge::version); [`Error::UnexpectedEof`] if the bridge closes the connection instead of a
+    /// reply.
+    ///
+    /// ```no_run
+    /// use i2p_sam::{SamBridge, wire::Command};
+    ///
+    /// let command = Command::new("HELP", "");
+    /// let reply = SamBridge::from_env()?.request(&command)?;
+    /// println!("{:?}", reply.message().explanation());
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn request(&self, command: &Command) -> Result<Reply, Error> {
+        self.try_routers(|router| {
+            let deadline = Deadline::after(router.config.timeouts.command);
+            router
+                .open()?
+                .request_any(command, Phase::Command, deadline)
         })
     }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use i2p_sam::router::{I2pd, LaunchError, LaunchStep};
 use i2p_sam::server::{Server, ServerFailure, ServerOptions};
 use i2p_sam::testing::{Fault, ListenerFeed, Profile, StreamPair, TestBridge};
-use i2p_sam::wire::{Command, DatagramHeader, Line, Message, RawHeader, StreamHeader};
+use i2p_sam::wire::{Command, DatagramHeader, Line, Message, RawHeader, Reply, StreamHeader};
 use i2p_sam::{
     AddressError, B32, B33, BacklogPolicy, Cancel, Carried, ClientTunnel, ConnectOptions,
     DatagramOptions, DatagramStyle, DatagramTransport, Destination, EncryptionType, Error,
@@ -887,6 +887,17 @@ fn servers_conceal_secrets() {
     check(servers);
 }
 
+fn raw_replies(watcher: &mut Watcher) {
+    let key = key(7).expose_base64();
+    let line = format!("SESSION STATUS RESULT=OK DESTINATION={key}\n");
+    watcher.debug(&Reply::new(line).unwrap());
+}
+
+#[test]
+fn raw_reply_conceals_key() {
+    check(raw_replies);
+}
+
 fn launchers(watcher: &mut Watcher) {
     let builder = I2pd::builder().program("/nowhere/i2pd").offline(true);
     watcher.debug(&builder);
@@ -1172,6 +1183,7 @@ fn every_public_type_is_checked() {
         tunnels,
         servers,
         launchers,
+        raw_replies,
         plain_words,
         what_a_lookup_finds,
         replies_that_repeat_the_key,
