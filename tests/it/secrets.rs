@@ -13,6 +13,7 @@ use std::sync::Mutex;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use i2p_sam::router::I2pd;
 use i2p_sam::server::{Server, ServerFailure, ServerOptions};
 use i2p_sam::testing::{Fault, ListenerFeed, Profile, StreamPair, TestBridge};
 use i2p_sam::wire::{Command, DatagramHeader, Line, Message, RawHeader, StreamHeader};
@@ -883,6 +884,38 @@ fn servers_conceal_secrets() {
     check(servers);
 }
 
+#[cfg(unix)]
+fn launched_routers(watcher: &mut Watcher) {
+    let argument = format!("--http.pass={PASSWORD}");
+    let (sender, steps) = mpsc::channel();
+    let (router, _folder) = crate::launch::stand_in(|builder| {
+        let builder = builder.arg(&argument);
+        watcher.debug(&builder);
+        builder.on_progress(move |step| sender.send(step.clone()).unwrap())
+    });
+    watcher.debug(&router);
+    for step in steps.try_iter() {
+        watcher.display(&step);
+    }
+    let key = key(7).expose_base64();
+    for refused in [&argument[2..], &key] {
+        watcher.error(
+            &I2pd::builder()
+                .arg(refused)
+                .program("/")
+                .launch()
+                .unwrap_err(),
+        );
+    }
+    watcher.error(&key.parse::<SignatureType>().unwrap_err());
+}
+
+#[cfg(unix)]
+#[test]
+fn launched_routers_conceal_secrets() {
+    check(launched_routers);
+}
+
 fn datagrams(watcher: &mut Watcher) {
     let scripted = ScriptedBridge::router(|visit, _| visit.until_quit());
     let bridge = scripted.bridge();
@@ -1153,6 +1186,8 @@ fn every_public_type_is_checked() {
         multihomed_sessions,
         tunnels,
         servers,
+        #[cfg(unix)]
+        launched_routers,
         plain_words,
         what_a_lookup_finds,
         replies_that_repeat_the_key,
