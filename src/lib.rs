@@ -37,7 +37,8 @@
 //! | [`Cancel`] | ends blocking calls from another thread | |
 //! | [`I2pAddr`], [`Destination`], [`PrivateKey`] | addresses and identities | [`SocketAddr`](std::net::SocketAddr) |
 //!
-//! The [`guide`] explains the concepts, the choice of a session, each error, security, and the way from i2plib.
+//! The [`guide`] explains the concepts, the choice of a session, each error and its text, security, and the way from
+//! i2plib.
 //!
 //! # Lifetimes
 //!
@@ -91,7 +92,7 @@
 //!
 //! A SAM bridge has limits: every program on the same host that reaches it can use it, and the
 //! connection to it is not encrypted.
-
+//!
 //! # Features
 //!
 //! All are off by default; the default build has four dependencies.
@@ -129,6 +130,7 @@ pub mod guide;
 mod healing;
 mod logging;
 mod primary;
+pub mod router;
 pub mod server;
 mod session;
 mod stream;
@@ -142,9 +144,7 @@ pub use address::{
     AddressError, B32, B33, Destination, Host, HostName, I2pAddr, KeyError, KeyFileError,
     OfflineSignature, PrivateKey, SignatureType, SignatureTypeError, ToI2pAddr, UrlPart,
 };
-pub use bridge::{
-    Auth, Lookup, SamBridge, SamBridgeBuilder, ServiceRecord, ServiceRecordError, router,
-};
+pub use bridge::{Auth, Lookup, SamBridge, SamBridgeBuilder, ServiceRecord, ServiceRecordError};
 pub use builder::SessionBuilder;
 pub use datagram::{
     DatagramOptions, DatagramSession, DatagramStyle, DatagramTransport, DroppedDatagrams,

@@ -10,7 +10,6 @@
 //! - `failover`: which of several bridges is tried next, and which error is returned if all fail.
 //! - `service_record`, `lookup`, `lookup_cache`: what a lookup returns.
 //! - `sam_bridge`: [`SamBridge`]. `auth`: the users of a bridge. `builder`: how a bridge is described.
-//! - `router`: an i2pd that the program starts for itself, with a bridge of its own.
 
 mod auth;
 mod builder;
@@ -21,7 +20,6 @@ mod failover;
 mod key_use;
 mod lookup;
 mod lookup_cache;
-pub mod router;
 mod sam_bridge;
 mod service_record;
 mod timed_socket;

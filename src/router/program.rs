@@ -73,7 +73,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::bridge::router::data_dir::Scratch;
+    use crate::router::data_dir::Scratch;
 
     fn file(folder: &Path, mode: u32) -> PathBuf {
         let path = folder.join("i2pd");

@@ -9,8 +9,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::*;
-use crate::bridge::router::data_dir::Scratch;
-use crate::bridge::router::{I2pdBuilder, LaunchError, LaunchStep};
+use crate::router::data_dir::Scratch;
+use crate::router::{I2pdBuilder, LaunchError, LaunchStep};
 use crate::sync::Cancel;
 
 const LONG: Duration = Duration::from_secs(30);
@@ -28,7 +28,7 @@ impl Fake {
     fn new(body: &str) -> Self {
         let folder = Scratch::create().unwrap();
         let exe = env::current_exe().unwrap();
-        let test = "bridge::router::i2pd::tests::child_serves_hello";
+        let test = "router::i2pd::tests::child_serves_hello";
         let script = format!(
             "#!/bin/sh\nhere=$(dirname \"$0\")\n\
              for argument; do case $argument in --logfile=*) log=${{argument#*=}};; esac; done\n\
@@ -321,7 +321,7 @@ fn router_of_killed_program_ends() {
     let fake = Fake::new("serve");
     let mut program = Command::new(env::current_exe().unwrap())
         .args(["--ignored", "--exact", "--nocapture"])
-        .arg("bridge::router::i2pd::tests::child_launches_router")
+        .arg("router::i2pd::tests::child_launches_router")
         .env("I2P_SAM_FAKE_FOLDER", fake.folder.path())
         .stdout(Stdio::piped())
         .spawn()
