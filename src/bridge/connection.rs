@@ -6,6 +6,7 @@ use super::config::Config;
 use super::dial::dial;
 use super::key_use::{is_i2pd, note_is_i2pd};
 use super::timed_socket::{TimedSocket, socket_error};
+use crate::address::Wiped;
 use crate::error::{Error, Phase, Refusal};
 use crate::logging::event;
 use crate::sync::{Call, Deadline, Lifetime, Registered, Registration};
@@ -27,7 +28,8 @@ pub(crate) struct Connection {
     /// Ends every exchange on it. Each has a phase and a deadline of its own.
     call: Call,
     registered: Registered,
-    line: Vec<u8>,
+    /// A reply may contain a private key.
+    line: Wiped<Vec<u8>>,
 }
 
 impl Connection {
@@ -47,7 +49,7 @@ impl Connection {
             version: config.versions.1,
             call: call.without_deadline(),
             registered,
-            line: Vec::new(),
+            line: Wiped::default(),
         };
         connection.hello(config, call.deadline())?;
         Ok(connection)
@@ -68,7 +70,7 @@ impl Connection {
             version,
             call,
             registered,
-            line: Vec::new(),
+            line: Wiped::default(),
         })
     }
 
@@ -135,7 +137,8 @@ impl Connection {
         deadline: Deadline,
     ) -> Result<Reply, Error> {
         let end = self.exchange(command, phase, deadline)?;
-        let reply = Reply::new(&*self.line).map_err(|error| Error::protocol(phase, error))?;
+        let reply =
+            Reply::new(self.line.to_vec()).map_err(|error| Error::protocol(phase, error))?;
         // Java I2P omits the line end of a last refusal.
         let is_refusal = |result| !matches!(result, ResultCode::Ok | ResultCode::Other(_));
         match end == Line::Complete || reply.message().result().is_some_and(is_refusal) {

@@ -8,7 +8,7 @@ use super::connection::Connection;
 use super::failover::Failover;
 use super::lookup::Lookup;
 use super::lookup_cache::LookupCache;
-use crate::address::{Destination, Host, I2pAddr, PrivateKey, SignatureType, ToI2pAddr};
+use crate::address::{Destination, Host, I2pAddr, PrivateKey, SignatureType, ToI2pAddr, Wiped};
 use crate::error::{Error, Phase};
 use crate::sync::{Call, Cancel, Deadline};
 use crate::wire::{Command, ParseError, ParseErrorKind, Reply, Version};
@@ -146,7 +146,9 @@ impl SamBridge {
             let mut connection = router.open()?;
             let deadline = Deadline::after(router.config.timeouts.command);
             let reply = connection.request(&command, phase, deadline)?;
-            let key = PrivateKey::from_base64(&reply.require("PRIV").map_err(malformed)?);
+            // The text is a copy if the bridge escaped a part of it.
+            let text = Wiped::new(reply.require("PRIV").map_err(malformed)?.into_owned());
+            let key = PrivateKey::from_base64(&text);
             let public = Destination::from_base64(&reply.require("PUB").map_err(malformed)?);
             let is_asked_for = |key: &PrivateKey| {
                 public.as_ref() == Ok(key.destination()) && key.signature_type() == signature_type

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use super::message::{Message, ParseError};
+use crate::address::Wiped;
 
 /// A line of a bridge that has been checked to be a [`Message`], and that a program keeps.
 ///
@@ -20,7 +21,7 @@ use super::message::{Message, ParseError};
 /// ```
 #[derive(Clone)]
 pub struct Reply {
-    line: Vec<u8>,
+    line: Wiped<Vec<u8>>,
 }
 
 impl Reply {
@@ -30,7 +31,7 @@ impl Reply {
     ///
     /// Those of [`Message::parse`].
     pub fn new(line: impl Into<Vec<u8>>) -> Result<Self, ParseError> {
-        let line = line.into();
+        let line = Wiped::new(line.into());
         Message::parse(&line)?;
         Ok(Self { line })
     }

@@ -898,11 +898,43 @@ fn raw_reply_conceals_key() {
     check(raw_replies);
 }
 
+#[cfg(unix)]
+fn launched_routers(watcher: &mut Watcher) {
+    let argument = format!("--http.pass={PASSWORD}");
+    let (sender, steps) = mpsc::channel();
+    let (router, _folder) = crate::launch::stand_in(|builder| {
+        let builder = builder.arg(&argument);
+        watcher.debug(&builder);
+        builder.on_progress(move |step| sender.send(step.clone()).unwrap())
+    });
+    watcher.debug(&router);
+    for step in steps.try_iter() {
+        watcher.display(&step);
+    }
+    let key = key(7).expose_base64();
+    for refused in [&argument[2..], &key] {
+        watcher.error(
+            &I2pd::builder()
+                .arg(refused)
+                .program("/")
+                .launch()
+                .unwrap_err(),
+        );
+    }
+    watcher.error(&key.parse::<SignatureType>().unwrap_err());
+}
+
+#[cfg(unix)]
+#[test]
+fn launched_routers_conceal_secrets() {
+    check(launched_routers);
+}
+
 fn launchers(watcher: &mut Watcher) {
     let builder = I2pd::builder().program("/nowhere/i2pd").offline(true);
     watcher.debug(&builder);
     watcher.error::<LaunchError>(&builder.launch().unwrap_err());
-    // These two need an i2pd. They show a process, an address and folders.
+    // Only on Unix can a script stand in for i2pd.
     watcher.note::<I2pd>();
     watcher.note::<LaunchStep>();
 }
@@ -1184,6 +1216,8 @@ fn every_public_type_is_checked() {
         servers,
         launchers,
         raw_replies,
+        #[cfg(unix)]
+        launched_routers,
         plain_words,
         what_a_lookup_finds,
         replies_that_repeat_the_key,
