@@ -194,6 +194,21 @@ impl fmt::Debug for SamListener {
 ///
 /// An error after which nothing more can come (the session or the forwarding is lost, the handle
 /// has fired) is returned once, and is the last item, so a loop that ignores errors does not spin.
+///
+/// ```
+/// # #[cfg(feature = "testing")] {
+/// use i2p_sam::testing::TestBridge;
+///
+/// let router = TestBridge::start()?;
+/// let session = router.bridge().session().stream()?;
+/// let listener = session.listener()?;
+/// let mut incoming = listener.incoming();
+/// session.close();
+/// assert!(incoming.next().is_some_and(|last| last.is_err()));
+/// assert!(incoming.next().is_none());
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "iterators do nothing until they are asked for an item"]
 pub struct Incoming<'a> {
@@ -221,6 +236,11 @@ impl FusedIterator for Incoming<'_> {}
 /// Counts the streams and connections that no `accept` has returned, for all handles of one listener.
 ///
 /// Those of a healing session count since its current sessions were created.
+///
+/// ```
+/// let stats = i2p_sam::ListenerStats::default();
+/// assert_eq!(stats.to_string(), "0 rejected, 0 callers dropped");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListenerStats {

@@ -437,6 +437,19 @@ impl CommandError {
 }
 
 /// The kinds of [`CommandError`]. More may be added, so match with a wildcard.
+///
+/// ```
+/// use i2p_sam::wire::{Command, CommandFault};
+///
+/// let reason = |name: &str| match Command::naming_lookup(name).map_err(|error| error.fault()) {
+///     Ok(_) => "it can be sent",
+///     Err(CommandFault::Empty) => "no name",
+///     Err(CommandFault::TooLong(_)) => "too long",
+///     Err(_) => "cannot be sent",
+/// };
+/// assert_eq!(reason("stats.i2p"), "it can be sent");
+/// assert_eq!(reason("two\nlines.i2p"), "cannot be sent");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandFault {

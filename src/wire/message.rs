@@ -333,6 +333,13 @@ impl ParseError {
 }
 
 /// The kinds of [`ParseError`]. More may be added, so match with a wildcard.
+///
+/// ```
+/// use i2p_sam::wire::{Message, ParseErrorKind};
+///
+/// let error = Message::parse(b"PING \xFF").unwrap_err();
+/// assert_eq!(error.kind(), ParseErrorKind::Utf8);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseErrorKind {

@@ -1,4 +1,12 @@
 /// The type of end-to-end encryption of messages to a session.
+///
+/// ```
+/// use i2p_sam::{EncryptionType, SessionOptions};
+///
+/// let options = SessionOptions::new().lease_set_encryption(&[EncryptionType::EciesX25519]);
+/// assert_eq!(EncryptionType::EciesX25519.code(), 4);
+/// # drop(options);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EncryptionType {
