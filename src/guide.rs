@@ -30,6 +30,7 @@ pub mod from_i2plib {}
 #[doc = include_str!("../docs/guide/from_std.md")]
 pub mod from_std {}
 #[doc = include_str!("../docs/guide/lifecycle.md")]
+#[doc = include_str!("../docs/guide/sessions.svg")]
 pub mod lifecycle {}
 #[doc = include_str!("../docs/guide/security.md")]
 pub mod security {}
