@@ -84,6 +84,24 @@ impl SamListener {
     /// # Errors
     ///
     /// See the table above.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use std::io::{Read, Write};
+    ///
+    /// let session = bridge.session().stream()?;
+    /// let listener = session.listener()?;
+    /// let mut near = bridge.session().stream()?.connect(session.destination())?;
+    /// near.write_all(b"hello")?;
+    /// let (mut stream, caller) = listener.accept()?;
+    /// let mut text = [0; 5];
+    /// stream.read_exact(&mut text)?;
+    /// println!("{caller} sent {text:?}");
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn accept(&self) -> Result<(SamStream, I2pAddr), Error> {
         self.accept_until(Deadline::NEVER)
     }
@@ -93,6 +111,19 @@ impl SamListener {
     /// # Errors
     ///
     /// See the table above; [`Error::Timeout`] if no stream came.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use std::time::Duration;
+    ///
+    /// let listener = bridge.session().stream()?.listener()?;
+    /// let error = listener.accept_timeout(Duration::from_millis(10)).unwrap_err();
+    /// assert!(error.is_timeout() && !error.is_final());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn accept_timeout(&self, timeout: Duration) -> Result<(SamStream, I2pAddr), Error> {
         self.accept_until(Deadline::after(Some(timeout)))
     }
@@ -143,11 +174,46 @@ impl SamListener {
     /// # Errors
     ///
     /// None; the type is that of `std`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use std::thread;
+    ///
+    /// let listener = bridge.session().stream()?.listener()?;
+    /// for _ in 0..4 {
+    ///     // Each stream goes to one of the threads.
+    ///     let listener = listener.try_clone()?;
+    ///     thread::spawn(move || {
+    ///         for stream in listener.incoming().flatten() {
+    ///             println!("{} dialled", stream.peer_addr());
+    ///         }
+    ///     });
+    /// }
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_clone(&self) -> std::io::Result<Self> {
         Ok(self.with_cancel(&self.cancel))
     }
 
     /// Returns another handle to the same queue; its `accept` ends when `cancel` fires.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::Cancel;
+    ///
+    /// let listener = bridge.session().stream()?.listener()?;
+    /// let stop = Cancel::new();
+    /// let stoppable = listener.with_cancel(&stop);
+    /// stop.cancel();
+    /// assert!(stoppable.accept().is_err_and(|error| error.is_final()));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {

@@ -24,6 +24,10 @@ pub enum EncryptionType {
 
 impl EncryptionType {
     /// Returns the number that routers use for the type.
+    ///
+    /// ```
+    /// assert_eq!(i2p_sam::EncryptionType::MlKem768X25519.code(), 6);
+    /// ```
     pub const fn code(self) -> u8 {
         match self {
             Self::ElGamal => 0,
