@@ -33,6 +33,7 @@
 //! | [`PrimarySession`] | one destination for several of these sessions | |
 //! | [`ClientTunnel`], [`ServerTunnel`], [`carry`] | connect TCP programs that do not support I2P | |
 //! | [`server::Server`] | serves a listener: bounded threads, a deadline for each connection, a graceful end | |
+//! | [`router::I2pd`] | a router that the program starts for itself, and that stops with it | [`Child`](std::process::Child) |
 //! | [`Cancel`] | ends blocking calls from another thread | |
 //! | [`I2pAddr`], [`Destination`], [`PrivateKey`] | addresses and identities | [`SocketAddr`](std::net::SocketAddr) |
 //!
@@ -94,7 +95,7 @@
 //!
 //! A SAM bridge has limits: every program on the same host that reaches it can use it, and the
 //! connection to it is not encrypted.
-
+//!
 //! # Features
 //!
 //! All are off by default; the default build has four dependencies.
@@ -102,6 +103,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `log` | lines for the facade [`log`](https://docs.rs/log), with the target `i2p_sam`: created and lost sessions and the events of sessions that heal (`info`, `warn`), failed bridges (`warn`), failed accepts, connections of tunnels and servers (`debug`), dropped datagrams (`trace`). Threads that would have a small stack have 1 MiB, because they call the program's logger. A logger that panics ends nothing |
+//! | `serde` | `Serialize` and `Deserialize`: [`I2pAddr`], [`Host`], [`HostName`], [`B32`], [`B33`], [`Destination`] and [`SignatureType`] as their texts, [`SessionOptions`] as a map without secrets. A [`PrivateKey`] is never serialized |
 //! | `testing` | `i2p_sam::testing`: a SAM bridge inside the process, for tests without a router |
 //! | `cli` | the program `sam`; the library needs nothing of this |
 
@@ -130,6 +132,7 @@ pub mod guide;
 mod healing;
 mod logging;
 mod primary;
+pub mod router;
 pub mod server;
 mod session;
 mod stream;
@@ -141,7 +144,7 @@ pub mod wire;
 
 pub use address::{
     AddressError, B32, B33, Destination, Host, HostName, I2pAddr, KeyError, KeyFileError,
-    OfflineSignature, PrivateKey, SignatureType, ToI2pAddr, UrlPart,
+    OfflineSignature, PrivateKey, SignatureType, SignatureTypeError, ToI2pAddr, UrlPart,
 };
 pub use bridge::{Auth, Lookup, SamBridge, SamBridgeBuilder, ServiceRecord, ServiceRecordError};
 pub use builder::SessionBuilder;
@@ -186,6 +189,9 @@ const _: () = {
     shared::<ServerTunnel>();
     shared::<server::Server>();
     shared::<Cancel>();
+    shared::<router::I2pd>();
+    shared::<router::I2pdBuilder>();
+    shared::<router::LaunchError>();
     shared::<PrivateKey>();
     shared::<Error>();
 };

@@ -14,6 +14,8 @@ mod key;
 mod key_error;
 mod key_file;
 mod link;
+#[cfg(feature = "serde")]
+mod serialized;
 mod signature;
 
 pub use b32::{B32, B33};
@@ -24,7 +26,7 @@ pub use host::{Host, HostName};
 pub use i2p_addr::{I2pAddr, ToI2pAddr};
 pub use key::{OfflineSignature, PrivateKey};
 pub use key_error::{KeyError, KeyFileError};
-pub use signature::SignatureType;
+pub use signature::{SignatureType, SignatureTypeError};
 
 /// Keys for the tests of this folder: only their types and lengths matter, not their bytes.
 #[cfg(test)]

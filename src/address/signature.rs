@@ -1,6 +1,9 @@
 //! The signature types of I2P that a SAM client uses.
 
 use std::fmt;
+use std::str::FromStr;
+
+use super::encoding::parse_number;
 
 /// The signature type of a destination.
 ///
@@ -36,6 +39,15 @@ pub enum SignatureType {
 }
 
 impl SignatureType {
+    const ALL: [Self; 6] = [
+        Self::DsaSha1,
+        Self::EcdsaSha256P256,
+        Self::EcdsaSha384P384,
+        Self::EcdsaSha512P521,
+        Self::Ed25519,
+        Self::RedDsa,
+    ];
+
     /// Returns the number that certificates and `SIGNATURE_TYPE=` contain.
     ///
     /// ```
@@ -116,34 +128,88 @@ impl SignatureType {
             Self::EcdsaSha512P521 => 132,
         }
     }
-}
 
-/// Writes the name that the specification gives the type, which routers print too.
-impl fmt::Display for SignatureType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+    const fn name(self) -> &'static str {
+        match self {
             Self::DsaSha1 => "DSA_SHA1",
             Self::EcdsaSha256P256 => "ECDSA_SHA256_P256",
             Self::EcdsaSha384P384 => "ECDSA_SHA384_P384",
             Self::EcdsaSha512P521 => "ECDSA_SHA512_P521",
             Self::Ed25519 => "EdDSA_SHA512_Ed25519",
             Self::RedDsa => "RedDSA_SHA512_Ed25519",
-        })
+        }
     }
 }
+
+/// Writes the name that the specification gives the type, which routers print too.
+impl fmt::Display for SignatureType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Reads the name, in either case, or the number.
+///
+/// ```
+/// use i2p_sam::SignatureType;
+///
+/// assert_eq!("EdDSA_SHA512_Ed25519".parse(), Ok(SignatureType::Ed25519));
+/// assert_eq!("7".parse(), Ok(SignatureType::Ed25519));
+/// assert!("Ed25519ph".parse::<SignatureType>().is_err());
+/// ```
+impl FromStr for SignatureType {
+    type Err = SignatureTypeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let named = |kind: &Self| text.eq_ignore_ascii_case(kind.name());
+        let by_number = parse_number(text).and_then(Self::from_code);
+        let by_name = || Self::ALL.into_iter().find(named);
+        by_number.or_else(by_name).ok_or(SignatureTypeError(()))
+    }
+}
+
+/// A text that is neither the name nor the number of a [`SignatureType`].
+///
+/// ```
+/// let error = "99".parse::<i2p_sam::SignatureType>().unwrap_err();
+/// assert!(error.to_string().contains("7 EdDSA_SHA512_Ed25519"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no such signature type: use 7 EdDSA_SHA512_Ed25519, 11 RedDSA_SHA512_Ed25519, \
+     1 ECDSA_SHA256_P256, 2 ECDSA_SHA384_P384, 3 ECDSA_SHA512_P521 or 0 DSA_SHA1"
+)]
+pub struct SignatureTypeError(());
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ALL: [SignatureType; 6] = [
-        SignatureType::DsaSha1,
-        SignatureType::EcdsaSha256P256,
-        SignatureType::EcdsaSha384P384,
-        SignatureType::EcdsaSha512P521,
-        SignatureType::Ed25519,
-        SignatureType::RedDsa,
-    ];
+    const ALL: [SignatureType; 6] = SignatureType::ALL;
+
+    #[test]
+    fn list_has_every_known_type() {
+        let known = (0..=u16::MAX).filter_map(SignatureType::from_code);
+        assert_eq!(known.collect::<Vec<_>>(), ALL);
+    }
+
+    #[test]
+    fn every_type_is_read_from_name_and_number() {
+        for kind in ALL {
+            let name = kind.to_string();
+            let number = kind.code().to_string();
+            for text in [&name, &name.to_lowercase(), &number] {
+                assert_eq!(text.parse(), Ok(kind), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_texts_are_no_type() {
+        for text in ["", "4", "+7", " 7", "65543", "EdDSA", "ECDSA_SHA256_P256 "] {
+            assert!(text.parse::<SignatureType>().is_err(), "{text:?}");
+        }
+    }
 
     #[test]
     fn every_type_round_trips_through_code() {

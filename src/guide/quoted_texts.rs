@@ -37,6 +37,8 @@ fn literal(source: &str) -> String {
             '\\' if rest.next_if_eq(&'\n').is_some() => {
                 while rest.next_if(|next| next.is_whitespace()).is_some() {}
             }
+            // The page quotes the first line.
+            '\\' if rest.next_if_eq(&'n').is_some() => break,
             '\\' => value.extend(rest.next()),
             other => value.push(other),
         }

@@ -195,7 +195,7 @@ impl SamListener {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_clone(&self) -> std::io::Result<Self> {
-        Ok(self.with_cancel(&self.cancel))
+        Ok(self.clone())
     }
 
     /// Returns another handle to the same queue; its `accept` ends when `cancel` fires.
@@ -242,6 +242,13 @@ impl<'a> IntoIterator for &'a SamListener {
 
     fn into_iter(self) -> Self::IntoIter {
         self.incoming()
+    }
+}
+
+/// Returns another handle to the same queue, as [`try_clone`](SamListener::try_clone) does.
+impl Clone for SamListener {
+    fn clone(&self) -> Self {
+        self.with_cancel(&self.cancel)
     }
 }
 

@@ -107,7 +107,10 @@ impl StreamSession {
         let command = Command::stream_connect(&core.id, &name, from_port, peer.port())?;
         let config = core.bridge.config();
         let overall = Deadline::after(options.given_time().flatten());
-        let call = self.call(phase).until(overall);
+        let mut call = self.call(phase).until(overall);
+        if let Some(cancel) = options.cancel() {
+            call = call.or_cancel(cancel);
+        }
         let turn = self.first_dials.turn(&name, &call);
         let turn = turn.map_err(|error| error.about(&peer))?;
         let mut connection = Connection::open(config, &call)?;

@@ -164,8 +164,8 @@ fn dial_for(
         let watcher = spawn_scoped(scope, "i2p-sam-tunnel", watch).ok();
         let outcome = {
             let _end = EndOfDial(&dialled);
-            let dialler = dialler.with_cancel(&cancel);
-            dialler.connect_to(peer, running.options().connect())
+            let options = running.options().connect().clone().with_cancel(&cancel);
+            dialler.connect_to(peer, &options)
         };
         let hung_up = watcher.is_some_and(|watcher| watcher.join().unwrap_or(false));
         outcome.map_err(|error| match hung_up {

@@ -26,6 +26,8 @@ mod java;
 mod java_datagrams;
 mod keeper;
 mod key_reuse;
+#[cfg(unix)]
+mod launch;
 mod logging;
 mod lookups;
 mod multihomed;

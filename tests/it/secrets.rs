@@ -13,6 +13,7 @@ use std::sync::Mutex;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use i2p_sam::router::{I2pd, LaunchError, LaunchStep};
 use i2p_sam::server::{Server, ServerFailure, ServerOptions};
 use i2p_sam::testing::{Fault, ListenerFeed, Profile, StreamPair, TestBridge};
 use i2p_sam::wire::{Command, DatagramHeader, Line, Message, RawHeader, StreamHeader};
@@ -227,6 +228,9 @@ fn keys_taken_for_addresses(watcher: &mut Watcher) {
             text.parse::<B32>().err(),
             text.parse::<B33>().err(),
         ];
+        if let Err(error) = text.parse::<SignatureType>() {
+            watcher.error(&error);
+        }
         for error in errors.into_iter().flatten() {
             watcher.error(&error);
         }
@@ -883,6 +887,20 @@ fn servers_conceal_secrets() {
     check(servers);
 }
 
+fn launchers(watcher: &mut Watcher) {
+    let builder = I2pd::builder().program("/nowhere/i2pd").offline(true);
+    watcher.debug(&builder);
+    watcher.error::<LaunchError>(&builder.launch().unwrap_err());
+    // These two need an i2pd. They show a process, an address and folders.
+    watcher.note::<I2pd>();
+    watcher.note::<LaunchStep>();
+}
+
+#[test]
+fn launchers_conceal_secrets() {
+    check(launchers);
+}
+
 fn datagrams(watcher: &mut Watcher) {
     let scripted = ScriptedBridge::router(|visit, _| visit.until_quit());
     let bridge = scripted.bridge();
@@ -1153,6 +1171,7 @@ fn every_public_type_is_checked() {
         multihomed_sessions,
         tunnels,
         servers,
+        launchers,
         plain_words,
         what_a_lookup_finds,
         replies_that_repeat_the_key,

@@ -1,7 +1,6 @@
 //! The methods that a stream shares with `TcpStream`, over a scripted bridge that echoes.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::net::Shutdown;
 use std::time::Duration;
 
 use i2p_sam::SamStream;
@@ -119,6 +118,7 @@ fn stream_names_peer_by_b32() {
 #[cfg(unix)]
 #[test]
 fn stream_descriptor_is_that_of_its_socket() {
+    use std::net::Shutdown;
     use std::os::fd::{AsFd, AsRawFd};
 
     let (_bridge, stream) = echoing();

@@ -89,6 +89,18 @@ impl Installation {
         &self.program
     }
 
+    /// Returns the SESSION CREATE options with which two sessions of one such router reach each other. They
+    /// differ between the releases, and no others are known to work on 2.45.
+    ///
+    /// SESSION CREATE takes 3 to 12 s with them on 2.56 and 20 s on 2.45, for any number of sessions
+    /// created at the same time.
+    pub fn session_options(&self) -> &'static [(&'static str, &'static str)] {
+        if self.version().starts_with(OLD_SERIES) {
+            return OLD_OPTIONS;
+        }
+        NEW_OPTIONS
+    }
+
     /// Starts a router on free loopback ports with a data folder of its own, and waits until its
     /// bridge answers HELLO.
     ///
@@ -194,16 +206,10 @@ impl I2pd {
         self.installation.version()
     }
 
-    /// Returns the SESSION CREATE options with which two sessions of this one router reach each other. They
-    /// differ between the releases, and no others are known to work on 2.45.
-    ///
-    /// SESSION CREATE takes 3 to 12 s with them on 2.56 and 20 s on 2.45, for any number of sessions
-    /// created at the same time.
+    /// Returns the [options](Installation::session_options) with which two sessions of this router reach each
+    /// other.
     pub fn session_options(&self) -> &'static [(&'static str, &'static str)] {
-        if self.version().starts_with(OLD_SERIES) {
-            return OLD_OPTIONS;
-        }
-        NEW_OPTIONS
+        self.installation.session_options()
     }
 
     /// Returns the id of its process.

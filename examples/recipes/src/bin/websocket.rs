@@ -1,0 +1,78 @@
+//! WebSocket by [tungstenite](https://docs.rs/tungstenite), on both sides.
+//!
+//! ```text
+//! websocket
+//! ```
+
+#[path = "../../../common/mod.rs"]
+mod common;
+
+use std::time::Duration;
+
+use common::{Outcome, Place};
+use i2p_sam::{SamListener, SamStream};
+use tungstenite::{Message, WebSocket};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn main() -> std::process::ExitCode {
+    common::exit_code(run())
+}
+
+fn run() -> Outcome {
+    let place = Place::find()?;
+    let server = place.stream_session("websocket-server")?;
+    let client = place.stream_session("websocket-client")?;
+    let listener = server.listener()?;
+    let serving = std::thread::spawn(move || serve(&listener));
+
+    let stream = client.connect(server.destination())?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let url = format!("ws://{}/chat", server.destination().b32());
+    let (mut socket, response) = tungstenite::client(url, stream)?;
+    println!("The server switched protocols: {}", response.status());
+    for text in ["one", "two", "three"] {
+        socket.send(Message::text(text))?;
+        let reply = socket.read()?.into_text()?;
+        println!("{text}: {reply}");
+        if reply != text.to_uppercase() {
+            return Err("the reply is another".into());
+        }
+    }
+    socket.close(None)?;
+    read_to_close(&mut socket)?;
+    let served = serving.join().map_err(|_| "the server panicked")??;
+    println!("The server replied to {served} messages");
+    Ok(())
+}
+
+/// Serves one connection, and returns the number of messages.
+fn serve(listener: &SamListener) -> Outcome<usize> {
+    let (stream, _) = listener.accept()?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut socket = tungstenite::accept(stream).map_err(|error| error.to_string())?;
+    let mut served = 0;
+    loop {
+        match socket.read()? {
+            Message::Text(text) => {
+                socket.send(Message::text(text.to_uppercase()))?;
+                served += 1;
+            }
+            Message::Close(_) => break,
+            _ => {}
+        }
+    }
+    read_to_close(&mut socket)?;
+    Ok(served)
+}
+
+/// Completes the closing handshake, in which the server closes the stream.
+fn read_to_close(socket: &mut WebSocket<SamStream>) -> Outcome {
+    loop {
+        match socket.read() {
+            Ok(_) => {}
+            Err(tungstenite::Error::ConnectionClosed) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
