@@ -37,8 +37,11 @@
 //! | [`Cancel`] | ends blocking calls from another thread | |
 //! | [`I2pAddr`], [`Destination`], [`PrivateKey`] | addresses and identities | [`SocketAddr`](std::net::SocketAddr) |
 //!
-//! The [`guide`] explains the concepts, the choice of a session, each error and its text, security, and the way from
-//! i2plib.
+//! The [`guide`] explains the [concepts](guide::concepts), the [choice](guide::choosing) of a session,
+//! [tunnels and options](guide::tunnels), [datagrams](guide::datagrams), [how long](guide::lifecycle) each value
+//! lives, [deadlines and cancellation](guide::deadlines), [deploying](guide::deploying), each
+//! [error](guide::errors) and [its text](guide::troubleshooting), [security](guide::security), and the way from
+//! [`std::net`](guide::from_std), [i2plib](guide::from_i2plib) and [yosemite](guide::from_yosemite).
 //!
 //! # Lifetimes
 //!

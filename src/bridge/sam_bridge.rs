@@ -71,6 +71,22 @@ impl SamBridge {
     }
 
     /// Returns the same bridge; `cancel` ends its calls, and the calls on the sessions created from it.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::{Cancel, Error};
+    ///
+    /// let stop = Cancel::new();
+    /// let stoppable = bridge.with_cancel(&stop);
+    /// stop.cancel();
+    /// assert!(matches!(stoppable.version(), Err(Error::Cancelled { .. })));
+    /// // The original does not end.
+    /// assert!(bridge.version().is_ok());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {

@@ -14,6 +14,20 @@ use crate::sync::{Call, Cancel, Monitor, spawn_scoped};
 
 /// The state of a [`HealingSession`](crate::HealingSession) at one of its bridges, when
 /// [`replicas`](crate::HealingSession::replicas) was called.
+///
+/// ```
+/// # #[cfg(feature = "testing")] {
+/// use i2p_sam::testing::TestBridge;
+///
+/// let router = TestBridge::start()?;
+/// let session = router.bridge().session().healing()?;
+/// for replica in session.replicas() {
+///     assert_eq!(replica.bridge().address(), router.address().to_string());
+///     assert!(replica.session().is_some());
+/// }
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Replica {
     bridge: SamBridge,

@@ -125,6 +125,21 @@ macro_rules! dialler {
             /// # Errors
             ///
             /// Those of [`connect`](Self::connect).
+            ///
+            /// ```
+            /// # #[cfg(feature = "testing")] {
+            /// # let router = i2p_sam::testing::TestBridge::start()?;
+            /// # let bridge = router.bridge();
+            /// use std::time::Duration;
+            ///
+            /// let server = bridge.session().stream()?;
+            /// let listener = server.listener()?;
+            /// let session = bridge.session().stream()?;
+            /// let stream = session.connect_timeout(server.destination(), Duration::from_secs(90))?;
+            /// # drop((stream, listener));
+            /// # }
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn connect_timeout(
                 &self,
                 address: impl $crate::ToI2pAddr,
