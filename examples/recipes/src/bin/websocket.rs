@@ -1,7 +1,8 @@
 //! WebSocket by [tungstenite](https://docs.rs/tungstenite), on both sides.
 //!
 //! ```text
-//! websocket
+//! websocket                            to a server that runs inside this process
+//! websocket ws://ADDRESS/PATH TEXT     sends a text, and prints the first reply
 //! ```
 
 #[path = "../../../common/mod.rs"]
@@ -10,7 +11,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Outcome, Place};
-use i2p_sam::{SamListener, SamStream};
+use i2p_sam::{I2pAddr, SamListener, SamStream};
 use tungstenite::{Message, WebSocket};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,7 +21,27 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run() -> Outcome {
-    let place = Place::find()?;
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => both(&Place::find()?),
+        [url, text] => ask(&Place::find()?, url, text),
+        _ => Err("usage: websocket [ws://ADDRESS/PATH TEXT]".into()),
+    }
+}
+
+/// Sends a text to a server, and prints the first reply.
+fn ask(place: &Place, url: &str, text: &str) -> Outcome {
+    let client = place.stream_session("websocket-client")?;
+    let stream = client.connect(I2pAddr::from_url(url)?)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let (mut socket, _) = tungstenite::client(url, stream)?;
+    socket.send(Message::text(text))?;
+    println!("{}", socket.read()?);
+    socket.close(None)?;
+    read_to_close(&mut socket)
+}
+
+fn both(place: &Place) -> Outcome {
     let server = place.stream_session("websocket-server")?;
     let client = place.stream_session("websocket-client")?;
     let listener = server.listener()?;
@@ -43,7 +64,10 @@ fn run() -> Outcome {
     read_to_close(&mut socket)?;
     let served = serving.join().map_err(|_| "the server panicked")??;
     println!("The server replied to {served} messages");
-    Ok(())
+    match served {
+        3 => Ok(()),
+        _ => Err("it received another number".into()),
+    }
 }
 
 /// Serves one connection, and returns the number of messages.
