@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! tls                      a server and clients in one process
+//! tls server               the server alone, until Ctrl-C
 //! tls ADDRESS[:PORT]       shakes hands with a server, and prints what was agreed
 //! ```
 //!
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Outcome, Place};
-use i2p_sam::{I2pAddr, SamListener, SamStream};
+use i2p_sam::{I2pAddr, SamStream};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -46,9 +47,36 @@ fn run() -> Outcome {
     let place = Place::find()?;
     match &args[..] {
         [] => both(&place),
+        [word] if word == "server" => server(&place),
         [address] => greet(&place, &address.parse()?),
-        _ => Err("usage: tls [ADDRESS[:PORT]]".into()),
+        _ => Err("usage: tls [server | ADDRESS[:PORT]]".into()),
     }
+}
+
+fn server(place: &Place) -> Outcome {
+    let session = place.stream_session("tls-server")?;
+    let address = session.destination().b32();
+    let (config, _) = certified(&address.to_string())?;
+    let server = common::server();
+    common::stop_on_ctrl_c(&server)?;
+    println!(
+        "Try: {}cargo run -p i2p-sam-recipes --bin tls {address}",
+        place.environment()
+    );
+    server.serve(session.listener()?, move |stream| serve(stream, &config))?;
+    println!("{}", server.stats());
+    Ok(())
+}
+
+/// Makes a certificate for an address, and returns it with a server's configuration.
+fn certified(site: &str) -> Outcome<(Arc<ServerConfig>, CertificateDer<'static>)> {
+    let made = rcgen::generate_simple_self_signed([site.to_owned()])?;
+    let certificate = made.cert.der().clone();
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key.into())?;
+    Ok((Arc::new(config), certificate))
 }
 
 fn both(place: &Place) -> Outcome {
@@ -57,15 +85,10 @@ fn both(place: &Place) -> Outcome {
     let listener = server.listener()?;
     let site = server.destination().b32().to_string();
 
-    let made = rcgen::generate_simple_self_signed([site.clone()])?;
-    let certificate = made.cert.der().clone();
-    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], key.into())?;
-    let config = Arc::new(config);
+    let (config, certificate) = certified(&site)?;
     // The third client hangs up in the handshake.
-    let serving = std::thread::spawn(move || [(); 3].map(|()| serve(&listener, &config)));
+    let serving =
+        std::thread::spawn(move || [(); 3].map(|()| serve(listener.accept()?.0, &config)));
 
     let dial = || client.connect(server.destination());
     println!("Pinned: {}", ask(dial()?, &site, pinned(certificate)?)?);
@@ -84,8 +107,7 @@ fn both(place: &Place) -> Outcome {
 }
 
 /// Serves one connection.
-fn serve(listener: &SamListener, config: &Arc<ServerConfig>) -> Outcome {
-    let (stream, _) = listener.accept()?;
+fn serve(stream: SamStream, config: &Arc<ServerConfig>) -> Outcome {
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut tls = StreamOwned::new(ServerConnection::new(Arc::clone(config))?, stream);
     let mut question = [0; QUESTION.len()];

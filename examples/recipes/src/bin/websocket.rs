@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! websocket                            to a server that runs inside this process
+//! websocket server                     the server alone, until Ctrl-C
 //! websocket ws://ADDRESS/PATH TEXT     sends a text, and prints the first reply
 //! ```
 
@@ -11,7 +12,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Outcome, Place};
-use i2p_sam::{I2pAddr, SamListener, SamStream};
+use i2p_sam::{I2pAddr, SamStream};
 use tungstenite::{Message, WebSocket};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,9 +25,24 @@ fn run() -> Outcome {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => both(&Place::find()?),
+        ["server"] => server(&Place::find()?),
         [url, text] => ask(&Place::find()?, url, text),
-        _ => Err("usage: websocket [ws://ADDRESS/PATH TEXT]".into()),
+        _ => Err("usage: websocket [server | ws://ADDRESS/PATH TEXT]".into()),
     }
+}
+
+fn server(place: &Place) -> Outcome {
+    let session = place.stream_session("websocket-server")?;
+    let server = common::server();
+    common::stop_on_ctrl_c(&server)?;
+    println!(
+        "Try: {}cargo run -p i2p-sam-recipes --bin websocket ws://{}/ hello",
+        place.environment(),
+        session.destination().b32()
+    );
+    server.serve(session.listener()?, |stream| serve(stream).map(drop))?;
+    println!("{}", server.stats());
+    Ok(())
 }
 
 /// Sends a text to a server, and prints the first reply.
@@ -45,7 +61,7 @@ fn both(place: &Place) -> Outcome {
     let server = place.stream_session("websocket-server")?;
     let client = place.stream_session("websocket-client")?;
     let listener = server.listener()?;
-    let serving = std::thread::spawn(move || serve(&listener));
+    let serving = std::thread::spawn(move || serve(listener.accept()?.0));
 
     let stream = client.connect(server.destination())?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -71,8 +87,7 @@ fn both(place: &Place) -> Outcome {
 }
 
 /// Serves one connection, and returns the number of messages.
-fn serve(listener: &SamListener) -> Outcome<usize> {
-    let (stream, _) = listener.accept()?;
+fn serve(stream: SamStream) -> Outcome<usize> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut socket = tungstenite::accept(stream).map_err(|error| error.to_string())?;
     let mut served = 0;
