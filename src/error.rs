@@ -418,6 +418,20 @@ impl From<Error> for io::Error {
 }
 
 /// The reason why a session is gone. Everything made from it ended with it.
+///
+/// ```
+/// # #[cfg(feature = "testing")] {
+/// use i2p_sam::SessionLoss;
+/// use i2p_sam::testing::TestBridge;
+///
+/// let router = TestBridge::start()?;
+/// let session = router.bridge().session().stream()?;
+/// assert_eq!(session.loss(), None);
+/// session.close();
+/// assert_eq!(session.loss(), Some(SessionLoss::Closed));
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionLoss {

@@ -12,6 +12,7 @@
 //! - [`security`]: what I2P hides, and what it does not.
 //! - [`from_std`]: for users of `std::net`.
 //! - [`from_i2plib`]: for users of Python's i2plib.
+//! - [`from_yosemite`]: for users of the crate yosemite.
 
 #[doc = include_str!("../docs/guide/choosing.md")]
 pub mod choosing {}
@@ -29,7 +30,10 @@ pub mod errors {}
 pub mod from_i2plib {}
 #[doc = include_str!("../docs/guide/from_std.md")]
 pub mod from_std {}
+#[doc = include_str!("../docs/guide/from_yosemite.md")]
+pub mod from_yosemite {}
 #[doc = include_str!("../docs/guide/lifecycle.md")]
+#[doc = include_str!("../docs/guide/sessions.svg")]
 pub mod lifecycle {}
 #[doc = include_str!("../docs/guide/security.md")]
 pub mod security {}

@@ -37,8 +37,11 @@
 //! | [`Cancel`] | ends blocking calls from another thread | |
 //! | [`I2pAddr`], [`Destination`], [`PrivateKey`] | addresses and identities | [`SocketAddr`](std::net::SocketAddr) |
 //!
-//! The [`guide`] explains the concepts, the choice of a session, each error and its text, security, and the way from
-//! i2plib.
+//! The [`guide`] explains the [concepts](guide::concepts), the [choice](guide::choosing) of a session,
+//! [tunnels and options](guide::tunnels), [datagrams](guide::datagrams), [how long](guide::lifecycle) each value
+//! lives, [deadlines and cancellation](guide::deadlines), [deploying](guide::deploying), each
+//! [error](guide::errors) and [its text](guide::troubleshooting), [security](guide::security), and the way from
+//! [`std::net`](guide::from_std), [i2plib](guide::from_i2plib) and [yosemite](guide::from_yosemite).
 //!
 //! # Lifetimes
 //!
@@ -101,6 +104,7 @@
 //! |---|---|
 //! | `log` | lines for the facade [`log`](https://docs.rs/log), with the target `i2p_sam`: created and lost sessions and the events of sessions that heal (`info`, `warn`), failed bridges (`warn`), failed accepts, connections of tunnels and servers (`debug`), dropped datagrams (`trace`). Threads that would have a small stack have 1 MiB, because they call the program's logger. A logger that panics ends nothing |
 //! | `serde` | `Serialize` and `Deserialize`: [`I2pAddr`], [`Host`], [`HostName`], [`B32`], [`B33`], [`Destination`] and [`SignatureType`] as their texts, [`SessionOptions`] as a map without secrets. A [`PrivateKey`] is never serialized |
+//! | `zeroize` | the memory of a [`PrivateKey`], and the buffers of this crate through which one passes, are overwritten when they are dropped. [Limits](PrivateKey#memory) |
 //! | `testing` | `i2p_sam::testing`: a SAM bridge inside the process, for tests without a router |
 //! | `cli` | the program `sam`; the library needs nothing of this |
 

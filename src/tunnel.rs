@@ -33,18 +33,63 @@ macro_rules! tunnel_handle {
 
             /// Waits until the tunnel accepts no more connections, and returns the reason. Returns `None`
             /// if it still accepts after `timeout` (`None` waits for ever). Open connections may continue.
+            ///
+            /// ```
+            /// # #[cfg(feature = "testing")] {
+            /// # let router = i2p_sam::testing::TestBridge::start()?;
+            /// # let bridge = router.bridge();
+            /// use std::time::Duration;
+            /// use i2p_sam::{ServerTunnel, TunnelExit, TunnelOptions};
+            ///
+            /// let listener = bridge.session().stream()?.listener()?;
+            /// let tunnel = ServerTunnel::start(listener, "127.0.0.1:8080", &TunnelOptions::new())?;
+            /// assert!(tunnel.wait(Some(Duration::from_millis(10))).is_none());
+            /// tunnel.close();
+            /// assert!(matches!(tunnel.wait(None), Some(TunnelExit::Closed)));
+            /// # }
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn wait(&self, timeout: Option<std::time::Duration>) -> Option<$crate::TunnelExit> {
                 self.running.wait_end(timeout)
             }
 
             /// Accepts no more connections, and ends all open connections at once, even those that are
             /// blocked in a call. Waits up to 2 s for their threads. A second call does nothing.
+            ///
+            /// ```
+            /// # #[cfg(feature = "testing")] {
+            /// # let router = i2p_sam::testing::TestBridge::start()?;
+            /// # let bridge = router.bridge();
+            /// use i2p_sam::{ServerTunnel, TunnelExit, TunnelOptions};
+            ///
+            /// let listener = bridge.session().stream()?.listener()?;
+            /// let tunnel = ServerTunnel::start(listener, "127.0.0.1:8080", &TunnelOptions::new())?;
+            /// tunnel.close();
+            /// assert!(matches!(tunnel.ended(), Some(TunnelExit::Closed)));
+            /// # }
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn close(&self) {
                 self.running.close();
             }
 
             /// Accepts no more connections, lets the open ones finish, and ends those that have not
             /// finished after `time`. Returns true if all finished.
+            ///
+            /// ```
+            /// # #[cfg(feature = "testing")] {
+            /// # let router = i2p_sam::testing::TestBridge::start()?;
+            /// # let bridge = router.bridge();
+            /// use std::time::Duration;
+            /// use i2p_sam::{ServerTunnel, TunnelOptions};
+            ///
+            /// let listener = bridge.session().stream()?.listener()?;
+            /// let tunnel = ServerTunnel::start(listener, "127.0.0.1:8080", &TunnelOptions::new())?;
+            /// // Nothing is open.
+            /// assert!(tunnel.shutdown(Duration::from_secs(10)));
+            /// # }
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn shutdown(&self, time: std::time::Duration) -> bool {
                 self.running.shut_down(time)
             }

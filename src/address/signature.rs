@@ -49,6 +49,10 @@ impl SignatureType {
     ];
 
     /// Returns the number that certificates and `SIGNATURE_TYPE=` contain.
+    ///
+    /// ```
+    /// assert_eq!(i2p_sam::SignatureType::Ed25519.code(), 7);
+    /// ```
     pub const fn code(self) -> u16 {
         match self {
             Self::DsaSha1 => 0,
@@ -83,6 +87,10 @@ impl SignatureType {
     }
 
     /// Returns the number of bytes in the public signing key: 32 to 132.
+    ///
+    /// ```
+    /// assert_eq!(i2p_sam::SignatureType::Ed25519.public_key_len(), 32);
+    /// ```
     pub const fn public_key_len(self) -> usize {
         match self {
             Self::DsaSha1 => 128,
@@ -94,6 +102,10 @@ impl SignatureType {
     }
 
     /// Returns the number of bytes in the private signing key: 20 to 66.
+    ///
+    /// ```
+    /// assert_eq!(i2p_sam::SignatureType::Ed25519.private_key_len(), 32);
+    /// ```
     pub const fn private_key_len(self) -> usize {
         match self {
             Self::DsaSha1 => 20,
@@ -104,6 +116,10 @@ impl SignatureType {
     }
 
     /// Returns the number of bytes in a signature: 40 to 132.
+    ///
+    /// ```
+    /// assert_eq!(i2p_sam::SignatureType::Ed25519.signature_len(), 64);
+    /// ```
     pub const fn signature_len(self) -> usize {
         match self {
             Self::DsaSha1 => 40,

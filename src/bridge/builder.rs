@@ -88,6 +88,18 @@ impl SamBridge {
     }
 
     /// Returns a builder with the defaults.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use i2p_sam::SamBridge;
+    ///
+    /// let bridge = SamBridge::builder()
+    ///     .address("127.0.0.1:7656")
+    ///     .stream_connect_timeout(Some(Duration::from_secs(90)))
+    ///     .build()?;
+    /// # drop(bridge);
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
     pub fn builder() -> SamBridgeBuilder {
         SamBridgeBuilder::new()
     }
@@ -241,6 +253,13 @@ impl SamBridgeBuilder {
     /// addresses than `I2P_SAM_ADDRESS`, if the versions are no range, or if there are credentials or a UDP
     /// address and `I2P_SAM_ADDRESS` names several bridges. [`Error::Command`] if the credentials cannot be
     /// sent.
+    ///
+    /// ```
+    /// use i2p_sam::{Error, SamBridge};
+    ///
+    /// let outcome = SamBridge::builder().address("no port").build();
+    /// assert!(matches!(outcome, Err(Error::InvalidConfig(_))));
+    /// ```
     pub fn build(self) -> Result<SamBridge, Error> {
         let mut configs = match &self.address {
             Some(address) => vec![self.config("address", address, None)?],

@@ -11,6 +11,23 @@ const OPTION: &str = "OPTION:";
 /// The destination of an address, and the options that its owner published.
 ///
 /// [`SamBridge::lookup_record`](crate::SamBridge::lookup_record) returns it.
+///
+/// ```
+/// # #[cfg(feature = "testing")] {
+/// use i2p_sam::testing::TestBridge;
+///
+/// let router = TestBridge::start()?;
+/// let mail = router.bridge().session().stream()?;
+/// let options = [("_smtp._tcp", "0 86400 25")];
+/// router.add_host_with(&"mail.i2p".parse()?, mail.destination(), &options);
+///
+/// let lookup = router.bridge().lookup_record("mail.i2p")?;
+/// assert_eq!(lookup.destination(), mail.destination());
+/// let ports: Vec<_> = lookup.services_of("smtp", "tcp").flatten().map(|record| record.port()).collect();
+/// assert_eq!(ports, [25]);
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Lookup {
     destination: Destination,

@@ -129,6 +129,20 @@ impl fmt::Debug for ServiceRecord<'_> {
 
 /// The first field of a service record that is missing or malformed. More kinds may be added, so
 /// match with a wildcard.
+///
+/// ```
+/// use i2p_sam::{Lookup, ServiceRecordError};
+///
+/// fn report(lookup: &Lookup) {
+///     for record in lookup.services() {
+///         match record {
+///             Ok(record) => println!("port {}", record.port()),
+///             Err(ServiceRecordError::Version) => println!("a record of a later version"),
+///             Err(error) => println!("{error}"),
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServiceRecordError {

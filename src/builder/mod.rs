@@ -3,7 +3,7 @@ mod create;
 use std::fmt;
 use std::time::Duration;
 
-use crate::address::{PrivateKey, SignatureType, ToI2pAddr};
+use crate::address::{PrivateKey, SignatureType, ToI2pAddr, Wiped};
 use crate::bridge::SamBridge;
 use crate::datagram::{
     DatagramSession, DatagramSocket, DatagramStyle, DatagramTransport, Format, RawOptions,
@@ -87,6 +87,20 @@ impl SamBridge {
     /// # Errors
     ///
     /// Those of [`SessionBuilder::stream`] and of [`StreamSession::connect`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// let server = bridge.session().stream()?;
+    /// let listener = server.listener()?;
+    /// let stream = bridge.connect(server.destination())?;
+    /// let (accepted, caller) = listener.accept()?;
+    /// assert_ne!(caller.b32(), Some(server.destination().b32()));
+    /// # drop((stream, accepted));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect(&self, address: impl ToI2pAddr) -> Result<SamStream, Error> {
         // Checked first: an address that cannot be dialled should not cost the building of tunnels.
         let address = address.to_i2p_addr()?;
@@ -285,6 +299,16 @@ impl SessionBuilder {
     /// [`Error::UnexpectedEof`] from a router that closes the socket instead of a refusal;
     /// [`Error::Command`] if an option cannot be sent in a command; [`Error::Timeout`] and
     /// [`Error::Unreachable`] as for any call.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// let session = bridge.session().nickname("chat").stream()?;
+    /// println!("dial me at {}", session.destination().b32());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stream(self) -> Result<StreamSession, Error> {
         self.try_routers(|at| {
             let guard = at.create("STREAM", &[], None)?;
@@ -323,6 +347,16 @@ impl SessionBuilder {
     /// # Errors
     ///
     /// Those of [`stream`](SessionBuilder::stream); [`Error::Io`] if the UDP port cannot be bound.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// let session = bridge.session().raw()?;
+    /// session.send_to(b"nobody learns who sent this", session.destination())?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn raw(self) -> Result<RawSession, Error> {
         self.raw_with(&RawOptions::new())
     }
@@ -332,6 +366,18 @@ impl SessionBuilder {
     /// # Errors
     ///
     /// Those of [`raw`](SessionBuilder::raw); [`Error::InvalidConfig`] for a protocol that is reserved.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::RawOptions;
+    ///
+    /// let session = bridge.session().raw_with(&RawOptions::new().protocol(99))?;
+    /// # drop(session);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn raw_with(self, options: &RawOptions) -> Result<RawSession, Error> {
         let pairs = options.pairs()?;
         self.try_routers(|at| {
@@ -413,7 +459,10 @@ impl SessionBuilder {
             Identity::Transient(signature_type) => command
                 .pair("DESTINATION", "TRANSIENT")?
                 .pair("SIGNATURE_TYPE", &signature_type.code().to_string())?,
-            Identity::Key(key) => command.pair("DESTINATION", &key.expose_base64())?,
+            Identity::Key(key) => {
+                let text = Wiped::new(key.expose_base64());
+                command.pair("DESTINATION", &text)?
+            }
         };
         for (name, value) in pairs {
             command = command.pair(name, value)?;

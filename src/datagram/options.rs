@@ -6,6 +6,20 @@ use std::time::Duration;
 use crate::error::Error;
 
 /// The styles of datagrams with a sender. Both sides must use the same.
+///
+/// ```
+/// use i2p_sam::{DatagramSession, DatagramStyle, Error, SamBridge};
+///
+/// fn open(bridge: &SamBridge) -> Result<DatagramSession, Error> {
+///     match bridge.session().datagram(DatagramStyle::Datagram2) {
+///         // This router does not have it, and refuses or closes.
+///         Err(Error::Refused(_) | Error::UnexpectedEof { .. }) => {
+///             bridge.session().datagram(DatagramStyle::Datagram)
+///         }
+///         opened => opened,
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum DatagramStyle {

@@ -45,6 +45,17 @@ impl RawSession {
     ///
     /// [`Error::DatagramSize`] unless it holds 1 to 32768 bytes; otherwise those of
     /// [`DatagramSession::send_to`](crate::DatagramSession::send_to).
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// let session = bridge.session().raw()?;
+    /// let peer = bridge.session().raw()?;
+    /// assert_eq!(session.send_to(b"hello", peer.destination())?, 5);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_to(&self, payload: &[u8], address: impl ToI2pAddr) -> Result<usize, Error> {
         self.send_to_with(payload, address, &DatagramOptions::new())
     }
@@ -56,6 +67,20 @@ impl RawSession {
     ///
     /// Those of [`send_to`](RawSession::send_to); [`Error::InvalidConfig`] for a protocol that is taken,
     /// and for two different ports of the peer.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::DatagramOptions;
+    ///
+    /// let session = bridge.session().raw()?;
+    /// let peer = bridge.session().raw()?;
+    /// let options = DatagramOptions::new().to_port(53).protocol(99);
+    /// session.send_to_with(b"hello", peer.destination(), &options)?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_to_with(
         &self,
         payload: &[u8],
@@ -78,6 +103,19 @@ impl RawSession {
     /// [`Error::BufferTooSmall`], and the datagram is discarded; 32768 bytes always suffice.
     /// [`Error::Timeout`] after the [read time-out](RawSession::set_read_timeout),
     /// [`Error::WouldBlock`], [`Error::SessionLost`], [`Error::Cancelled`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// let session = bridge.session().raw()?;
+    /// bridge.session().raw()?.send_to(b"hello", session.destination())?;
+    /// let mut buf = [0; 32_768];
+    /// let len = session.recv(&mut buf)?;
+    /// assert_eq!(&buf[..len], b"hello");
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv(&self, buf: &mut [u8]) -> Result<usize, Error> {
         Ok(self.socket.receive(buf)?.0)
     }
@@ -88,6 +126,22 @@ impl RawSession {
     /// # Errors
     ///
     /// Those of [`recv`](RawSession::recv).
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::RawOptions;
+    ///
+    /// // Only Java I2P sends headers.
+    /// let session = bridge.session().raw_with(&RawOptions::new().header(true))?;
+    /// bridge.session().raw()?.send_to(b"hello", session.destination())?;
+    /// let (len, header) = session.recv_with_header(&mut [0; 32_768])?;
+    /// assert_eq!(len, 5);
+    /// assert_eq!(header.map(|header| header.protocol), Some(18));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_with_header(&self, buf: &mut [u8]) -> Result<(usize, Option<RawHeader>), Error> {
         let (len, origin) = self.socket.receive(buf)?;
         let header = match origin {
@@ -103,11 +157,38 @@ impl RawSession {
     /// # Errors
     ///
     /// Those of [`recv`](RawSession::recv).
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// let session = bridge.session().raw()?;
+    /// session.send_to(b"hello", session.destination())?;
+    /// let mut buf = [0; 32_768];
+    /// assert_eq!(session.peek(&mut buf)?, session.recv(&mut buf)?);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn peek(&self, buf: &mut [u8]) -> Result<usize, Error> {
         Ok(self.socket.peek(buf)?.0)
     }
 
     /// Returns the same session; calls made through it end when `cancel` fires.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::{Cancel, Error};
+    ///
+    /// let session = bridge.session().raw()?;
+    /// let stop = Cancel::new();
+    /// let stoppable = session.with_cancel(&stop);
+    /// stop.cancel();
+    /// assert!(matches!(stoppable.recv(&mut [0; 64]), Err(Error::Cancelled { .. })));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {

@@ -15,6 +15,11 @@ const MOST_WAITING: usize = 512;
 const MOST_BYTES: usize = 4 << 20;
 
 /// The numbers of datagrams that a session dropped since it was created.
+///
+/// ```
+/// let dropped = i2p_sam::DroppedDatagrams::default();
+/// assert_eq!(dropped.to_string(), "0 beyond the queue, 0 foreign, 0 malformed");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DroppedDatagrams {

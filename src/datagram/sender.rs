@@ -3,6 +3,16 @@ use crate::address::{AddressError, B32, Destination, I2pAddr, ToI2pAddr};
 /// The sender of a datagram, proven or claimed.
 ///
 /// It is an address: pass it to [`send_to`](crate::DatagramSession::send_to) to answer.
+///
+/// ```
+/// use std::collections::HashSet;
+/// use i2p_sam::{B32, Sender};
+///
+/// /// Only a sender that is proven can be on a list.
+/// fn may_write(list: &HashSet<B32>, sender: &Sender) -> bool {
+///     sender.destination().is_some_and(|destination| list.contains(&destination.b32()))
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sender {

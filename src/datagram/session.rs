@@ -72,6 +72,19 @@ impl DatagramSession {
     /// [`Error::DatagramSize`] unless it holds 1 to 31744 bytes, [`Error::Address`] if this is no
     /// I2P address, [`Error::InvalidConfig`] for a port on a bridge before SAM 3.2,
     /// [`Error::SessionLost`], [`Error::Cancelled`], [`Error::Io`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::DatagramStyle;
+    ///
+    /// let session = bridge.session().datagram(DatagramStyle::Datagram)?;
+    /// let peer = bridge.session().datagram(DatagramStyle::Datagram)?;
+    /// assert_eq!(session.send_to(b"hello", peer.destination())?, 5);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_to(&self, payload: &[u8], address: impl ToI2pAddr) -> Result<usize, Error> {
         self.send_to_with(payload, address, &DatagramOptions::new())
     }
@@ -83,6 +96,20 @@ impl DatagramSession {
     ///
     /// Those of [`send_to`](DatagramSession::send_to); [`Error::InvalidConfig`] for a protocol, which
     /// only raw datagrams have, and for two different ports of the peer.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::{DatagramOptions, DatagramStyle};
+    ///
+    /// let session = bridge.session().datagram(DatagramStyle::Datagram)?;
+    /// let peer = bridge.session().datagram(DatagramStyle::Datagram)?;
+    /// let options = DatagramOptions::new().from_port(4444).to_port(53);
+    /// session.send_to_with(b"hello", peer.destination(), &options)?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_to_with(
         &self,
         payload: &[u8],
@@ -112,6 +139,23 @@ impl DatagramSession {
     /// [`Error::BufferTooSmall`], and the datagram is discarded; 31744 bytes always suffice.
     /// [`Error::Timeout`] after the [read time-out](DatagramSession::set_read_timeout),
     /// [`Error::WouldBlock`], [`Error::SessionLost`], [`Error::Cancelled`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::DatagramStyle;
+    ///
+    /// let session = bridge.session().datagram(DatagramStyle::Datagram)?;
+    /// let peer = bridge.session().datagram(DatagramStyle::Datagram)?;
+    /// peer.send_to(b"hello", session.destination())?;
+    /// let mut buf = [0; 31_744];
+    /// let (len, sender) = session.recv_from(&mut buf)?;
+    /// assert_eq!(&buf[..len], b"hello");
+    /// assert_eq!(sender.destination(), Some(peer.destination()));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_from(&self, buf: &mut [u8]) -> Result<(usize, Sender), Error> {
         let (len, origin) = self.socket.receive(buf)?;
         Ok((len, sender(origin)?))
@@ -123,12 +167,42 @@ impl DatagramSession {
     /// # Errors
     ///
     /// Those of [`recv_from`](DatagramSession::recv_from).
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::DatagramStyle;
+    ///
+    /// let session = bridge.session().datagram(DatagramStyle::Datagram)?;
+    /// session.send_to(b"hello", session.destination())?;
+    /// let mut buf = [0; 31_744];
+    /// let (len, _) = session.peek_from(&mut buf)?;
+    /// assert_eq!(session.recv_from(&mut buf)?.0, len);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn peek_from(&self, buf: &mut [u8]) -> Result<(usize, Sender), Error> {
         let (len, origin) = self.socket.peek(buf)?;
         Ok((len, sender(origin)?))
     }
 
     /// Returns the same session; calls made through it end when `cancel` fires.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::{Cancel, DatagramStyle, Error};
+    ///
+    /// let session = bridge.session().datagram(DatagramStyle::Datagram)?;
+    /// let stop = Cancel::new();
+    /// let stoppable = session.with_cancel(&stop);
+    /// stop.cancel();
+    /// assert!(matches!(stoppable.recv_from(&mut [0; 64]), Err(Error::Cancelled { .. })));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self::new(self.socket.with_cancel(cancel), self.style)

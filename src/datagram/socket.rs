@@ -179,6 +179,16 @@ macro_rules! datagram_session {
             ///
             /// `Unsupported` if datagrams come [on the control
             /// socket](crate::DatagramTransport::ControlSocket).
+            ///
+            /// ```
+            /// # #[cfg(feature = "testing")] {
+            /// # let router = i2p_sam::testing::TestBridge::start()?;
+            /// # let bridge = router.bridge();
+            /// let session = bridge.session().raw()?;
+            /// assert!(session.udp_addr()?.ip().is_loopback());
+            /// # }
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn udp_addr(&self) -> std::io::Result<std::net::SocketAddr> {
                 self.socket.transport.udp_addr()
             }
@@ -188,6 +198,19 @@ macro_rules! datagram_session {
             /// # Errors
             ///
             /// `InvalidInput` for zero, as in `std`.
+            ///
+            /// ```
+            /// # #[cfg(feature = "testing")] {
+            /// # let router = i2p_sam::testing::TestBridge::start()?;
+            /// # let bridge = router.bridge();
+            /// use std::time::Duration;
+            ///
+            /// let session = bridge.session().raw()?;
+            /// session.set_read_timeout(Some(Duration::from_millis(10)))?;
+            /// assert!(session.recv(&mut [0; 64]).is_err_and(|error| error.is_timeout()));
+            /// # }
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn set_read_timeout(
                 &self,
                 timeout: Option<std::time::Duration>,
@@ -220,6 +243,21 @@ macro_rules! datagram_session {
             /// # Errors
             ///
             /// None; the type is that of `std`.
+            ///
+            /// ```
+            /// # #[cfg(feature = "testing")] {
+            /// # let router = i2p_sam::testing::TestBridge::start()?;
+            /// # let bridge = router.bridge();
+            /// use std::thread;
+            ///
+            /// let session = bridge.session().raw()?;
+            /// let receiver = session.try_clone()?;
+            /// let receiving = thread::spawn(move || receiver.recv(&mut [0; 64]));
+            /// session.close();
+            /// assert!(receiving.join().unwrap().is_err());
+            /// # }
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn try_clone(&self) -> std::io::Result<Self> {
                 Ok(self.clone())
             }
@@ -237,6 +275,17 @@ macro_rules! datagram_session {
             ///
             /// A subsession of a [`PrimarySession`](crate::PrimarySession) ends alone, and the bridge
             /// gets the 2 s to remove it.
+            ///
+            /// ```
+            /// # #[cfg(feature = "testing")] {
+            /// # let router = i2p_sam::testing::TestBridge::start()?;
+            /// # let bridge = router.bridge();
+            /// let session = bridge.session().raw()?;
+            /// session.close();
+            /// assert!(session.recv(&mut [0; 64]).is_err_and(|error| error.is_session_lost()));
+            /// # }
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn close(&self) {
                 self.socket.close();
             }

@@ -9,6 +9,19 @@ use crate::session::SessionCore;
 use crate::sync::Call;
 
 /// The transport of datagrams between the bridge and us. Default: UDP with the default options.
+///
+/// ```
+/// # #[cfg(feature = "testing")] {
+/// use i2p_sam::testing::TestBridge;
+/// use i2p_sam::{DatagramStyle, DatagramTransport};
+///
+/// let router = TestBridge::start()?;
+/// let builder = router.bridge().session().datagram_transport(DatagramTransport::ControlSocket);
+/// let session = builder.datagram(DatagramStyle::Datagram)?;
+/// assert!(session.udp_addr().is_err());
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DatagramTransport {

@@ -1,6 +1,15 @@
 use std::fmt;
 
 /// The action of a call. Errors and time-outs name it.
+///
+/// ```
+/// use i2p_sam::{Phase, SamBridge};
+///
+/// let error = SamBridge::new("127.0.0.1:1")?.version().unwrap_err();
+/// assert_eq!(error.phase(), Some(Phase::Connect));
+/// assert_eq!(Phase::StreamConnect.to_string(), "dialling a peer");
+/// # Ok::<(), i2p_sam::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {

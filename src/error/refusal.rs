@@ -6,6 +6,22 @@ use crate::error::phase::{Activity, Phase};
 use crate::wire::{Message, ResultCode, Secret, conceal, redact};
 
 /// A bridge's refusal: the request, the result, and the bridge's explanation.
+///
+/// ```
+/// # #[cfg(feature = "testing")] {
+/// use i2p_sam::testing::TestBridge;
+/// use i2p_sam::{Error, Phase, ResultCode};
+///
+/// let router = TestBridge::start()?;
+/// let Err(Error::Refused(refusal)) = router.bridge().lookup("nobody.i2p") else {
+///     panic!("nobody has this name");
+/// };
+/// assert_eq!(refusal.phase(), Phase::Lookup);
+/// assert_eq!(refusal.code(), &ResultCode::KeyNotFound);
+/// assert_eq!(refusal.peer(), Some("nobody.i2p"));
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     phase: Phase,

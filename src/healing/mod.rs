@@ -140,6 +140,20 @@ impl HealingSession {
     /// If no replica can accept, the most informative of the errors of [`StreamSession::listener`], but
     /// [`Error::SessionLost`] only if the session was [closed](HealingSession::close);
     /// [`Error::GaveUp`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// let session = bridge.session().healing()?;
+    /// let listener = session.listener()?;
+    /// let stream = bridge.session().stream()?.connect(session.destination())?;
+    /// let (accepted, caller) = listener.accept()?;
+    /// println!("{caller} dialled");
+    /// # drop((stream, accepted));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn listener(&self) -> Result<SamListener, Error> {
         let streams = ReplicaStreams::open(&self.replicas, &self.cancel)?;
         Ok(SamListener::new(streams, &self.cancel))
@@ -150,6 +164,23 @@ impl HealingSession {
     /// # Errors
     ///
     /// Those of [`connect`](HealingSession::connect).
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use std::time::Duration;
+    /// use i2p_sam::ConnectOptions;
+    ///
+    /// let server = bridge.session().stream()?;
+    /// let listener = server.listener()?;
+    /// let session = bridge.session().healing()?;
+    /// let options = ConnectOptions::new().from_port(1024).timeout(Some(Duration::from_secs(90)));
+    /// let stream = session.connect_with(server.destination(), &options)?;
+    /// # drop((stream, listener));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect_with(
         &self,
         address: impl ToI2pAddr,
@@ -167,6 +198,17 @@ impl HealingSession {
     ///
     /// Those of [`StreamSession::lookup`], but [`Error::SessionLost`] only if the session was
     /// [closed](HealingSession::close); [`Error::GaveUp`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// let session = bridge.session().healing()?;
+    /// let own = session.destination().b32();
+    /// assert_eq!(session.lookup(own)?, *session.destination());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn lookup(&self, address: impl ToI2pAddr) -> Result<Destination, Error> {
         let address = address.to_i2p_addr()?;
         match known_without_asking(&address, self.destination()) {
@@ -209,6 +251,21 @@ impl HealingSession {
     }
 
     /// Returns the same session; calls made through it end when `cancel` fires.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::{Cancel, Error};
+    ///
+    /// let session = bridge.session().healing()?;
+    /// let stop = Cancel::new();
+    /// stop.cancel();
+    /// let outcome = session.with_cancel(&stop).connect("peer.i2p");
+    /// assert!(matches!(outcome, Err(Error::Cancelled { .. })));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {
@@ -281,6 +338,18 @@ impl HealingSession {
     /// Closes all replicas, and everything made from them, for good and at the same time: each as
     /// [`StreamSession::close`] does, or at once if its session is being created. A second call does
     /// nothing.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// let session = bridge.session().healing()?;
+    /// session.close();
+    /// // It did not give up.
+    /// assert!(session.wait_closed(None)?.is_none());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&self) {
         self.replicas.close();
     }
@@ -328,6 +397,23 @@ impl SessionBuilder {
     /// # Errors
     ///
     /// Those of [`healing`](SessionBuilder::healing).
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use std::time::Duration;
+    /// use i2p_sam::HealingOptions;
+    ///
+    /// let options = HealingOptions::new()
+    ///     .retry_initial(true)
+    ///     .give_up_after(Some(Duration::from_secs(3600)))
+    ///     .on_event(|_, event| eprintln!("{event}"));
+    /// let session = bridge.session().healing_with(&options)?;
+    /// # drop(session);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn healing_with(self, options: &HealingOptions) -> Result<HealingSession, Error> {
         HealingSession::start(self, options)
     }
@@ -363,6 +449,24 @@ impl SessionBuilder {
     /// # Errors
     ///
     /// Those of [`multihomed`](SessionBuilder::multihomed).
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::{HealingOptions, SamBridge};
+    ///
+    /// let second = i2p_sam::testing::TestBridge::start()?;
+    /// let both = SamBridge::builder()
+    ///     .address(router.address().to_string())
+    ///     .fallback(&second.bridge())
+    ///     .build()?;
+    /// let options = HealingOptions::new().on_event(|at, event| eprintln!("{}: {event}", at.address()));
+    /// let session = both.session().multihomed_with(&options)?;
+    /// assert_eq!(session.replicas().len(), 2);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn multihomed_with(self, options: &HealingOptions) -> Result<HealingSession, Error> {
         HealingSession::start_multihomed(self, options)
     }

@@ -185,6 +185,17 @@ impl fmt::Debug for HealingOptions {
 /// [multihomed](crate::SessionBuilder::multihomed) session begins with `Connecting`, without a loss.
 ///
 /// `away` is the time since the loss, or since the start.
+///
+/// ```
+/// use i2p_sam::{HealingEvent, HealingOptions};
+///
+/// let options = HealingOptions::new().on_event(|_, event| match event {
+///     HealingEvent::Lost { reason, .. } => eprintln!("offline: {reason}"),
+///     HealingEvent::Restored { away, .. } => eprintln!("online again after {away:?}"),
+///     event => eprintln!("{event}"),
+/// });
+/// # drop(options);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum HealingEvent {

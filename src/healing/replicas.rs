@@ -10,10 +10,24 @@ use crate::healing::options::HealingOptions;
 use crate::healing::supervisor::Supervisor;
 use crate::stream::SamStream;
 use crate::stream::{ConnectOptions, StreamSession};
-use crate::sync::{Call, Cancel, Deadline, Monitor, spawn_scoped};
+use crate::sync::{Call, Cancel, Monitor, spawn_scoped};
 
 /// The state of a [`HealingSession`](crate::HealingSession) at one of its bridges, when
 /// [`replicas`](crate::HealingSession::replicas) was called.
+///
+/// ```
+/// # #[cfg(feature = "testing")] {
+/// use i2p_sam::testing::TestBridge;
+///
+/// let router = TestBridge::start()?;
+/// let session = router.bridge().session().healing()?;
+/// for replica in session.replicas() {
+///     assert_eq!(replica.bridge().address(), router.address().to_string());
+///     assert!(replica.session().is_some());
+/// }
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Replica {
     bridge: SamBridge,
@@ -144,14 +158,19 @@ impl Replicas {
         cancel: &Cancel,
     ) -> Result<SamStream, Error> {
         let deadline = dial_deadline(&self.bridge, options);
-        self.over_a_session(Phase::StreamConnect, deadline, cancel, |session| {
+        let mut call = Call::new(Phase::StreamConnect).or_cancel(cancel);
+        if let Some(cancel) = options.cancel() {
+            call = call.or_cancel(cancel);
+        }
+        self.over_a_session(&call.until(deadline), cancel, |session| {
             dial_over(session, peer, options, deadline)
         })
     }
 
     pub(super) fn look_up(&self, address: &I2pAddr, cancel: &Cancel) -> Result<Destination, Error> {
         let deadline = lookup_deadline(&self.bridge);
-        self.over_a_session(Phase::Lookup, deadline, cancel, |session| {
+        let call = Call::new(Phase::Lookup).or_cancel(cancel).until(deadline);
+        self.over_a_session(&call, cancel, |session| {
             look_up_over(session, address, deadline)
         })
     }
@@ -159,12 +178,10 @@ impl Replicas {
     /// Uses one session after the other, as long as each is lost meanwhile or its bridge fails.
     fn over_a_session<T>(
         &self,
-        phase: Phase,
-        deadline: Deadline,
+        call: &Call,
         cancel: &Cancel,
         ask: impl Fn(&StreamSession) -> Result<Option<T>, Error>,
     ) -> Result<T, Error> {
-        let call = Call::new(phase).or_cancel(cancel).until(deadline);
         let mut tried = vec![0; self.supervisors.len()];
         let mut failures = Failures::default();
         loop {
@@ -173,7 +190,7 @@ impl Replicas {
                 None if failures.any() => Ok(Some(None)),
                 next => Ok(next.map(Some)),
             };
-            let next = self.wait(&call, next)?;
+            let next = self.wait(call, next)?;
             let Some((place, generation, session)) = next else {
                 return Err(failures.verdict());
             };

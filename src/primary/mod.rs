@@ -150,6 +150,20 @@ impl PrimarySession {
 
     /// Returns the same session; calls made through it, and through the subsessions it adds, end when
     /// `cancel` fires.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::{Cancel, Error};
+    ///
+    /// let stop = Cancel::new();
+    /// let primary = bridge.session().primary()?.with_cancel(&stop);
+    /// stop.cancel();
+    /// assert!(matches!(primary.subsession().stream(), Err(Error::Cancelled { .. })));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {
@@ -166,6 +180,18 @@ impl PrimarySession {
     ///
     /// Bytes that streams have written and the router has not delivered are lost. A second call does
     /// nothing.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// let primary = bridge.session().primary()?;
+    /// let streams = primary.subsession().stream()?;
+    /// primary.close();
+    /// assert!(streams.loss().is_some());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&self) {
         self.core().close();
     }
@@ -240,6 +266,17 @@ impl SubsessionBuilder {
     /// [`Error::Cancelled`], [`Error::Timeout`] after the bridge's command deadline (also from emissary
     /// 0.4.0, which does not answer a request that it does not know). If the call fails and the router
     /// adds the subsession later, the subsession is removed.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// let primary = bridge.session().primary()?;
+    /// let web = primary.subsession().listen_port(80).stream()?;
+    /// assert_eq!(web.destination(), primary.destination());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stream(self) -> Result<StreamSession, Error> {
         self.refuse_listen_protocol()?;
         let guard = self.add("STREAM", STREAM_PROTOCOL, &[])?;
@@ -258,6 +295,22 @@ impl SubsessionBuilder {
     /// Those of [`stream`](SubsessionBuilder::stream); [`Error::Io`] if the UDP port cannot be bound;
     /// [`Error::Unsupported`] on i2pd. Java I2P up to 2.8.0 refuses [`DatagramStyle::Datagram2`] and
     /// [`DatagramStyle::Datagram3`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::{DatagramStyle, Error};
+    ///
+    /// let primary = bridge.session().primary()?;
+    /// match primary.subsession().datagram(DatagramStyle::Datagram) {
+    ///     Ok(session) => println!("send to {}", session.destination().b32()),
+    ///     Err(Error::Unsupported(reason)) => println!("i2pd: {reason}"),
+    ///     Err(error) => return Err(error.into()),
+    /// }
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn datagram(self, style: DatagramStyle) -> Result<DatagramSession, Error> {
         self.refuse_listen_protocol()?;
         let socket = self.datagram_socket(Format::of(style), style.protocol(), &[])?;
@@ -269,6 +322,17 @@ impl SubsessionBuilder {
     /// # Errors
     ///
     /// Those of [`datagram`](SubsessionBuilder::datagram), except that a protocol to listen to is allowed.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// let primary = bridge.session().primary()?;
+    /// let session = primary.subsession().raw()?;
+    /// # drop(session);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn raw(self) -> Result<RawSession, Error> {
         self.raw_with(&RawOptions::new())
     }
@@ -278,6 +342,19 @@ impl SubsessionBuilder {
     /// # Errors
     ///
     /// Those of [`raw`](SubsessionBuilder::raw); [`Error::InvalidConfig`] for a protocol that is reserved.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::RawOptions;
+    ///
+    /// let primary = bridge.session().primary()?;
+    /// let session = primary.subsession().raw_with(&RawOptions::new().protocol(99))?;
+    /// # drop(session);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn raw_with(self, options: &RawOptions) -> Result<RawSession, Error> {
         let pairs = options.pairs()?;
         let sent = options.own_protocol().unwrap_or(RAW_PROTOCOL);

@@ -58,6 +58,13 @@ pub enum ServerFailure {
 
 /// The numbers of connections that a [`Server`](crate::server::Server) has served so far. Each accepted
 /// connection is open, or counts in one of the fields after it.
+///
+/// ```
+/// use i2p_sam::server::{Server, ServerOptions};
+///
+/// let stats = Server::new(&ServerOptions::new()).stats();
+/// assert_eq!((stats.accepted, stats.open), (0, 0));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerStats {

@@ -18,6 +18,31 @@ const CUT_OFF_TIME: Duration = Duration::from_secs(2);
 /// [module](crate::server) has an example.
 ///
 /// A clone is another handle to the same server, for example for the thread that stops it.
+///
+/// ```
+/// # #[cfg(feature = "testing")] {
+/// use std::io::{self, Write};
+/// use std::thread;
+/// use i2p_sam::SamStream;
+/// use i2p_sam::server::{Server, ServerOptions};
+/// use i2p_sam::testing::TestBridge;
+///
+/// let router = TestBridge::start()?;
+/// let session = router.bridge().session().stream()?;
+/// let (server, listener) = (Server::new(&ServerOptions::new()), session.listener()?);
+/// let serving = thread::spawn({
+///     let server = server.clone();
+///     move || server.serve(listener, |mut stream: SamStream| stream.write_all(b"hello\n"))
+/// });
+///
+/// let stream = router.bridge().session().stream()?.connect(session.destination())?;
+/// assert_eq!(io::read_to_string(stream)?, "hello\n");
+/// server.stop();
+/// serving.join().unwrap()?;
+/// assert_eq!(server.stats().served, 1);
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Server {
     shared: Arc<Shared>,

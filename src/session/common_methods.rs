@@ -45,6 +45,17 @@ macro_rules! common_methods {
             ///
             /// Those of [`SamBridge::lookup`](crate::SamBridge::lookup);
             /// [`Error::SessionLost`](crate::Error::SessionLost).
+            ///
+            /// ```
+            /// # #[cfg(feature = "testing")] {
+            /// # let router = i2p_sam::testing::TestBridge::start()?;
+            /// # let bridge = router.bridge();
+            /// let session = bridge.session().stream()?;
+            /// let peer = bridge.session().stream()?;
+            /// assert_eq!(session.lookup(peer.destination().b32())?, *peer.destination());
+            /// # }
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn lookup(
                 &self,
                 address: impl $crate::ToI2pAddr,
@@ -72,6 +83,21 @@ macro_rules! common_methods {
             ///
             /// [`Error::Timeout`](crate::Error::Timeout) if the session is still alive after `timeout`
             /// (`None` waits forever), [`Error::Cancelled`](crate::Error::Cancelled).
+            ///
+            /// ```
+            /// # #[cfg(feature = "testing")] {
+            /// # let router = i2p_sam::testing::TestBridge::start()?;
+            /// # let bridge = router.bridge();
+            /// use std::time::Duration;
+            /// use i2p_sam::SessionLoss;
+            ///
+            /// let session = bridge.session().stream()?;
+            /// assert!(session.wait_closed(Some(Duration::from_millis(10))).is_err());
+            /// router.lose_session(session.destination());
+            /// assert_eq!(session.wait_closed(None)?, SessionLoss::Disconnected);
+            /// # }
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn wait_closed(
                 &self,
                 timeout: Option<std::time::Duration>,

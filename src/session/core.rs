@@ -100,6 +100,19 @@ impl SessionCore {
 /// [`SamStream::into_parts`](crate::SamStream::into_parts) returns it, keeps the session of a bare
 /// socket. When the last guard is dropped, the session is closed in the background: at once, or, if it
 /// had streams, after [`linger`](crate::SessionBuilder::linger).
+///
+/// ```
+/// # #[cfg(feature = "testing")] {
+/// use i2p_sam::testing::TestBridge;
+///
+/// let router = TestBridge::start()?;
+/// let session = router.bridge().session().stream()?;
+/// let guard = session.guard();
+/// drop(session);
+/// assert_eq!(guard.loss(), None);
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 #[must_use = "the session is closed when its last guard is dropped"]
 pub struct SessionGuard {

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::I2pAddr;
@@ -15,6 +16,19 @@ use crate::sync::Cancel;
 ///     peers.iter().find_map(|peer| dialler.connect_to(peer, &options).ok())
 /// }
 /// ```
+///
+/// The kind of session can be chosen while the program runs:
+///
+/// ```no_run
+/// use i2p_sam::{Connect, Error, SessionBuilder};
+///
+/// fn dialler(builder: &SessionBuilder, heals: bool) -> Result<Box<dyn Connect>, Error> {
+///     Ok(match heals {
+///         true => Box::new(builder.healing()?),
+///         false => Box::new(builder.stream()?),
+///     })
+/// }
+/// ```
 pub trait Connect: Send + Sync {
     /// Dials a peer.
     ///
@@ -22,13 +36,19 @@ pub trait Connect: Send + Sync {
     ///
     /// Those of [`StreamSession::connect_with`](crate::StreamSession::connect_with).
     fn connect_to(&self, peer: &I2pAddr, options: &ConnectOptions) -> Result<SamStream, Error>;
-
-    /// Returns the same dialler; its calls end when `cancel` fires.
-    #[must_use = "the handle applies to what is returned, not to the original"]
-    fn with_cancel(&self, cancel: &Cancel) -> Self
-    where
-        Self: Sized;
 }
+
+/// References and smart pointers dial as what they point to, also if that is a `dyn Connect`.
+macro_rules! connect_through {
+    ($($pointer:ty),+) => {
+        $(impl<C: Connect + ?Sized> Connect for $pointer {
+            fn connect_to(&self, peer: &I2pAddr, options: &ConnectOptions) -> Result<SamStream, Error> {
+                (**self).connect_to(peer, options)
+            }
+        })+
+    };
+}
+connect_through!(&C, Box<C>, Arc<C>);
 
 /// Options for [`connect_with`](crate::StreamSession::connect_with).
 ///
@@ -40,6 +60,7 @@ pub trait Connect: Send + Sync {
 pub struct ConnectOptions {
     from_port: Option<u16>,
     timeout: Option<Option<Duration>>,
+    cancel: Option<Cancel>,
 }
 
 impl ConnectOptions {
@@ -58,6 +79,11 @@ impl ConnectOptions {
         self.timeout
     }
 
+    /// Returns the handle that was set, if any.
+    pub(crate) fn cancel(&self) -> Option<&Cancel> {
+        self.cancel.as_ref()
+    }
+
     /// Sets our own I2CP port, which the peer sees as `FROM_PORT`; 0 is no port. Default: that of a
     /// subsession's [`from_port`](crate::SubsessionBuilder::from_port), if it has one.
     pub fn from_port(mut self, port: u16) -> Self {
@@ -71,6 +97,12 @@ impl ConnectOptions {
     /// the bridge has been reached.
     pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets a handle that ends the dial when it fires, as the session's does. Default: none.
+    pub fn with_cancel(mut self, cancel: &Cancel) -> Self {
+        self.cancel = Some(cancel.clone());
         self
     }
 }
@@ -93,6 +125,21 @@ macro_rules! dialler {
             /// # Errors
             ///
             /// Those of [`connect`](Self::connect).
+            ///
+            /// ```
+            /// # #[cfg(feature = "testing")] {
+            /// # let router = i2p_sam::testing::TestBridge::start()?;
+            /// # let bridge = router.bridge();
+            /// use std::time::Duration;
+            ///
+            /// let server = bridge.session().stream()?;
+            /// let listener = server.listener()?;
+            /// let session = bridge.session().stream()?;
+            /// let stream = session.connect_timeout(server.destination(), Duration::from_secs(90))?;
+            /// # drop((stream, listener));
+            /// # }
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn connect_timeout(
                 &self,
                 address: impl $crate::ToI2pAddr,
@@ -110,10 +157,6 @@ macro_rules! dialler {
                 options: &$crate::ConnectOptions,
             ) -> Result<$crate::SamStream, $crate::Error> {
                 self.connect_with(peer, options)
-            }
-
-            fn with_cancel(&self, cancel: &$crate::Cancel) -> Self {
-                Self::with_cancel(self, cancel)
             }
         }
     };

@@ -33,6 +33,21 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// emissary 0.4.0 does not stop before the session is closed. Until then it connects to any program
 /// that has the port; on emissary, close the session as well.
+///
+/// ```
+/// # #[cfg(feature = "testing")] {
+/// use i2p_sam::ForwardOptions;
+/// use i2p_sam::testing::TestBridge;
+///
+/// let router = TestBridge::start()?;
+/// let session = router.bridge().session().stream()?;
+/// let forwarding = session.forward_to(8080, &ForwardOptions::new())?;
+/// assert!(forwarding.error().is_none());
+/// // The router stops forwarding.
+/// drop(forwarding);
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "the router stops forwarding when this is dropped"]
 pub struct Forwarding {
     /// The FORWARD socket is kept like a session's control socket: its `PING` must be answered.

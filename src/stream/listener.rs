@@ -84,6 +84,24 @@ impl SamListener {
     /// # Errors
     ///
     /// See the table above.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use std::io::{Read, Write};
+    ///
+    /// let session = bridge.session().stream()?;
+    /// let listener = session.listener()?;
+    /// let mut near = bridge.session().stream()?.connect(session.destination())?;
+    /// near.write_all(b"hello")?;
+    /// let (mut stream, caller) = listener.accept()?;
+    /// let mut text = [0; 5];
+    /// stream.read_exact(&mut text)?;
+    /// println!("{caller} sent {text:?}");
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn accept(&self) -> Result<(SamStream, I2pAddr), Error> {
         self.accept_until(Deadline::NEVER)
     }
@@ -93,6 +111,19 @@ impl SamListener {
     /// # Errors
     ///
     /// See the table above; [`Error::Timeout`] if no stream came.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use std::time::Duration;
+    ///
+    /// let listener = bridge.session().stream()?.listener()?;
+    /// let error = listener.accept_timeout(Duration::from_millis(10)).unwrap_err();
+    /// assert!(error.is_timeout() && !error.is_final());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn accept_timeout(&self, timeout: Duration) -> Result<(SamStream, I2pAddr), Error> {
         self.accept_until(Deadline::after(Some(timeout)))
     }
@@ -143,11 +174,46 @@ impl SamListener {
     /// # Errors
     ///
     /// None; the type is that of `std`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use std::thread;
+    ///
+    /// let listener = bridge.session().stream()?.listener()?;
+    /// for _ in 0..4 {
+    ///     // Each stream goes to one of the threads.
+    ///     let listener = listener.try_clone()?;
+    ///     thread::spawn(move || {
+    ///         for stream in listener.incoming().flatten() {
+    ///             println!("{} dialled", stream.peer_addr());
+    ///         }
+    ///     });
+    /// }
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_clone(&self) -> std::io::Result<Self> {
-        Ok(self.with_cancel(&self.cancel))
+        Ok(self.clone())
     }
 
     /// Returns another handle to the same queue; its `accept` ends when `cancel` fires.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::Cancel;
+    ///
+    /// let listener = bridge.session().stream()?.listener()?;
+    /// let stop = Cancel::new();
+    /// let stoppable = listener.with_cancel(&stop);
+    /// stop.cancel();
+    /// assert!(stoppable.accept().is_err_and(|error| error.is_final()));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {
@@ -179,6 +245,13 @@ impl<'a> IntoIterator for &'a SamListener {
     }
 }
 
+/// Returns another handle to the same queue, as [`try_clone`](SamListener::try_clone) does.
+impl Clone for SamListener {
+    fn clone(&self) -> Self {
+        self.with_cancel(&self.cancel)
+    }
+}
+
 /// Shows our own address and whether the session lives.
 impl fmt::Debug for SamListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -194,6 +267,21 @@ impl fmt::Debug for SamListener {
 ///
 /// An error after which nothing more can come (the session or the forwarding is lost, the handle
 /// has fired) is returned once, and is the last item, so a loop that ignores errors does not spin.
+///
+/// ```
+/// # #[cfg(feature = "testing")] {
+/// use i2p_sam::testing::TestBridge;
+///
+/// let router = TestBridge::start()?;
+/// let session = router.bridge().session().stream()?;
+/// let listener = session.listener()?;
+/// let mut incoming = listener.incoming();
+/// session.close();
+/// assert!(incoming.next().is_some_and(|last| last.is_err()));
+/// assert!(incoming.next().is_none());
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "iterators do nothing until they are asked for an item"]
 pub struct Incoming<'a> {
@@ -221,6 +309,11 @@ impl FusedIterator for Incoming<'_> {}
 /// Counts the streams and connections that no `accept` has returned, for all handles of one listener.
 ///
 /// Those of a healing session count since its current sessions were created.
+///
+/// ```
+/// let stats = i2p_sam::ListenerStats::default();
+/// assert_eq!(stats.to_string(), "0 rejected, 0 callers dropped");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListenerStats {

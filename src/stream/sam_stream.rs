@@ -167,6 +167,23 @@ impl SamStream {
     /// # Errors
     ///
     /// There are none; the type is that of `std`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// use std::io::{Read, Write};
+    /// use std::thread;
+    /// use i2p_sam::SamStream;
+    ///
+    /// let (near, mut far) = SamStream::pair()?;
+    /// let mut writer = near.try_clone()?;
+    /// let writing = thread::spawn(move || writer.write_all(b"hello"));
+    /// let mut text = [0; 5];
+    /// far.read_exact(&mut text)?;
+    /// assert_eq!(&text, b"hello");
+    /// writing.join().unwrap()?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(self.share())
     }
@@ -186,6 +203,19 @@ impl SamStream {
     /// # Errors
     ///
     /// Returns the errors of [`TcpStream::shutdown`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// use std::io::Read;
+    /// use std::net::Shutdown;
+    /// use i2p_sam::SamStream;
+    ///
+    /// let (mut near, _far) = SamStream::pair()?;
+    /// near.shutdown(Shutdown::Both)?;
+    /// assert_eq!(near.read(&mut [0; 1])?, 0);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.shared.open.end();
         self.shared.socket.shutdown(how)
@@ -309,6 +339,23 @@ impl SamStream {
     ///
     /// Returns the errors of [`TcpStream::try_clone`], and only if there is another handle to the
     /// stream.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use std::io::Write;
+    ///
+    /// let server = bridge.session().stream()?;
+    /// let listener = server.listener()?;
+    /// let stream = bridge.session().stream()?.connect(server.destination())?;
+    /// // The guard keeps the session as long as the socket is in use.
+    /// let (mut socket, guard) = stream.into_parts()?;
+    /// socket.write_all(b"hello")?;
+    /// drop(guard);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn into_parts(self) -> io::Result<(TcpStream, SessionGuard)> {
         match Arc::try_unwrap(self.shared) {
             Ok(Shared {
@@ -330,6 +377,21 @@ impl SamStream {
     /// # Errors
     ///
     /// Returns the errors of [`TcpStream::peek`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// use std::io::Write;
+    /// use i2p_sam::SamStream;
+    ///
+    /// let (near, mut far) = SamStream::pair()?;
+    /// far.write_all(b"G")?;
+    /// let mut first = [0; 1];
+    /// near.peek(&mut first)?;
+    /// near.peek(&mut first)?;
+    /// assert_eq!(&first, b"G");
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.shared.socket.peek(buf)
     }
@@ -343,6 +405,19 @@ impl SamStream {
     ///
     /// Returns `InvalidInput` for a time of zero, and the errors of
     /// [`TcpStream::set_read_timeout`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// use std::io::Read;
+    /// use std::time::Duration;
+    /// use i2p_sam::SamStream;
+    ///
+    /// let (mut near, _far) = SamStream::pair()?;
+    /// near.set_read_timeout(Some(Duration::from_millis(10)))?;
+    /// assert!(near.read(&mut [0; 1]).is_err());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.shared.socket.set_read_timeout(timeout)
     }

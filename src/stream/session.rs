@@ -107,7 +107,10 @@ impl StreamSession {
         let command = Command::stream_connect(&core.id, &name, from_port, peer.port())?;
         let config = core.bridge.config();
         let overall = Deadline::after(options.given_time().flatten());
-        let call = self.call(phase).until(overall);
+        let mut call = self.call(phase).until(overall);
+        if let Some(cancel) = options.cancel() {
+            call = call.or_cancel(cancel);
+        }
         let turn = self.first_dials.turn(&name, &call);
         let turn = turn.map_err(|error| error.about(&peer))?;
         let mut connection = Connection::open(config, &call)?;
@@ -141,6 +144,17 @@ impl StreamSession {
     /// [`Error::Refused`] if the router refuses the accept, [`Error::SessionLost`],
     /// [`Error::Cancelled`], [`Error::Timeout`] after the bridge's command deadline,
     /// [`Error::Conflict`] if the session forwards or has forwarded.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// let session = bridge.session().stream()?;
+    /// let listener = session.listener()?;
+    /// assert_eq!(listener.local_addr().b32(), Some(session.destination().b32()));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn listener(&self) -> Result<SamListener, Error> {
         let listening = self.pool.listen(&self.guard, &self.call(Phase::Accept))?;
         Ok(SamListener::new(listening, &self.cancel))
@@ -253,6 +267,23 @@ impl StreamSession {
     }
 
     /// Returns the same session; calls made through it end when `cancel` fires.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::{Cancel, Error};
+    ///
+    /// let session = bridge.session().stream()?;
+    /// let stop = Cancel::new();
+    /// let dialler = session.with_cancel(&stop);
+    /// stop.cancel();
+    /// assert!(matches!(dialler.connect("peer.i2p"), Err(Error::Cancelled { .. })));
+    /// // The session lives.
+    /// assert_eq!(session.loss(), None);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self {
@@ -273,6 +304,19 @@ impl StreamSession {
     /// [`finish`](StreamSession::finish) waits for them. A second call does nothing. Without a call,
     /// the session ends in the background when the last thing made from it is dropped, after
     /// [`linger`](crate::SessionBuilder::linger), or with the process, whichever comes first.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::SessionLoss;
+    ///
+    /// let session = bridge.session().stream()?;
+    /// session.clone().close();
+    /// assert_eq!(session.loss(), Some(SessionLoss::Closed));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&self) {
         self.core().close();
     }

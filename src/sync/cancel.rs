@@ -39,6 +39,16 @@ pub struct Cancel {
 
 impl Cancel {
     /// Creates a handle that has not fired.
+    ///
+    /// ```
+    /// use i2p_sam::{Cancel, SamBridge};
+    ///
+    /// let stop = Cancel::new();
+    /// let bridge = SamBridge::from_env()?.with_cancel(&stop);
+    /// assert!(!stop.is_cancelled());
+    /// # drop(bridge);
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -70,6 +80,22 @@ impl Cancel {
 
     /// Fires the handle, which ends all waiting calls, for good. A second call does nothing. It does not
     /// block.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use std::thread;
+    /// use i2p_sam::{Cancel, Error};
+    ///
+    /// let stop = Cancel::new();
+    /// let listener = bridge.session().stream()?.listener()?.with_cancel(&stop);
+    /// let accepting = thread::spawn(move || listener.accept().map(drop));
+    /// stop.cancel();
+    /// assert!(matches!(accepting.join().unwrap(), Err(Error::Cancelled { .. })));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn cancel(&self) {
         self.registry.fire();
     }

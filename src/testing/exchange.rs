@@ -14,6 +14,20 @@ use super::request::Request;
 ///
 /// When the script returns, the connection stays open, unless the script has closed it; the next command is
 /// handled as usual.
+///
+/// ```
+/// use i2p_sam::testing::{Fault, TestBridge};
+///
+/// // A bridge that refuses every second lookup.
+/// let bridge = TestBridge::start()?;
+/// bridge.inject_each("NAMING LOOKUP", Fault::script(|exchange| {
+///     match exchange.connection() % 2 {
+///         0 => exchange.proceed(),
+///         _ => drop(exchange.send("NAMING REPLY RESULT=I2P_ERROR\n")),
+///     }
+/// }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Exchange<'a> {
     line: &'a str,
     link: &'a Link,

@@ -87,6 +87,19 @@ impl ClientTunnel {
     /// [`Error::InvalidConfig`] if `bind` is not a host and a port, or its host ends in `.i2p`, [`Error::Io`] if
     /// the tunnel cannot listen there, [`Error::Address`] if `peer` is not an I2P address,
     /// [`Error::Cancelled`] if the [handle](crate::TunnelOptions::with_cancel) has fired.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::{ClientTunnel, TunnelOptions};
+    ///
+    /// let session = bridge.session().healing()?;
+    /// let tunnel = ClientTunnel::start(session, "127.0.0.1:0", "stats.i2p:80", &TunnelOptions::new())?;
+    /// println!("http://{}/ is http://stats.i2p/", tunnel.local_addr());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn start(
         dialler: impl Connect + 'static,
         bind: impl ToTcpAddr,
@@ -151,8 +164,8 @@ fn dial_for(
         let watcher = spawn_scoped(scope, "i2p-sam-tunnel", watch).ok();
         let outcome = {
             let _end = EndOfDial(&dialled);
-            let dialler = dialler.with_cancel(&cancel);
-            dialler.connect_to(peer, running.options().connect())
+            let options = running.options().connect().clone().with_cancel(&cancel);
+            dialler.connect_to(peer, &options)
         };
         let hung_up = watcher.is_some_and(|watcher| watcher.join().unwrap_or(false));
         outcome.map_err(|error| match hung_up {

@@ -88,7 +88,8 @@ impl TunnelOptions {
     }
 
     /// Sets the options with which a [`ClientTunnel`](crate::ClientTunnel) dials: its port, its deadline.
-    /// Default: [`ConnectOptions::new`].
+    /// Default: [`ConnectOptions::new`]. A handle in them has no effect: see
+    /// [`with_cancel`](TunnelOptions::with_cancel).
     pub fn connect_options(mut self, options: ConnectOptions) -> Self {
         self.connect = options;
         self
@@ -96,8 +97,8 @@ impl TunnelOptions {
 
     /// Sets a handle that closes the tunnel and all its connections when it fires. Default: none.
     ///
-    /// The tunnel uses only this handle, and ignores the handles of the session and the listener. If they
-    /// have one, set it here too.
+    /// A server tunnel ignores the handle of its listener: if it has one, set it here too. The dials of a client
+    /// tunnel end with the handle of its session as well.
     pub fn with_cancel(mut self, cancel: &Cancel) -> Self {
         self.cancel = cancel.clone();
         self

@@ -6,6 +6,16 @@ use std::time::Duration;
 use crate::error::Error;
 
 /// The reason why one connection of a tunnel failed. The tunnel continues.
+///
+/// ```
+/// use i2p_sam::{TunnelError, TunnelOptions};
+///
+/// let options = TunnelOptions::new().on_failure(|failure| match failure {
+///     TunnelError::Service(source) => eprintln!("is the service running? {source}"),
+///     failure => eprintln!("{failure}"),
+/// });
+/// # drop(options);
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TunnelError {
@@ -29,6 +39,18 @@ pub enum TunnelError {
 }
 
 /// The reason why a tunnel accepts no more connections.
+///
+/// ```
+/// use i2p_sam::{ServerTunnel, TunnelExit};
+///
+/// fn run(tunnel: &ServerTunnel) {
+///     match tunnel.wait(None) {
+///         Some(TunnelExit::Lost(error)) => eprintln!("{error}"),
+///         Some(TunnelExit::Closed) => {}
+///         _ => unreachable!("it waits without limit"),
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum TunnelExit {
@@ -39,6 +61,11 @@ pub enum TunnelExit {
 }
 
 /// The numbers of connections and bytes that a tunnel has carried so far.
+///
+/// ```
+/// let stats = i2p_sam::TunnelStats::default();
+/// assert_eq!((stats.accepted, stats.open, stats.sent), (0, 0, 0));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TunnelStats {

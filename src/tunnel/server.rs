@@ -51,6 +51,21 @@ impl ServerTunnel {
     /// [`Error::InvalidConfig`] if `service` is not a host and a port, or its host ends in `.i2p`, [`Error::Io`]
     /// if no thread can be started, [`Error::Cancelled`] if the [handle](crate::TunnelOptions::with_cancel)
     /// has fired.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::{ServerTunnel, TunnelOptions};
+    ///
+    /// let session = bridge.session().healing()?;
+    /// let listener = session.listener()?;
+    /// let tunnel = ServerTunnel::start(listener, "127.0.0.1:8080", &TunnelOptions::new())?;
+    /// println!("http://{}/", session.destination().b32());
+    /// # drop(tunnel);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn start(
         listener: SamListener,
         service: impl ToTcpAddr,

@@ -2,6 +2,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use super::scan::is_plain;
+use crate::address::Wiped;
 use crate::wire::{Message, ParseError, ParseErrorKind, Secret, Version, redact};
 
 /// The length of the longest command with its line end: 8192 bytes.
@@ -11,6 +12,9 @@ pub const MAX_COMMAND: usize = 8192;
 
 /// The length of the longest name or value of an option, in bytes. I2CP gives a length one byte.
 const MAX_OPTION: usize = 255;
+
+/// More than the length of a number or a version, with a blank and an equals sign.
+const LONGEST_PLAIN: usize = 24;
 
 /// A key of a command and its value.
 pub(crate) type Pair = (&'static str, String);
@@ -33,7 +37,7 @@ pub(crate) type Pair = (&'static str, String);
 /// ```
 #[derive(Clone)]
 pub struct Command {
-    line: String,
+    line: Wiped<String>,
     words: Cow<'static, str>,
     /// The texts that a bridge may repeat and no error may show.
     secrets: Vec<Secret>,
@@ -43,6 +47,14 @@ impl Command {
     /// Creates a command of two words.
     ///
     /// The words come from the program, never from a user; they are not checked.
+    ///
+    /// ```
+    /// use i2p_sam::wire::Command;
+    ///
+    /// let command = Command::new("SESSION", "CREATE").pair("STYLE", "STREAM")?;
+    /// assert_eq!(command.as_str(), "SESSION CREATE STYLE=STREAM\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(topic: &'static str, action: &'static str) -> Self {
         Self::with_room(topic, action, 64)
     }
@@ -54,7 +66,7 @@ impl Command {
             line.push_str(part);
         }
         Self {
-            line,
+            line: Wiped::new(line),
             words: topic.into(),
             secrets: Vec::new(),
         }
@@ -88,6 +100,13 @@ impl Command {
     /// # Errors
     ///
     /// A number causes none; the result has the type of [`pair`](Command::pair).
+    ///
+    /// ```
+    /// use i2p_sam::wire::Command;
+    ///
+    /// assert_eq!(Command::dest_generate(7)?.as_str(), "DEST GENERATE SIGNATURE_TYPE=7\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn dest_generate(signature_type: u16) -> Result<Self, CommandError> {
         Self::new("DEST", "GENERATE").plain_pair("SIGNATURE_TYPE", signature_type)
     }
@@ -97,6 +116,13 @@ impl Command {
     /// # Errors
     ///
     /// Returns [`CommandError`] if the name cannot be sent.
+    ///
+    /// ```
+    /// use i2p_sam::wire::Command;
+    ///
+    /// assert_eq!(Command::naming_lookup("stats.i2p")?.as_str(), "NAMING LOOKUP NAME=stats.i2p\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn naming_lookup(name: &str) -> Result<Self, CommandError> {
         Self::new("NAMING", "LOOKUP").pair("NAME", name)
     }
@@ -106,6 +132,13 @@ impl Command {
     /// # Errors
     ///
     /// Returns [`CommandError`] if the id cannot be sent.
+    ///
+    /// ```
+    /// use i2p_sam::wire::Command;
+    ///
+    /// assert_eq!(Command::session_remove("chat")?.as_str(), "SESSION REMOVE ID=chat\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn session_remove(id: &str) -> Result<Self, CommandError> {
         Self::new("SESSION", "REMOVE").pair("ID", id)
     }
@@ -168,6 +201,13 @@ impl Command {
     /// # Errors
     ///
     /// Returns [`CommandError`] if the text contains a line end or NUL, or is too long.
+    ///
+    /// ```
+    /// use i2p_sam::wire::Command;
+    ///
+    /// assert_eq!(Command::ping("1718000000")?.as_str(), "PING 1718000000\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn ping(text: &str) -> Result<Self, CommandError> {
         Self::free_text("PING", text)
     }
@@ -178,15 +218,30 @@ impl Command {
     /// # Errors
     ///
     /// Returns [`CommandError`] if the text contains a line end or NUL, or is too long.
+    ///
+    /// ```
+    /// use i2p_sam::wire::Command;
+    ///
+    /// // The text of the PING.
+    /// assert_eq!(Command::pong("1718000000")?.as_str(), "PONG 1718000000\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pong(text: &str) -> Result<Self, CommandError> {
         Self::free_text("PONG", text)
     }
 
     /// Creates `QUIT`, the last command of a session. Java I2P and emissary free its id and key at
     /// once.
+    ///
+    /// ```
+    /// use i2p_sam::wire::Command;
+    ///
+    /// assert_eq!(Command::quit().as_str(), "QUIT\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn quit() -> Self {
         Self {
-            line: "QUIT\n".to_owned(),
+            line: Wiped::new("QUIT\n".to_owned()),
             words: "QUIT".into(),
             secrets: Vec::new(),
         }
@@ -259,7 +314,7 @@ impl Command {
             None => format!("{topic}\n"),
         };
         let mut command = Self {
-            line: start,
+            line: Wiped::new(start),
             words: topic.to_owned().into(),
             secrets: Vec::new(),
         };
@@ -287,6 +342,15 @@ impl Command {
     ///
     /// Returns the errors of [`Message::parse`], which a command causes only if its words do: they are
     /// not checked.
+    ///
+    /// ```
+    /// use i2p_sam::wire::Command;
+    ///
+    /// let command = Command::naming_lookup("stats.i2p")?;
+    /// let name = command.message()?.value("NAME").map(|value| value.unescape().into_owned());
+    /// assert_eq!(name.as_deref(), Some("stats.i2p"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn message(&self) -> Result<Message<'_>, ParseError> {
         Message::parse(self.as_bytes())
     }
@@ -298,7 +362,7 @@ impl Command {
             text => format!("{word} {text}\n"),
         };
         let command = Self {
-            line,
+            line: Wiped::new(line),
             words: word.to_owned().into(),
             secrets: Vec::new(),
         };
@@ -312,6 +376,14 @@ impl Command {
     /// Returns [`CommandError`] if the key is empty or contains a blank, `=`, a quote, a backslash
     /// or a control character; if the value is empty (Java I2P reads an empty value as `true`) or
     /// contains CR, LF or NUL; or if the line would exceed [`MAX_COMMAND`].
+    ///
+    /// ```
+    /// use i2p_sam::wire::Command;
+    ///
+    /// let command = Command::new("AUTH", "ADD").pair("USER", "joe")?.pair("PASSWORD", "correct horse")?;
+    /// assert_eq!(command.as_str(), "AUTH ADD USER=joe PASSWORD=\"correct horse\"\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pair(mut self, key: &str, value: &str) -> Result<Self, CommandError> {
         check_key(key)?;
         let is_plain = is_plain(value);
@@ -322,6 +394,8 @@ impl Command {
             return Err(CommandError::new(key, CommandFault::Empty));
         }
         self.secrets.extend(Secret::of_pair(key, value));
+        // Two quotes, and as many backslashes as the value needs.
+        self.line.make_room(key.len() + 2 * value.len() + 4);
         self.line.pop();
         self.line.push(' ');
         self.line.push_str(key);
@@ -344,6 +418,7 @@ impl Command {
 
     /// Adds a pair whose value is a number or a version.
     fn plain_pair(mut self, key: &str, value: impl fmt::Display) -> Result<Self, CommandError> {
+        self.line.make_room(key.len() + LONGEST_PLAIN);
         self.line.pop();
         // Writing to a string does not fail.
         let _ = writeln!(self.line, " {key}={value}");
@@ -388,7 +463,7 @@ impl Command {
 /// Two commands are equal if their lines are.
 impl PartialEq for Command {
     fn eq(&self, other: &Self) -> bool {
-        self.line == other.line
+        self.as_str() == other.as_str()
     }
 }
 
@@ -437,6 +512,19 @@ impl CommandError {
 }
 
 /// The kinds of [`CommandError`]. More may be added, so match with a wildcard.
+///
+/// ```
+/// use i2p_sam::wire::{Command, CommandFault};
+///
+/// let reason = |name: &str| match Command::naming_lookup(name).map_err(|error| error.fault()) {
+///     Ok(_) => "it can be sent",
+///     Err(CommandFault::Empty) => "no name",
+///     Err(CommandFault::TooLong(_)) => "too long",
+///     Err(_) => "cannot be sent",
+/// };
+/// assert_eq!(reason("stats.i2p"), "it can be sent");
+/// assert_eq!(reason("two\nlines.i2p"), "cannot be sent");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandFault {

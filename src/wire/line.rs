@@ -1,5 +1,7 @@
 use std::io;
 
+use crate::address::{Wiped, append};
+
 /// The length of the longest line that is read, with its line end: 64 KiB.
 ///
 /// The longest valid reply, `DEST REPLY` with its two keys, has about 1.5 kB.
@@ -11,6 +13,17 @@ const WINDOW: usize = 1024;
 /// A source from which one line can be taken without the bytes that follow it.
 ///
 /// It is implemented for `&TcpStream`. Both methods block as the underlying source does.
+///
+/// ```
+/// use std::io;
+/// use i2p_sam::wire::{LineSource, read_line};
+///
+/// fn reply(source: &mut impl LineSource) -> io::Result<Vec<u8>> {
+///     let mut line = Vec::new();
+///     read_line(source, &mut line)?;
+///     Ok(line)
+/// }
+/// ```
 pub trait LineSource {
     /// Copies bytes that wait in the source and leaves them there. `Ok(0)` means the end.
     ///
@@ -38,6 +51,21 @@ impl LineSource for &std::net::TcpStream {
 }
 
 /// The end of a line. Its bytes are in the buffer, without the line end.
+///
+/// ```
+/// use std::io::Write;
+/// use std::net::{TcpListener, TcpStream};
+/// use i2p_sam::wire::{Line, read_line};
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let source = TcpStream::connect(listener.local_addr()?)?;
+/// listener.accept()?.0.write_all(b"QUIT STATUS RESULT=OK")?;
+///
+/// let mut line = Vec::new();
+/// assert_eq!(read_line(&mut &source, &mut line)?, Line::Unterminated);
+/// assert_eq!(read_line(&mut &source, &mut line)?, Line::End);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
     /// The line ended with `\n`.
@@ -84,7 +112,7 @@ pub enum Line {
 /// # Ok::<(), io::Error>(())
 /// ```
 pub fn read_line(source: &mut impl LineSource, line: &mut Vec<u8>) -> io::Result<Line> {
-    let mut window = [0; WINDOW];
+    let mut window = Wiped::new([0; WINDOW]);
     line.clear();
     loop {
         let room = WINDOW.min(MAX_LINE - line.len());
@@ -118,7 +146,7 @@ fn take_exactly(
     line: &mut Vec<u8>,
     wanted: usize,
 ) -> io::Result<bool> {
-    let mut window = [0; WINDOW];
+    let mut window = Wiped::new([0; WINDOW]);
     let mut left = wanted;
     while left > 0 {
         let (view, _) = window.split_at_mut(left.min(WINDOW));
@@ -126,7 +154,7 @@ fn take_exactly(
         if taken == 0 {
             return Ok(false);
         }
-        line.extend(view.iter().take(taken));
+        append(line, view.get(..taken).unwrap_or(view));
         left -= taken.min(left);
     }
     Ok(true)

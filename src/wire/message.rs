@@ -37,6 +37,13 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
+    pub(super) const EMPTY: Self = Self {
+        topic: "",
+        action: None,
+        rest: "",
+        rest_offset: 0,
+    };
+
     /// Reads one line, with or without its line end.
     ///
     /// # Errors
@@ -44,6 +51,14 @@ impl<'a> Message<'a> {
     /// Returns [`ParseErrorKind::Utf8`] if the line is not UTF-8, and [`ParseErrorKind::Empty`] if
     /// it contains only blanks. Pairs are parsed on access, so that a malformed one does not
     /// invalidate the `RESULT` before it.
+    ///
+    /// ```
+    /// use i2p_sam::wire::Message;
+    ///
+    /// let message = Message::parse(b"HELLO REPLY RESULT=OK VERSION=3.3")?;
+    /// assert_eq!((message.topic(), message.action()), ("HELLO", Some("REPLY")));
+    /// # Ok::<(), i2p_sam::wire::ParseError>(())
+    /// ```
     pub fn parse(line: &'a [u8]) -> Result<Self, ParseError> {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -89,6 +104,14 @@ impl<'a> Message<'a> {
     }
 
     /// Returns true if the topic and the action are these.
+    ///
+    /// ```
+    /// use i2p_sam::wire::Message;
+    ///
+    /// let message = Message::parse(b"STREAM STATUS RESULT=OK")?;
+    /// assert!(message.is("STREAM", "STATUS"));
+    /// # Ok::<(), i2p_sam::wire::ParseError>(())
+    /// ```
     pub fn is(&self, topic: &str, action: &str) -> bool {
         self.topic == topic && self.action == Some(action)
     }
@@ -117,6 +140,15 @@ impl<'a> Message<'a> {
     /// Returns the value of the first pair with this key.
     ///
     /// A key without `=` has no value. The part after a malformed pair is not searched.
+    ///
+    /// ```
+    /// use i2p_sam::wire::Message;
+    ///
+    /// let message = Message::parse(br#"STREAM STATUS RESULT=I2P_ERROR MESSAGE="no route""#)?;
+    /// assert_eq!(message.value("MESSAGE").unwrap().unescape(), "no route");
+    /// assert!(message.value("NAME").is_none());
+    /// # Ok::<(), i2p_sam::wire::ParseError>(())
+    /// ```
     pub fn value(&self, key: &str) -> Option<Value<'a>> {
         self.params()
             .map_while(Result::ok)
@@ -333,6 +365,13 @@ impl ParseError {
 }
 
 /// The kinds of [`ParseError`]. More may be added, so match with a wildcard.
+///
+/// ```
+/// use i2p_sam::wire::{Message, ParseErrorKind};
+///
+/// let error = Message::parse(b"PING \xFF").unwrap_err();
+/// assert_eq!(error.kind(), ParseErrorKind::Utf8);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseErrorKind {

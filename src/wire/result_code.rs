@@ -5,6 +5,16 @@ use crate::wire::secret::{Secret, conceal, redact};
 /// The value of `RESULT` in a bridge's reply.
 ///
 /// Unknown results are kept as they arrived.
+///
+/// ```
+/// use i2p_sam::ResultCode;
+/// use i2p_sam::wire::Message;
+///
+/// let reply = Message::parse(b"SESSION STATUS RESULT=DUPLICATE_DEST")?;
+/// // emissary's spelling.
+/// assert_eq!(reply.result(), Some(ResultCode::DuplicatedDest));
+/// # Ok::<(), i2p_sam::wire::ParseError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ResultCode {

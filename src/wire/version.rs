@@ -32,11 +32,19 @@ impl Version {
     }
 
     /// Returns the number before the dot.
+    ///
+    /// ```
+    /// assert_eq!(i2p_sam::Version::V3_1.major(), 3);
+    /// ```
     pub fn major(self) -> u8 {
         self.major
     }
 
     /// Returns the number after the dot.
+    ///
+    /// ```
+    /// assert_eq!(i2p_sam::Version::V3_1.minor(), 1);
+    /// ```
     pub fn minor(self) -> u8 {
         self.minor
     }

@@ -3,10 +3,14 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use i2p_sam::{Cancel, Error, Phase, SamBridge, SamStream, SignatureType, StreamSession};
+use i2p_sam::testing::TestBridge;
+use i2p_sam::{
+    Cancel, ClientTunnel, Connect, ConnectOptions, Error, I2pAddr, Phase, SamBridge, SamStream,
+    SignatureType, StreamSession, TunnelOptions,
+};
 
 use crate::support::{
     LONG, ScriptedBridge, Signal, Stage, eventually, in_background, key, milestone, outcome, pause,
@@ -411,4 +415,68 @@ fn end_by_peer_is_no_cancellation() {
     drop(near);
     // Nothing is left to end.
     cancel.cancel();
+}
+
+/// A bridge that does not reply to dials, and signals each.
+fn silent_to_dials(signal: Signal) -> ScriptedBridge {
+    ScriptedBridge::router(move |visit, stage| match stage {
+        Stage::Session => visit.until_quit(),
+        Stage::Accept => drop(visit.rest()),
+        Stage::Command(_) => {
+            signal.reached();
+            drop(visit.rest());
+        }
+    })
+}
+
+#[test]
+fn dial_ends_with_handle_of_session_and_of_options() {
+    let (dialled, dials) = milestone();
+    let bridge = silent_to_dials(dialled);
+    let session = bridge.bridge().session().stream().unwrap();
+    for fired in 0..2 {
+        let handles = [Cancel::new(), Cancel::new()];
+        let session = session.with_cancel(&handles[0]);
+        let options = ConnectOptions::new().with_cancel(&handles[1]);
+        let peer = format!("peer{fired}.i2p");
+        let dial = in_background(move || session.connect_with(peer, &options));
+        outcome(&dials);
+        handles[fired].cancel();
+        let error = outcome(&dial).unwrap_err();
+        assert!(matches!(error, Error::Cancelled { .. }), "{error}");
+    }
+}
+
+#[test]
+fn dial_of_healing_session_ends_with_handle_of_options() {
+    let (dialled, dials) = milestone();
+    let bridge = silent_to_dials(dialled);
+    let session = bridge.bridge().session().key(&key(7)).healing().unwrap();
+    let cancel = Cancel::new();
+    let options = ConnectOptions::new().with_cancel(&cancel);
+    let dial = in_background(move || session.connect_with("peer.i2p", &options));
+    outcome(&dials);
+    cancel.cancel();
+    let error = outcome(&dial).unwrap_err();
+    assert!(matches!(error, Error::Cancelled { .. }), "{error}");
+}
+
+#[test]
+fn pointers_to_diallers_dial() {
+    let bridge = TestBridge::start().unwrap();
+    let server = bridge.bridge().session().stream().unwrap();
+    let listener = server.listener().unwrap();
+    let session = bridge.bridge().session().stream().unwrap();
+    let boxed: Box<dyn Connect> = Box::new(session.clone());
+    let shared: Arc<dyn Connect> = Arc::new(&*Box::leak(Box::new(session)));
+    let peer = I2pAddr::from(server.destination());
+    let options = ConnectOptions::new();
+    for dialler in [&boxed as &dyn Connect, &shared] {
+        dialler.connect_to(&peer, &options).unwrap();
+        listener.accept_timeout(LONG).unwrap();
+    }
+    // A tunnel takes any of them.
+    let tunnel = ClientTunnel::start(boxed, "127.0.0.1:0", peer, &TunnelOptions::new()).unwrap();
+    let _program = TcpStream::connect(tunnel.local_addr()).unwrap();
+    listener.accept_timeout(LONG).unwrap();
 }

@@ -1,4 +1,12 @@
 /// The type of end-to-end encryption of messages to a session.
+///
+/// ```
+/// use i2p_sam::{EncryptionType, SessionOptions};
+///
+/// let options = SessionOptions::new().lease_set_encryption(&[EncryptionType::EciesX25519]);
+/// assert_eq!(EncryptionType::EciesX25519.code(), 4);
+/// # drop(options);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EncryptionType {
@@ -16,6 +24,10 @@ pub enum EncryptionType {
 
 impl EncryptionType {
     /// Returns the number that routers use for the type.
+    ///
+    /// ```
+    /// assert_eq!(i2p_sam::EncryptionType::MlKem768X25519.code(), 6);
+    /// ```
     pub const fn code(self) -> u8 {
         match self {
             Self::ElGamal => 0,

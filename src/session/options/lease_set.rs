@@ -4,6 +4,12 @@ use crate::address::{SignatureType, base64_encode};
 use crate::wire::{CommandFault, check_value};
 
 /// The type of lease set that a session publishes.
+///
+/// ```
+/// use i2p_sam::{LeaseSetType, SessionOptions};
+///
+/// let hidden_service = SessionOptions::new().lease_set_type(LeaseSetType::Encrypted);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LeaseSetType {
@@ -31,6 +37,16 @@ impl LeaseSetType {
 }
 
 /// The way in which a client proves that it may read an encrypted lease set.
+///
+/// ```
+/// use i2p_sam::{LeaseSetAuth, LeaseSetType, SessionOptions};
+///
+/// # let shared_key = "A".repeat(43) + "=";
+/// let for_alice_only = SessionOptions::new()
+///     .lease_set_type(LeaseSetType::Encrypted)
+///     .lease_set_auth(LeaseSetAuth::Psk)
+///     .lease_set_client_psk("alice", &shared_key);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LeaseSetAuth {

@@ -2,6 +2,7 @@
 
 mod encryption_type;
 mod lease_set;
+mod presets;
 mod router;
 #[cfg(feature = "serde")]
 mod serialized;
@@ -54,7 +55,7 @@ const RESERVED: [&str; 18] = [
 /// The options that a session requests from its router: tunnels, encryption, limits on streams.
 ///
 /// [`new`](Self::new) sets the few options that this crate recommends, [`bare`](Self::bare) sets
-/// none. Every method sets one option (if documented, two) and replaces an earlier setting of the
+/// none, and the [presets](Self#presets) fit a need. Every method sets one option (if documented, two) and replaces an earlier setting of the
 /// same option; [`option`](Self::option) sets any other option by its name.
 ///
 /// Every setting is sent, or refused with a reason. A value that is out of range or cannot be sent

@@ -6,6 +6,12 @@ use super::{INT_MAX, SessionOptions};
 const IDLE_MIN: i64 = 300_000;
 
 /// The reports of a router about the delivery of each message.
+///
+/// ```
+/// use i2p_sam::{MessageReliability, SessionOptions};
+///
+/// let options = SessionOptions::new().message_reliability(MessageReliability::BestEffort);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MessageReliability {

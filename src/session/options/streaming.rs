@@ -8,6 +8,12 @@ const ANY_NUMBER: &str = "-1";
 const OFF: &str = "0";
 
 /// The typical use of a stream.
+///
+/// ```
+/// use i2p_sam::{SessionOptions, StreamingProfile};
+///
+/// let chat = SessionOptions::new().streaming_profile(StreamingProfile::Interactive);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StreamingProfile {
@@ -28,6 +34,15 @@ impl StreamingProfile {
 
 /// The action of a router for a stream without traffic during
 /// [`inactivity_timeout`](SessionOptions::inactivity_timeout).
+///
+/// ```
+/// use std::time::Duration;
+/// use i2p_sam::{InactivityAction, SessionOptions};
+///
+/// let options = SessionOptions::new()
+///     .inactivity_timeout(Duration::from_secs(300))
+///     .inactivity_action(InactivityAction::Disconnect);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum InactivityAction {
@@ -50,6 +65,14 @@ impl InactivityAction {
 }
 
 /// The action of a router for an incoming stream that exceeds a limit.
+///
+/// ```
+/// use i2p_sam::{LimitAction, SessionOptions};
+///
+/// let web_server = SessionOptions::new()
+///     .max_conns_per_minute(Some(30))
+///     .limit_action(LimitAction::Http);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LimitAction {

@@ -647,3 +647,39 @@ fn refusal_shows_no_value() {
         assert!(!shown.contains("hunter2"), "{shown}");
     }
 }
+
+#[test]
+fn preset_sets_documented_options() {
+    let own = |options: &SessionOptions| {
+        let pairs = pairs(options).into_iter();
+        let pairs = pairs.filter(|(name, _)| *name != "i2cp.leaseSetEncType");
+        let mut pairs: Vec<_> = pairs
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        pairs.sort();
+        pairs.join(" ")
+    };
+    for (options, expected) in [
+        (
+            SessionOptions::local_test(),
+            "inbound.length=0 inbound.quantity=1 outbound.length=0 outbound.quantity=1",
+        ),
+        (
+            SessionOptions::interactive(),
+            "i2p.streaming.profile=2 inbound.length=2 inbound.quantity=2 outbound.length=2 \
+             outbound.quantity=2",
+        ),
+        (
+            SessionOptions::server(),
+            "inbound.backupQuantity=1 inbound.quantity=3 outbound.backupQuantity=1 \
+             outbound.quantity=3",
+        ),
+        (
+            SessionOptions::busy_server(),
+            "inbound.backupQuantity=1 inbound.quantity=6 outbound.backupQuantity=1 \
+             outbound.quantity=6",
+        ),
+    ] {
+        assert_eq!(own(&options), expected);
+    }
+}

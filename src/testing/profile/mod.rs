@@ -9,6 +9,17 @@ pub(super) use facts::*;
 ///
 /// The replies, their order, what closes a connection, the limits and the clocks were measured on these
 /// routers. The differences that are left are listed in the [module](super#differences-from-routers).
+///
+/// ```
+/// use i2p_sam::testing::{Profile, TestBridge};
+///
+/// for profile in Profile::ALL {
+///     let router = TestBridge::builder().profile(profile).start()?;
+///     let session = router.bridge().session().stream()?;
+///     assert!(session.listener().is_ok(), "{profile:?}");
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Profile {
