@@ -81,10 +81,13 @@ fn serve(place: &Place, path: &str) -> Outcome {
     });
     let stop = session.clone();
     ctrlc::set_handler(move || stop.close())?;
-    let loss = session.wait_closed(None)?;
-    drop(forwarding);
-    println!("The session ended: {loss}");
-    Ok(())
+    match forwarding.wait(None) {
+        Some(reason) if session.loss().is_none() => Err(reason.into()),
+        _ => {
+            println!("The session ended");
+            Ok(())
+        }
+    }
 }
 
 /// Starts the server at a local port, and returns the port.

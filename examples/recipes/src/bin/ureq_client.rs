@@ -120,7 +120,7 @@ impl Connector for I2pConnector {
         }
         let host = details.uri.host().unwrap_or_default();
         // A host that is no I2P name is refused here.
-        let peer: I2pAddr = host.parse().map_err(io::Error::other)?;
+        let peer: I2pAddr = host.parse().map_err(io::Error::from)?;
         let port = details.uri.port_u16().unwrap_or(80);
         let time = details.timeout.not_zero().map(|time| *time);
         let options = ConnectOptions::new().timeout(time);
