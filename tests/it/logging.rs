@@ -1,5 +1,6 @@
 //! The lines for the facade `log`.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, Once};
 
 use i2p_sam::SamBridge;
@@ -8,8 +9,8 @@ use log::{LevelFilter, Log, Metadata, Record};
 
 use crate::support::eventually;
 
-/// Returns the lines of all tests since the first call.
-pub(crate) fn lines() -> Vec<String> {
+/// Returns the lines of all tests since the first call, each once.
+pub(crate) fn lines() -> BTreeSet<String> {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         log::set_logger(&Collector).unwrap();
@@ -18,7 +19,7 @@ pub(crate) fn lines() -> Vec<String> {
     LINES.lock().unwrap().clone()
 }
 
-static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+static LINES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// A line that contains this text makes the logger panic.
 static PANICS_AT: Mutex<Option<String>> = Mutex::new(None);
@@ -33,7 +34,7 @@ impl Log for Collector {
     fn log(&self, record: &Record<'_>) {
         assert_eq!(record.target(), "i2p_sam");
         let line = format!("{} {}", record.level(), record.args());
-        LINES.lock().unwrap().push(line.clone());
+        LINES.lock().unwrap().insert(line.clone());
         let fatal = PANICS_AT.lock().unwrap().clone();
         if fatal.is_some_and(|text| line.contains(&text)) {
             panic!("this is what the test is about");
