@@ -151,16 +151,25 @@ fn printable(line: &[u8]) -> String {
         .collect()
 }
 
-/// Sends each line of the input, and prints what arrives.
+/// Sends each line of the input, and prints what arrives, until either side ends.
 fn client(stream: SamStream) -> Outcome {
-    let mut sender = stream.try_clone()?;
-    let printing = thread::spawn(move || io::copy(&mut &stream, &mut io::stdout()));
+    let sender = stream.try_clone()?;
+    // A thread that reads the input cannot be woken: it ends with the process.
+    thread::spawn(move || {
+        if let Err(error) = send_input(&sender) {
+            eprintln!("Error: {}", common::in_full(&error));
+        }
+        // The end of the input is the end of the visit.
+        let _ = sender.shutdown(std::net::Shutdown::Both);
+    });
+    io::copy(&mut &stream, &mut io::stdout())?;
+    Ok(())
+}
+
+fn send_input(mut sender: &SamStream) -> io::Result<()> {
     for line in io::stdin().lock().lines() {
         sender.write_all(format!("{}\n", line?).as_bytes())?;
     }
-    // The end of the input is the end of the visit.
-    let _ = sender.shutdown(std::net::Shutdown::Both);
-    printing.join().map_err(|_| "the printer panicked")??;
     Ok(())
 }
 

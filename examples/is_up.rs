@@ -1,11 +1,12 @@
 //! Checks which sites can be reached, several at once.
 //!
 //! ```text
-//! is_up [ADDRESS[:PORT] …]      without an address: two sites of a private network, one of which is down
+//! is_up                       a site of its own, and an address that nobody has
+//! is_up ADDRESS[:PORT] …      these sites
 //! ```
 //!
 //! Each site has 60 s. Progress goes to standard error, the results to standard output. Ctrl-C ends all dials at
-//! once. It fails if no site can be reached.
+//! once. It fails if no site can be reached, or if it was stopped.
 
 mod common;
 
@@ -26,35 +27,42 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run() -> Outcome {
+    let sites: Vec<I2pAddr> = std::env::args()
+        .skip(1)
+        .map(|address| I2pAddr::from_url(&address))
+        .collect::<Result<_, _>>()?;
+    let mut place = Place::find()?;
+    // Everything made from this bridge ends with the handle, and a session that is being created as well.
     let cancel = Cancel::new();
+    place.bridge = place.bridge.with_cancel(&cancel);
     let handle = cancel.clone();
     ctrlc::set_handler(move || handle.cancel())?;
-    let place = Place::find()?;
-    let session = place.stream_session("is-up")?.with_cancel(&cancel);
-    let mut sites: Vec<I2pAddr> = Vec::new();
-    for address in std::env::args().skip(1) {
-        sites.push(address.parse()?);
-    }
-    // It serves until the end of this function.
-    let server = place.stream_session("a-site")?;
-    let listener = server.listener()?;
-    if sites.is_empty() {
-        let nobody = place.bridge.generate(SignatureType::Ed25519)?;
-        sites.push(server.destination().b32().into());
-        sites.push(nobody.destination().b32().into());
-    }
-    let up = check_all(&session, &sites);
-    drop(listener);
+    let up = match sites[..] {
+        [] => check_own_sites(&place)?,
+        _ => check_all(&place.stream_session("is-up")?, &sites),
+    };
     match up {
+        _ if cancel.is_cancelled() => Err("stopped before all sites were checked".into()),
         0 => Err("no site can be reached".into()),
         _ => Ok(()),
     }
+}
+
+/// Checks a site that is up, and an address that nobody has.
+fn check_own_sites(place: &Place) -> Outcome<usize> {
+    let server = place.stream_session("a-site")?;
+    // The site is up as long as this exists.
+    let _listener = server.listener()?;
+    let nobody = place.bridge.generate(SignatureType::Ed25519)?;
+    let sites = [server.destination(), nobody.destination()].map(|site| site.b32().into());
+    Ok(check_all(&place.stream_session("is-up")?, &sites))
 }
 
 /// Checks the sites on a few threads, and returns the number of those that can be reached.
 fn check_all(session: &StreamSession, sites: &[I2pAddr]) -> usize {
     let (next, up) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let checked = Mutex::new(0);
+    eprintln!("Checking {} sites", sites.len());
     let work = || {
         while let Some(site) = sites.get(next.fetch_add(1, Ordering::Relaxed)) {
             let result = check(session, site);

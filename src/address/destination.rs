@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::b32::{B32, B33};
-use super::encoding::{Cursor, base64_decode, base64_encode, base64_shown};
+use super::encoding::{Cursor, base64_decode_wiped, base64_encode, base64_shown};
 use super::error::AddressError;
 use super::signature::SignatureType;
 
@@ -109,7 +109,7 @@ impl Destination {
     /// # Ok::<(), AddressError>(())
     /// ```
     pub fn from_base64(text: &str) -> Result<Self, AddressError> {
-        Self::from_bytes(&base64_decode(text)?)
+        Self::from_bytes(&base64_decode_wiped(text)?)
     }
 
     /// Returns the base64 text that routers use: 516 characters or more.

@@ -9,6 +9,8 @@ use base64::display::Base64Display;
 use base64::engine::general_purpose::{GeneralPurpose, PAD};
 use data_encoding::BASE32_NOPAD;
 
+use super::wiped::Wiped;
+
 const ALPHABET: Alphabet =
     match Alphabet::new("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-~") {
         Ok(alphabet) => alphabet,
@@ -48,7 +50,16 @@ pub(super) fn base64_shown(bytes: &[u8]) -> impl fmt::Display {
 }
 
 pub(super) fn base64_decode(text: &str) -> Result<Vec<u8>, Base64Fault> {
-    BASE64.decode(text).map_err(|error| match error {
+    base64_decode_wiped(text).map(|bytes| bytes.to_vec())
+}
+
+/// Decodes a text that may be a private key, by mistake too.
+pub(super) fn base64_decode_wiped(text: &str) -> Result<Wiped<Vec<u8>>, Base64Fault> {
+    // The decoder allocates no other buffer if this one has the room that it estimates.
+    let room = base64::decoded_len_estimate(text.len());
+    let mut bytes = Wiped::new(Vec::with_capacity(room));
+    let outcome = BASE64.decode_vec(text, &mut bytes);
+    outcome.map(|()| bytes).map_err(|error| match error {
         base64::DecodeError::InvalidByte(offset, _)
         | base64::DecodeError::InvalidLastSymbol { offset, .. } => {
             Base64Fault::Character { offset }

@@ -263,6 +263,13 @@ impl From<Base64Fault> for AddressError {
     }
 }
 
+/// Keeps the error inside, with the kind `InvalidInput`.
+impl From<AddressError> for std::io::Error {
+    fn from(error: AddressError) -> Self {
+        Self::new(std::io::ErrorKind::InvalidInput, error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

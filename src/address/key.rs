@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::destination::Destination;
-use super::encoding::{Cursor, base64_decode, base64_encode};
+use super::encoding::{Cursor, base64_decode_wiped, base64_encode};
 use super::key_error::KeyError;
 use super::signature::SignatureType;
+use super::wiped::Wiped;
 
 /// Bytes of the encryption private key, used or unused.
 const ENCRYPTION_KEY_LEN: usize = 256;
@@ -29,9 +30,17 @@ const CRYPTO_X25519: u16 = 4;
 /// bytes. Two keys are compared without stopping at the first difference. A clone costs one
 /// reference count.
 ///
-/// The memory is **not** overwritten when the key is dropped: without `unsafe` code that cannot be
-/// promised (the compiler may omit such writes), and copies pass through socket buffers anyway. If
-/// you need more protection, keep the long-term key off the machine and use an offline signature.
+/// # Memory
+///
+/// With the feature `zeroize`, the memory is overwritten when the last clone of the key is dropped, and so are
+/// the buffers of this crate through which a key passes: its base64 text, the command and the reply that
+/// contain it, the content of a key file. Without the feature, nothing is overwritten.
+///
+/// The feature cannot reach other copies: those in the kernel (socket buffers, the page cache, swap), in the
+/// router, in registers, in the program's own buffers (the results of [`expose_base64`](Self::expose_base64),
+/// a text that was parsed), in memory from which a value was moved, in the message of a router that repeats a
+/// key, in the `testing` bridge, and in a core dump. A process that is killed overwrites nothing. If you need
+/// more protection, keep the long-term key off the machine and use an offline signature.
 ///
 /// # Examples
 ///
@@ -48,7 +57,7 @@ const CRYPTO_X25519: u16 = 4;
 /// ```
 #[derive(Clone)]
 pub struct PrivateKey {
-    bytes: Arc<[u8]>,
+    bytes: Arc<Wiped<Box<[u8]>>>,
     destination: Destination,
     signature_type: SignatureType,
     offline: Option<OfflineSignature>,
@@ -92,7 +101,7 @@ impl PrivateKey {
         }
         Ok(Self {
             offline: offline?,
-            bytes: bytes.into(),
+            bytes: Arc::new(Wiped::new(bytes.into())),
             destination,
             signature_type,
         })
@@ -118,7 +127,7 @@ impl PrivateKey {
     /// assert_eq!(error, KeyError::InvalidBase64 { offset: 2 });
     /// ```
     pub fn from_base64(text: &str) -> Result<Self, KeyError> {
-        Self::from_bytes(&base64_decode(text)?)
+        Self::from_bytes(&base64_decode_wiped(text)?)
     }
 
     /// Returns the public part, which may be given to anyone.

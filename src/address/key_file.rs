@@ -13,6 +13,7 @@ use super::destination::Destination;
 use super::file_access::check_access;
 use super::key::PrivateKey;
 use super::key_error::{KeyError, KeyFileError};
+use super::wiped::Wiped;
 
 /// The limit is more than any key has; it keeps a wrong path from filling the memory.
 const MAX_LEN: u64 = 64 * 1024;
@@ -270,7 +271,7 @@ fn parse_text(text: &str) -> Result<PrivateKey, KeyError> {
     Ok(key)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, KeyFileError> {
+fn read(path: &Path) -> Result<Wiped<Vec<u8>>, KeyFileError> {
     // Opening a FIFO would wait for its writer, so look first; the check after opening decides.
     let metadata = fs::metadata(path).map_err(io_error("open", path))?;
     if !metadata.is_file() {
@@ -282,7 +283,9 @@ fn read(path: &Path) -> Result<Vec<u8>, KeyFileError> {
         return Err(KeyFileError::NotAFile(path.to_owned()));
     }
     check_access(&metadata, path)?;
-    let mut content = Vec::new();
+    // A buffer that grew would leave copies behind. `read_to_end` itself wants a few bytes more.
+    let room = metadata.len().min(MAX_LEN) as usize + 64;
+    let mut content = Wiped::new(Vec::with_capacity(room));
     file.take(MAX_LEN + 1)
         .read_to_end(&mut content)
         .map_err(io_error("read", path))?;

@@ -17,6 +17,7 @@ mod link;
 #[cfg(feature = "serde")]
 mod serialized;
 mod signature;
+mod wiped;
 
 pub use b32::{B32, B33};
 pub use destination::Destination;
@@ -27,6 +28,7 @@ pub use i2p_addr::{I2pAddr, ToI2pAddr};
 pub use key::{OfflineSignature, PrivateKey};
 pub use key_error::{KeyError, KeyFileError};
 pub use signature::{SignatureType, SignatureTypeError};
+pub(crate) use wiped::{Wiped, append};
 
 /// Keys for the tests of this folder: only their types and lengths matter, not their bytes.
 #[cfg(test)]

@@ -6,11 +6,12 @@ use super::config::Config;
 use super::dial::dial;
 use super::key_use::{is_i2pd, note_is_i2pd};
 use super::timed_socket::{TimedSocket, socket_error};
+use crate::address::Wiped;
 use crate::error::{Error, Phase, Refusal};
 use crate::logging::event;
 use crate::sync::{Call, Deadline, Lifetime, Registered, Registration};
 use crate::wire::{
-    Command, Line, Message, ParseError, ParseErrorKind, ResultCode, StreamHeader, Version,
+    Command, Line, Message, ParseError, ParseErrorKind, Reply, ResultCode, StreamHeader, Version,
 };
 
 /// A name that is in no address book.
@@ -27,7 +28,8 @@ pub(crate) struct Connection {
     /// Ends every exchange on it. Each has a phase and a deadline of its own.
     call: Call,
     registered: Registered,
-    line: Vec<u8>,
+    /// A reply may contain a private key.
+    line: Wiped<Vec<u8>>,
 }
 
 impl Connection {
@@ -47,7 +49,7 @@ impl Connection {
             version: config.versions.1,
             call: call.without_deadline(),
             registered,
-            line: Vec::new(),
+            line: Wiped::default(),
         };
         connection.hello(config, call.deadline())?;
         Ok(connection)
@@ -68,7 +70,7 @@ impl Connection {
             version,
             call,
             registered,
-            line: Vec::new(),
+            line: Wiped::default(),
         })
     }
 
@@ -106,7 +108,7 @@ impl Connection {
         self.version
     }
 
-    /// Sends a command and waits for its reply. Replies to any PING that arrives first.
+    /// Sends a command and waits for its reply.
     ///
     /// # Errors
     ///
@@ -118,19 +120,51 @@ impl Connection {
         phase: Phase,
         deadline: Deadline,
     ) -> Result<Message<'_>, Error> {
+        let end = self.exchange(command, phase, deadline)?;
+        let message = Message::parse(&self.line).map_err(|error| Error::protocol(phase, error))?;
+        check_reply(message, command, end, phase)
+    }
+
+    /// Sends a command and returns its reply, whatever the result.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnexpectedEof`] if there is none, or if it was cut.
+    pub(crate) fn request_any(
+        &mut self,
+        command: &Command,
+        phase: Phase,
+        deadline: Deadline,
+    ) -> Result<Reply, Error> {
+        let end = self.exchange(command, phase, deadline)?;
+        let reply =
+            Reply::new(self.line.to_vec()).map_err(|error| Error::protocol(phase, error))?;
+        // Java I2P omits the line end of a last refusal.
+        let is_refusal = |result| !matches!(result, ResultCode::Ok | ResultCode::Other(_));
+        match end == Line::Complete || reply.message().result().is_some_and(is_refusal) {
+            true => Ok(reply),
+            false => Err(Error::UnexpectedEof { phase }),
+        }
+    }
+
+    /// Sends a command and reads the line of its reply. Replies to any PING that arrives first.
+    fn exchange(
+        &mut self,
+        command: &Command,
+        phase: Phase,
+        deadline: Deadline,
+    ) -> Result<Line, Error> {
         let call = self.call.in_phase(phase).until(deadline);
         self.send(command, &call)?;
-        let end = loop {
+        loop {
             let end = self.read_line(shortest_reply(command), &call)?;
             let Some(pong) = keep_alive(&self.line) else {
-                break end;
+                return Ok(end);
             };
             if let Some(pong) = pong {
                 self.send(&pong, &call)?;
             }
-        };
-        let message = Message::parse(&self.line).map_err(|error| Error::protocol(phase, error))?;
-        check_reply(message, command, end, phase)
+        }
     }
 
     /// Returns true if the bridge is i2pd's, or `None` if the connection can no longer be used.

@@ -8,10 +8,10 @@ use super::connection::Connection;
 use super::failover::Failover;
 use super::lookup::Lookup;
 use super::lookup_cache::LookupCache;
-use crate::address::{Destination, Host, I2pAddr, PrivateKey, SignatureType, ToI2pAddr};
+use crate::address::{Destination, Host, I2pAddr, PrivateKey, SignatureType, ToI2pAddr, Wiped};
 use crate::error::{Error, Phase};
 use crate::sync::{Call, Cancel, Deadline};
-use crate::wire::{Command, ParseError, ParseErrorKind, Version};
+use crate::wire::{Command, ParseError, ParseErrorKind, Reply, Version};
 
 /// The SAM bridge of a router: its address, and the deadlines of calls to it.
 ///
@@ -162,13 +162,44 @@ impl SamBridge {
             let mut connection = router.open()?;
             let deadline = Deadline::after(router.config.timeouts.command);
             let reply = connection.request(&command, phase, deadline)?;
-            let key = PrivateKey::from_base64(&reply.require("PRIV").map_err(malformed)?);
+            // The text is a copy if the bridge escaped a part of it.
+            let text = Wiped::new(reply.require("PRIV").map_err(malformed)?.into_owned());
+            let key = PrivateKey::from_base64(&text);
             let public = Destination::from_base64(&reply.require("PUB").map_err(malformed)?);
             let is_asked_for = |key: &PrivateKey| {
                 public.as_ref() == Ok(key.destination()) && key.signature_type() == signature_type
             };
             let invalid = ParseError::new(ParseErrorKind::Value, 0);
             key.ok().filter(is_asked_for).ok_or(malformed(invalid))
+        })
+    }
+
+    /// Sends one command on a connection of its own, after HELLO, and returns the bridge's reply, whatever its
+    /// result: for commands that this crate does not have. The connection closes then, and ends what the command
+    /// began, such as a session.
+    ///
+    /// The deadline is that of [`command_timeout`](crate::SamBridgeBuilder::command_timeout). A bridge that replies
+    /// nothing, as emissary does to commands that it refuses, exhausts it.
+    ///
+    /// # Errors
+    ///
+    /// As [`version`](SamBridge::version); [`Error::UnexpectedEof`] if the bridge closes the connection instead of a
+    /// reply.
+    ///
+    /// ```no_run
+    /// use i2p_sam::{SamBridge, wire::Command};
+    ///
+    /// let command = Command::new("HELP", "");
+    /// let reply = SamBridge::from_env()?.request(&command)?;
+    /// println!("{:?}", reply.message().explanation());
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn request(&self, command: &Command) -> Result<Reply, Error> {
+        self.try_routers(|router| {
+            let deadline = Deadline::after(router.config.timeouts.command);
+            router
+                .open()?
+                .request_any(command, Phase::Command, deadline)
         })
     }
 

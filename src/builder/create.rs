@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use crate::address::PrivateKey;
+use crate::address::{PrivateKey, Wiped};
 use crate::bridge::{Connection, KEY_REST, KeyInUse, KeyUse};
 use crate::builder::{Identity, SessionBuilder};
 use crate::error::{Error, Phase, Refusal};
@@ -191,8 +191,9 @@ impl<'a> Creation<'a> {
         let phase = Phase::SessionCreate;
         let reply = connection.request(command, phase, self.deadline)?;
         let key = reply.require("DESTINATION");
-        self.builder
-            .made_key(&key.map_err(|error| Error::protocol(phase, error))?)
+        let key = key.map_err(|error| Error::protocol(phase, error))?;
+        // The text is a copy if the bridge escaped a part of it.
+        self.builder.made_key(&Wiped::new(key.into_owned()))
     }
 }
 

@@ -3,7 +3,7 @@ mod create;
 use std::fmt;
 use std::time::Duration;
 
-use crate::address::{PrivateKey, SignatureType, ToI2pAddr};
+use crate::address::{PrivateKey, SignatureType, ToI2pAddr, Wiped};
 use crate::bridge::SamBridge;
 use crate::datagram::{
     DatagramSession, DatagramSocket, DatagramStyle, DatagramTransport, Format, RawOptions,
@@ -459,7 +459,10 @@ impl SessionBuilder {
             Identity::Transient(signature_type) => command
                 .pair("DESTINATION", "TRANSIENT")?
                 .pair("SIGNATURE_TYPE", &signature_type.code().to_string())?,
-            Identity::Key(key) => command.pair("DESTINATION", &key.expose_base64())?,
+            Identity::Key(key) => {
+                let text = Wiped::new(key.expose_base64());
+                command.pair("DESTINATION", &text)?
+            }
         };
         for (name, value) in pairs {
             command = command.pair(name, value)?;

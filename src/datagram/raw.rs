@@ -109,8 +109,8 @@ impl RawSession {
     /// # let router = i2p_sam::testing::TestBridge::start()?;
     /// # let bridge = router.bridge();
     /// let session = bridge.session().raw()?;
-    /// let peer = bridge.session().raw()?;
-    /// peer.send_to(b"hello", session.destination())?;
+    /// let sender = bridge.session().raw()?;
+    /// sender.send_to(b"hello", session.destination())?;
     /// let mut buf = [0; 32_768];
     /// let len = session.recv(&mut buf)?;
     /// assert_eq!(&buf[..len], b"hello");
@@ -136,8 +136,8 @@ impl RawSession {
     ///
     /// // Only Java I2P sends headers.
     /// let session = bridge.session().raw_with(&RawOptions::new().header(true))?;
-    /// let peer = bridge.session().raw()?;
-    /// peer.send_to(b"hello", session.destination())?;
+    /// let sender = bridge.session().raw()?;
+    /// sender.send_to(b"hello", session.destination())?;
     /// let (len, header) = session.recv_with_header(&mut [0; 32_768])?;
     /// assert_eq!(len, 5);
     /// assert_eq!(header.map(|header| header.protocol), Some(18));

@@ -187,11 +187,12 @@ impl Arguments {
 /// Returns the name of an argument that the program chose.
 fn name(argument: &OsStr) -> Result<OsString, ConfigError> {
     let text = argument.to_string_lossy();
-    let refuse = |reason| Err(ConfigError::new("arg", &text, reason));
-    let Some(option) = text.strip_prefix("--").filter(|option| !option.is_empty()) else {
+    // The value may be a password.
+    let option = text.split('=').next().unwrap_or_default();
+    let refuse = |reason| Err(ConfigError::new("arg", option, reason));
+    let Some(name) = option.strip_prefix("--").filter(|name| !name.is_empty()) else {
         return refuse("an argument of i2pd is `--name` or `--name=value`");
     };
-    let name = option.split('=').next().unwrap_or_default();
     match OURS.contains(&name) {
         true => refuse("the launcher sets it"),
         false => Ok(name.into()),

@@ -126,6 +126,9 @@ impl I2pdBuilder {
 
     /// Adds an argument of i2pd, `--name` or `--name=value`, such as `--ipv6` or `--loglevel=info`. It replaces
     /// an argument of the same name that the launcher passes, such as `--http.enabled=false`.
+    ///
+    /// Every user of the machine can read the arguments of a process: a password belongs in a
+    /// [configuration file](Self::config_file).
     pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
         self.settings.arguments.push(argument.into());
         self

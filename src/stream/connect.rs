@@ -22,7 +22,7 @@ use crate::sync::Cancel;
 /// ```no_run
 /// use i2p_sam::{Connect, Error, SessionBuilder};
 ///
-/// fn dialler(builder: &SessionBuilder, heals: bool) -> Result<Box<dyn Connect>, Error> {
+/// fn dialler(builder: SessionBuilder, heals: bool) -> Result<Box<dyn Connect>, Error> {
 ///     Ok(match heals {
 ///         true => Box::new(builder.healing()?),
 ///         false => Box::new(builder.stream()?),

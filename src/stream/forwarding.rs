@@ -88,6 +88,32 @@ impl Forwarding {
         Some(self.explain(Error::SessionLost(loss)))
     }
 
+    /// Waits until the router no longer forwards, and returns the reason as [`error`](Forwarding::error) does.
+    /// Returns `None` if it still forwards after `timeout` (`None` waits for ever).
+    ///
+    /// A session may live on without its forwarding, which [`StreamSession::wait_closed`](crate::StreamSession::wait_closed)
+    /// does not notice.
+    ///
+    /// ```no_run
+    /// use i2p_sam::ForwardOptions;
+    ///
+    /// # let session = i2p_sam::SamBridge::from_env()?.session().stream()?;
+    /// loop {
+    ///     let forwarding = session.forward_to(8080, &ForwardOptions::new().silent(true))?;
+    ///     match forwarding.wait(None) {
+    ///         Some(error) if error.is_session_lost() => return Err(error),
+    ///         reason => eprintln!("forwarding again: {reason:?}"),
+    ///     }
+    /// }
+    /// # #[allow(unreachable_code)]
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
+    pub fn wait(&self, timeout: Option<Duration>) -> Option<Error> {
+        let call = Call::new(Phase::WaitClosed).within(timeout);
+        let loss = call.wait_ended(self.control.lifetime()).ok()?;
+        Some(self.explain(Error::SessionLost(loss)))
+    }
+
     /// Returns the reason why the session is gone, if it is.
     pub fn loss(&self) -> Option<SessionLoss> {
         self.guard.loss()

@@ -18,6 +18,7 @@ use super::primitives::{Mutex, MutexGuard};
 /// ends, nor streams that were returned to the program, unless it was passed to
 /// [`SamStream::shutdown_with`](crate::SamStream::shutdown_with).
 ///
+/// Pass it to the bridge, so that it ends the creation of the session too, the longest wait of all.
 /// A session inherits the handle of its bridge, and a listener the handle of its session. So one handle
 /// passed to the bridge stops a whole program.
 ///

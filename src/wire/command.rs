@@ -2,6 +2,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use super::scan::is_plain;
+use crate::address::Wiped;
 use crate::wire::{Message, ParseError, ParseErrorKind, Secret, Version, redact};
 
 /// The length of the longest command with its line end: 8192 bytes.
@@ -11,6 +12,9 @@ pub const MAX_COMMAND: usize = 8192;
 
 /// The length of the longest name or value of an option, in bytes. I2CP gives a length one byte.
 const MAX_OPTION: usize = 255;
+
+/// More than the length of a number or a version, with a blank and an equals sign.
+const LONGEST_PLAIN: usize = 24;
 
 /// A key of a command and its value.
 pub(crate) type Pair = (&'static str, String);
@@ -33,7 +37,7 @@ pub(crate) type Pair = (&'static str, String);
 /// ```
 #[derive(Clone)]
 pub struct Command {
-    line: String,
+    line: Wiped<String>,
     words: Cow<'static, str>,
     /// The texts that a bridge may repeat and no error may show.
     secrets: Vec<Secret>,
@@ -62,7 +66,7 @@ impl Command {
             line.push_str(part);
         }
         Self {
-            line,
+            line: Wiped::new(line),
             words: topic.into(),
             secrets: Vec::new(),
         }
@@ -269,7 +273,7 @@ impl Command {
     /// ```
     pub fn quit() -> Self {
         Self {
-            line: "QUIT\n".to_owned(),
+            line: Wiped::new("QUIT\n".to_owned()),
             words: "QUIT".into(),
             secrets: Vec::new(),
         }
@@ -342,7 +346,7 @@ impl Command {
             None => format!("{topic}\n"),
         };
         let mut command = Self {
-            line: start,
+            line: Wiped::new(start),
             words: topic.to_owned().into(),
             secrets: Vec::new(),
         };
@@ -390,7 +394,7 @@ impl Command {
             text => format!("{word} {text}\n"),
         };
         let command = Self {
-            line,
+            line: Wiped::new(line),
             words: word.to_owned().into(),
             secrets: Vec::new(),
         };
@@ -422,6 +426,8 @@ impl Command {
             return Err(CommandError::new(key, CommandFault::Empty));
         }
         self.secrets.extend(Secret::of_pair(key, value));
+        // Two quotes, and as many backslashes as the value needs.
+        self.line.make_room(key.len() + 2 * value.len() + 4);
         self.line.pop();
         self.line.push(' ');
         self.line.push_str(key);
@@ -444,6 +450,7 @@ impl Command {
 
     /// Adds a pair whose value is a number or a version.
     fn plain_pair(mut self, key: &str, value: impl fmt::Display) -> Result<Self, CommandError> {
+        self.line.make_room(key.len() + LONGEST_PLAIN);
         self.line.pop();
         // Writing to a string does not fail.
         let _ = writeln!(self.line, " {key}={value}");
@@ -488,7 +495,7 @@ impl Command {
 /// Two commands are equal if their lines are.
 impl PartialEq for Command {
     fn eq(&self, other: &Self) -> bool {
-        self.line == other.line
+        self.as_str() == other.as_str()
     }
 }
 

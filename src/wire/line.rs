@@ -1,5 +1,7 @@
 use std::io;
 
+use crate::address::{Wiped, append};
+
 /// The length of the longest line that is read, with its line end: 64 KiB.
 ///
 /// The longest valid reply, `DEST REPLY` with its two keys, has about 1.5 kB.
@@ -110,7 +112,7 @@ pub enum Line {
 /// # Ok::<(), io::Error>(())
 /// ```
 pub fn read_line(source: &mut impl LineSource, line: &mut Vec<u8>) -> io::Result<Line> {
-    let mut window = [0; WINDOW];
+    let mut window = Wiped::new([0; WINDOW]);
     line.clear();
     loop {
         let room = WINDOW.min(MAX_LINE - line.len());
@@ -144,7 +146,7 @@ fn take_exactly(
     line: &mut Vec<u8>,
     wanted: usize,
 ) -> io::Result<bool> {
-    let mut window = [0; WINDOW];
+    let mut window = Wiped::new([0; WINDOW]);
     let mut left = wanted;
     while left > 0 {
         let (view, _) = window.split_at_mut(left.min(WINDOW));
@@ -152,7 +154,7 @@ fn take_exactly(
         if taken == 0 {
             return Ok(false);
         }
-        line.extend(view.iter().take(taken));
+        append(line, view.get(..taken).unwrap_or(view));
         left -= taken.min(left);
     }
     Ok(true)

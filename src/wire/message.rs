@@ -37,6 +37,13 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
+    pub(super) const EMPTY: Self = Self {
+        topic: "",
+        action: None,
+        rest: "",
+        rest_offset: 0,
+    };
+
     /// Reads one line, with or without its line end.
     ///
     /// # Errors

@@ -405,6 +405,28 @@ fn lost_forward_socket_keeps_session_usable() {
 }
 
 #[test]
+fn wait_for_forwarding_returns_reason_of_its_end() {
+    let router = Forwards::start();
+    let (end, ended) = mpsc::channel::<()>();
+    router.order(move |visit| {
+        let _ = ended.recv();
+        visit.hang_up();
+    });
+    let session = router.session();
+    let forwarding = session.forward_to(8080, &ForwardOptions::new()).unwrap();
+    assert!(forwarding.wait(Some(Duration::from_millis(20))).is_none());
+    let waiting = in_background(move || forwarding.wait(None));
+    end.send(()).unwrap();
+    let gone = SessionLoss::Disconnected;
+    let reason = outcome(&waiting);
+    assert!(
+        matches!(&reason, Some(Error::ForwardLost(loss)) if *loss == gone),
+        "{reason:?}"
+    );
+    assert_eq!(session.loss(), None);
+}
+
+#[test]
 fn lost_forwarding_restarts_while_clone_is_held() {
     let router = Forwards::start();
     router.order(|visit| visit.hang_up());

@@ -6,8 +6,10 @@ mod i2pd;
 use std::env;
 use std::fs;
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +18,45 @@ use i2p_sam::{Error, SamBridge, StreamSession};
 use i2pd::Installation;
 
 const LONG: Duration = Duration::from_secs(120);
+
+/// The variable with the arguments of a program that stands in for i2pd.
+const ARGUMENTS: &str = "I2P_SAM_STAND_IN";
+
+/// Replies to HELLO at the port in the arguments, until it is killed.
+#[test]
+#[ignore = "other tests start it, in the place of i2pd"]
+fn child_serves_hello() {
+    let Ok(arguments) = env::var(ARGUMENTS) else {
+        return;
+    };
+    let mut arguments = arguments.split(' ');
+    let port = arguments.find_map(|text| text.strip_prefix("--sam.port="));
+    let listener = TcpListener::bind(("127.0.0.1", port.unwrap().parse().unwrap())).unwrap();
+    for stream in listener.incoming() {
+        let mut stream = stream.unwrap();
+        let _ = stream.write_all(b"HELLO REPLY RESULT=OK VERSION=3.3\n");
+        // It is closed after the bridge, so that no byte of the command is lost in a reset.
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+}
+
+/// Launches this program in the place of i2pd. The folder contains a script that starts it.
+pub(crate) fn stand_in(adapt: impl FnOnce(I2pdBuilder) -> I2pdBuilder) -> (I2pd, Folder) {
+    let folder = Folder::new("stand-in");
+    let program = folder.0.join("i2pd");
+    let exe = env::current_exe().unwrap();
+    let script = format!(
+        "#!/bin/sh\n{ARGUMENTS}=\"$*\" exec '{}' --ignored --exact launch::child_serves_hello\n",
+        exe.display()
+    );
+    // The shell writes it: a child that another test forks meanwhile would keep the file open for writing, and
+    // the system refuses to run such a file.
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "printf %s \"$1\" >\"$0\" && chmod 755 \"$0\""]);
+    assert!(shell.arg(&program).arg(script).status().unwrap().success());
+    let builder = I2pd::builder().program(program).timeout(Some(LONG));
+    (adapt(builder).launch().unwrap(), folder)
+}
 
 fn found(installation: Option<Installation>) -> Installation {
     installation.expect("no i2pd: tests/routers/fetch-i2pd provides it")
@@ -27,11 +68,13 @@ fn builder(installation: &Installation) -> I2pdBuilder {
 }
 
 /// A new folder, which is removed when this is dropped.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Self {
-        let path = env::temp_dir().join(format!("i2p-sam-{name}-{}", process::id()));
+        static SERIAL: AtomicU32 = AtomicU32::new(0);
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("i2p-sam-{name}-{}-{serial}", process::id()));
         fs::create_dir(&path).unwrap();
         Self(path)
     }

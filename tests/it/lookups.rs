@@ -4,6 +4,8 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use i2p_sam::testing::TestBridge;
+use i2p_sam::wire::Command;
 use i2p_sam::{B32, Error, Host, ResultCode, SamBridge};
 
 use crate::support::{
@@ -347,4 +349,47 @@ fn router_without_users_closes_connection() {
     });
     let outcome = scripted.bridge().auth().enable();
     assert!(matches!(outcome, Err(Error::UnexpectedEof { .. })));
+}
+
+#[test]
+fn raw_request_returns_reply_of_any_result() {
+    let bridge = TestBridge::start().unwrap();
+    let command = Command::naming_lookup("nobody.i2p").unwrap();
+    let reply = bridge.bridge().request(&command).unwrap();
+    let message = reply.message();
+    assert!(message.is("NAMING", "REPLY"));
+    assert_eq!(message.result(), Some(ResultCode::KeyNotFound));
+    let reply = bridge.bridge().request(&Command::new("FOO", "BAR"));
+    assert!(reply.unwrap().message().is("FOO", "STATUS"));
+}
+
+#[test]
+fn raw_request_conceals_key_in_reply() {
+    let bridge = TestBridge::start().unwrap();
+    let command = Command::dest_generate(7).unwrap();
+    let reply = bridge.bridge().request(&command).unwrap();
+    let key = reply.message().value("PRIV").unwrap().raw();
+    assert!(key.len() > 500);
+    let shown = format!("{reply:?}");
+    assert!(
+        !shown.contains(&key[..8]) && shown.contains("PRIV"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn raw_request_that_is_not_answered_fails() {
+    for line in ["NAMING REPLY RESULT=OK NAM", ""] {
+        let bridge = ScriptedBridge::start(move |visit| {
+            visit.greet();
+            visit.line();
+            visit.say(line);
+        });
+        let command = Command::naming_lookup("a.i2p").unwrap();
+        let error = bridge.bridge().request(&command).unwrap_err();
+        assert!(
+            matches!(error, Error::UnexpectedEof { .. }),
+            "{line}: {error}"
+        );
+    }
 }

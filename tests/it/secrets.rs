@@ -16,7 +16,7 @@ use std::time::Duration;
 use i2p_sam::router::{I2pd, LaunchError, LaunchStep};
 use i2p_sam::server::{Server, ServerFailure, ServerOptions};
 use i2p_sam::testing::{Fault, ListenerFeed, Profile, StreamPair, TestBridge};
-use i2p_sam::wire::{Command, DatagramHeader, Line, Message, RawHeader, StreamHeader};
+use i2p_sam::wire::{Command, DatagramHeader, Line, Message, RawHeader, Reply, StreamHeader};
 use i2p_sam::{
     AddressError, B32, B33, BacklogPolicy, Cancel, Carried, ClientTunnel, ConnectOptions,
     DatagramOptions, DatagramStyle, DatagramTransport, Destination, EncryptionType, Error,
@@ -887,11 +887,54 @@ fn servers_conceal_secrets() {
     check(servers);
 }
 
+fn raw_replies(watcher: &mut Watcher) {
+    let key = key(7).expose_base64();
+    let line = format!("SESSION STATUS RESULT=OK DESTINATION={key}\n");
+    watcher.debug(&Reply::new(line).unwrap());
+}
+
+#[test]
+fn raw_reply_conceals_key() {
+    check(raw_replies);
+}
+
+#[cfg(unix)]
+fn launched_routers(watcher: &mut Watcher) {
+    let argument = format!("--http.pass={PASSWORD}");
+    let (sender, steps) = mpsc::channel();
+    let (router, _folder) = crate::launch::stand_in(|builder| {
+        let builder = builder.arg(&argument);
+        watcher.debug(&builder);
+        builder.on_progress(move |step| sender.send(step.clone()).unwrap())
+    });
+    watcher.debug(&router);
+    for step in steps.try_iter() {
+        watcher.display(&step);
+    }
+    let key = key(7).expose_base64();
+    for refused in [&argument[2..], &key] {
+        watcher.error(
+            &I2pd::builder()
+                .arg(refused)
+                .program("/")
+                .launch()
+                .unwrap_err(),
+        );
+    }
+    watcher.error(&key.parse::<SignatureType>().unwrap_err());
+}
+
+#[cfg(unix)]
+#[test]
+fn launched_routers_conceal_secrets() {
+    check(launched_routers);
+}
+
 fn launchers(watcher: &mut Watcher) {
     let builder = I2pd::builder().program("/nowhere/i2pd").offline(true);
     watcher.debug(&builder);
     watcher.error::<LaunchError>(&builder.launch().unwrap_err());
-    // These two need an i2pd. They show a process, an address and folders.
+    // Only on Unix can a script stand in for i2pd.
     watcher.note::<I2pd>();
     watcher.note::<LaunchStep>();
 }
@@ -1172,6 +1215,9 @@ fn every_public_type_is_checked() {
         tunnels,
         servers,
         launchers,
+        raw_replies,
+        #[cfg(unix)]
+        launched_routers,
         plain_words,
         what_a_lookup_finds,
         replies_that_repeat_the_key,

@@ -1,6 +1,7 @@
 //! Lookups of addresses.
 
-use i2p_sam::{Error, I2pAddr};
+use i2p_sam::wire::Command;
+use i2p_sam::{Error, I2pAddr, ResultCode};
 
 use crate::router::{KNOWN_NAME, Router, known_key};
 use crate::suite::behaviours;
@@ -14,6 +15,7 @@ behaviours! {
     options_lookup_works_without_router_support [SessionlessLookup, KnownName];
     unknown_name_is_peer_fault;
     unknown_b32_is_peer_fault;
+    raw_request_returns_refusal;
 }
 
 fn own_address_is_found(router: &Router) {
@@ -73,4 +75,19 @@ fn unknown_b32_is_peer_fault(router: &Router) {
     let nobody: I2pAddr = format!("{}.b32.i2p", "a".repeat(52)).parse().unwrap();
     let error: Error = router.bridge().lookup(&nobody).unwrap_err();
     assert!(error.is_peer_fault(), "{error}");
+}
+
+fn raw_request_returns_refusal(router: &Router) {
+    let command = Command::naming_lookup("nobody-has-this-name.i2p").unwrap();
+    let reply = router.bridge().request(&command).unwrap();
+    let message = reply.message();
+    assert!(message.is("NAMING", "REPLY"), "{reply:?}");
+    let result = message.result();
+    assert!(
+        matches!(
+            result,
+            Some(ResultCode::KeyNotFound | ResultCode::InvalidKey)
+        ),
+        "{result:?}"
+    );
 }

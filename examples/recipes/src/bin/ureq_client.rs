@@ -5,7 +5,8 @@
 //! ureq_client http://ADDRESS/PATH  gets a page
 //! ```
 //!
-//! Names are never resolved by DNS: the connector dials them through the router, and only `.i2p` names.
+//! Names are never resolved by DNS: the connector dials them through the router, and only `.i2p` names. ureq's
+//! time-outs become the time-outs of the dial, the reads and the writes.
 
 #[path = "../../../common/mod.rs"]
 mod common;
@@ -16,12 +17,15 @@ use std::time::Duration;
 
 use common::{Outcome, Place};
 use i2p_sam::{ConnectOptions, I2pAddr, SamListener, SamStream, StreamSession};
-use ureq::Agent;
-use ureq::http::Uri;
+use ureq::http::{Response, Uri};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
 };
+use ureq::{Agent, Body};
+
+/// The server does not reply to a request for this.
+const SILENT: &str = "/silent";
 
 fn main() -> std::process::ExitCode {
     common::exit_code(run())
@@ -36,21 +40,39 @@ fn run() -> Outcome {
     }
     let server = place.stream_session("ureq-server")?;
     let listener = server.listener()?;
-    let site = server.destination().b32();
+    let site = format!("http://{}", server.destination().b32());
     let serving = std::thread::spawn(move || serve(&listener));
-    let page = agent.get(format!("http://{site}/")).call()?;
-    println!("GET: {}", page.into_body().read_to_string()?);
-    let page = agent
-        .post(format!("http://{site}/form"))
-        .send("name=value")?;
-    println!("POST: {}", page.into_body().read_to_string()?);
-    // The agent keeps the connection, which ends with it.
-    drop(agent);
+
+    let page = agent.get(format!("{site}/")).call()?;
+    expect("GET", page, "request 1, 0 bytes")?;
+    let page = agent.post(format!("{site}/form")).send("name=value")?;
+    expect("POST", page, "request 2, 10 bytes")?;
+
+    let impatient = agent.get(format!("{site}{SILENT}")).config();
+    let impatient = impatient.timeout_recv_response(Some(Duration::from_secs(1)));
+    match impatient.build().call() {
+        Err(ureq::Error::Timeout(what)) => println!("No reply: the time-out of {what:?} expired"),
+        outcome => return Err(format!("a server that does not reply: {outcome:?}").into()),
+    }
+    match agent.get("http://example.com/").call() {
+        Err(error) => println!("example.com: {error}"),
+        Ok(_) => return Err("a name outside of I2P was dialled".into()),
+    }
+    // ureq closes a connection that has failed.
     let requests = serving.join().map_err(|_| "the server panicked")??;
     println!("One stream carried {requests} requests");
     match requests {
-        2 => Ok(()),
+        3 => Ok(()),
         _ => Err("the connection was not kept".into()),
+    }
+}
+
+fn expect(what: &str, page: Response<Body>, expected: &str) -> Outcome {
+    let text = page.into_body().read_to_string()?;
+    println!("{what}: {text}");
+    match text == expected {
+        true => Ok(()),
+        false => Err(format!("the server did not reply {expected:?}").into()),
     }
 }
 
@@ -98,7 +120,7 @@ impl Connector for I2pConnector {
         }
         let host = details.uri.host().unwrap_or_default();
         // A host that is no I2P name is refused here.
-        let peer: I2pAddr = host.parse().map_err(io::Error::other)?;
+        let peer: I2pAddr = host.parse().map_err(io::Error::from)?;
         let port = details.uri.port_u16().unwrap_or(80);
         let time = details.timeout.not_zero().map(|time| *time);
         let options = ConnectOptions::new().timeout(time);
@@ -170,21 +192,32 @@ fn serve(listener: &SamListener) -> Outcome<usize> {
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     let mut reader = BufReader::new(&stream);
     let mut requests = 0;
-    while let Some(body) = read_request(&mut reader)? {
+    while let Some(request) = read_request(&mut reader)? {
         requests += 1;
-        let reply = format!("request {requests}, {} bytes", body.len());
+        if request.path == SILENT {
+            continue;
+        }
+        let reply = format!("request {requests}, {} bytes", request.body.len());
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", reply.len());
+        // In one piece: Java I2P holds a first small write back for a while.
         (&stream).write_all(format!("{head}{reply}").as_bytes())?;
     }
     Ok(requests)
 }
 
-/// Returns the body of the next request; `None` if the client has closed.
-fn read_request(reader: &mut impl BufRead) -> Outcome<Option<Vec<u8>>> {
+struct Request {
+    path: String,
+    body: Vec<u8>,
+}
+
+/// Returns the next request; `None` if the client has closed. The client is our own: the recipe
+/// `httparse_server` reads the requests of anybody.
+fn read_request(reader: &mut impl BufRead) -> Outcome<Option<Request>> {
     let (mut length, mut line) = (0, String::new());
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);
     }
+    let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
     while line.len() > 2 {
         if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
             length = value.trim().parse()?;
@@ -194,5 +227,5 @@ fn read_request(reader: &mut impl BufRead) -> Outcome<Option<Vec<u8>>> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    Ok(Some(body))
+    Ok(Some(Request { path, body }))
 }

@@ -1,7 +1,9 @@
 //! WebSocket by [tungstenite](https://docs.rs/tungstenite), on both sides.
 //!
 //! ```text
-//! websocket
+//! websocket                            to a server that runs inside this process
+//! websocket server                     the server alone, until Ctrl-C
+//! websocket ws://ADDRESS/PATH TEXT     sends a text, and prints the first reply
 //! ```
 
 #[path = "../../../common/mod.rs"]
@@ -10,7 +12,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Outcome, Place};
-use i2p_sam::{SamListener, SamStream};
+use i2p_sam::{I2pAddr, SamStream};
 use tungstenite::{Message, WebSocket};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,11 +22,46 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run() -> Outcome {
-    let place = Place::find()?;
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => both(&Place::find()?),
+        ["server"] => server(&Place::find()?),
+        [url, text] => ask(&Place::find()?, url, text),
+        _ => Err("usage: websocket [server | ws://ADDRESS/PATH TEXT]".into()),
+    }
+}
+
+fn server(place: &Place) -> Outcome {
+    let session = place.stream_session("websocket-server")?;
+    let server = common::server();
+    common::stop_on_ctrl_c(&server)?;
+    println!(
+        "Try: {}cargo run -p i2p-sam-recipes --bin websocket ws://{}/ hello",
+        place.environment(),
+        session.destination().b32()
+    );
+    server.serve(session.listener()?, |stream| serve(stream).map(drop))?;
+    println!("{}", server.stats());
+    Ok(())
+}
+
+/// Sends a text to a server, and prints the first reply.
+fn ask(place: &Place, url: &str, text: &str) -> Outcome {
+    let client = place.stream_session("websocket-client")?;
+    let stream = client.connect(I2pAddr::from_url(url)?)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let (mut socket, _) = tungstenite::client(url, stream)?;
+    socket.send(Message::text(text))?;
+    println!("{}", socket.read()?);
+    socket.close(None)?;
+    read_to_close(&mut socket)
+}
+
+fn both(place: &Place) -> Outcome {
     let server = place.stream_session("websocket-server")?;
     let client = place.stream_session("websocket-client")?;
     let listener = server.listener()?;
-    let serving = std::thread::spawn(move || serve(&listener));
+    let serving = std::thread::spawn(move || serve(listener.accept()?.0));
 
     let stream = client.connect(server.destination())?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -43,12 +80,14 @@ fn run() -> Outcome {
     read_to_close(&mut socket)?;
     let served = serving.join().map_err(|_| "the server panicked")??;
     println!("The server replied to {served} messages");
-    Ok(())
+    match served {
+        3 => Ok(()),
+        _ => Err("it received another number".into()),
+    }
 }
 
 /// Serves one connection, and returns the number of messages.
-fn serve(listener: &SamListener) -> Outcome<usize> {
-    let (stream, _) = listener.accept()?;
+fn serve(stream: SamStream) -> Outcome<usize> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut socket = tungstenite::accept(stream).map_err(|error| error.to_string())?;
     let mut served = 0;
