@@ -42,6 +42,23 @@ impl Auth {
     /// [`Error::Refused`] if the bridge refuses, [`Error::UnexpectedEof`] if it has no users,
     /// [`Error::InvalidConfig`] if the [`SamBridge`] has fallbacks. Otherwise as
     /// [`SamBridge::version`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// use i2p_sam::SamBridge;
+    /// use i2p_sam::testing::TestBridge;
+    ///
+    /// let router = TestBridge::start()?;
+    /// let bridge = router.bridge();
+    /// bridge.auth().add("joe", "correct horse")?;
+    /// bridge.auth().enable()?;
+    /// assert!(bridge.version().is_err());
+    /// let address = router.address().to_string();
+    /// let joe = SamBridge::builder().address(address).credentials("joe", "correct horse").build()?;
+    /// assert!(joe.version().is_ok());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn enable(&self) -> Result<(), Error> {
         self.send(&Command::new("AUTH", "ENABLE"))
     }
@@ -51,6 +68,18 @@ impl Auth {
     /// # Errors
     ///
     /// As [`enable`](Self::enable).
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// use i2p_sam::testing::TestBridge;
+    ///
+    /// let router = TestBridge::start()?;
+    /// let bridge = router.bridge();
+    /// bridge.auth().disable()?;
+    /// assert!(bridge.version().is_ok());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn disable(&self) -> Result<(), Error> {
         self.send(&Command::new("AUTH", "DISABLE"))
     }
@@ -62,6 +91,18 @@ impl Auth {
     /// [`Error::Command`] if the name or the password is empty or contains CR, LF or NUL; nothing was
     /// sent then. [`Error::Refused`] if the user exists. Otherwise as [`enable`](Self::enable). No
     /// error shows the password.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// use i2p_sam::testing::TestBridge;
+    ///
+    /// let router = TestBridge::start()?;
+    /// let users = router.bridge().auth();
+    /// users.add("joe", "correct horse")?;
+    /// assert!(users.add("joe", "battery staple").is_err());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn add(&self, user: &str, password: &str) -> Result<(), Error> {
         self.send(&user_command("ADD", user)?.pair("PASSWORD", password)?)
     }
@@ -72,6 +113,19 @@ impl Auth {
     ///
     /// [`Error::Command`] if the name cannot be sent, [`Error::Refused`] if there is no such user.
     /// Otherwise as [`enable`](Self::enable).
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// use i2p_sam::testing::TestBridge;
+    ///
+    /// let router = TestBridge::start()?;
+    /// let users = router.bridge().auth();
+    /// users.add("joe", "correct horse")?;
+    /// users.remove("joe")?;
+    /// assert!(users.remove("joe").is_err());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn remove(&self, user: &str) -> Result<(), Error> {
         self.send(&user_command("REMOVE", user)?)
     }

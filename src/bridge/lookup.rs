@@ -59,6 +59,21 @@ impl Lookup {
     /// `_smtp._tcp`.
     ///
     /// Try the record with the lowest [`priority`](ServiceRecord::priority) first.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// let options = [("_smtp._tcp", "0 86400 25"), ("_pop3._tcp", "0 86400 110")];
+    /// let mail = bridge.session().stream()?;
+    /// router.add_host_with(&"mail.i2p".parse()?, mail.destination(), &options);
+    ///
+    /// let lookup = bridge.lookup_record("mail.i2p")?;
+    /// let record = lookup.services_of("pop3", "tcp").next().unwrap()?;
+    /// assert_eq!(record.port(), 110);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn services_of(
         &self,
         service: &str,

@@ -59,6 +59,13 @@ struct Shared {
 
 impl Server {
     /// Creates a server that does not serve yet.
+    ///
+    /// ```
+    /// use i2p_sam::server::{Server, ServerOptions};
+    ///
+    /// let server = Server::new(&ServerOptions::new().max_connections(16));
+    /// assert!(!server.is_stopped());
+    /// ```
     #[must_use]
     pub fn new(options: &ServerOptions) -> Self {
         let all = options.cancel().child();
@@ -86,6 +93,27 @@ impl Server {
     ///
     /// Returns the listener's error if no more streams can come ([`Error::is_final`]). Open connections had
     /// the [grace](ServerOptions::grace) to finish in this case too.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use std::io::{self, Write};
+    /// use i2p_sam::SamStream;
+    /// use i2p_sam::server::{Server, ServerOptions};
+    ///
+    /// fn greet(mut stream: SamStream) -> io::Result<()> {
+    ///     stream.write_all(b"hello\n")
+    /// }
+    ///
+    /// let listener = bridge.session().stream()?.listener()?;
+    /// let server = Server::new(&ServerOptions::new());
+    /// # server.stop();
+    /// // It returns when another thread stops the server.
+    /// server.serve(listener, greet)?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn serve<E>(
         &self,
         listener: SamListener,
@@ -106,12 +134,55 @@ impl Server {
 
     /// Accepts no more streams. Open connections may finish within the [grace](ServerOptions::grace), after
     /// which [`serve`](Server::serve) ends them and returns. It does not block.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use std::io;
+    /// use std::thread;
+    /// use i2p_sam::SamStream;
+    /// use i2p_sam::server::{Server, ServerOptions};
+    ///
+    /// let listener = bridge.session().stream()?.listener()?;
+    /// let server = Server::new(&ServerOptions::new());
+    /// let serving = thread::spawn({
+    ///     let server = server.clone();
+    ///     move || server.serve(listener, |_: SamStream| Ok::<(), io::Error>(()))
+    /// });
+    /// server.stop();
+    /// serving.join().unwrap()?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stop(&self) {
         self.shared.accepting.cancel();
     }
 
     /// Accepts no more streams, and ends all connections at once: their reads return 0 and their writes fail.
     /// It does not block; [`serve`](Server::serve) returns when the handlers have returned, or after 2 s.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use std::io;
+    /// use std::thread;
+    /// use i2p_sam::SamStream;
+    /// use i2p_sam::server::{Server, ServerOptions};
+    ///
+    /// let listener = bridge.session().stream()?.listener()?;
+    /// let server = Server::new(&ServerOptions::new());
+    /// let serving = thread::spawn({
+    ///     let server = server.clone();
+    ///     move || server.serve(listener, |_: SamStream| Ok::<(), io::Error>(()))
+    /// });
+    /// server.close();
+    /// serving.join().unwrap()?;
+    /// assert!(server.is_stopped());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&self) {
         self.shared.all.cancel();
     }

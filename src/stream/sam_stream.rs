@@ -431,6 +431,18 @@ impl SamStream {
     ///
     /// Returns `InvalidInput` for a time of zero, and the errors of
     /// [`TcpStream::set_write_timeout`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// use std::time::Duration;
+    /// use i2p_sam::SamStream;
+    ///
+    /// let (near, _far) = SamStream::pair()?;
+    /// near.set_write_timeout(Some(Duration::from_secs(60)))?;
+    /// assert_eq!(near.write_timeout()?, Some(Duration::from_secs(60)));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.shared.socket.set_write_timeout(timeout)
     }
@@ -459,6 +471,18 @@ impl SamStream {
     /// # Errors
     ///
     /// Returns the errors of [`TcpStream::set_nonblocking`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// use std::io::{ErrorKind, Read};
+    /// use i2p_sam::SamStream;
+    ///
+    /// let (mut near, _far) = SamStream::pair()?;
+    /// near.set_nonblocking(true)?;
+    /// assert_eq!(near.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         self.shared.socket.set_nonblocking(nonblocking)
     }

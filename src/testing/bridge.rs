@@ -64,11 +64,27 @@ impl TestBridge {
     /// # Errors
     ///
     /// Returns the errors of the system if no port can be opened or no thread be started.
+    ///
+    /// ```
+    /// use i2p_sam::testing::TestBridge;
+    ///
+    /// let router = TestBridge::start()?;
+    /// assert!(router.bridge().version().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn start() -> io::Result<Self> {
         Self::builder().start()
     }
 
     /// Returns a builder, for another profile, seed or speed.
+    ///
+    /// ```
+    /// use i2p_sam::testing::{Profile, TestBridge};
+    ///
+    /// let router = TestBridge::builder().profile(Profile::I2pd).start()?;
+    /// assert_eq!(router.profile(), Profile::I2pd);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder() -> TestBridgeBuilder {
         TestBridgeBuilder::default()
     }
@@ -95,12 +111,32 @@ impl TestBridge {
 
     /// Adds a name to the address book of the router. A name that is there already gets another
     /// destination.
+    ///
+    /// ```
+    /// use i2p_sam::testing::TestBridge;
+    ///
+    /// let router = TestBridge::start()?;
+    /// let site = router.bridge().session().stream()?;
+    /// router.add_host(&"site.i2p".parse()?, site.destination());
+    /// assert_eq!(router.bridge().lookup("site.i2p")?, *site.destination());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn add_host(&self, name: &HostName, destination: &Destination) {
         self.add_host_with(name, destination, &[]);
     }
 
     /// Adds a name whose lease set has options, such as the [service
     /// record](crate::ServiceRecord) `("_smtp._tcp", "0 86400 25")`.
+    ///
+    /// ```
+    /// use i2p_sam::testing::TestBridge;
+    ///
+    /// let router = TestBridge::start()?;
+    /// let mail = router.bridge().session().stream()?;
+    /// router.add_host_with(&"mail.i2p".parse()?, mail.destination(), &[("_smtp._tcp", "0 86400 25")]);
+    /// assert_eq!(router.bridge().lookup_record("mail.i2p")?.services().count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn add_host_with(
         &self,
         name: &HostName,
@@ -135,22 +171,62 @@ impl TestBridge {
 
     /// Commits a fault for the next command that begins with these words, such as `"STREAM CONNECT"`,
     /// `"HELLO"`, or `""` for any. Datagrams by UDP begin with `3.`: any fault loses them.
+    ///
+    /// ```
+    /// use i2p_sam::testing::{Fault, TestBridge};
+    ///
+    /// let router = TestBridge::start()?;
+    /// router.inject("NAMING LOOKUP", Fault::close());
+    /// assert!(router.bridge().lookup("site.i2p").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn inject(&self, start: &str, fault: Fault) {
         self.router.state.lock().faults.add(start, fault, true);
     }
 
     /// Commits a fault for every command that begins with these words.
+    ///
+    /// ```
+    /// use i2p_sam::testing::{Fault, TestBridge};
+    ///
+    /// let router = TestBridge::start()?;
+    /// router.inject_each("HELLO", Fault::close());
+    /// assert!(router.bridge().version().is_err());
+    /// assert!(router.bridge().version().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn inject_each(&self, start: &str, fault: Fault) {
         self.router.state.lock().faults.add(start, fault, false);
     }
 
     /// Removes the faults that wait for a command. Connections that are split or will be cut remain so.
+    ///
+    /// ```
+    /// use i2p_sam::testing::{Fault, TestBridge};
+    ///
+    /// let router = TestBridge::start()?;
+    /// router.inject_each("HELLO", Fault::close());
+    /// router.clear_faults();
+    /// assert!(router.bridge().version().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn clear_faults(&self) {
         self.router.state.lock().faults.clear();
     }
 
     /// Ends the session of a destination, as a router does that loses it: its control socket closes, and so
     /// do its streams. Returns false if there is none.
+    ///
+    /// ```
+    /// use i2p_sam::testing::TestBridge;
+    ///
+    /// let router = TestBridge::start()?;
+    /// let session = router.bridge().session().stream()?;
+    /// assert!(router.lose_session(session.destination()));
+    /// session.wait_closed(None)?;
+    /// assert!(!router.lose_session(session.destination()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn lose_session(&self, destination: &Destination) -> bool {
         let lost = {
             let state = self.router.state.lock();
@@ -170,6 +246,16 @@ impl TestBridge {
     /// Ends the router behind the bridge. Java's bridge goes on, and the client learns of it late, until
     /// [`restore_router`](Self::restore_router) no session can be created; the bridges of the other routers are
     /// part of them and [stop](Self::stop).
+    ///
+    /// ```
+    /// use i2p_sam::testing::TestBridge;
+    ///
+    /// let router = TestBridge::start()?;
+    /// router.lose_router();
+    /// assert!(router.bridge().version().is_ok());
+    /// assert!(router.bridge().session().stream().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn lose_router(&self) {
         if !self.router.facts.sessions.bridge_outlives_router {
             return self.stop();
@@ -188,11 +274,32 @@ impl TestBridge {
     }
 
     /// Brings the router back behind the bridge: sessions can be created again. Those of before stay lost.
+    ///
+    /// ```
+    /// use i2p_sam::testing::TestBridge;
+    ///
+    /// let router = TestBridge::start()?;
+    /// router.lose_router();
+    /// router.restore_router();
+    /// assert!(router.bridge().session().stream().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn restore_router(&self) {
         self.router.state.update(|state| state.router_gone = false);
     }
 
     /// Ends the process of the router: all connections close, and its port refuses connections.
+    ///
+    /// ```
+    /// use i2p_sam::testing::TestBridge;
+    ///
+    /// let router = TestBridge::start()?;
+    /// let session = router.bridge().session().stream()?;
+    /// router.stop();
+    /// session.wait_closed(None)?;
+    /// assert!(router.bridge().version().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stop(&self) {
         self.router.state.update(|state| state.running = false);
         // A client that loses its connection finds the port closed, as if the process had ended.
@@ -205,6 +312,18 @@ impl TestBridge {
     /// # Errors
     ///
     /// Returns the errors of the system if another program has taken a port meanwhile.
+    ///
+    /// ```
+    /// use i2p_sam::testing::TestBridge;
+    ///
+    /// let router = TestBridge::start()?;
+    /// let session = router.bridge().session().healing()?;
+    /// router.stop();
+    /// router.restart()?;
+    /// let listener = session.listener()?;
+    /// # drop(listener);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn restart(&self) -> io::Result<()> {
         self.stop();
         let mut tries = 0;
@@ -223,11 +342,36 @@ impl TestBridge {
 
     /// Stops the process of the router as a suspended computer does: connections stay open, and nothing
     /// moves until [`resume`](Self::resume).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use i2p_sam::SamBridge;
+    /// use i2p_sam::testing::TestBridge;
+    ///
+    /// let router = TestBridge::start()?;
+    /// let bridge = SamBridge::builder()
+    ///     .address(router.address().to_string())
+    ///     .hello_timeout(Some(Duration::from_millis(50)))
+    ///     .build()?;
+    /// router.pause();
+    /// assert!(bridge.version().is_err_and(|error| error.is_timeout()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pause(&self) {
         self.router.paused.update(|paused| *paused = true);
     }
 
     /// Lets a paused router go on.
+    ///
+    /// ```
+    /// use i2p_sam::testing::TestBridge;
+    ///
+    /// let router = TestBridge::start()?;
+    /// router.pause();
+    /// router.resume();
+    /// assert!(router.bridge().version().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn resume(&self) {
         self.router.paused.update(|paused| *paused = false);
     }
@@ -386,6 +530,14 @@ impl TestBridgeBuilder {
     /// # Errors
     ///
     /// Returns the errors of the system if no port can be opened or no thread be started.
+    ///
+    /// ```
+    /// use i2p_sam::testing::TestBridge;
+    ///
+    /// let router = TestBridge::builder().speed(1000).start()?;
+    /// assert!(router.bridge().version().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn start(self) -> io::Result<TestBridge> {
         let (listener, udp) = bind()?;
         let seed = self.seed.unwrap_or_else(some_seed);

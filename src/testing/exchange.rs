@@ -70,6 +70,18 @@ impl<'a> Exchange<'a> {
     }
 
     /// Returns the value of a pair of the command.
+    ///
+    /// ```
+    /// use i2p_sam::testing::{Fault, TestBridge};
+    ///
+    /// let router = TestBridge::start()?;
+    /// router.inject("HELLO", Fault::script(|exchange| {
+    ///     assert_eq!(exchange.value("MAX").as_deref(), Some("3.3"));
+    ///     exchange.proceed();
+    /// }));
+    /// assert!(router.bridge().version().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn value(&self, key: &str) -> Option<String> {
         let request = Request::read(self.line, self.facts);
         request.ok()??.value(key).map(str::to_owned)
@@ -81,6 +93,17 @@ impl<'a> Exchange<'a> {
     }
 
     /// Sends bytes to the client. Returns false if it has closed.
+    ///
+    /// ```
+    /// use i2p_sam::testing::{Fault, TestBridge};
+    ///
+    /// let router = TestBridge::start()?;
+    /// router.inject("HELLO", Fault::script(|exchange| {
+    ///     exchange.send("HELLO REPLY RESULT=OK VERSION=3.1\n");
+    /// }));
+    /// assert_eq!(router.bridge().version()?, i2p_sam::Version::V3_1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send(&self, bytes: impl AsRef<[u8]>) -> bool {
         self.link.send(bytes.as_ref())
     }
@@ -123,12 +146,34 @@ impl<'a> Exchange<'a> {
 
     /// Lets the router carry out the command. It returns when the router has replied; after a command that
     /// makes the connection a stream, when the stream has ended.
+    ///
+    /// ```
+    /// use i2p_sam::testing::{Fault, TestBridge};
+    ///
+    /// let router = TestBridge::start()?;
+    /// router.inject("HELLO", Fault::script(|exchange| {
+    ///     exchange.proceed();
+    /// }));
+    /// assert!(router.bridge().version().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn proceed(&mut self) {
         let line = self.line;
         self.goes_on = (self.carry_out)(line);
     }
 
     /// Lets the router carry out another command instead.
+    ///
+    /// ```
+    /// use i2p_sam::testing::{Fault, TestBridge};
+    ///
+    /// let router = TestBridge::start()?;
+    /// router.inject("HELLO", Fault::script(|exchange| {
+    ///     exchange.proceed_as("HELLO VERSION MIN=3.1 MAX=3.1");
+    /// }));
+    /// assert_eq!(router.bridge().version()?, i2p_sam::Version::V3_1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn proceed_as(&mut self, command: &str) {
         self.goes_on = (self.carry_out)(command);
     }
@@ -136,12 +181,35 @@ impl<'a> Exchange<'a> {
     /// Drops the socket of the connection when the script returns, and reads nothing any more. The system
     /// resets the connection if the client has sent more than was read, or if the socket's `SO_LINGER` is 0;
     /// otherwise it closes it.
+    ///
+    /// ```
+    /// use i2p_sam::testing::{Fault, TestBridge};
+    ///
+    /// let router = TestBridge::start()?;
+    /// router.inject("HELLO", Fault::script(|exchange| {
+    ///     exchange.reset();
+    /// }));
+    /// assert!(router.bridge().version().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reset(&mut self) {
         self.goes_on = false;
         self.link.abandon();
     }
 
     /// Closes the connection. What was sent still arrives.
+    ///
+    /// ```
+    /// use i2p_sam::testing::{Fault, TestBridge};
+    ///
+    /// let router = TestBridge::start()?;
+    /// router.inject("HELLO", Fault::script(|exchange| {
+    ///     exchange.send("HELLO REPLY");
+    ///     exchange.close();
+    /// }));
+    /// assert!(router.bridge().version().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&mut self) {
         self.goes_on = false;
         self.link.close();

@@ -42,12 +42,30 @@ pub(super) enum Kind {
 impl Fault {
     /// Waits for this time, and then lets the router carry out the command. The time is not scaled by
     /// [`speed`](super::TestBridgeBuilder::speed).
+    ///
+    /// ```
+    /// use i2p_sam::testing::{Fault, TestBridge};
+    ///
+    /// let router = TestBridge::start()?;
+    /// router.inject("HELLO", Fault::delay(std::time::Duration::from_millis(5)));
+    /// assert!(router.bridge().version().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn delay(time: Duration) -> Self {
         Self(Kind::Delay(time))
     }
 
     /// Sends from now on everything on this connection in pieces of 1 to `largest` bytes, with pauses of up
     /// to `longest_pause` before each. The bridge's [seed](super::TestBridgeBuilder::seed) decides both.
+    ///
+    /// ```
+    /// use i2p_sam::testing::{Fault, TestBridge};
+    ///
+    /// let router = TestBridge::start()?;
+    /// router.inject("HELLO", Fault::split(3, std::time::Duration::from_millis(1)));
+    /// assert!(router.bridge().version().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn split(largest: usize, longest_pause: Duration) -> Self {
         Self(Kind::Split(Pieces {
             largest,
@@ -57,33 +75,89 @@ impl Fault {
 
     /// Sends from now on each byte on this connection on its own, with a pause of up to `longest_pause`
     /// before it.
+    ///
+    /// ```
+    /// use i2p_sam::testing::{Fault, TestBridge};
+    ///
+    /// let router = TestBridge::start()?;
+    /// router.inject("HELLO", Fault::drip(std::time::Duration::from_millis(1)));
+    /// assert!(router.bridge().version().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn drip(longest_pause: Duration) -> Self {
         Self::split(1, longest_pause)
     }
 
     /// Closes the connection when this many more bytes have been sent on it. The bytes of a stream count as
     /// well.
+    ///
+    /// ```
+    /// use i2p_sam::testing::{Fault, TestBridge};
+    ///
+    /// let router = TestBridge::start()?;
+    /// router.inject("HELLO", Fault::cut_after(5));
+    /// assert!(router.bridge().version().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn cut_after(bytes: u64) -> Self {
         Self(Kind::CutAfter(bytes))
     }
 
     /// Sends these bytes instead of the router's reply: a refusal, a lie or garbage. A line needs its `\n`.
     /// The router does not learn of the command.
+    ///
+    /// ```
+    /// use i2p_sam::testing::{Fault, TestBridge};
+    ///
+    /// let router = TestBridge::start()?;
+    /// router.inject("HELLO", Fault::reply("HELLO REPLY RESULT=NOVERSION\n"));
+    /// assert!(router.bridge().version().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reply(bytes: impl Into<Vec<u8>>) -> Self {
         Self(Kind::Reply(bytes.into()))
     }
 
     /// Sends these bytes instead of the router's reply, and closes the connection.
+    ///
+    /// ```
+    /// use i2p_sam::testing::{Fault, TestBridge};
+    ///
+    /// let router = TestBridge::start()?;
+    /// router.inject("HELLO", Fault::reply_and_close("garbage"));
+    /// assert!(router.bridge().version().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reply_and_close(bytes: impl Into<Vec<u8>>) -> Self {
         Self(Kind::ReplyAndClose(bytes.into()))
     }
 
     /// Closes the connection instead of a reply.
+    ///
+    /// ```
+    /// use i2p_sam::testing::{Fault, TestBridge};
+    ///
+    /// let router = TestBridge::start()?;
+    /// router.inject("HELLO", Fault::close());
+    /// assert!(router.bridge().version().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close() -> Self {
         Self(Kind::Close)
     }
 
     /// Never replies, to this command or a later one. The connection stays open.
+    ///
+    /// ```
+    /// use i2p_sam::testing::{Fault, TestBridge};
+    ///
+    /// let router = TestBridge::start()?;
+    /// router.inject("STREAM CONNECT", Fault::silence());
+    /// let session = router.bridge().session().stream()?;
+    /// let time = std::time::Duration::from_millis(50);
+    /// assert!(session.connect_timeout("peer.i2p", time).is_err_and(|error| error.is_timeout()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn silence() -> Self {
         Self(Kind::Silence)
     }

@@ -77,6 +77,15 @@ impl Command {
     /// # Errors
     ///
     /// Returns [`CommandError`] if the user name or the password cannot be sent.
+    ///
+    /// ```
+    /// use i2p_sam::Version;
+    /// use i2p_sam::wire::Command;
+    ///
+    /// let command = Command::hello(Version::V3_1, Version::V3_3, None)?;
+    /// assert_eq!(command.as_str(), "HELLO VERSION MIN=3.1 MAX=3.3\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn hello(
         min: Version,
         max: Version,
@@ -148,6 +157,13 @@ impl Command {
     /// # Errors
     ///
     /// Returns [`CommandError`] if the id cannot be sent.
+    ///
+    /// ```
+    /// use i2p_sam::wire::Command;
+    ///
+    /// assert_eq!(Command::stream_accept("chat")?.as_str(), "STREAM ACCEPT ID=chat SILENT=false\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stream_accept(id: &str) -> Result<Self, CommandError> {
         Self::new("STREAM", "ACCEPT")
             .pair("ID", id)?
@@ -160,6 +176,14 @@ impl Command {
     /// # Errors
     ///
     /// Returns [`CommandError`] if the id or the destination cannot be sent.
+    ///
+    /// ```
+    /// use i2p_sam::wire::Command;
+    ///
+    /// let command = Command::stream_connect("chat", "stats.i2p", None, Some(80))?;
+    /// assert!(command.as_str().ends_with(" SILENT=false TO_PORT=80\n"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stream_connect(
         id: &str,
         destination: &str,
@@ -180,6 +204,14 @@ impl Command {
     /// # Errors
     ///
     /// Returns [`CommandError`] if the id or the host cannot be sent.
+    ///
+    /// ```
+    /// use i2p_sam::wire::Command;
+    ///
+    /// let command = Command::stream_forward("web", 8080, None, false)?;
+    /// assert_eq!(command.as_str(), "STREAM FORWARD ID=web PORT=8080 SILENT=false\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stream_forward(
         id: &str,
         port: u16,

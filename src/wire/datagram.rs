@@ -44,6 +44,15 @@ impl<'a> DatagramHeader<'a> {
     /// Returns [`ParseErrorKind::TooLong`] if no line ends within the first 2048 bytes,
     /// [`ParseErrorKind::Utf8`], [`ParseErrorKind::Empty`] if no sender is named, and
     /// [`ParseErrorKind::Value`] for an invalid port.
+    ///
+    /// ```
+    /// use i2p_sam::wire::DatagramHeader;
+    ///
+    /// let packet = format!("{} FROM_PORT=1 TO_PORT=2\nhello", "A".repeat(516));
+    /// let (header, payload) = DatagramHeader::split(packet.as_bytes())?;
+    /// assert_eq!((header.from_port, payload), (Some(1), &b"hello"[..]));
+    /// # Ok::<(), i2p_sam::wire::ParseError>(())
+    /// ```
     pub fn split(packet: &'a [u8]) -> Result<(Self, &'a [u8]), ParseError> {
         let (line, payload) = split_line(packet)?;
         let mut words = words(line);
@@ -92,6 +101,15 @@ impl RawHeader {
     ///
     /// Returns the errors of [`DatagramHeader::split`], and [`ParseErrorKind::MissingPair`] if one
     /// of the three fields is missing.
+    ///
+    /// ```
+    /// use i2p_sam::wire::RawHeader;
+    ///
+    /// let (header, payload) = RawHeader::split(b"PROTOCOL=18 FROM_PORT=0 TO_PORT=53\nhello")?;
+    /// assert_eq!((header.protocol, header.from_port, header.to_port), (18, None, Some(53)));
+    /// assert_eq!(payload, b"hello");
+    /// # Ok::<(), i2p_sam::wire::ParseError>(())
+    /// ```
     pub fn split(packet: &[u8]) -> Result<(Self, &[u8]), ParseError> {
         let (line, payload) = split_line(packet)?;
         let fields = Fields::read(words(line).filter_map(|word| word.split_once('=')))?;

@@ -44,6 +44,15 @@ impl<'a> StreamHeader<'a> {
     ///
     /// Returns [`ParseErrorKind::Value`] for a malformed destination or port, and the errors of
     /// [`Message::parse`].
+    ///
+    /// ```
+    /// use i2p_sam::wire::StreamHeader;
+    ///
+    /// let line = format!("{} FROM_PORT=4444 TO_PORT=80", "A".repeat(516));
+    /// let header = StreamHeader::parse(line.as_bytes())?;
+    /// assert!(matches!(header, StreamHeader::Peer { from_port: Some(4444), to_port: Some(80), .. }));
+    /// # Ok::<(), i2p_sam::wire::ParseError>(())
+    /// ```
     pub fn parse(line: &'a [u8]) -> Result<Self, ParseError> {
         let message = Message::parse(line)?;
         if message.topic() == "STREAM" {

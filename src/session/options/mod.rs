@@ -103,6 +103,10 @@ impl SessionOptions {
     /// |---|---|---|
     /// | `i2cp.leaseSetEncType` | `4,0` | SAM's own default is ElGamal alone, slow and dated |
     /// | `inbound.quantity`, `outbound.quantity` | 3 | Java I2P builds 2 by default, i2pd 5 |
+    ///
+    /// ```
+    /// let options = i2p_sam::SessionOptions::new().tunnel_length(2);
+    /// ```
     pub fn new() -> Self {
         Self::bare()
             .lease_set_encryption(&[EncryptionType::EciesX25519, EncryptionType::ElGamal])
@@ -110,6 +114,11 @@ impl SessionOptions {
     }
 
     /// Creates empty options: the router's defaults for everything.
+    ///
+    /// ```
+    /// // The router's own defaults, but for the length.
+    /// let options = i2p_sam::SessionOptions::bare().tunnel_length(2);
+    /// ```
     pub fn bare() -> Self {
         Self {
             pairs: Vec::new(),
