@@ -1,6 +1,5 @@
 //! The lines for the facade `log`.
 
-use std::collections::BTreeSet;
 use std::sync::{Mutex, Once};
 
 use i2p_sam::SamBridge;
@@ -9,17 +8,22 @@ use log::{LevelFilter, Log, Metadata, Record};
 
 use crate::support::eventually;
 
-/// Returns the lines of all tests since the first call, each once.
-pub(crate) fn lines() -> BTreeSet<String> {
+/// Begins to collect the lines of all tests, if none has begun. Returns the number of lines so far.
+pub(crate) fn collect() -> usize {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         log::set_logger(&Collector).unwrap();
         log::set_max_level(LevelFilter::Trace);
     });
-    LINES.lock().unwrap().clone()
+    LINES.lock().unwrap().len()
 }
 
-static LINES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+/// Returns the lines after the first `count`.
+pub(crate) fn since(count: usize) -> Vec<String> {
+    LINES.lock().unwrap()[count..].to_vec()
+}
+
+static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// A line that contains this text makes the logger panic.
 static PANICS_AT: Mutex<Option<String>> = Mutex::new(None);
@@ -34,7 +38,7 @@ impl Log for Collector {
     fn log(&self, record: &Record<'_>) {
         assert_eq!(record.target(), "i2p_sam");
         let line = format!("{} {}", record.level(), record.args());
-        LINES.lock().unwrap().insert(line.clone());
+        LINES.lock().unwrap().push(line.clone());
         let fatal = PANICS_AT.lock().unwrap().clone();
         if fatal.is_some_and(|text| line.contains(&text)) {
             panic!("this is what the test is about");
@@ -45,13 +49,14 @@ impl Log for Collector {
 }
 
 fn has_line(start: &str, part: &str) -> bool {
-    let mut lines = lines().into_iter();
+    let lines = LINES.lock().unwrap();
+    let mut lines = lines.iter();
     lines.any(|line| line.starts_with(start) && line.contains(part))
 }
 
 #[test]
 fn created_and_lost_session_is_logged() {
-    lines();
+    collect();
     let bridge = TestBridge::start().unwrap();
     let session = bridge.bridge().session().stream().unwrap();
     let (address, b32) = (bridge.address(), session.destination().b32());
@@ -64,7 +69,7 @@ fn created_and_lost_session_is_logged() {
 
 #[test]
 fn failed_bridge_is_logged_before_fallback() {
-    lines();
+    collect();
     let (gone, bridge) = (TestBridge::start().unwrap(), TestBridge::start().unwrap());
     gone.stop();
     let fallback = bridge.bridge();
@@ -80,7 +85,7 @@ fn failed_bridge_is_logged_before_fallback() {
 
 #[test]
 fn panicking_logger_ends_nothing() {
-    lines();
+    collect();
     let bridge = TestBridge::start().unwrap();
     *PANICS_AT.lock().unwrap() = Some(bridge.address().to_string());
     let session = bridge.bridge().session().stream().unwrap();

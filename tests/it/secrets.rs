@@ -719,11 +719,11 @@ fn commands_that_are_repeated(watcher: &mut Watcher) {
 }
 
 fn check(show: fn(&mut Watcher)) {
-    logging::lines();
+    let lines = logging::collect();
     let mut watcher = Watcher::new();
     show(&mut watcher);
-    // The lines of other tests are checked as well.
-    for line in logging::lines() {
+    // The lines of tests that run meanwhile are checked as well.
+    for line in logging::since(lines) {
         watcher.look_at(&line);
     }
 }
