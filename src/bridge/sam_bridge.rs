@@ -178,6 +178,8 @@ impl SamBridge {
     /// result: for commands that this crate does not have. The connection closes then, and ends what the command
     /// began, such as a session.
     ///
+    /// Of several bridges, the first that can be reached gets it, and no other, whatever it does.
+    ///
     /// The deadline is that of [`command_timeout`](crate::SamBridgeBuilder::command_timeout). A bridge that replies
     /// nothing, as emissary does to commands that it refuses, exhausts it.
     ///
@@ -195,12 +197,10 @@ impl SamBridge {
     /// # Ok::<(), i2p_sam::Error>(())
     /// ```
     pub fn request(&self, command: &Command) -> Result<Reply, Error> {
-        self.try_routers(|router| {
-            let deadline = Deadline::after(router.config.timeouts.command);
-            router
-                .open()?
-                .request_any(command, Phase::Command, deadline)
-        })
+        // Only one bridge gets the command: the one that closes on it may have carried it out.
+        let mut connection = self.try_routers(Self::open)?;
+        let deadline = Deadline::after(self.config.timeouts.command);
+        connection.request_any(command, Phase::Command, deadline)
     }
 
     /// Returns the destination of an address. A port in the address is ignored; for a full destination

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::net::TcpStream;
 
 use crate::stream::SamStream;
@@ -57,7 +58,7 @@ pub fn carry(
 ///
 /// ```
 /// let carried = i2p_sam::Carried::default();
-/// assert_eq!((carried.sent, carried.received), (0, 0));
+/// assert_eq!(carried.to_string(), "0 bytes sent, 0 received");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -66,4 +67,11 @@ pub struct Carried {
     pub sent: u64,
     /// Bytes received from I2P for the local side.
     pub received: u64,
+}
+
+/// Writes the numbers as in `700 bytes sent, 8000 received`.
+impl fmt::Display for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes sent, {} received", self.sent, self.received)
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::logging::Full;
 
 /// The reason why one connection of a tunnel failed. The tunnel continues.
 ///
@@ -60,6 +61,16 @@ pub enum TunnelExit {
     Lost(Arc<Error>),
 }
 
+/// Writes `closed`, or `lost` with the whole chain of reasons.
+impl fmt::Display for TunnelExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("closed"),
+            Self::Lost(error) => write!(f, "lost: {}", Full(&**error)),
+        }
+    }
+}
+
 /// The numbers of connections and bytes that a tunnel has carried so far.
 ///
 /// ```
@@ -99,6 +110,18 @@ impl fmt::Display for TunnelStats {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exit_display_names_reason() {
+        assert_eq!(TunnelExit::Closed.to_string(), "closed");
+        let gone = Error::SessionLost(crate::SessionLoss::Disconnected);
+        let lost = TunnelExit::Lost(Arc::new(Error::GaveUp(Arc::new(gone))));
+        assert_eq!(
+            lost.to_string(),
+            "lost: the session is gone and will not be made again: \
+             the session is gone: the bridge closed the connection"
+        );
+    }
 
     #[test]
     fn stats_display_names_each_number() {

@@ -393,3 +393,18 @@ fn raw_request_that_is_not_answered_fails() {
         );
     }
 }
+
+#[test]
+fn raw_request_is_sent_to_one_bridge_alone() {
+    let closing = ScriptedBridge::start(|visit| {
+        visit.greet();
+        visit.line();
+    });
+    let other = TestBridge::start().unwrap();
+    let bridges = SamBridge::builder().address(closing.address().to_string());
+    let bridges = bridges.fallback(&other.bridge()).build().unwrap();
+    let command = Command::naming_lookup("a.i2p").unwrap();
+    let error = bridges.request(&command).unwrap_err();
+    assert!(matches!(error, Error::UnexpectedEof { .. }), "{error}");
+    assert_eq!(other.connections(), 0);
+}
