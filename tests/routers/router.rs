@@ -207,6 +207,10 @@ const I2PD_NEW_CANNOT: &[(Need, &str)] = &[
         Need::BulkBeforeEnd,
         "i2pd 2.59 loses the end of a stream that is ended with more than 60 kB under way",
     ),
+    (
+        Need::ManyCuts,
+        "i2pd 2.59 crashes (SIGSEGV) in some of the runs if peers dial a session that ends",
+    ),
     (Need::Ports, "i2pd does not tell ports"),
     (Need::OwnDial, "i2pd: Can't connect to myself"),
     (

@@ -46,6 +46,8 @@ pub(crate) enum Need {
     SessionlessLookup,
     /// Delivering more than some kilobytes after the end of a stream.
     BulkBeforeEnd,
+    /// The router survives that a server's connections are cut many times under load.
+    ManyCuts,
     /// Carrying some megabytes a second.
     Bulk,
     /// Ending a forwarding with its socket, so that the session can have another.
@@ -83,6 +85,7 @@ impl Need {
         Self::OtherSignatures,
         Self::SessionlessLookup,
         Self::BulkBeforeEnd,
+        Self::ManyCuts,
         Self::Bulk,
         Self::ForwardAgain,
         Self::Refusals,

@@ -29,7 +29,7 @@ behaviours! {
     listener_with_cut_connections_heals [Streams, Restart, KeyAgain];
     key_reused_after_close_serves [Streams, Restart, KeyAgain];
     killed_and_restarted_server_serves [Streams, Restart, KeyAgain];
-    #[slow] listener_with_cut_connections_heals_twenty_times [Streams, Restart, KeyAgain];
+    #[slow] listener_with_cut_connections_heals_twenty_times [Streams, Restart, KeyAgain, ManyCuts];
     #[slow] key_reused_ten_times_serves [Streams, Restart, KeyAgain];
     #[slow] server_restarted_ten_times_serves [Streams, Restart, KeyAgain];
     #[slow] listener_serves_after_each_router_pause [Streams, Restart, KeyAgain];
