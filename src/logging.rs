@@ -1,9 +1,8 @@
-//! What the library writes to the facade `log` if the feature `log` is on. Without the feature, nothing of it is
-//! compiled.
+//! The lines for the facade `log`. Without the feature `log`, none of this is compiled.
 //!
-//! Texts contain our own public address, addresses of bridges, and errors, which contain no secret; never a key, a
-//! password, the id of a session, or a byte that was transferred. A text is written when no lock is held: the logger
-//! is code of the program.
+//! A line contains our own public address, addresses of bridges, and errors, which contain no secret. It never contains
+//! a key, a password, the id of a session, or a byte that was transferred. No lock is held while a line is written,
+//! because the logger is code of the program.
 
 #[cfg(feature = "log")]
 use std::fmt;

@@ -178,7 +178,8 @@ impl SamBridge {
     /// result: for commands that this crate does not have. The connection closes then, and ends what the command
     /// began, such as a session.
     ///
-    /// Of several bridges, the first that can be reached gets it, and no other, whatever it does.
+    /// If there are fallbacks, the command goes to the first bridge that completes HELLO, and is not repeated at
+    /// another one.
     ///
     /// The deadline is that of [`command_timeout`](crate::SamBridgeBuilder::command_timeout). A bridge that replies
     /// nothing, as emissary does to commands that it refuses, exhausts it.
@@ -197,7 +198,7 @@ impl SamBridge {
     /// # Ok::<(), i2p_sam::Error>(())
     /// ```
     pub fn request(&self, command: &Command) -> Result<Reply, Error> {
-        // Only one bridge gets the command: the one that closes on it may have carried it out.
+        // It is not repeated at a fallback: a bridge that closes on a command may have carried it out.
         let mut connection = self.try_routers(Self::open)?;
         let deadline = Deadline::after(self.config.timeouts.command);
         connection.request_any(command, Phase::Command, deadline)
