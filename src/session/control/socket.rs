@@ -185,10 +185,12 @@ impl ControlSocket {
         }
         self.outbound.update(|outbound| outbound.stop(by_us));
         if !by_us {
-            if let (Some(loss), Ok(bridge)) = (self.lifetime.loss(), self.socket.peer_addr()) {
+            let bridge = self.socket.peer_addr();
+            self.hang_up();
+            // The logger may be slow, so it comes last.
+            if let (Some(loss), Ok(bridge)) = (self.lifetime.loss(), bridge) {
                 event!(Warn, "a session at {bridge} is lost: {loss}");
             }
-            self.hang_up();
         }
         true
     }
