@@ -102,7 +102,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `log` | lines for the facade [`log`](https://docs.rs/log), with the target `i2p_sam`: created and lost sessions and the events of sessions that heal (`info`, `warn`), failed bridges (`warn`), failed accepts, connections of tunnels and servers (`debug`), dropped datagrams (`trace`). Threads that would have a small stack have 1 MiB, because they call the program's logger. A logger that panics ends nothing |
+//! | `log` | lines for the facade [`log`](https://docs.rs/log), with the target `i2p_sam`: created and lost sessions and the events of sessions that heal (`info`, `warn`), failed bridges (`warn`), failed accepts, connections of tunnels and servers (`debug`), dropped datagrams (`trace`). A line may contain the address of a peer. Threads that would have a small stack have 1 MiB, because they call the program's logger. A logger that panics ends nothing |
 //! | `serde` | `Serialize` and `Deserialize`: [`I2pAddr`], [`Host`], [`HostName`], [`B32`], [`B33`], [`Destination`] and [`SignatureType`] as their texts, [`SessionOptions`] as a map without secrets. A [`PrivateKey`] is never serialized |
 //! | `zeroize` | the memory of a [`PrivateKey`], and the buffers of this crate through which one passes, are overwritten when they are dropped. [Limits](PrivateKey#memory) |
 //! | `testing` | `i2p_sam::testing`: a SAM bridge inside the process, for tests without a router |

@@ -1,7 +1,7 @@
 //! The lines for the facade `log`. Without the feature `log`, none of this is compiled.
 //!
-//! A line contains our own public address, addresses of bridges, and errors, which contain no secret. It never contains
-//! a key, a password, the id of a session, or a byte that was transferred. No lock is held while a line is written,
+//! A line contains our own public address, addresses of bridges and peers, and errors, which contain no secret. It never
+//! contains a key, a password, the id of a session, or a byte that was transferred. No lock is held while a line is written,
 //! because the logger is code of the program.
 
 #[cfg(feature = "log")]

@@ -1,6 +1,7 @@
 //! I2P's base64 and base32, CRC-32, and a cursor over binary keys.
 
 use std::fmt;
+use std::mem;
 use std::str::FromStr;
 
 use base64::Engine;
@@ -50,7 +51,7 @@ pub(super) fn base64_shown(bytes: &[u8]) -> impl fmt::Display {
 }
 
 pub(super) fn base64_decode(text: &str) -> Result<Vec<u8>, Base64Fault> {
-    base64_decode_wiped(text).map(|bytes| bytes.to_vec())
+    base64_decode_wiped(text).map(|mut bytes| mem::take(&mut *bytes))
 }
 
 /// Decodes a text that may be a private key, by mistake too.

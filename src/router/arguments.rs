@@ -2,7 +2,8 @@
 //! file of its own.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::Path;
 
 use super::data_dir::DataDir;
@@ -32,6 +33,9 @@ const OFFLINE_NETWORK: &str = "77";
 
 /// A server that nobody can reach: i2pd accepts no empty address on its command line.
 const NOWHERE: &str = "http://127.0.0.1:1/";
+
+/// The most bytes of a configuration file: the one of the packages has 10 kB.
+const LONGEST_CONFIG: u64 = 1024 * 1024;
 
 /// The options of i2pd, each name once, in the form `--name` or `--name=value`.
 #[derive(Debug)]
@@ -69,7 +73,7 @@ pub(super) fn arguments(
 ///
 /// [`LaunchError::Config`], [`LaunchError::ConfigFile`] if it cannot be read.
 pub(super) fn check_config_file(path: &Path) -> Result<(), LaunchError> {
-    let bytes = fs::read(path).map_err(|source| LaunchError::ConfigFile {
+    let bytes = read_config(path).map_err(|source| LaunchError::ConfigFile {
         path: path.to_owned(),
         source,
     })?;
@@ -96,6 +100,21 @@ pub(super) fn check_config_file(path: &Path) -> Result<(), LaunchError> {
         return Err(ConfigError::new("config_file", line, reason).into());
     }
     Ok(())
+}
+
+/// Reads a configuration file. A FIFO or a device could block, or never end.
+fn read_config(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        let text = "it is no regular file";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path)?;
+    file.take(LONGEST_CONFIG + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > LONGEST_CONFIG {
+        true => Err(io::ErrorKind::FileTooLarge.into()),
+        false => Ok(bytes),
+    }
 }
 
 impl Arguments {
@@ -304,6 +323,19 @@ mod tests {
         assert!(check("# daemon = true\ndaemon = false\n[http]\nport = 1\n").is_ok());
         let error = check("ipv4 = true\ndaemon = true\n").unwrap_err();
         assert!(error.to_string().contains("`daemon = true`"), "{error}");
+    }
+
+    #[test]
+    fn config_file_that_is_a_folder_is_refused() {
+        let folder = DataDir::open(None).unwrap();
+        let outcome = check_config_file(folder.path());
+        assert!(matches!(outcome, Err(LaunchError::ConfigFile { .. })));
+    }
+
+    #[test]
+    fn config_file_that_is_too_long_is_refused() {
+        let outcome = check(&"#".repeat(LONGEST_CONFIG as usize + 1));
+        assert!(matches!(outcome, Err(LaunchError::ConfigFile { .. })));
     }
 
     #[test]

@@ -15,6 +15,9 @@ const TAIL_LINES: usize = 20;
 /// A log may be large. Its last lines are at its end.
 const TAIL_BYTES: u64 = 16 * 1024;
 
+/// The part of a log in which i2pd reports its ports. The log of a chatty router grows meanwhile.
+const START_BYTES: u64 = 256 * 1024;
+
 /// i2pd's words for a folder of another i2pd, whose pid file is locked.
 const LOCKED: &str = "Could not lock pid file";
 
@@ -124,7 +127,10 @@ impl DataDir {
     /// Returns true if the router could not bind a port.
     pub(super) fn port_taken(&self) -> bool {
         // i2pd binds its ports in its first second, before it has logged much.
-        fs::read(self.log()).is_ok_and(|log| String::from_utf8_lossy(&log).contains(PORT_TAKEN))
+        let mut start = Vec::new();
+        let log = File::open(self.log());
+        let read = log.and_then(|log| log.take(START_BYTES).read_to_end(&mut start));
+        read.is_ok() && String::from_utf8_lossy(&start).contains(PORT_TAKEN)
     }
 
     fn output(&self) -> PathBuf {

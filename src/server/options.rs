@@ -84,6 +84,8 @@ impl ServerOptions {
 
     /// Sets a handle that ends the server and all its connections at once when it fires, as
     /// [`close`](crate::server::Server::close) does. Default: none.
+    ///
+    /// The server ignores the handle of its listener: if it has one, set it here too.
     pub fn with_cancel(mut self, cancel: &Cancel) -> Self {
         self.cancel = cancel.clone();
         self

@@ -468,10 +468,11 @@ fn pointers_to_diallers_dial() {
     let listener = server.listener().unwrap();
     let session = bridge.bridge().session().stream().unwrap();
     let boxed: Box<dyn Connect> = Box::new(session.clone());
-    let shared: Arc<dyn Connect> = Arc::new(&*Box::leak(Box::new(session)));
+    let shared: Arc<dyn Connect> = Arc::new(session.clone());
+    let borrowed = &session;
     let peer = I2pAddr::from(server.destination());
     let options = ConnectOptions::new();
-    for dialler in [&boxed as &dyn Connect, &shared] {
+    for dialler in [&boxed as &dyn Connect, &shared, &borrowed] {
         dialler.connect_to(&peer, &options).unwrap();
         listener.accept_timeout(LONG).unwrap();
     }
