@@ -125,7 +125,7 @@ impl Connection {
         check_reply(message, command, end, phase)
     }
 
-    /// Sends a command and returns its reply, whatever the result.
+    /// Sends a command and returns its reply, also if it is a refusal.
     ///
     /// # Errors
     ///

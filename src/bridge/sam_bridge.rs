@@ -174,8 +174,8 @@ impl SamBridge {
         })
     }
 
-    /// Sends one command on a connection of its own, after HELLO, and returns the bridge's reply, whatever its
-    /// result: for commands that this crate does not have. The connection closes then, and ends what the command
+    /// Sends one command on a connection of its own, after HELLO, and returns the bridge's reply, also if it is
+    /// a refusal. It is for commands that this crate does not have. The connection closes then, and ends what the command
     /// began, such as a session.
     ///
     /// If there are fallbacks, the command goes to the first bridge that completes HELLO, and is not repeated at

@@ -35,7 +35,7 @@ pub enum ServerFailure {
         peer: I2pAddr,
     },
     /// The connection exceeded its [time](crate::server::ServerOptions::connection_timeout), and its stream
-    /// was shut down. What its handler returns is not reported.
+    /// was shut down. The result of its handler is not reported.
     #[error("the connection of {peer} took longer than {after:?}")]
     TimedOut {
         /// The peer that dialled.

@@ -83,8 +83,8 @@ impl Server {
     /// Calls the handler for each incoming stream, on a thread of its own, and drops the stream when the
     /// handler returns. Returns after the server was stopped and its connections have ended.
     ///
-    /// The listener is dropped when the server stops: its session closes the streams that nobody accepts any
-    /// more. Several listeners may be served at once, by one thread each; the limits are those of the server.
+    /// The listener is dropped when the server stops: its session closes streams that arrive
+    /// later. Several listeners may be served at once, by one thread each; the limits are those of the server.
     ///
     /// The type of the handler's error must be known: write the type of the closure's result, or pass a
     /// function.

@@ -12,14 +12,14 @@ use super::{SessionOptions, StreamingProfile};
 impl SessionOptions {
     /// Creates options for tests on one machine: tunnels without hops.
     ///
-    /// **There is no anonymity**: whoever knows the destination learns the router. It works on a router that knows
+    /// **There is no anonymity**: a peer that knows the destination can find the router. It works on a router that knows
     /// no other router: Java I2P creates such a session at once, i2pd takes 3 to 20 s. emissary 0.4.0 does not reply
     /// to such a request: use one hop there.
     ///
     /// | option | value | because |
     /// |---|---|---|
     /// | `inbound.length`, `outbound.length` | 0 | no other router is needed |
-    /// | `inbound.quantity`, `outbound.quantity` | 1 | a second one would lead through nothing either |
+    /// | `inbound.quantity`, `outbound.quantity` | 1 | without hops, more tunnels distribute nothing |
     pub fn local_test() -> Self {
         Self::new().tunnel_length(0).tunnel_quantity(1)
     }
