@@ -11,6 +11,8 @@ pub(crate) struct OutgoingDatagram<'a> {
     pub(crate) options: &'a DatagramOptions,
     /// The session's own protocol. A bridge applies it only to datagrams that are sent by UDP.
     pub(crate) protocol: Option<u8>,
+    /// The line before the payload of a packet, if it was written before.
+    pub(crate) header: Option<&'a [u8]>,
 }
 
 impl OutgoingDatagram<'_> {
@@ -20,6 +22,11 @@ impl OutgoingDatagram<'_> {
         core: &SessionCore,
         packet: &mut Vec<u8>,
     ) -> Result<(), Error> {
+        if let Some(header) = self.header {
+            packet.extend_from_slice(header);
+            packet.extend_from_slice(self.payload);
+            return Ok(());
+        }
         let (version, id) = (core.version, &core.id);
         push(packet, format_args!("{version} {id} {}", self.peer.sam()));
         self.finish(version, None, packet)

@@ -4,6 +4,7 @@ mod control_frames;
 mod encode;
 mod format;
 mod options;
+mod peer;
 mod proof;
 mod raw;
 mod recv_queue;

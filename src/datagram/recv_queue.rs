@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::datagram::format::Origin;
+use crate::datagram::peer::Peer;
 use crate::datagram::proof::SelfDatagrams;
 use crate::error::{Error, SessionLoss};
 use crate::logging::event;
@@ -18,7 +19,8 @@ const MOST_BYTES: usize = 4 << 20;
 ///
 /// ```
 /// let dropped = i2p_sam::DroppedDatagrams::default();
-/// assert_eq!(dropped.to_string(), "0 beyond the queue, 0 foreign, 0 malformed");
+/// let text = "0 beyond the queue, 0 foreign, 0 malformed, 0 of other peers";
+/// assert_eq!(dropped.to_string(), text);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -30,15 +32,19 @@ pub struct DroppedDatagrams {
     pub foreign: u64,
     /// Datagrams from the bridge whose header is malformed or names no sender.
     pub malformed: u64,
+    /// Datagrams from others than the peer to which the session is
+    /// [connected](crate::DatagramSession::connect).
+    pub other_peers: u64,
 }
 
-/// Writes the numbers as in `3 beyond the queue, 0 foreign, 1 malformed`.
+/// Writes the numbers as in `3 beyond the queue, 0 foreign, 1 malformed, 0 of other peers`.
 impl fmt::Display for DroppedDatagrams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (overflow, foreign, malformed) = (self.overflow, self.foreign, self.malformed);
+        let other_peers = self.other_peers;
         write!(
             f,
-            "{overflow} beyond the queue, {foreign} foreign, {malformed} malformed"
+            "{overflow} beyond the queue, {foreign} foreign, {malformed} malformed, {other_peers} of other peers"
         )
     }
 }
@@ -54,6 +60,8 @@ struct State {
     queue: VecDeque<(Origin, Vec<u8>)>,
     bytes: usize,
     dropped: DroppedDatagrams,
+    /// The only peer whose datagrams are kept, if the session is connected.
+    peer: Option<Arc<Peer>>,
     read_timeout: Option<Duration>,
     nonblocking: bool,
 }
@@ -65,6 +73,7 @@ impl RecvQueue {
                 queue: VecDeque::new(),
                 bytes: 0,
                 dropped: DroppedDatagrams::default(),
+                peer: None,
                 read_timeout: None,
                 nonblocking: false,
             }),
@@ -78,24 +87,48 @@ impl RecvQueue {
         &self.self_datagrams
     }
 
-    /// Adds a datagram if there is room. It never blocks.
+    /// Keeps only the datagrams of a peer from now on, also of those that wait.
+    pub(crate) fn connect(&self, peer: Peer) {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        state.queue.retain(|(origin, payload)| {
+            let is_kept = peer.sent(origin);
+            if !is_kept {
+                state.bytes -= payload.len();
+                state.dropped.other_peers += 1;
+            }
+            is_kept
+        });
+        state.peer = Some(Arc::new(peer));
+    }
+
+    /// Returns the peer to which the session is connected.
+    pub(crate) fn peer(&self) -> Option<Arc<Peer>> {
+        self.state.lock().peer.clone()
+    }
+
+    /// Adds a datagram if there is room, and if the session receives from its sender. It never blocks.
     pub(crate) fn push(&self, origin: Origin, payload: &[u8]) {
         if self.self_datagrams.takes(payload) {
             return;
         }
-        let is_kept = self.state.update(|state| {
+        let drop_reason = self.state.update(|state| {
+            if state.peer.as_ref().is_some_and(|peer| !peer.sent(&origin)) {
+                state.dropped.other_peers += 1;
+                return Some("it is not from the peer");
+            }
             if state.queue.len() >= MOST_WAITING || state.bytes + payload.len() > MOST_BYTES {
                 state.dropped.overflow += 1;
-                return false;
+                return Some("the queue is full");
             }
             let mut kept = self.buffers.take();
             kept.extend_from_slice(payload);
             state.bytes += kept.len();
             state.queue.push_back((origin, kept));
-            true
+            None
         });
-        if !is_kept {
-            event!(Trace, "a datagram was dropped: the queue is full");
+        if let Some(reason) = drop_reason {
+            event!(Trace, "a datagram was dropped: {reason}");
         }
     }
 
@@ -280,8 +313,9 @@ mod tests {
             overflow: 1,
             foreign: 2,
             malformed: 3,
+            other_peers: 4,
         };
-        let text = "1 beyond the queue, 2 foreign, 3 malformed";
+        let text = "1 beyond the queue, 2 foreign, 3 malformed, 4 of other peers";
         assert_eq!(dropped.to_string(), text);
     }
 }

@@ -1,7 +1,11 @@
-use crate::address::ToI2pAddr;
+use std::io;
+use std::sync::Arc;
+
+use crate::address::{I2pAddr, ToI2pAddr};
 use crate::datagram::encode::OutgoingDatagram;
 use crate::datagram::format::Origin;
 use crate::datagram::options::{DatagramOptions, DatagramStyle};
+use crate::datagram::peer::Peer;
 use crate::datagram::sender::Sender;
 use crate::datagram::socket::{DatagramSocket, datagram_session};
 use crate::error::{Error, Phase};
@@ -128,6 +132,7 @@ impl DatagramSession {
             peer: &address.to_i2p_addr()?,
             options,
             protocol: None,
+            header: None,
         };
         self.socket.send(&datagram, MAX_PAYLOAD)
     }
@@ -187,6 +192,136 @@ impl DatagramSession {
         Ok((len, sender(origin)?))
     }
 
+    /// Connects the session, and all its clones, to one peer: [`send`](DatagramSession::send) sends to it,
+    /// and the session receives from it alone. Datagrams of other peers are dropped and
+    /// [counted](crate::DroppedDatagrams::other_peers), also those that wait. Call it again for another
+    /// peer. The peer gets no notice.
+    ///
+    /// A name or `.b32.i2p` address is [looked up](DatagramSession::lookup), because datagrams name their
+    /// sender by its destination. If the address has a port, datagrams from other ports are dropped too;
+    /// i2pd sends no ports, and there each of the peer's ports counts. The sender of a
+    /// [`DatagramStyle::Datagram3`] is not proven: anyone can send as the peer.
+    ///
+    /// The line with the peer is written once and not for each datagram, so `send` costs less than
+    /// [`send_to`](DatagramSession::send_to), which can still send to others.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`lookup`](DatagramSession::lookup); [`Error::InvalidConfig`] for a port on a bridge before
+    /// SAM 3.2.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::DatagramStyle;
+    ///
+    /// let client = bridge.session().datagram(DatagramStyle::Datagram)?;
+    /// let server = bridge.session().datagram(DatagramStyle::Datagram)?;
+    /// client.connect(server.destination().b32())?;
+    /// client.send(b"question")?;
+    ///
+    /// let mut buf = [0; 31_744];
+    /// let (len, sender) = server.recv_from(&mut buf)?;
+    /// server.send_to(&buf[..len], &sender)?;
+    /// assert_eq!(client.recv(&mut buf)?, len);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn connect(&self, peer: impl ToI2pAddr) -> Result<(), Error> {
+        self.socket.connect(&peer.to_i2p_addr()?)
+    }
+
+    /// Returns the address of the peer to which the session is connected: its destination, with the port if
+    /// one was given.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` if the session is not [connected](DatagramSession::connect).
+    pub fn peer_addr(&self) -> io::Result<I2pAddr> {
+        Ok(self.socket.peer()?.addr().clone())
+    }
+
+    /// Sends a datagram to the peer to which the session is [connected](DatagramSession::connect). Returns
+    /// the number of bytes sent, which is that of the payload.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] with the kind `NotConnected` if the session is not connected; otherwise those of
+    /// [`send_to`](DatagramSession::send_to).
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::DatagramStyle;
+    ///
+    /// let session = bridge.session().datagram(DatagramStyle::Datagram)?;
+    /// assert!(session.send(b"to nobody").is_err());
+    /// session.connect(session.destination())?;
+    /// assert_eq!(session.send(b"to itself")?, 9);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn send(&self, payload: &[u8]) -> Result<usize, Error> {
+        let peer = self.peer(Phase::Send)?;
+        self.socket.send(&peer.datagram(payload), MAX_PAYLOAD)
+    }
+
+    /// Waits for a datagram of the peer to which the session is [connected](DatagramSession::connect), and
+    /// returns its length.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] with the kind `NotConnected` if the session is not connected; otherwise those of
+    /// [`recv_from`](DatagramSession::recv_from).
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::DatagramStyle;
+    ///
+    /// let session = bridge.session().datagram(DatagramStyle::Datagram)?;
+    /// session.connect(session.destination())?;
+    /// session.send(b"to itself")?;
+    /// let mut buf = [0; 31_744];
+    /// let len = session.recv(&mut buf)?;
+    /// assert_eq!(&buf[..len], b"to itself");
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn recv(&self, buf: &mut [u8]) -> Result<usize, Error> {
+        self.peer(Phase::Receive)?;
+        Ok(self.socket.receive(buf)?.0)
+    }
+
+    /// Waits for a datagram as [`recv`](DatagramSession::recv) does, and leaves it to be received again,
+    /// even if the buffer is too small for it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](DatagramSession::recv).
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::DatagramStyle;
+    ///
+    /// let session = bridge.session().datagram(DatagramStyle::Datagram)?;
+    /// session.connect(session.destination())?;
+    /// session.send(b"to itself")?;
+    /// let mut buf = [0; 31_744];
+    /// assert_eq!(session.peek(&mut buf)?, session.recv(&mut buf)?);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn peek(&self, buf: &mut [u8]) -> Result<usize, Error> {
+        self.peer(Phase::Receive)?;
+        Ok(self.socket.peek(buf)?.0)
+    }
+
     /// Returns the same session; calls made through it end when `cancel` fires.
     ///
     /// ```
@@ -206,6 +341,10 @@ impl DatagramSession {
     #[must_use = "the handle applies to what is returned, not to the original"]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self::new(self.socket.with_cancel(cancel), self.style)
+    }
+
+    fn peer(&self, phase: Phase) -> Result<Arc<Peer>, Error> {
+        self.socket.peer().map_err(Error::io(phase))
     }
 }
 

@@ -1,3 +1,4 @@
+use std::io;
 use std::sync::Arc;
 
 use crate::address::I2pAddr;
@@ -6,12 +7,13 @@ use crate::datagram::control_frames::ControlFrames;
 use crate::datagram::encode::OutgoingDatagram;
 use crate::datagram::format::{Format, Origin};
 use crate::datagram::options::DatagramOptions;
+use crate::datagram::peer::{Peer, not_connected};
 use crate::datagram::recv_queue::RecvQueue;
 use crate::datagram::transport::Transport;
 use crate::datagram::udp::{UdpOptions, UdpPort};
 use crate::error::{Error, Phase};
 use crate::session::{Frames, SessionCore, SessionGuard};
-use crate::sync::{Call, Cancel};
+use crate::sync::{Call, Cancel, Deadline};
 use crate::wire::Pair;
 
 /// The common part of [`DatagramSession`](crate::DatagramSession) and
@@ -116,6 +118,7 @@ impl DatagramSocket {
                 peer: &own,
                 options: &DatagramOptions::new(),
                 protocol: None,
+                header: None,
             };
             // A datagram that could not be sent counts as lost.
             let _ = transport.send(&core, &datagram, true, &Call::new(Phase::Send));
@@ -161,6 +164,26 @@ impl DatagramSocket {
     /// Waits for the next datagram, which stays in the queue.
     pub(crate) fn peek(&self, buf: &mut [u8]) -> Result<(usize, Origin), Error> {
         self.queue.next(buf, false, &self.call(Phase::Receive))
+    }
+
+    /// Sends to a peer from now on, and receives from no other.
+    pub(crate) fn connect(&self, address: &I2pAddr) -> Result<(), Error> {
+        let core = self.core();
+        let deadline = Deadline::after(core.bridge.config().timeouts.lookup);
+        let destination = core.lookup(address, deadline, &self.cancel)?;
+        let b32 = destination.b32();
+        let peer = I2pAddr::from(&destination);
+        let peer = match address.port() {
+            None => peer,
+            Some(port) => peer.with_port(port),
+        };
+        self.queue.connect(Peer::new(peer, b32, core)?);
+        Ok(())
+    }
+
+    /// Returns the peer to which the session is connected.
+    pub(crate) fn peer(&self) -> io::Result<Arc<Peer>> {
+        self.queue.peer().ok_or_else(not_connected)
     }
 
     fn call(&self, phase: Phase) -> Call {

@@ -117,6 +117,20 @@ fn sender_ports_and_payload_are_separated() {
 }
 
 #[test]
+fn send_connected_sends_destination_and_size_of_each() {
+    let router = Router::start();
+    let (session, socket) = router.session();
+    session.connect((key(9).destination(), 53)).unwrap();
+    for payload in ["one", "three"] {
+        session.send(payload.as_bytes()).unwrap();
+        let (peer, size) = (key(9), payload.len());
+        let peer = peer.destination();
+        let sent = format!("DATAGRAM SEND DESTINATION={peer} SIZE={size} TO_PORT=53\n{payload}");
+        assert_eq!(read(&socket, sent.len()), sent);
+    }
+}
+
+#[test]
 fn segmented_datagrams_pings_and_replies_are_separated() {
     let router = Router::start();
     let (session, socket) = router.session();

@@ -9,6 +9,7 @@ mod support;
 mod accept;
 mod backlog;
 mod cancel;
+mod connected_datagrams;
 mod control_datagrams;
 mod corpus;
 mod datagram;

@@ -14,6 +14,7 @@ behaviours! {
     datagram2_is_answered [NewDatagrams];
     datagram3_sender_is_unauthenticated [NewDatagrams];
     datagram_of_11_kb_arrives_whole [LargeDatagrams];
+    connected_session_receives_from_its_peer_alone;
     raw_datagrams_arrive_both_ways;
     control_socket_datagrams_arrive_both_ways [ControlSocketDatagrams];
     control_socket_raw_datagrams_arrive_both_ways [ControlSocketDatagrams];
@@ -91,6 +92,34 @@ fn datagram3_sender_is_unauthenticated(router: &Router) {
 fn datagram_of_11_kb_arrives_whole(router: &Router) {
     let (server, client) = pair(router, DatagramStyle::Datagram);
     deliver(&client, &server, &data::bytes(11_000, 4));
+}
+
+fn connected_session_receives_from_its_peer_alone(router: &Router) {
+    let (server, client) = pair(router, DatagramStyle::Datagram);
+    let stranger = router.builder().datagram(DatagramStyle::Datagram).unwrap();
+    deliver(&stranger, &client, b"before");
+    client.connect(server.destination()).unwrap();
+    let (mut buf, mut is_answered) = ([0; 40_000], false);
+    for _ in 0..TIMES {
+        client.send(b"question").unwrap();
+        stranger.send_to(b"stranger", client.destination()).unwrap();
+        match server.recv_from(&mut buf) {
+            Ok((_, sender)) => server.send_to(b"reply", &sender).unwrap(),
+            Err(error) if error.is_timeout() => continue,
+            Err(error) => panic!("{error}"),
+        };
+        match client.recv(&mut buf) {
+            Ok(len) => {
+                assert_eq!(&buf[..len], b"reply");
+                is_answered = true;
+            }
+            Err(error) => assert!(error.is_timeout(), "{error}"),
+        }
+        if is_answered && client.dropped().other_peers > 2 {
+            return;
+        }
+    }
+    panic!("no reply, or no stranger: {}", client.dropped());
 }
 
 pub(super) fn deliver_raw(from: &RawSession, to: &RawSession, payload: &[u8]) {
