@@ -110,6 +110,8 @@
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
+// docs.rs shows the feature that an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // Input from a bridge, a file or a user never causes a panic, and nothing is printed.
 #![warn(
     clippy::unwrap_used,
