@@ -7,6 +7,7 @@ Examples:
   sam listen --key my.key > received          on one machine
   sam connect ADDRESS.b32.i2p < file          on another
   sam tunnel server 127.0.0.1:80 --key site.key
+  sam tunnel client 127.0.0.1:8080 ADDRESS.b32.i2p
   sam proxy --http 127.0.0.1:4444             for a browser or curl
 
 Exit codes:
