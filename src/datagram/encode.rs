@@ -1,4 +1,4 @@
-use crate::address::I2pAddr;
+use crate::address::{Destination, I2pAddr};
 use crate::datagram::options::{DatagramOptions, push};
 use crate::error::Error;
 use crate::session::SessionCore;
@@ -11,8 +11,6 @@ pub(crate) struct OutgoingDatagram<'a> {
     pub(crate) options: &'a DatagramOptions,
     /// The session's own protocol. A bridge applies it only to datagrams that are sent by UDP.
     pub(crate) protocol: Option<u8>,
-    /// The line before the payload of a packet, if it was written before.
-    pub(crate) header: Option<&'a [u8]>,
 }
 
 impl OutgoingDatagram<'_> {
@@ -20,16 +18,32 @@ impl OutgoingDatagram<'_> {
     pub(crate) fn write_packet(
         &self,
         core: &SessionCore,
+        last: &mut LastLine,
         packet: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        if let Some(header) = self.header {
-            packet.extend_from_slice(header);
-            packet.extend_from_slice(self.payload);
-            return Ok(());
+        if !last.is_of(self) {
+            last.of = None;
+            last.line.clear();
+            self.write_line(core, &mut last.line)?;
+            let (port, options) = (self.peer.port(), self.options.clone());
+            let destination = self.peer.destination().cloned();
+            last.of = destination.map(|destination| (destination, port, options));
         }
+        packet.extend_from_slice(&last.line);
+        packet.extend_from_slice(self.payload);
+        Ok(())
+    }
+
+    /// Fails if no packet can be sent to this peer with these options.
+    pub(crate) fn check_packet(&self, core: &SessionCore) -> Result<(), Error> {
+        self.write_line(core, &mut Vec::new())
+    }
+
+    /// Writes the line before the payload of a packet.
+    fn write_line(&self, core: &SessionCore, line: &mut Vec<u8>) -> Result<(), Error> {
         let (version, id) = (core.version, &core.id);
-        push(packet, format_args!("{version} {id} {}", self.peer.sam()));
-        self.finish(version, None, packet)
+        push(line, format_args!("{version} {id} {}", self.peer.sam()));
+        self.finish_line(version, None, line)
     }
 
     /// Writes it as a command for the control socket.
@@ -51,7 +65,8 @@ impl OutgoingDatagram<'_> {
             command,
             format_args!("{topic} SEND DESTINATION={peer} SIZE={size}"),
         );
-        self.finish(core.version, self.protocol, command)?;
+        self.finish_line(core.version, self.protocol, command)?;
+        command.extend_from_slice(self.payload);
         if command.len() > MAX_COMMAND {
             let max = MAX_COMMAND.saturating_sub(command.len() - size);
             return Err(Error::DatagramSize { size, max });
@@ -59,8 +74,8 @@ impl OutgoingDatagram<'_> {
         Ok(())
     }
 
-    /// Writes the options, which follow the destination, and the payload.
-    fn finish(
+    /// Writes the options, which follow the destination, and the line end.
+    fn finish_line(
         &self,
         version: Version,
         protocol: Option<u8>,
@@ -84,7 +99,25 @@ impl OutgoingDatagram<'_> {
             let fault = CommandFault::TooLong(MAX_DATAGRAM_HEADER);
             return Err(CommandError::new("DESTINATION", fault).into());
         }
-        line.extend_from_slice(self.payload);
         Ok(())
+    }
+}
+
+/// The line before the payload of the last packet to a full destination. Packets to it repeat the line.
+#[derive(Default)]
+pub(crate) struct LastLine {
+    of: Option<(Destination, Option<u16>, DatagramOptions)>,
+    line: Vec<u8>,
+}
+
+impl LastLine {
+    fn is_of(&self, datagram: &OutgoingDatagram<'_>) -> bool {
+        let Some((destination, port, options)) = &self.of else {
+            return false;
+        };
+        let peer = datagram.peer;
+        peer.destination() == Some(destination)
+            && peer.port() == *port
+            && datagram.options == options
     }
 }

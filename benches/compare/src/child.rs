@@ -110,7 +110,8 @@ fn run_as<C: Client>(program: &str, arguments: &[String]) -> Result<(), Failure>
         "sessions" => memory::sessions::<C>(port, count),
         "discard" => churn::discard::<C>(port, count),
         "churn" => churn::churn(port, count, word),
-        "datagrams-out" => datagrams::send(port, count, word),
+        "datagrams-out" => datagrams::send(port, count, word, true),
+        "datagrams-to" => datagrams::send(port, count, word, false),
         "datagrams-in" => datagrams::receive(port, count, word),
         _ => Err(format!("no program {program}").into()),
     }

@@ -22,7 +22,8 @@ const WINDOW: usize = 32;
 pub fn print() -> Result<(), Failure> {
     let mut rows = Vec::new();
     for (program, count, name) in [
-        ("datagrams-out", SENT, "sent"),
+        ("datagrams-out", SENT, "sent, connected"),
+        ("datagrams-to", SENT, "sent"),
         ("datagrams-in", RECEIVED, "received"),
     ] {
         let mut figures: [[f64; 3]; 2] = Default::default();
@@ -54,7 +55,11 @@ pub fn print() -> Result<(), Failure> {
 
 fn traced_calls() -> Result<Vec<Vec<String>>, Failure> {
     let mut rows = Vec::new();
-    for (program, name) in [("datagrams-out", "sent"), ("datagrams-in", "received")] {
+    for (program, name) in [
+        ("datagrams-out", "sent, connected"),
+        ("datagrams-to", "sent"),
+        ("datagrams-in", "received"),
+    ] {
         let calls = |kind| tools::calls(Job::Datagrams(program), kind);
         let (plain, ours) = (calls("std")?.remove(0), calls("i2p-sam")?.remove(0));
         let mut row = |call: &str, plain: f64, ours: f64| {
@@ -115,14 +120,19 @@ fn plain(udp: u16) -> Result<UdpSocket, Failure> {
     Ok(socket)
 }
 
-/// The program that sends. The bridge drops what it receives.
-pub fn send(port: u16, count: usize, word: &str) -> Result<(), Failure> {
+/// The program that sends, to a peer to which the session is connected or to an address. The bridge drops
+/// what it receives.
+pub fn send(port: u16, count: usize, word: &str, connected: bool) -> Result<(), Failure> {
     let (is_ours, udp) = kind_and_port(word)?;
     let (payload, peer) = ([7; PAYLOAD], private_key(0).destination().clone());
     if is_ours {
         let (session, options) = (session(port, udp)?, DatagramOptions::new().to_port(1));
+        session.connect((&peer, 1))?;
         let send = || -> Result<(), Failure> {
-            session.send_to_with(&payload, &peer, &options)?;
+            match connected {
+                true => session.send(&payload)?,
+                false => session.send_to_with(&payload, &peer, &options)?,
+            };
             Ok(())
         };
         measure_calls(count, send)?;

@@ -50,7 +50,11 @@ fn rows() -> Result<(Rows, Rows), Failure> {
         );
     }
     let mut datagrams = Vec::new();
-    for (program, name) in [("datagrams-out", "send"), ("datagrams-in", "receive")] {
+    for (program, name) in [
+        ("datagrams-out", "send, connected"),
+        ("datagrams-to", "send"),
+        ("datagrams-in", "receive"),
+    ] {
         let count = |kind| tools::instructions(Job::Datagrams(program), kind);
         let (plain, ours) = (count("std")?[0], count("i2p-sam")?[0]);
         datagrams.push(vec![
