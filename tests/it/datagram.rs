@@ -9,8 +9,8 @@ use i2p_sam::{
     SamBridge, SessionBuilder, SessionLoss, UdpOptions, Version,
 };
 
-use crate::support::datagrams::{Router, packet, receive};
-use crate::support::{LONG, ScriptedBridge, eventually, field, in_background, key, outcome};
+use crate::support::datagrams::{Router, bridge_3_1, packet, receive};
+use crate::support::{LONG, eventually, field, in_background, key, outcome};
 
 fn with_udp(builder: SessionBuilder, options: UdpOptions) -> SessionBuilder {
     builder.datagram_transport(DatagramTransport::Udp(options))
@@ -179,13 +179,7 @@ fn invalid_sizes_are_refused_largest_is_sent() {
 
 #[test]
 fn bridge_before_3_2_gets_no_ports() {
-    let scripted = ScriptedBridge::start(|visit| {
-        visit.line();
-        visit.say("HELLO REPLY RESULT=OK VERSION=3.1\n");
-        let Some(line) = visit.line() else { return };
-        visit.make_session(&line);
-        visit.until_quit();
-    });
+    let scripted = bridge_3_1();
     let session = scripted.bridge().session();
     let session = session.datagram(DatagramStyle::Datagram).unwrap();
     assert_eq!(session.version(), Version::V3_1);
