@@ -129,6 +129,18 @@ fn line_follows_each_change_of_peer_and_options() {
 }
 
 #[test]
+fn line_of_each_of_many_peers_is_its_own() {
+    let router = Router::start();
+    let session = router.session();
+    let peers: Vec<_> = (0..40).map(|at| key(at).destination().clone()).collect();
+    for (at, peer) in peers.iter().chain(&peers).enumerate() {
+        session.send_to(&[at as u8], peer).unwrap();
+        let line = format!("3.3 {} {peer}\n", session.id());
+        assert_eq!(router.sent(), [line.as_bytes(), &[at as u8]].concat());
+    }
+}
+
+#[test]
 fn raw_datagram_carries_protocol() {
     let router = Router::start();
     let session = router.raw(&RawOptions::new().protocol(99));
