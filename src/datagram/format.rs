@@ -31,6 +31,8 @@ impl Format {
         Self::Senders(SenderReader {
             style,
             recent: VecDeque::new(),
+            last_line: Vec::new(),
+            last: None,
         })
     }
 
@@ -47,8 +49,8 @@ impl Format {
     pub(crate) fn read_packet<'a>(&mut self, packet: &'a [u8]) -> Option<(Origin, &'a [u8])> {
         match self {
             Self::Senders(senders) => {
-                let (header, payload) = DatagramHeader::split(packet).ok()?;
-                Some((Origin::Sender(senders.read(&header)?), payload))
+                let (sender, payload) = senders.read_packet(packet)?;
+                Some((Origin::Sender(sender), payload))
             }
             Self::Raw { header: true } => {
                 let (header, payload) = RawHeader::split(packet).ok()?;
@@ -77,9 +79,28 @@ pub(crate) struct SenderReader {
     /// The last senders, without ports. The text of a sender in the list is not parsed again, which would
     /// allocate.
     recent: VecDeque<(Box<str>, Sender)>,
+    /// The line before the last packet's payload, with its line end, and its sender. The same line is not
+    /// parsed again.
+    last_line: Vec<u8>,
+    last: Option<Sender>,
 }
 
 impl SenderReader {
+    fn read_packet<'a>(&mut self, packet: &'a [u8]) -> Option<(Sender, &'a [u8])> {
+        if let Some(sender) = &self.last
+            && let Some(payload) = packet.strip_prefix(self.last_line.as_slice())
+        {
+            return Some((sender.clone(), payload));
+        }
+        let (header, payload) = DatagramHeader::split(packet).ok()?;
+        let sender = self.read(&header)?;
+        let line = packet.len() - payload.len();
+        self.last_line.clear();
+        self.last_line.extend_from_slice(packet.get(..line)?);
+        self.last = Some(sender.clone());
+        Some((sender, payload))
+    }
+
     fn read(&mut self, header: &DatagramHeader<'_>) -> Option<Sender> {
         let name = header.sender;
         let known = self.recent.iter().find(|(known, _)| **known == *name);
@@ -118,4 +139,57 @@ fn claimed(text: &str) -> Option<B32> {
     let whole = || Destination::from_base64(text).ok();
     let hash = B32::from_base64(text).ok();
     hash.or_else(|| Some(B32::from(&whole()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads packets of one session, and returns each one's ports and payload.
+    fn read(packets: &[String]) -> Vec<Option<([Option<u16>; 2], String)>> {
+        let mut format = Format::of(DatagramStyle::Datagram);
+        let read = packets.iter().map(|packet| {
+            let (origin, payload) = format.read_packet(packet.as_bytes())?;
+            let Origin::Sender(sender) = origin else {
+                return None;
+            };
+            let ports = [sender.from_port(), sender.to_port()];
+            Some((ports, String::from_utf8(payload.to_vec()).unwrap()))
+        });
+        read.collect()
+    }
+
+    fn sender() -> String {
+        Destination::from_bytes(&[0; 387]).unwrap().to_string()
+    }
+
+    #[test]
+    fn line_that_repeats_yields_its_ports_and_each_payload() {
+        let sender = sender();
+        let packets = ["one", "", "two\n"].map(|text| format!("{sender} FROM_PORT=7\n{text}"));
+        let expected = ["one", "", "two\n"].map(|text| Some(([Some(7), None], text.to_owned())));
+        assert_eq!(read(&packets), expected);
+    }
+
+    #[test]
+    fn line_that_differs_from_the_last_is_read() {
+        let sender = sender();
+        let packets = [
+            format!("{sender}\nFROM_PORT=7\n"),
+            format!("{sender} FROM_PORT=7\n"),
+            format!("{sender} FROM_PORT=70000\nx"),
+            format!("{sender} FROM_PORT=77\nx"),
+            format!("{sender}\nx"),
+            sender.clone(),
+        ];
+        let expected = [
+            Some(([None, None], "FROM_PORT=7\n".to_owned())),
+            Some(([Some(7), None], String::new())),
+            None,
+            Some(([Some(77), None], "x".to_owned())),
+            Some(([None, None], "x".to_owned())),
+            None,
+        ];
+        assert_eq!(read(&packets), expected);
+    }
 }

@@ -58,7 +58,7 @@ impl DatagramStyle {
 /// ```
 /// let options = i2p_sam::DatagramOptions::new().from_port(4444).to_port(53);
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct DatagramOptions {
     from_port: Option<NonZeroU16>,

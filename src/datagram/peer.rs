@@ -14,8 +14,6 @@ pub(crate) struct Peer {
     addr: I2pAddr,
     b32: B32,
     options: DatagramOptions,
-    /// The line before the payload of a packet, which is the same for each.
-    header: Vec<u8>,
 }
 
 impl Peer {
@@ -25,15 +23,12 @@ impl Peer {
     ///
     /// [`Error::InvalidConfig`] for a port on a bridge before SAM 3.2.
     pub(super) fn new(addr: I2pAddr, b32: B32, core: &SessionCore) -> Result<Self, Error> {
-        let mut peer = Self {
+        let peer = Self {
             addr,
             b32,
             options: DatagramOptions::new(),
-            header: Vec::new(),
         };
-        let mut header = Vec::new();
-        peer.datagram(&[]).write_packet(core, &mut header)?;
-        peer.header = header;
+        peer.datagram(&[]).check_packet(core)?;
         Ok(peer)
     }
 
@@ -48,7 +43,6 @@ impl Peer {
             peer: &self.addr,
             options: &self.options,
             protocol: None,
-            header: (!self.header.is_empty()).then_some(&self.header),
         }
     }
 

@@ -92,7 +92,6 @@ impl RawSession {
             peer: &address.to_i2p_addr()?,
             options,
             protocol: self.protocol,
-            header: None,
         };
         self.socket.send(&datagram, MAX_PAYLOAD)
     }

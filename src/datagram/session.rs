@@ -132,7 +132,6 @@ impl DatagramSession {
             peer: &address.to_i2p_addr()?,
             options,
             protocol: None,
-            header: None,
         };
         self.socket.send(&datagram, MAX_PAYLOAD)
     }
@@ -202,8 +201,7 @@ impl DatagramSession {
     /// i2pd sends no ports, and there each of the peer's ports counts. The sender of a
     /// [`DatagramStyle::Datagram3`] is not proven: anyone can send as the peer.
     ///
-    /// The line with the peer is written once and not for each datagram, so `send` costs less than
-    /// [`send_to`](DatagramSession::send_to), which can still send to others.
+    /// [`send_to`](DatagramSession::send_to) can still send to others.
     ///
     /// # Errors
     ///

@@ -118,10 +118,9 @@ impl DatagramSocket {
                 peer: &own,
                 options: &DatagramOptions::new(),
                 protocol: None,
-                header: None,
             };
             // A datagram that could not be sent counts as lost.
-            let _ = transport.send(&core, &datagram, true, &Call::new(Phase::Send));
+            let _ = transport.send(&core, &datagram, || true, &Call::new(Phase::Send));
             Some(Ok(()))
         }));
     }
@@ -150,9 +149,9 @@ impl DatagramSocket {
         }
         let call = self.call(Phase::Send);
         call.check()?;
-        let nonblocking = self.queue.is_nonblocking();
+        let is_nonblocking = || self.queue.is_nonblocking();
         self.transport
-            .send(self.core(), datagram, nonblocking, &call)?;
+            .send(self.core(), datagram, is_nonblocking, &call)?;
         Ok(size)
     }
 

@@ -6,7 +6,7 @@ use crate::datagram::encode::OutgoingDatagram;
 use crate::datagram::udp::{UdpOptions, UdpPort};
 use crate::error::Error;
 use crate::session::SessionCore;
-use crate::sync::Call;
+use crate::sync::{Call, lock};
 
 /// The transport of datagrams between the bridge and us. Default: UDP with the default options.
 ///
@@ -76,15 +76,17 @@ impl Transport {
         &self,
         core: &SessionCore,
         datagram: &OutgoingDatagram<'_>,
-        nonblocking: bool,
+        is_nonblocking: impl FnOnce() -> bool,
         call: &Call,
     ) -> Result<(), Error> {
         match self {
             Self::Udp(port) => {
                 let mut packet = port.buffers.take();
-                let sent = datagram
-                    .write_packet(core, &mut packet)
-                    .and_then(|()| port.send(&packet));
+                let written = {
+                    let mut recent = lock(&port.recent_lines);
+                    datagram.write_packet(core, &mut recent, &mut packet)
+                };
+                let sent = written.and_then(|()| port.send(&packet));
                 port.buffers.give_back(packet);
                 sent.map_err(|error| call.map_error(error))
             }
@@ -95,7 +97,7 @@ impl Transport {
                     buffers.give_back(command);
                     return Err(error);
                 }
-                core.control.send_datagram(command, nonblocking, call)
+                core.control.send_datagram(command, is_nonblocking(), call)
             }
         }
     }

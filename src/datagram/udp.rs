@@ -1,11 +1,12 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use crate::bridge::SamBridge;
 use crate::bridge::{is_timeout, refuse_i2p, resolve};
+use crate::datagram::encode::RecentLines;
 use crate::datagram::format::Format;
 use crate::datagram::recv_queue::RecvQueue;
 use crate::error::{Error, Phase};
@@ -132,6 +133,7 @@ pub(crate) struct UdpPort {
     accepted: SocketAddr,
     /// For packets to send.
     pub(super) buffers: BufferPool,
+    pub(super) recent_lines: Mutex<RecentLines>,
 }
 
 struct Sockets {
@@ -295,6 +297,7 @@ fn bind(bridge: SocketAddr, named: Box<str>, options: &UdpOptions) -> io::Result
         sockets: Monitor::new(Some(Arc::new(Sockets { receiver, sender }))),
         accepted: options.source(bridge),
         buffers: BufferPool::default(),
+        recent_lines: Mutex::default(),
         named,
     })
 }

@@ -2,27 +2,39 @@ use std::sync::Mutex;
 
 use super::lock::lock;
 
-/// Most buffers that are kept. None is larger than a datagram with its header.
-const MAX_SPARE: usize = 16;
+/// Most bytes that the buffers may have that are kept: those of some 200 datagrams of 1000 bytes.
+const MAX_SPARE: usize = 256 << 10;
 
 /// Buffers that are reused, so that in the long run a datagram needs no allocation.
 #[derive(Default)]
 pub(crate) struct BufferPool {
-    spare: Mutex<Vec<Vec<u8>>>,
+    spare: Mutex<Spare>,
+}
+
+#[derive(Default)]
+struct Spare {
+    buffers: Vec<Vec<u8>>,
+    /// The capacity of all of them.
+    bytes: usize,
 }
 
 impl BufferPool {
     /// Takes an empty buffer, with the capacity it had before.
     pub(crate) fn take(&self) -> Vec<u8> {
-        lock(&self.spare).pop().unwrap_or_default()
+        let mut spare = lock(&self.spare);
+        let buffer = spare.buffers.pop().unwrap_or_default();
+        spare.bytes -= buffer.capacity();
+        buffer
     }
 
     /// Keeps a buffer for later, unless the pool is full.
     pub(crate) fn give_back(&self, mut buffer: Vec<u8>) {
         buffer.clear();
         let mut spare = lock(&self.spare);
-        if spare.len() < MAX_SPARE {
-            spare.push(buffer);
+        let bytes = spare.bytes + buffer.capacity();
+        if buffer.capacity() > 0 && bytes <= MAX_SPARE {
+            spare.bytes = bytes;
+            spare.buffers.push(buffer);
         }
     }
 }
@@ -43,9 +55,11 @@ mod tests {
     #[test]
     fn buffers_beyond_the_limit_are_dropped() {
         let pool = BufferPool::default();
-        for _ in 0..=MAX_SPARE {
-            pool.give_back(vec![1]);
+        for _ in 0..3 {
+            pool.give_back(Vec::with_capacity(MAX_SPARE / 2));
         }
-        assert_eq!(lock(&pool.spare).len(), MAX_SPARE);
+        assert_eq!(lock(&pool.spare).buffers.len(), 2);
+        drop([pool.take(), pool.take()]);
+        assert_eq!(lock(&pool.spare).bytes, 0);
     }
 }

@@ -136,7 +136,13 @@ impl Call {
         monitor: &Arc<Monitor<T>>,
         mut look: impl FnMut(&mut T) -> Result<Option<R>, Error>,
     ) -> Result<R, Error> {
-        // The waiter registers before the first look: an end between the two would wake no thread.
+        let mut value = monitor.lock();
+        self.check()?;
+        if let Some(found) = look(&mut value)? {
+            return Ok(found);
+        }
+        drop(value);
+        // The waiter registers before it looks again: an end between the two would wake no thread.
         let _registered = self.watch_waiter(monitor)?;
         let mut value = monitor.lock();
         loop {

@@ -1,10 +1,9 @@
-use std::collections::HashMap;
 use std::fmt;
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 use super::monitor::Wake;
-use super::primitives::{Mutex, MutexGuard};
+use super::primitives::{Mutex, MutexGuard, OnceLock};
 
 /// Ends blocking calls from another thread.
 ///
@@ -165,15 +164,36 @@ impl Target {
 #[derive(Default)]
 pub(crate) struct Registry {
     state: Mutex<State>,
+    /// Set under the lock, and read without it by those who only look.
+    fired: OnceLock<()>,
     /// The child's place in its parent's registry. The place keeps the parent.
-    parent: OnceLock<Registration>,
+    parent: std::sync::OnceLock<Registration>,
 }
 
 #[derive(Default)]
 struct State {
-    fired: bool,
-    next: u64,
-    targets: HashMap<u64, Target>,
+    /// A target at the index of its registration, or `None` at an index that is free.
+    targets: Vec<Option<Target>>,
+    free: Vec<usize>,
+}
+
+impl State {
+    fn insert(&mut self, target: Target) -> usize {
+        if let Some(index) = self.free.pop()
+            && let Some(place) = self.targets.get_mut(index)
+        {
+            *place = Some(target);
+            return index;
+        }
+        self.targets.push(Some(target));
+        self.targets.len() - 1
+    }
+
+    fn remove(&mut self, index: usize) -> Option<Target> {
+        let target = self.targets.get_mut(index)?.take()?;
+        self.free.push(index);
+        Some(target)
+    }
 }
 
 /// The error of a registry that has fired. A call that wanted to wait must fail.
@@ -183,15 +203,13 @@ pub(crate) struct Fired;
 impl Registry {
     pub(crate) fn register(self: &Arc<Self>, target: Target) -> Result<Registration, Fired> {
         let mut state = self.lock();
-        if state.fired {
+        if self.is_fired() {
             return Err(Fired);
         }
-        let id = state.next;
-        state.next += 1;
-        state.targets.insert(id, target);
+        let index = state.insert(target);
         Ok(Registration {
             registry: Some(Arc::clone(self)),
-            id,
+            index,
         })
     }
 
@@ -208,12 +226,14 @@ impl Registry {
     /// Refuses targets from now on. Returns the registered ones.
     fn set_fired(&self) -> Vec<Target> {
         let mut state = self.lock();
-        state.fired = true;
-        std::mem::take(&mut state.targets).into_values().collect()
+        // Set before, if this is a second call.
+        let _ = self.fired.set(());
+        let targets = std::mem::take(&mut state.targets);
+        targets.into_iter().flatten().collect()
     }
 
     pub(crate) fn is_fired(&self) -> bool {
-        self.lock().fired
+        self.fired.get().is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -236,7 +256,7 @@ impl Drop for Registry {
 /// A place in a [`Registry`]. When it is dropped, it leaves the registry.
 pub(crate) struct Registration {
     registry: Option<Arc<Registry>>,
-    id: u64,
+    index: usize,
 }
 
 impl Registration {
@@ -248,13 +268,13 @@ impl Registration {
     /// Leaves the registry, and returns it.
     fn into_registry(mut self) -> Option<Arc<Registry>> {
         let registry = self.registry.take()?;
-        registry.lock().targets.remove(&self.id);
+        registry.lock().remove(self.index);
         Some(registry)
     }
 
     fn leave(&mut self) -> bool {
         match self.registry.take() {
-            Some(registry) => registry.lock().targets.remove(&self.id).is_some(),
+            Some(registry) => registry.lock().remove(self.index).is_some(),
             None => false,
         }
     }
@@ -350,7 +370,7 @@ mod tests {
     }
 
     fn registered(cancel: &Cancel) -> usize {
-        cancel.registry().lock().targets.len()
+        cancel.registry().lock().targets.iter().flatten().count()
     }
 
     #[test]

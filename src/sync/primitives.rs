@@ -18,6 +18,12 @@ mod modelled {
         point: AtomicBool,
     }
 
+    impl<T> Default for OnceLock<T> {
+        fn default() -> Self {
+            Self::new()
+        }
+    }
+
     impl<T> OnceLock<T> {
         pub(crate) fn new() -> Self {
             Self {

@@ -9,8 +9,8 @@ use i2p_sam::{
     SamBridge, SessionBuilder, SessionLoss, UdpOptions, Version,
 };
 
-use crate::support::datagrams::{Router, packet, receive};
-use crate::support::{LONG, ScriptedBridge, eventually, field, in_background, key, outcome};
+use crate::support::datagrams::{Router, bridge_3_1, packet, receive};
+use crate::support::{LONG, eventually, field, in_background, key, outcome};
 
 fn with_udp(builder: SessionBuilder, options: UdpOptions) -> SessionBuilder {
     builder.datagram_transport(DatagramTransport::Udp(options))
@@ -93,6 +93,54 @@ fn datagram_follows_one_header_line() {
 }
 
 #[test]
+fn line_follows_each_change_of_peer_and_options() {
+    let router = Router::start();
+    let session = router.session();
+    let (one, other) = (key(9).destination().clone(), key(8).destination().clone());
+    let none = DatagramOptions::new();
+    let from_port = DatagramOptions::new().from_port(7);
+    let b32 = i2p_sam::I2pAddr::from(one.b32());
+    let sent: [(i2p_sam::I2pAddr, &DatagramOptions, String); 7] = [
+        ((&one).into(), &none, format!("{one}")),
+        ((&one).into(), &none, format!("{one}")),
+        (b32.clone(), &none, one.b32().to_string()),
+        ((&one).into(), &from_port, format!("{one} FROM_PORT=7")),
+        (
+            i2p_sam::I2pAddr::from(&one).with_port(5),
+            &none,
+            format!("{one} TO_PORT=5"),
+        ),
+        ((&other).into(), &none, format!("{other}")),
+        ((&one).into(), &none, format!("{one}")),
+    ];
+    for (at, (peer, options, line)) in sent.iter().enumerate() {
+        let payload = [at as u8];
+        session.send_to_with(&payload, peer, options).unwrap();
+        let id = session.id();
+        let expected = [format!("3.3 {id} {line}\n").as_bytes(), &payload].concat();
+        assert_eq!(router.sent(), expected, "{at}");
+    }
+    // A refusal in between changes nothing.
+    let refused = DatagramOptions::new().to_port(6);
+    let peer = i2p_sam::I2pAddr::from(&one).with_port(5);
+    assert!(session.send_to_with(b"x", &peer, &refused).is_err());
+    session.send_to(b"last", &one).unwrap();
+    assert!(router.sent().ends_with(format!("{one}\nlast").as_bytes()));
+}
+
+#[test]
+fn line_of_each_of_many_peers_is_its_own() {
+    let router = Router::start();
+    let session = router.session();
+    let peers: Vec<_> = (0..40).map(|at| key(at).destination().clone()).collect();
+    for (at, peer) in peers.iter().chain(&peers).enumerate() {
+        session.send_to(&[at as u8], peer).unwrap();
+        let line = format!("3.3 {} {peer}\n", session.id());
+        assert_eq!(router.sent(), [line.as_bytes(), &[at as u8]].concat());
+    }
+}
+
+#[test]
 fn raw_datagram_carries_protocol() {
     let router = Router::start();
     let session = router.raw(&RawOptions::new().protocol(99));
@@ -143,13 +191,7 @@ fn invalid_sizes_are_refused_largest_is_sent() {
 
 #[test]
 fn bridge_before_3_2_gets_no_ports() {
-    let scripted = ScriptedBridge::start(|visit| {
-        visit.line();
-        visit.say("HELLO REPLY RESULT=OK VERSION=3.1\n");
-        let Some(line) = visit.line() else { return };
-        visit.make_session(&line);
-        visit.until_quit();
-    });
+    let scripted = bridge_3_1();
     let session = scripted.bridge().session();
     let session = session.datagram(DatagramStyle::Datagram).unwrap();
     assert_eq!(session.version(), Version::V3_1);

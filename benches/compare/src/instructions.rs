@@ -50,7 +50,12 @@ fn rows() -> Result<(Rows, Rows), Failure> {
         );
     }
     let mut datagrams = Vec::new();
-    for (program, name) in [("datagrams-out", "send"), ("datagrams-in", "receive")] {
+    for (program, name) in [
+        ("datagrams-out", "send to one peer"),
+        ("datagrams-out-turn", "send to two peers in turn"),
+        ("datagrams-in", "receive from one peer"),
+        ("datagrams-in-turn", "receive from two peers in turn"),
+    ] {
         let count = |kind| tools::instructions(Job::Datagrams(program), kind);
         let (plain, ours) = (count("std")?[0], count("i2p-sam")?[0]);
         datagrams.push(vec![
