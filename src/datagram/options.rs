@@ -72,6 +72,14 @@ pub struct DatagramOptions {
 
 impl DatagramOptions {
     /// Creates the default options: only the address is sent, with its port if it has one.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use i2p_sam::DatagramOptions;
+    ///
+    /// // A position in a game is of no use to the peer after two seconds.
+    /// let position = DatagramOptions::new().expires(Duration::from_secs(2));
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
