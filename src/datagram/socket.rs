@@ -172,7 +172,7 @@ impl DatagramSocket {
         let destination = core.lookup(address, deadline, &self.cancel)?;
         let b32 = destination.b32();
         let peer = I2pAddr::from(&destination);
-        let peer = match address.port() {
+        let peer = match core.ports.peer(address.port()) {
             None => peer,
             Some(port) => peer.with_port(port),
         };

@@ -82,7 +82,7 @@ pub struct ConnectOptions {
 }
 
 impl ConnectOptions {
-    /// Creates the default options: no port of ours is sent, and the deadline is the bridge's.
+    /// Creates the default options: our port is the session's, and the deadline is the bridge's.
     ///
     /// ```
     /// use std::time::Duration;
@@ -109,8 +109,9 @@ impl ConnectOptions {
         self.cancel.as_ref()
     }
 
-    /// Sets our own I2CP port, which the peer sees as `FROM_PORT`; 0 is no port. Default: that of a
-    /// subsession's [`from_port`](crate::SubsessionBuilder::from_port), if it has one.
+    /// Sets our own I2CP port, which the peer sees as `FROM_PORT`; 0 is no port. Default: that of the
+    /// [session](crate::SessionBuilder::from_port) or
+    /// [subsession](crate::SubsessionBuilder::from_port), if it has one.
     pub fn from_port(mut self, port: u16) -> Self {
         self.from_port = Some(port).filter(|port| *port != 0);
         self
