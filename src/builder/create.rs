@@ -53,6 +53,7 @@ impl SessionBuilder {
             id: made.id,
             key: made.key,
             version: made.version,
+            ports: self.ports,
             linger: self.linger,
             streams: Arc::default(),
             streamed: AtomicBool::new(false),
@@ -136,6 +137,7 @@ impl<'a> Creation<'a> {
         let mut connection = Connection::open(config, &self.call)?;
         let version = connection.version();
         self.builder.check_quotes(version)?;
+        self.builder.check_ports(self.style, version)?;
         match &self.builder.identity {
             Identity::Transient(_) => {
                 let key = self.request(&mut connection, &command)?;

@@ -1,6 +1,7 @@
 mod create;
 
 use std::fmt;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use crate::address::{PrivateKey, SignatureType, ToI2pAddr, Wiped};
@@ -10,7 +11,7 @@ use crate::datagram::{
     RawSession,
 };
 use crate::error::{Error, Phase};
-use crate::session::SessionOptions;
+use crate::session::{DefaultPorts, SessionOptions};
 use crate::stream::{BacklogLimits, BacklogPolicy, SamStream, StreamSession, StreamSettings};
 use crate::wire::{
     Command, CommandError, CommandFault, Pair, ParseError, ParseErrorKind, Version, needs_quotes,
@@ -54,6 +55,7 @@ pub struct SessionBuilder {
     options: SessionOptions,
     nickname: Option<String>,
     heartbeat: Option<Duration>,
+    ports: DefaultPorts,
     streams: StreamSettings,
     pub(crate) linger: Duration,
     pub(crate) transport: DatagramTransport,
@@ -116,6 +118,7 @@ impl SessionBuilder {
             options: SessionOptions::new(),
             nickname: None,
             heartbeat: None,
+            ports: DefaultPorts::default(),
             streams: StreamSettings {
                 pending_accepts: PENDING_ACCEPTS,
                 backlog: BacklogLimits {
@@ -164,6 +167,70 @@ impl SessionBuilder {
     /// Adds one option, by its name in the router's documentation, to the others.
     pub fn option(mut self, name: &str, value: &str) -> Self {
         self.options = self.options.option(name, value);
+        self
+    }
+
+    /// Sets our I2CP port for the streams that the session dials, and the datagrams that it sends, if they
+    /// name none. Port 0 is no port. Default: none.
+    ///
+    /// [`ConnectOptions::from_port`](crate::ConnectOptions::from_port) and
+    /// [`DatagramOptions::from_port`](crate::DatagramOptions::from_port) precede it; port 0 there is not to
+    /// name one. It is no port to listen to: whatever port they are sent to, the session receives all
+    /// streams and datagrams of its destination. A [primary session](SessionBuilder::primary) has no ports,
+    /// but its [subsessions](crate::SubsessionBuilder::from_port) do.
+    ///
+    /// It is sent with each dial and each datagram, so that it works alike at all routers, and not with SESSION
+    /// CREATE: i2pd ignores it there, and emissary 0.4.0 then passes the session no datagram. A bridge before SAM 3.2 accepts no ports with
+    /// datagrams, and the session is refused with [`Error::InvalidConfig`]. Peers see the port only if both
+    /// routers carry it: Java I2P does, i2pd and emissary 0.4.0 do not.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::ConnectOptions;
+    ///
+    /// let server = bridge.session().stream()?;
+    /// let listener = server.listener()?;
+    /// let client = bridge.session().from_port(4444).to_port(80).stream()?;
+    /// let near = client.connect(server.destination())?;
+    /// let (far, peer) = listener.accept()?;
+    /// assert_eq!((peer.port(), far.local_port()), (Some(4444), Some(80)));
+    ///
+    /// let other = ConnectOptions::new().from_port(5555);
+    /// let near = client.connect_with((server.destination(), 81), &other)?;
+    /// assert_eq!((near.local_port(), near.peer_port()), (Some(5555), Some(81)));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_port(mut self, port: u16) -> Self {
+        self.ports.from = NonZeroU16::new(port);
+        self
+    }
+
+    /// Sets the peer's I2CP port for the streams that the session dials, and the datagrams that it sends, if
+    /// they name none. Port 0 is no port. Default: none.
+    ///
+    /// The port of an address and [`DatagramOptions::to_port`](crate::DatagramOptions::to_port) precede it.
+    /// A datagram session that [connects](DatagramSession::connect) to an address without a port connects to
+    /// this one. Otherwise it is as [`from_port`](SessionBuilder::from_port).
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::DatagramStyle;
+    ///
+    /// let server = bridge.session().datagram(DatagramStyle::Datagram)?;
+    /// let client = bridge.session().to_port(53).datagram(DatagramStyle::Datagram)?;
+    /// client.send_to(b"question", server.destination())?;
+    /// let (_, sender) = server.recv_from(&mut [0; 31_744])?;
+    /// assert_eq!(sender.to_port(), Some(53));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn to_port(mut self, port: u16) -> Self {
+        self.ports.to = NonZeroU16::new(port);
         self
     }
 
@@ -500,6 +567,25 @@ impl SessionBuilder {
         for (name, value) in self.all_options()?.pairs()? {
             if needs_quotes(value) {
                 return Err(CommandError::new(name, CommandFault::Quotes).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses ports of datagrams if the version is before 3.2, which has none.
+    fn check_ports(&self, style: &str, version: Version) -> Result<(), Error> {
+        if style == "STREAM" || version >= Version::V3_2 {
+            return Ok(());
+        }
+        self.refuse_ports("a bridge before SAM 3.2 takes no ports with a datagram")
+    }
+
+    /// Fails with this reason if a port is set.
+    pub(crate) fn refuse_ports(&self, reason: &'static str) -> Result<(), Error> {
+        let DefaultPorts { from, to } = self.ports;
+        for (name, port) in [("from_port", from), ("to_port", to)] {
+            if let Some(port) = port {
+                return Err(Error::setting(name, port, reason));
             }
         }
         Ok(())

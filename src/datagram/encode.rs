@@ -46,7 +46,7 @@ impl OutgoingDatagram<'_> {
     fn write_line(&self, core: &SessionCore, line: &mut Vec<u8>) -> Result<(), Error> {
         let (version, id) = (core.version, &core.id);
         push(line, format_args!("{version} {id} {}", self.peer.sam()));
-        self.finish_line(version, None, line)
+        self.finish_line(core, None, line)
     }
 
     /// Writes it as a command for the control socket.
@@ -68,7 +68,7 @@ impl OutgoingDatagram<'_> {
             command,
             format_args!("{topic} SEND DESTINATION={peer} SIZE={size}"),
         );
-        self.finish_line(core.version, self.protocol, command)?;
+        self.finish_line(core, self.protocol, command)?;
         command.extend_from_slice(self.payload);
         if command.len() > MAX_COMMAND {
             let max = MAX_COMMAND.saturating_sub(command.len() - size);
@@ -80,15 +80,17 @@ impl OutgoingDatagram<'_> {
     /// Writes the options, which follow the destination, and the line end.
     fn finish_line(
         &self,
-        version: Version,
+        core: &SessionCore,
         protocol: Option<u8>,
         line: &mut Vec<u8>,
     ) -> Result<(), Error> {
+        let version = core.version;
         // A bridge before SAM 3.2 accepts no options, and the caller did not set the session's protocol for
         // this datagram.
         let protocol = protocol.filter(|_| version >= Version::V3_2);
         let without_options = line.len();
-        self.options.write(self.peer.port(), protocol, line)?;
+        let port = self.peer.port();
+        self.options.write(port, core.ports, protocol, line)?;
         if version < Version::V3_2 && line.len() > without_options {
             let options = line.get(without_options..).unwrap_or_default();
             return Err(Error::setting(

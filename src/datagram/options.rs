@@ -4,6 +4,7 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::session::DefaultPorts;
 
 /// The styles of datagrams with a sender. Both sides must use the same.
 ///
@@ -71,18 +72,29 @@ pub struct DatagramOptions {
 }
 
 impl DatagramOptions {
-    /// Creates the default options: only the address is sent, with its port if it has one.
+    /// Creates the default options: only the address is sent, with its port or the
+    /// session's.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use i2p_sam::DatagramOptions;
+    ///
+    /// // A position in a game is of no use to the peer after two seconds.
+    /// let position = DatagramOptions::new().expires(Duration::from_secs(2));
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets our I2CP port; 0 is no port. Default: none. i2pd does not send it to the peer.
+    /// Sets our I2CP port; 0 is no port. Default: that of the
+    /// [session](crate::SessionBuilder::from_port), if it has one. i2pd does not send it to the peer.
     pub fn from_port(mut self, port: u16) -> Self {
         self.from_port = NonZeroU16::new(port);
         self
     }
 
-    /// Sets the peer's I2CP port; 0 is no port. Default: that of the address, if it has one.
+    /// Sets the peer's I2CP port; 0 is no port. Default: that of the address, or else of the
+    /// [session](crate::SessionBuilder::to_port), if they have one.
     pub fn to_port(mut self, port: u16) -> Self {
         self.to_port = NonZeroU16::new(port);
         self
@@ -123,16 +135,17 @@ impl DatagramOptions {
         self
     }
 
-    /// Writes the options, which follow the destination. `port` is that of the address, and `protocol`
-    /// applies to a datagram without one.
+    /// Writes the options, which follow the destination. `port` is that of the address; `ports` and
+    /// `protocol` are those of the session, for a datagram without.
     pub(crate) fn write(
         &self,
         port: Option<u16>,
+        ports: DefaultPorts,
         protocol: Option<u8>,
         line: &mut Vec<u8>,
     ) -> Result<(), Error> {
         self.protocol.map_or(Ok(()), check_protocol)?;
-        let from_port = self.from_port.map(NonZeroU16::get);
+        let from_port = ports.own(self.from_port.map(NonZeroU16::get));
         let to_port = match (self.to_port.map(NonZeroU16::get), port) {
             (Some(asked), Some(in_address)) if asked != in_address => {
                 return Err(Error::setting(
@@ -141,7 +154,7 @@ impl DatagramOptions {
                     "the address has another port",
                 ));
             }
-            (asked, in_address) => asked.or(in_address),
+            (asked, in_address) => ports.peer(asked.or(in_address)),
         };
         let numbers = [
             ("FROM_PORT", from_port.map(u64::from)),
@@ -183,8 +196,16 @@ mod tests {
 
     /// Returns the options as they follow an address with this port.
     fn line(options: &DatagramOptions, port: Option<u16>) -> Result<String, Error> {
+        line_of(DefaultPorts::default(), options, port)
+    }
+
+    fn line_of(
+        ports: DefaultPorts,
+        options: &DatagramOptions,
+        port: Option<u16>,
+    ) -> Result<String, Error> {
         let mut line = Vec::new();
-        options.write(port, None, &mut line)?;
+        options.write(port, ports, None, &mut line)?;
         Ok(String::from_utf8(line).unwrap())
     }
 
@@ -193,6 +214,33 @@ mod tests {
         let options = DatagramOptions::new().from_port(7).from_port(0).to_port(0);
         assert_eq!(line(&options, None).unwrap(), "");
         assert_eq!(line(&options, Some(80)).unwrap(), " TO_PORT=80");
+    }
+
+    #[test]
+    fn ports_of_session_are_written_last() {
+        let ports = DefaultPorts {
+            from: NonZeroU16::new(7),
+            to: NonZeroU16::new(8),
+        };
+        let none = DatagramOptions::new();
+        assert_eq!(
+            line_of(ports, &none, None).unwrap(),
+            " FROM_PORT=7 TO_PORT=8"
+        );
+        assert_eq!(
+            line_of(ports, &none, Some(80)).unwrap(),
+            " FROM_PORT=7 TO_PORT=80"
+        );
+        let own = DatagramOptions::new().from_port(1).to_port(2);
+        assert_eq!(
+            line_of(ports, &own, None).unwrap(),
+            " FROM_PORT=1 TO_PORT=2"
+        );
+        let zero = DatagramOptions::new().from_port(0).to_port(0);
+        assert_eq!(
+            line_of(ports, &zero, None).unwrap(),
+            " FROM_PORT=7 TO_PORT=8"
+        );
     }
 
     #[test]

@@ -216,6 +216,13 @@ pub struct RawOptions {
 
 impl RawOptions {
     /// Creates the default options: protocol 18, and no header.
+    ///
+    /// ```
+    /// use i2p_sam::RawOptions;
+    ///
+    /// // For a router that is known to be Java I2P.
+    /// let with_ports = RawOptions::new().header(true);
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }

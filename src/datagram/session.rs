@@ -236,6 +236,22 @@ impl DatagramSession {
     /// # Errors
     ///
     /// `NotConnected` if the session is not [connected](DatagramSession::connect).
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use std::io::ErrorKind;
+    /// use i2p_sam::{DatagramStyle, I2pAddr};
+    ///
+    /// let client = bridge.session().datagram(DatagramStyle::Datagram)?;
+    /// let server = bridge.session().datagram(DatagramStyle::Datagram)?;
+    /// assert_eq!(client.peer_addr().unwrap_err().kind(), ErrorKind::NotConnected);
+    /// client.connect(server.destination().b32())?;
+    /// assert_eq!(client.peer_addr()?, I2pAddr::from(server.destination()));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn peer_addr(&self) -> io::Result<I2pAddr> {
         Ok(self.socket.peer()?.addr().clone())
     }

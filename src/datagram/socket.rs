@@ -172,7 +172,7 @@ impl DatagramSocket {
         let destination = core.lookup(address, deadline, &self.cancel)?;
         let b32 = destination.b32();
         let peer = I2pAddr::from(&destination);
-        let peer = match address.port() {
+        let peer = match core.ports.peer(address.port()) {
             None => peer,
             Some(port) => peer.with_port(port),
         };
@@ -245,6 +245,20 @@ macro_rules! datagram_session {
             /// # Errors
             ///
             /// None; the type is that of `std`.
+            ///
+            /// ```
+            /// # #[cfg(feature = "testing")] {
+            /// # let router = i2p_sam::testing::TestBridge::start()?;
+            /// # let bridge = router.bridge();
+            /// use std::time::Duration;
+            ///
+            /// let session = bridge.session().raw()?;
+            /// assert_eq!(session.read_timeout()?, None);
+            /// session.set_read_timeout(Some(Duration::from_secs(5)))?;
+            /// assert_eq!(session.read_timeout()?, Some(Duration::from_secs(5)));
+            /// # }
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn read_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
                 Ok(self.socket.queue.read_timeout())
             }

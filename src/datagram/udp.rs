@@ -57,6 +57,20 @@ pub struct UdpOptions {
 impl UdpOptions {
     /// Creates the default options: a free port of the address from which the bridge is reached, and
     /// only packets of the bridge are accepted.
+    ///
+    /// ```no_run
+    /// use i2p_sam::{DatagramStyle, DatagramTransport, SamBridge, UdpOptions};
+    ///
+    /// // In a container whose UDP port 7700 the host passes on.
+    /// let options = UdpOptions::new()
+    ///     .bind("0.0.0.0:7700".parse()?)
+    ///     .advertise("172.17.0.2", 7700);
+    /// let session = SamBridge::from_env()?
+    ///     .session()
+    ///     .datagram_transport(DatagramTransport::Udp(options))
+    ///     .datagram(DatagramStyle::Datagram)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }

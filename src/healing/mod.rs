@@ -367,6 +367,21 @@ dialler! {
     ///
     /// Those of [`StreamSession::connect`], but [`Error::SessionLost`] only if the session was
     /// [closed](HealingSession::close); [`Error::GaveUp`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// let session = bridge.session().healing()?;
+    /// router.restart()?;
+    /// // The dial waits until the session is there again.
+    /// let server = bridge.session().stream()?;
+    /// let listener = server.listener()?;
+    /// let stream = session.connect(server.destination())?;
+    /// # drop((stream, listener));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     HealingSession
 }
 

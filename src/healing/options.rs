@@ -39,6 +39,20 @@ type OnEvent = Arc<dyn Fn(&SamBridge, &HealingEvent) + Send + Sync>;
 
 impl HealingOptions {
     /// Creates the default options: pauses from 500 ms to 30 s, no limit, no callback.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::HealingOptions;
+    ///
+    /// // The service starts with the machine, perhaps before its router.
+    /// let options = HealingOptions::new().retry_initial(true);
+    /// let session = bridge.session().healing_with(&options)?;
+    /// # drop(session);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new() -> Self {
         Self {
             initial_backoff: INITIAL_BACKOFF,

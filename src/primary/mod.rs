@@ -14,12 +14,12 @@ use crate::datagram::{
 use crate::error::{Error, Phase};
 use crate::primary::ports::Ports;
 use crate::primary::subsession::Subsession;
-use crate::session::SessionGuard;
 use crate::session::common_methods::common_methods;
 use crate::session::control::COMMAND_GAP;
 use crate::session::core::SessionCore;
 use crate::session::id::unguessable;
-use crate::stream::{DialPorts, StreamSession, StreamSettings};
+use crate::session::{DefaultPorts, SessionGuard};
+use crate::stream::{StreamSession, StreamSettings};
 use crate::sync::Cancel;
 use crate::wire::{Command, Pair};
 
@@ -83,7 +83,8 @@ impl SessionBuilder {
     /// # Errors
     ///
     /// Those of [`stream`](SessionBuilder::stream); [`Error::InvalidConfig`] for
-    /// [`DatagramTransport::ControlSocket`], which no router supports for subsessions.
+    /// [`DatagramTransport::ControlSocket`], which no router supports for subsessions, and for a
+    /// [port](SessionBuilder::from_port), which belongs to a subsession.
     ///
     /// ```no_run
     /// let primary = i2p_sam::SamBridge::from_env()?.session().primary()?;
@@ -98,6 +99,7 @@ impl SessionBuilder {
                 "the datagrams of subsessions come and go by UDP",
             ));
         };
+        self.refuse_ports("a primary session has none: set it on its subsessions")?;
         self.try_routers(|at| PrimarySession::create(at, udp))
     }
 }
@@ -141,8 +143,7 @@ impl PrimarySession {
     pub fn subsession(&self) -> SubsessionBuilder {
         SubsessionBuilder {
             primary: self.clone(),
-            from_port: None,
-            to_port: None,
+            ports: DefaultPorts::default(),
             listen_port: None,
             listen_protocol: None,
         }
@@ -215,8 +216,7 @@ common_methods!(PrimarySession, guard, cancel);
 #[must_use = "a subsession is added by `stream`, `datagram` or `raw`"]
 pub struct SubsessionBuilder {
     primary: PrimarySession,
-    from_port: Option<NonZeroU16>,
-    to_port: Option<NonZeroU16>,
+    ports: DefaultPorts,
     listen_port: Option<NonZeroU16>,
     listen_protocol: Option<u8>,
 }
@@ -224,17 +224,19 @@ pub struct SubsessionBuilder {
 impl SubsessionBuilder {
     /// Sets our port for streams and datagrams that name none. Default: none.
     ///
-    /// Java I2P ignores it for streams that a subsession dials, so every dial sends it again.
+    /// Java I2P ignores it for streams that a subsession dials, so every dial and every datagram sends it
+    /// again.
     pub fn from_port(mut self, port: u16) -> Self {
-        self.from_port = NonZeroU16::new(port);
+        self.ports.from = NonZeroU16::new(port);
         self
     }
 
     /// Sets the peer's port for streams and datagrams that name none. Default: none.
     ///
-    /// Java I2P ignores it for streams that a subsession dials, so every dial sends it again.
+    /// Java I2P ignores it for streams that a subsession dials, so every dial and every datagram sends it
+    /// again.
     pub fn to_port(mut self, port: u16) -> Self {
-        self.to_port = NonZeroU16::new(port);
+        self.ports.to = NonZeroU16::new(port);
         self
     }
 
@@ -281,11 +283,7 @@ impl SubsessionBuilder {
         self.refuse_listen_protocol()?;
         let guard = self.add("STREAM", STREAM_PROTOCOL, &[])?;
         let PrimarySession { cancel, shared, .. } = &self.primary;
-        let session = StreamSession::new(guard, cancel.clone(), shared.streams);
-        Ok(session.with_ports(DialPorts {
-            from: self.from_port.map(NonZeroU16::get),
-            to: self.to_port.map(NonZeroU16::get),
-        }))
+        Ok(StreamSession::new(guard, cancel.clone(), shared.streams))
     }
 
     /// Adds a subsession for datagrams with a sender.
@@ -413,7 +411,7 @@ impl SubsessionBuilder {
         let core = guard.core();
         let call = core.call(Phase::SessionAdd).or_cancel(cancel);
         call.check()?;
-        let listens_to = self.listen_port.or(self.from_port);
+        let listens_to = self.listen_port.or(self.ports.from);
         let ports = shared.ports.take(protocol, number(listens_to))?;
         let id = unguessable();
         let command = self.command(style, &id, pairs)?;
@@ -429,6 +427,7 @@ impl SubsessionBuilder {
             id,
             key: core.key.clone(),
             version: core.version,
+            ports: self.ports,
             linger: shared.linger,
             streams: Arc::default(),
             streamed: AtomicBool::new(false),
@@ -443,9 +442,9 @@ impl SubsessionBuilder {
             command = command.pair(name, value)?;
         }
         // i2pd 2.45 does not reply if it is left out.
-        command = command.pair("FROM_PORT", &number(self.from_port).to_string())?;
+        command = command.pair("FROM_PORT", &number(self.ports.from).to_string())?;
         let others = [
-            ("TO_PORT", self.to_port.map(NonZeroU16::get)),
+            ("TO_PORT", self.ports.to.map(NonZeroU16::get)),
             ("LISTEN_PORT", self.listen_port.map(NonZeroU16::get)),
             ("LISTEN_PROTOCOL", self.listen_protocol.map(u16::from)),
         ];

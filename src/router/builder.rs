@@ -160,6 +160,17 @@ impl I2pdBuilder {
     ///
     /// [`LaunchError`]: no program, a data folder or a setting that cannot be used, a process that ends, no
     /// reply in time, or a [handle](Self::with_cancel) that fired.
+    ///
+    /// ```no_run
+    /// use i2p_sam::router::I2pd;
+    ///
+    /// let router = I2pd::builder()
+    ///     .data_dir("router")
+    ///     .on_progress(|step| eprintln!("{step}"))
+    ///     .launch()?;
+    /// let session = router.bridge().session().stream()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn launch(&self) -> Result<I2pd, LaunchError> {
         launch::launch(&self.settings)
     }

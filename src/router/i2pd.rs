@@ -115,6 +115,16 @@ impl I2pd {
     ///
     /// All sessions of the router are lost. Close them first, so that their peers receive the end of the
     /// streams.
+    ///
+    /// ```no_run
+    /// let router = i2p_sam::router::I2pd::launch()?;
+    /// let session = router.bridge().session().stream()?;
+    /// // … and at the end of the program:
+    /// session.close();
+    /// router.stop();
+    /// assert!(!router.is_running());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stop(&self) {
         if !self.is_running() {
             return;

@@ -40,6 +40,16 @@ type Report = Arc<dyn Fn(&ServerFailure) + Send + Sync>;
 
 impl ServerOptions {
     /// Creates the default options: at most 256 connections of at most 10 minutes, and a grace of 60 s.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use i2p_sam::server::ServerOptions;
+    ///
+    /// // A chat: its connections stay for hours.
+    /// let options = ServerOptions::new()
+    ///     .connection_timeout(None)
+    ///     .grace(Duration::from_secs(5));
+    /// ```
     pub fn new() -> Self {
         Self {
             max_connections: MOST_CONNECTIONS,

@@ -8,6 +8,7 @@ use crate::bridge::Connection;
 use crate::bridge::{SamBridge, is_i2pd};
 use crate::error::{Error, Phase, Refusal, SessionLoss};
 use crate::session::control::ControlSocket;
+use crate::session::default_ports::DefaultPorts;
 use crate::session::end::SessionEnd;
 use crate::session::streams::Streams;
 use crate::sync::{Call, Deadline, Lifetime};
@@ -26,6 +27,7 @@ pub(crate) struct SessionCore {
     pub(crate) id: String,
     pub(crate) key: PrivateKey,
     pub(crate) version: Version,
+    pub(crate) ports: DefaultPorts,
     pub(crate) linger: Duration,
     pub(crate) streams: Arc<Streams>,
     /// Set when the first stream is made from the session.

@@ -4,6 +4,7 @@
 pub(crate) mod common_methods;
 pub(crate) mod control;
 pub(crate) mod core;
+mod default_ports;
 mod end;
 pub(crate) mod id;
 mod lookup;
@@ -13,6 +14,7 @@ pub(crate) mod streams;
 pub(crate) use control::{Frame, Frames};
 pub(crate) use core::SessionCore;
 pub use core::SessionGuard;
+pub(crate) use default_ports::DefaultPorts;
 pub(crate) use end::SessionEnd;
 pub(crate) use lookup::known_without_asking;
 pub use options::*;

@@ -35,6 +35,24 @@ pub trait Connect: Send + Sync {
     /// # Errors
     ///
     /// Those of [`StreamSession::connect_with`](crate::StreamSession::connect_with).
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use std::time::Duration;
+    /// use i2p_sam::{Connect, ConnectOptions, I2pAddr};
+    ///
+    /// # let server = bridge.session().stream()?;
+    /// # let listener = server.listener()?;
+    /// let dialler: Box<dyn Connect> = Box::new(bridge.session().healing()?);
+    /// let peer = I2pAddr::from(server.destination()).with_port(80);
+    /// let options = ConnectOptions::new().timeout(Some(Duration::from_secs(90)));
+    /// let stream = dialler.connect_to(&peer, &options)?;
+    /// assert_eq!(*stream.peer_addr(), peer);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn connect_to(&self, peer: &I2pAddr, options: &ConnectOptions) -> Result<SamStream, Error>;
 }
 
@@ -64,7 +82,14 @@ pub struct ConnectOptions {
 }
 
 impl ConnectOptions {
-    /// Creates the default options: no port of ours is sent, and the deadline is the bridge's.
+    /// Creates the default options: our port is the session's, and the deadline is the bridge's.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use i2p_sam::ConnectOptions;
+    ///
+    /// let patient = ConnectOptions::new().timeout(Some(Duration::from_secs(300)));
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
@@ -84,8 +109,9 @@ impl ConnectOptions {
         self.cancel.as_ref()
     }
 
-    /// Sets our own I2CP port, which the peer sees as `FROM_PORT`; 0 is no port. Default: that of a
-    /// subsession's [`from_port`](crate::SubsessionBuilder::from_port), if it has one.
+    /// Sets our own I2CP port, which the peer sees as `FROM_PORT`; 0 is no port. Default: that of the
+    /// [session](crate::SessionBuilder::from_port) or
+    /// [subsession](crate::SubsessionBuilder::from_port), if it has one.
     pub fn from_port(mut self, port: u16) -> Self {
         self.from_port = Some(port).filter(|port| *port != 0);
         self

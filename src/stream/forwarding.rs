@@ -280,6 +280,16 @@ impl Default for ForwardOptions {
 impl ForwardOptions {
     /// Creates the default options: the router connects to the address from which the command came, and
     /// sends the caller's destination.
+    ///
+    /// ```no_run
+    /// use i2p_sam::ForwardOptions;
+    ///
+    /// // The web server runs on another machine of the router's network.
+    /// let session = i2p_sam::SamBridge::from_env()?.session().stream()?;
+    /// let options = ForwardOptions::new().host("10.0.0.5").silent(true);
+    /// let forwarding = session.forward_to(8080, &options)?;
+    /// # Ok::<(), i2p_sam::Error>(())
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }

@@ -23,4 +23,4 @@ pub(crate) use listener::Source;
 pub use listener::{Incoming, ListenerStats, SamListener};
 pub use sam_stream::SamStream;
 pub use session::StreamSession;
-pub(crate) use session::{DialPorts, StreamSettings};
+pub(crate) use session::StreamSettings;

@@ -452,6 +452,19 @@ impl SamStream {
     /// # Errors
     ///
     /// Returns the errors of [`TcpStream::read_timeout`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// use std::time::Duration;
+    /// use i2p_sam::SamStream;
+    ///
+    /// let (near, _far) = SamStream::pair()?;
+    /// assert_eq!(near.read_timeout()?, None);
+    /// near.set_read_timeout(Some(Duration::from_secs(30)))?;
+    /// assert_eq!(near.read_timeout()?, Some(Duration::from_secs(30)));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
         self.shared.socket.read_timeout()
     }
@@ -461,6 +474,19 @@ impl SamStream {
     /// # Errors
     ///
     /// Returns the errors of [`TcpStream::write_timeout`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// use std::time::Duration;
+    /// use i2p_sam::SamStream;
+    ///
+    /// let (near, _far) = SamStream::pair()?;
+    /// assert_eq!(near.write_timeout()?, None);
+    /// near.set_write_timeout(Some(Duration::from_secs(30)))?;
+    /// assert_eq!(near.write_timeout()?, Some(Duration::from_secs(30)));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
         self.shared.socket.write_timeout()
     }
@@ -502,6 +528,18 @@ impl SamStream {
     /// # Errors
     ///
     /// Returns the errors of [`TcpStream::nodelay`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// # let server = bridge.session().stream()?;
+    /// # let listener = server.listener()?;
+    /// let stream = bridge.session().stream()?.connect(server.destination())?;
+    /// assert!(stream.nodelay()?);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn nodelay(&self) -> io::Result<bool> {
         self.shared.socket.nodelay()
     }
@@ -511,6 +549,19 @@ impl SamStream {
     /// # Errors
     ///
     /// Returns the errors of [`TcpStream::take_error`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// use i2p_sam::SamStream;
+    ///
+    /// let (near, _far) = SamStream::pair()?;
+    /// near.set_nonblocking(true)?;
+    /// if let Some(error) = near.take_error()? {
+    ///     eprintln!("the connection failed: {error}");
+    /// }
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.shared.socket.take_error()
     }

@@ -41,7 +41,6 @@ use crate::wire::Command;
 pub struct StreamSession {
     guard: SessionGuard,
     cancel: Cancel,
-    ports: DialPorts,
     pool: Arc<AcceptPool>,
     first_dials: Arc<FirstDials>,
 }
@@ -54,13 +53,6 @@ pub(crate) struct StreamSettings {
     pub(crate) stagger_first_dials: bool,
 }
 
-/// The I2CP ports of a dial that names none.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct DialPorts {
-    pub(crate) from: Option<u16>,
-    pub(crate) to: Option<u16>,
-}
-
 impl StreamSession {
     pub(crate) fn new(guard: SessionGuard, cancel: Cancel, settings: StreamSettings) -> Self {
         let (pending, backlog) = (settings.pending_accepts, settings.backlog);
@@ -68,15 +60,9 @@ impl StreamSession {
         Self {
             guard,
             cancel,
-            ports: DialPorts::default(),
             pool,
             first_dials: Arc::new(FirstDials::new(settings.stagger_first_dials)),
         }
-    }
-
-    /// Returns the same session, with ports for dials that name none.
-    pub(crate) fn with_ports(self, ports: DialPorts) -> Self {
-        Self { ports, ..self }
     }
 
     /// Dials a peer like [`connect`](StreamSession::connect), with ports and a deadline of its own.
@@ -101,8 +87,8 @@ impl StreamSession {
     ) -> Result<SamStream, Error> {
         let phase = Phase::StreamConnect;
         let core = self.core();
-        let peer = with_port(address.to_i2p_addr()?, self.ports.to);
-        let from_port = options.own_port().or(self.ports.from);
+        let peer = core.ports.complete(address.to_i2p_addr()?);
+        let from_port = core.ports.own(options.own_port());
         let name = peer.to_sam();
         let command = Command::stream_connect(&core.id, &name, from_port, peer.port())?;
         let config = core.bridge.config();
@@ -123,7 +109,11 @@ impl StreamSession {
             .map_err(|error| core.explain(error).about(&peer))?;
         turn.reached();
         let (socket, registration) = connection.hand_over(phase)?;
-        let local = with_port(I2pAddr::from(self.destination()), from_port);
+        let local = I2pAddr::from(self.destination());
+        let local = match from_port {
+            Some(port) => local.with_port(port),
+            None => local,
+        };
         Ok(SamStream::new(
             socket,
             registration,
@@ -381,7 +371,7 @@ dialler! {
     /// port, as in `"stats.i2p:80"` or `(&destination, 80)`.
     ///
     /// The port is an I2CP port. It distinguishes services of one destination, and is unrelated to TCP.
-    /// i2pd does not carry it.
+    /// i2pd does not carry it. Default: that of the [session](crate::SessionBuilder::to_port), if it has one.
     ///
     /// On i2pd, success means only that the peer was found; if the peer cannot be reached, the stream
     /// just ends. Our own destination can be dialled on Java I2P only.
@@ -403,11 +393,3 @@ dialler! {
 }
 
 common_methods!(StreamSession, guard, cancel);
-
-/// Returns the address with this port, if it names none. Port 0 is no port.
-fn with_port(addr: I2pAddr, port: Option<u16>) -> I2pAddr {
-    match port.filter(|port| *port != 0 && addr.port().is_none()) {
-        Some(port) => addr.with_port(port),
-        None => addr,
-    }
-}

@@ -124,6 +124,25 @@ impl<'a> Exchange<'a> {
     }
 
     /// Waits for bytes and reads them; 0 at the end.
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use i2p_sam::testing::{Fault, TestBridge};
+    ///
+    /// // The peer of this stream repeats the first bytes, and closes.
+    /// let router = TestBridge::start()?;
+    /// router.inject("STREAM CONNECT", Fault::script(|exchange| {
+    ///     exchange.send("STREAM STATUS RESULT=OK\n");
+    ///     let mut buf = [0; 64];
+    ///     let len = exchange.read(&mut buf);
+    ///     exchange.send(&buf[..len]);
+    ///     exchange.close();
+    /// }));
+    /// let mut stream = router.bridge().session().stream()?.connect("echo.i2p")?;
+    /// stream.write_all(b"hello")?;
+    /// assert_eq!(std::io::read_to_string(&stream)?, "hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn read(&self, buf: &mut [u8]) -> usize {
         let mut socket = self.link.socket();
         socket.read(buf).unwrap_or(0)

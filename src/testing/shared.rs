@@ -99,6 +99,7 @@ impl Sessions {
             id: core.id.clone(),
             key: core.key.clone(),
             version: core.version,
+            ports: core.ports,
             linger: core.linger,
             streams: Arc::default(),
             streamed: AtomicBool::new(false),

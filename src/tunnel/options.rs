@@ -41,6 +41,14 @@ type Told = Arc<dyn Fn(&TunnelError) + Send + Sync>;
 
 impl TunnelOptions {
     /// Creates the default options: at most 128 connections at once, and no callback for failures.
+    ///
+    /// ```
+    /// use i2p_sam::TunnelOptions;
+    ///
+    /// let options = TunnelOptions::new()
+    ///     .max_connections(16)
+    ///     .on_failure(|error| eprintln!("{error}"));
+    /// ```
     pub fn new() -> Self {
         Self {
             max_connections: MOST_CONNECTIONS,

@@ -30,6 +30,20 @@ pub trait LineSource {
     /// # Errors
     ///
     /// Returns the errors of the underlying source.
+    ///
+    /// ```
+    /// use std::net::{TcpListener, TcpStream};
+    /// use std::io::Write;
+    /// use i2p_sam::wire::LineSource;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let mut near = &TcpStream::connect(listener.local_addr()?)?;
+    /// listener.accept()?.0.write_all(b"PING\n")?;
+    /// let mut buf = [0; 64];
+    /// assert!(LineSource::peek(&mut near, &mut buf)? > 0);
+    /// assert!(LineSource::peek(&mut near, &mut buf)? > 0, "the bytes are still there");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize>;
 
     /// Takes bytes out of the source. `Ok(0)` means the end.
@@ -37,6 +51,19 @@ pub trait LineSource {
     /// # Errors
     ///
     /// Returns the errors of the underlying source.
+    ///
+    /// ```
+    /// use std::net::{TcpListener, TcpStream};
+    /// use std::io::Write;
+    /// use i2p_sam::wire::LineSource;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let mut near = &TcpStream::connect(listener.local_addr()?)?;
+    /// listener.accept()?.0.write_all(b"PING\n")?;
+    /// let mut first = [0; 1];
+    /// assert_eq!((near.take(&mut first)?, first), (1, *b"P"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn take(&mut self, buf: &mut [u8]) -> io::Result<usize>;
 }
 

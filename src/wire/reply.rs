@@ -30,6 +30,15 @@ impl Reply {
     /// # Errors
     ///
     /// Those of [`Message::parse`].
+    ///
+    /// ```
+    /// use i2p_sam::wire::Reply;
+    ///
+    /// let reply = Reply::new("SESSION STATUS RESULT=OK\n")?;
+    /// assert_eq!(reply.message().topic(), "SESSION");
+    /// assert!(Reply::new("\n").is_err());
+    /// # Ok::<(), i2p_sam::wire::ParseError>(())
+    /// ```
     pub fn new(line: impl Into<Vec<u8>>) -> Result<Self, ParseError> {
         let line = Wiped::new(line.into());
         Message::parse(&line)?;

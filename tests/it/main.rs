@@ -33,6 +33,7 @@ mod logging;
 mod lookups;
 mod multihomed;
 mod pending_accepts;
+mod ports;
 mod primary;
 mod replay;
 mod replies;

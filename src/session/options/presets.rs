@@ -20,6 +20,18 @@ impl SessionOptions {
     /// |---|---|---|
     /// | `inbound.length`, `outbound.length` | 0 | no other router is needed |
     /// | `inbound.quantity`, `outbound.quantity` | 1 | without hops, more tunnels distribute nothing |
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::SessionOptions;
+    ///
+    /// let session = bridge.session().options(SessionOptions::local_test()).stream()?;
+    /// # drop(session);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn local_test() -> Self {
         Self::new().tunnel_length(0).tunnel_quantity(1)
     }
@@ -32,6 +44,18 @@ impl SessionOptions {
     /// | `inbound.length`, `outbound.length` | 2 | a third less delay than with the routers' 3 hops, and less anonymity |
     /// | `inbound.quantity`, `outbound.quantity` | 2 | small messages need no more; one may fail |
     /// | `i2p.streaming.profile` | 2, interactive | Java I2P and i2pd |
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::SessionOptions;
+    ///
+    /// let session = bridge.session().options(SessionOptions::interactive()).nickname("chat").stream()?;
+    /// # drop(session);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn interactive() -> Self {
         Self::new()
             .tunnel_length(2)
@@ -45,6 +69,19 @@ impl SessionOptions {
     /// |---|---|---|
     /// | `inbound.quantity`, `outbound.quantity` | 3 | as [`new`](Self::new); the hops are the routers' 3 |
     /// | `inbound.backupQuantity`, `outbound.backupQuantity` | 1 | a spare tunnel replaces one that fails at once (Java I2P) |
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::SessionOptions;
+    ///
+    /// let session = bridge.session().options(SessionOptions::server()).nickname("blog").stream()?;
+    /// let listener = session.listener()?;
+    /// # drop(listener);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn server() -> Self {
         Self::new()
             .inbound_backup_quantity(1)
@@ -57,6 +94,21 @@ impl SessionOptions {
     /// |---|---|---|
     /// | `inbound.quantity`, `outbound.quantity` | 6 | the load is shared by more tunnels; each costs the router and others work |
     /// | `inbound.backupQuantity`, `outbound.backupQuantity` | 1 | as for [`server`](Self::server) |
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # let router = i2p_sam::testing::TestBridge::start()?;
+    /// # let bridge = router.bridge();
+    /// use i2p_sam::SessionOptions;
+    ///
+    /// // The backlog is for the crowd after a link to the site was posted.
+    /// let options = SessionOptions::busy_server();
+    /// let session = bridge.session().options(options).backlog(512).stream()?;
+    /// let listener = session.listener()?;
+    /// # drop(listener);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn busy_server() -> Self {
         Self::server().tunnel_quantity(6)
     }

@@ -1,8 +1,11 @@
 //! Datagrams with and without a sender.
 
+use std::thread;
 use std::time::Duration;
 
-use i2p_sam::{DatagramSession, DatagramStyle, DatagramTransport, RawSession, Sender};
+use i2p_sam::{
+    DatagramSession, DatagramStyle, DatagramTransport, Error, RawSession, Sender, Version,
+};
 
 use super::data;
 use crate::ON_PROFILES;
@@ -15,6 +18,8 @@ behaviours! {
     datagram3_sender_is_unauthenticated [NewDatagrams];
     datagram_of_11_kb_arrives_whole [LargeDatagrams];
     connected_session_receives_from_its_peer_alone;
+    datagrams_with_ports_of_session_arrive_from_sam_3_2_on;
+    session_ports_are_reported_with_datagram [Ports];
     raw_datagrams_arrive_both_ways;
     control_socket_datagrams_arrive_both_ways [ControlSocketDatagrams];
     control_socket_raw_datagrams_arrive_both_ways [ControlSocketDatagrams];
@@ -35,7 +40,7 @@ fn pair_over(
     style: DatagramStyle,
     transport: DatagramTransport,
 ) -> (DatagramSession, DatagramSession) {
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         let server = scope.spawn(|| router.builder().datagram(style).unwrap());
         let client = router
             .builder()
@@ -122,6 +127,37 @@ fn connected_session_receives_from_its_peer_alone(router: &Router) {
     panic!("no reply, or no stranger: {}", client.dropped());
 }
 
+/// Returns a session without ports, and one with the ports 1111 and 2222.
+fn pair_with_ports(router: &Router) -> (DatagramSession, Result<DatagramSession, Error>) {
+    let client = router.builder().from_port(1111).to_port(2222);
+    let (server, client) = thread::scope(|scope| {
+        let server = scope.spawn(|| router.builder().datagram(DatagramStyle::Datagram));
+        let client = client.datagram(DatagramStyle::Datagram);
+        (server.join().unwrap().unwrap(), client)
+    });
+    server.set_read_timeout(Some(AGAIN)).unwrap();
+    (server, client)
+}
+
+fn datagrams_with_ports_of_session_arrive_from_sam_3_2_on(router: &Router) {
+    let (server, client) = pair_with_ports(router);
+    if server.version() < Version::V3_2 {
+        return assert!(matches!(client, Err(Error::InvalidConfig(_))));
+    }
+    let client = client.unwrap();
+    let sender = deliver(&client, &server, b"hello");
+    assert_eq!(sender.destination(), Some(client.destination()));
+}
+
+fn session_ports_are_reported_with_datagram(router: &Router) {
+    let (server, client) = pair_with_ports(router);
+    let sender = deliver(&client.unwrap(), &server, b"hello");
+    assert_eq!(
+        (sender.from_port(), sender.to_port()),
+        (Some(1111), Some(2222))
+    );
+}
+
 pub(super) fn deliver_raw(from: &RawSession, to: &RawSession, payload: &[u8]) {
     let mut buf = [0; 40_000];
     for _ in 0..TIMES {
@@ -136,7 +172,7 @@ pub(super) fn deliver_raw(from: &RawSession, to: &RawSession, payload: &[u8]) {
 }
 
 fn raw_datagrams_arrive_both_ways(router: &Router) {
-    let (near, far) = std::thread::scope(|scope| {
+    let (near, far) = thread::scope(|scope| {
         let near = scope.spawn(|| router.builder().raw().unwrap());
         let far = router.builder().raw().unwrap();
         (near.join().unwrap(), far)
@@ -165,7 +201,7 @@ fn control_socket_datagrams_arrive_both_ways(router: &Router) {
 }
 
 fn control_socket_raw_datagrams_arrive_both_ways(router: &Router) {
-    let (near, far) = std::thread::scope(|scope| {
+    let (near, far) = thread::scope(|scope| {
         let builder = router
             .builder()
             .datagram_transport(DatagramTransport::ControlSocket);

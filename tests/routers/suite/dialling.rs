@@ -17,6 +17,8 @@ behaviours! {
     dial_by_name_reaches_peer [Streams, KnownName];
     dial_with_ports_arrives [Streams];
     dial_ports_are_reported_to_listener [Streams, Ports];
+    dial_with_ports_of_session_arrives [Streams];
+    session_ports_are_reported_to_listener [Streams, Ports];
     own_destination_can_be_dialled [Streams, OwnDial];
     absent_peer_is_peer_fault;
     unknown_name_is_refused;
@@ -76,6 +78,31 @@ fn dial_ports_are_reported_to_listener(router: &Router) {
     let address = (pair.server.destination(), 2222);
     let _near = pair.client.connect_with(address, &options).unwrap();
     let far = pair.accept();
+    assert_eq!(
+        (far.peer_port(), far.local_port()),
+        (Some(1111), Some(2222))
+    );
+}
+
+fn dial_with_ports_of_session_arrives(router: &Router) {
+    let pair = router.pair();
+    let client = router.builder().from_port(1111).to_port(2222);
+    let client = client.stream().unwrap();
+    let near = client.connect(pair.server.destination()).unwrap();
+    assert_eq!(
+        (near.local_port(), near.peer_port()),
+        (Some(1111), Some(2222))
+    );
+    let (far, _) = pair.listener.accept_timeout(LONG).unwrap();
+    greet(&near, &far);
+}
+
+fn session_ports_are_reported_to_listener(router: &Router) {
+    let pair = router.pair();
+    let client = router.builder().from_port(1111).to_port(2222);
+    let client = client.stream().unwrap();
+    let _near = client.connect(pair.server.destination()).unwrap();
+    let (far, _) = pair.listener.accept_timeout(LONG).unwrap();
     assert_eq!(
         (far.peer_port(), far.local_port()),
         (Some(1111), Some(2222))
