@@ -17,8 +17,6 @@ use common::{Outcome, Place};
 use i2p_sam::{I2pAddr, SamStream};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The longest wait for the server to close after its reply.
-const GOODBYE: Duration = Duration::from_secs(5);
 const LONGEST_LINE: u64 = 8 * 1024;
 const LONGEST_HEAD: usize = 64 * 1024;
 
@@ -47,10 +45,9 @@ fn run() -> Outcome {
     let reply = read_reply(&stream)?;
     std::io::stdout().write_all(&reply.body)?;
     eprintln!("{} bytes after {:?}", reply.body.len(), start.elapsed());
-    // The server closes after its reply. If it does not, dropping the stream ends it.
-    if stream.finish(GOODBYE).is_err() {
-        session.close();
-    }
+    // All has arrived, and nothing is under way to the server: the one who reads last closes first.
+    drop(stream);
+    session.close();
     match reply.status.split_whitespace().nth(1) {
         Some(code) if code.starts_with('2') => Ok(()),
         _ => Err(format!("the server replied: {}", reply.status).into()),

@@ -13,8 +13,8 @@ use crate::address::{AddressError, B32, Host, I2pAddr, KeyError, KeyFileError};
 use crate::wire::{CommandError, ParseError, ResultCode, Version};
 
 pub(crate) use limit::Limit;
-use phase::Activity;
 pub use phase::Phase;
+use phase::{Activity, BrokenProtocol};
 pub use refusal::Refusal;
 pub use setting::ConfigError;
 pub(crate) use setting::shown;
@@ -187,7 +187,7 @@ pub enum Error {
         phase: Phase,
     },
     /// The bridge replied with something that is not SAM.
-    #[error("the bridge broke the protocol during {phase}")]
+    #[error("{}", BrokenProtocol(*phase))]
     Protocol {
         /// The phase that was interrupted.
         phase: Phase,

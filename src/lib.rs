@@ -3,7 +3,8 @@
 //! I2P is an anonymous network in which a program has a *destination*, which is a set of keys,
 //! instead of an IP address. A router runs on the machine, or near it, and offers programs access
 //! through its SAM bridge. This crate is a client of that bridge: SAM 3.1 to 3.3 for threads and
-//! blocking sockets, modelled on [`std::net`]. It needs no async runtime.
+//! blocking sockets, modelled on [`std::net`]. It needs no async runtime. The [concepts](guide::concepts) page explains
+//! the words.
 //!
 //! ```no_run
 //! use std::io::{Read, Write};
@@ -19,6 +20,10 @@
 //! stream.read_to_end(&mut page)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! If no router runs, the error describes how to switch the SAM bridge of one on. Without a router, a program runs with
+//! the command `sam bridge` (feature `cli`), and its tests with `i2p_sam::testing` (feature `testing`). A server is a
+//! [`SamListener`]; the [choice](guide::choosing) of a session and a listener has a page.
 //!
 //! # Overview
 //!
@@ -110,6 +115,8 @@
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
+// docs.rs shows the feature that an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // Input from a bridge, a file or a user never causes a panic, and nothing is printed.
 #![warn(
     clippy::unwrap_used,

@@ -50,3 +50,19 @@ impl std::fmt::Display for Full<'_> {
         Ok(())
     }
 }
+
+/// Implements `Debug` of an error as the name of the variant, the error and its sources: the text that `main` prints
+/// if it returns the error, and that `unwrap` and `expect` print.
+macro_rules! debug_as_sentence {
+    ($error:ident: $($variant:ident)+) => {
+        impl ::std::fmt::Debug for $error {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                let variant = match self {
+                    $(Self::$variant { .. } => stringify!($variant),)+
+                };
+                write!(f, "{variant}: {}", $crate::logging::Full(self))
+            }
+        }
+    };
+}
+pub(crate) use debug_as_sentence;

@@ -6,11 +6,13 @@
 use std::fmt;
 
 use super::encoding::Base64Fault;
+use crate::logging::debug_as_sentence;
 
 /// The reason why a text or some bytes are not an I2P address.
 ///
 /// The message explains what to change. It never repeats the input, which may have been a private
-/// key by mistake: it gives only offsets and lengths, in bytes and from 0.
+/// key by mistake: it gives only offsets and lengths, in bytes and from 0. `Debug` is the name of the variant and
+/// the message, so a `main` that returns the error prints a sentence.
 ///
 /// # Examples
 ///
@@ -20,7 +22,7 @@ use super::encoding::Base64Fault;
 /// let error = "exa mple.i2p".parse::<I2pAddr>().unwrap_err();
 /// assert_eq!(error, AddressError::InvalidCharacter { offset: 3 });
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
     /// The text is not a base64 destination and does not end in `.i2p`.
@@ -254,6 +256,11 @@ impl fmt::Display for UrlPart {
     }
 }
 
+debug_as_sentence!(AddressError:
+    NotAnAddress SurplusPart InvalidHelper HelperMismatch MissingB32Suffix InvalidBase64 Base64Length Truncated
+    TrailingBytes InvalidCertificate B32Length InvalidBase32 B33Checksum InvalidCharacter NonAscii EmptyLabel
+    LabelTooLong NameTooLong NotAHostName InvalidPort PortConflict);
+
 impl From<Base64Fault> for AddressError {
     fn from(fault: Base64Fault) -> Self {
         match fault {
@@ -278,6 +285,16 @@ mod tests {
     fn errors_can_cross_threads() {
         fn check<T: std::error::Error + Send + Sync + 'static>() {}
         check::<AddressError>();
+    }
+
+    #[test]
+    fn debug_is_variant_and_sentence() {
+        let error = AddressError::B32Length { length: 51 };
+        assert_eq!(format!("{error:?}"), format!("B32Length: {error}"));
+        let reason = Box::new(error.clone());
+        let helper = AddressError::InvalidHelper { reason };
+        let shown = format!("InvalidHelper: {helper}: {error}");
+        assert_eq!(format!("{helper:?}"), shown);
     }
 
     #[test]

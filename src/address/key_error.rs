@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use super::b32::B32;
 use super::encoding::Base64Fault;
 use super::error::AddressError;
+use crate::logging::debug_as_sentence;
 
 /// The reason why some bytes or a text are not a private key.
 ///
-/// The message never contains a byte of the key: it gives only offsets and lengths.
+/// The message never contains a byte of the key: it gives only offsets and lengths. `Debug` is the name of the
+/// variant and the message, so a `main` that returns the error prints a sentence.
 ///
 /// # Examples
 ///
@@ -22,7 +24,7 @@ use super::error::AddressError;
 /// let error = PrivateKey::from_base64("A+B=").unwrap_err();
 /// assert_eq!(error, KeyError::InvalidBase64 { offset: 1 });
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
     /// The text contains a character that I2P's base64 does not have, or has one at an invalid
@@ -93,7 +95,8 @@ pub enum KeyError {
 
 /// The reason why a key file was not read or written.
 ///
-/// The message names the file and explains what to do. It never contains a byte of the content.
+/// The message names the file and explains what to do. It never contains a byte of the content. `Debug` is the name
+/// of the variant and the message, so a `main` that returns the error prints a sentence.
 ///
 /// # Examples
 ///
@@ -106,7 +109,7 @@ pub enum KeyError {
 ///     Err(error) => eprintln!("{error}"),
 /// }
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyFileError {
     /// The operating system refused.
@@ -217,6 +220,12 @@ impl KeyFileError {
     }
 }
 
+debug_as_sentence!(KeyError:
+    InvalidBase64 Base64Length Destination DestinationMismatch PublicOnly UnsupportedSignatureType
+    InvalidOfflineSignature Length);
+
+debug_as_sentence!(KeyFileError: Io NotAFile Owner Permissions TooLarge Empty Invalid DifferentKey);
+
 impl From<Base64Fault> for KeyError {
     fn from(fault: Base64Fault) -> Self {
         match fault {
@@ -251,6 +260,19 @@ mod tests {
         fn check<T: std::error::Error + Send + Sync + 'static>() {}
         check::<KeyError>();
         check::<KeyFileError>();
+    }
+
+    #[test]
+    fn debug_is_variant_and_sentence() {
+        let error = KeyError::Base64Length { length: 5 };
+        assert_eq!(format!("{error:?}"), format!("Base64Length: {error}"));
+        let file = KeyFileError::Io {
+            action: "open",
+            path: "service.key".into(),
+            reason: io::Error::other("no such file"),
+        };
+        let shown = "Io: cannot open key file service.key: no such file";
+        assert_eq!(format!("{file:?}"), shown);
     }
 
     #[test]

@@ -1,8 +1,13 @@
+use std::collections::VecDeque;
+
 use crate::address::{Destination, I2pAddr};
 use crate::datagram::options::{DatagramOptions, push};
 use crate::error::Error;
 use crate::session::SessionCore;
 use crate::wire::{CommandError, CommandFault, MAX_COMMAND, MAX_DATAGRAM_HEADER, Version};
+
+/// Most lines that are remembered.
+const MAX_RECENT: usize = 16;
 
 /// A datagram to send.
 pub(crate) struct OutgoingDatagram<'a> {
@@ -14,22 +19,20 @@ pub(crate) struct OutgoingDatagram<'a> {
 }
 
 impl OutgoingDatagram<'_> {
-    /// Writes it as a packet for the bridge's UDP port.
+    /// Writes it as a packet for the bridge's UDP port, into an empty buffer.
     pub(crate) fn write_packet(
         &self,
         core: &SessionCore,
-        last: &mut LastLine,
+        recent: &mut RecentLines,
         packet: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        if !last.is_of(self) {
-            last.of = None;
-            last.line.clear();
-            self.write_line(core, &mut last.line)?;
-            let (port, options) = (self.peer.port(), self.options.clone());
-            let destination = self.peer.destination().cloned();
-            last.of = destination.map(|destination| (destination, port, options));
+        match recent.find(self) {
+            Some(line) => packet.extend_from_slice(line),
+            None => {
+                self.write_line(core, packet)?;
+                recent.keep(self, packet);
+            }
         }
-        packet.extend_from_slice(&last.line);
         packet.extend_from_slice(self.payload);
         Ok(())
     }
@@ -103,21 +106,44 @@ impl OutgoingDatagram<'_> {
     }
 }
 
-/// The line before the payload of the last packet to a full destination. Packets to it repeat the line.
+/// The lines before the payloads of the last packets to full destinations. Packets to them repeat the lines.
 #[derive(Default)]
-pub(crate) struct LastLine {
-    of: Option<(Destination, Option<u16>, DatagramOptions)>,
+pub(crate) struct RecentLines {
+    lines: VecDeque<RecentLine>,
+}
+
+struct RecentLine {
+    destination: Destination,
+    port: Option<u16>,
+    options: DatagramOptions,
     line: Vec<u8>,
 }
 
-impl LastLine {
-    fn is_of(&self, datagram: &OutgoingDatagram<'_>) -> bool {
-        let Some((destination, port, options)) = &self.of else {
-            return false;
+impl RecentLines {
+    fn find(&self, datagram: &OutgoingDatagram<'_>) -> Option<&[u8]> {
+        let destination = datagram.peer.destination()?;
+        let port = datagram.peer.port();
+        let found = self.lines.iter().find(|recent| {
+            recent.destination == *destination
+                && recent.port == port
+                && recent.options == *datagram.options
+        });
+        found.map(|recent| recent.line.as_slice())
+    }
+
+    fn keep(&mut self, datagram: &OutgoingDatagram<'_>, line: &[u8]) {
+        let Some(destination) = datagram.peer.destination() else {
+            return;
         };
-        let peer = datagram.peer;
-        peer.destination() == Some(destination)
-            && peer.port() == *port
-            && datagram.options == options
+        let oldest = (self.lines.len() >= MAX_RECENT).then(|| self.lines.pop_back());
+        let mut kept = oldest.flatten().map_or_else(Vec::new, |oldest| oldest.line);
+        kept.clear();
+        kept.extend_from_slice(line);
+        self.lines.push_front(RecentLine {
+            destination: destination.clone(),
+            port: datagram.peer.port(),
+            options: datagram.options.clone(),
+            line: kept,
+        });
     }
 }

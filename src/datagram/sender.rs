@@ -1,3 +1,5 @@
+use std::fmt;
+
 use crate::address::{AddressError, B32, Destination, I2pAddr, ToI2pAddr};
 
 /// The sender of a datagram, proven or claimed.
@@ -91,9 +93,39 @@ impl Sender {
     }
 }
 
+/// Writes the address of [`Sender::addr`] in its short form, whether it is proven or claimed.
+impl fmt::Display for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.addr().fmt(f)
+    }
+}
+
 /// The address of [`Sender::addr`].
 impl ToI2pAddr for Sender {
     fn to_i2p_addr(&self) -> Result<I2pAddr, AddressError> {
         Ok(self.addr())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sender_is_shown_as_its_short_address_with_port() {
+        let destination = Destination::from_bytes(&[0; 387]).unwrap();
+        let address = destination.b32();
+        let proven = Sender::Authenticated {
+            destination,
+            from_port: Some(7),
+            to_port: None,
+        };
+        let claimed = Sender::Unauthenticated {
+            address,
+            from_port: None,
+            to_port: None,
+        };
+        assert_eq!(proven.to_string(), format!("{address}:7"));
+        assert_eq!(claimed.to_string(), address.to_string());
     }
 }

@@ -83,8 +83,8 @@ impl Transport {
             Self::Udp(port) => {
                 let mut packet = port.buffers.take();
                 let written = {
-                    let mut last = lock(&port.last_line);
-                    datagram.write_packet(core, &mut last, &mut packet)
+                    let mut recent = lock(&port.recent_lines);
+                    datagram.write_packet(core, &mut recent, &mut packet)
                 };
                 let sent = written.and_then(|()| port.send(&packet));
                 port.buffers.give_back(packet);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::bridge::SamBridge;
 use crate::bridge::{is_timeout, refuse_i2p, resolve};
-use crate::datagram::encode::LastLine;
+use crate::datagram::encode::RecentLines;
 use crate::datagram::format::Format;
 use crate::datagram::recv_queue::RecvQueue;
 use crate::error::{Error, Phase};
@@ -133,7 +133,7 @@ pub(crate) struct UdpPort {
     accepted: SocketAddr,
     /// For packets to send.
     pub(super) buffers: BufferPool,
-    pub(super) last_line: Mutex<LastLine>,
+    pub(super) recent_lines: Mutex<RecentLines>,
 }
 
 struct Sockets {
@@ -297,7 +297,7 @@ fn bind(bridge: SocketAddr, named: Box<str>, options: &UdpOptions) -> io::Result
         sockets: Monitor::new(Some(Arc::new(Sockets { receiver, sender }))),
         accepted: options.source(bridge),
         buffers: BufferPool::default(),
-        last_line: Mutex::default(),
+        recent_lines: Mutex::default(),
         named,
     })
 }

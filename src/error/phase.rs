@@ -74,6 +74,22 @@ impl fmt::Display for Phase {
     }
 }
 
+/// The text for a reply that is not SAM.
+pub(crate) struct BrokenProtocol(pub(crate) Phase);
+
+impl fmt::Display for BrokenProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            // No byte of SAM has come from there: the address is wrong far more often than the bridge.
+            Phase::Hello => f.write_str(
+                "the program at the bridge's address does not use SAM: check the address, whose port is usually \
+                 7656",
+            ),
+            phase => write!(f, "the bridge broke the protocol during {phase}"),
+        }
+    }
+}
+
 /// A phase, with the peer if it is known.
 pub(crate) struct Activity<'a>(pub(crate) Phase, pub(crate) Option<&'a str>);
 

@@ -161,6 +161,21 @@ impl Refusal {
         self.classification().kind
     }
 
+    /// Returns the meaning of a result whose word leads astray: a name that is not found is an invalid key for i2pd.
+    fn meaning(&self) -> Option<&'static str> {
+        use ResultCode::*;
+
+        match (&self.code, self.peer.as_ref()?.form) {
+            (KeyNotFound | InvalidKey, Form::Name) => {
+                Some("the router's address book has no such name")
+            }
+            (KeyNotFound | InvalidKey, Form::Hash) => {
+                Some("nobody with this address is online now")
+            }
+            _ => None,
+        }
+    }
+
     /// Classifies the refusal as the table at [`Error`](crate::Error#refusals) does, line by line.
     fn classification(&self) -> Classification {
         use ResultCode::*;
@@ -209,8 +224,11 @@ impl fmt::Display for Refusal {
             Activity(self.phase, self.peer()),
             self.code
         )?;
-        match self.explanation() {
-            Some(explanation) => write!(f, " ({explanation})"),
+        if let Some(explanation) = self.explanation() {
+            write!(f, " ({explanation})")?;
+        }
+        match self.meaning() {
+            Some(meaning) => write!(f, ": {meaning}"),
             None => Ok(()),
         }
     }
@@ -420,6 +438,22 @@ mod tests {
                 refusal.to_string(),
                 format!("dialling {shown} was refused: TIMEOUT")
             );
+        }
+    }
+
+    #[test]
+    fn peer_that_is_not_found_is_explained() {
+        let name: I2pAddr = "peer.i2p".parse().unwrap();
+        let hash: I2pAddr = destination().b32().unwrap().into();
+        for (peer, meaning) in [
+            (name, "the router's address book has no such name"),
+            (hash, "nobody with this address is online now"),
+        ] {
+            for code in ["KEY_NOT_FOUND", "INVALID_KEY"] {
+                let refusal = refusal(Phase::StreamConnect, &format!("RESULT={code}"));
+                let shown = refusal.about(&peer).to_string();
+                assert!(shown.ends_with(&format!("{code}: {meaning}")), "{shown}");
+            }
         }
     }
 

@@ -1,5 +1,3 @@
-use std::error::Error;
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -7,6 +5,7 @@ use std::time::Duration;
 
 use super::program::PLACES;
 use crate::error::ConfigError;
+use crate::logging::debug_as_sentence;
 
 /// The reason why a router could not be launched. No process is left.
 ///
@@ -126,35 +125,10 @@ impl LaunchError {
             Self::Exited { .. } | Self::Cancelled => io::ErrorKind::Other,
         }
     }
-
-    const fn variant(&self) -> &'static str {
-        match self {
-            Self::NotInstalled => "NotInstalled",
-            Self::Program { .. } => "Program",
-            Self::DataDir { .. } => "DataDir",
-            Self::DataDirInUse { .. } => "DataDirInUse",
-            Self::ConfigFile { .. } => "ConfigFile",
-            Self::Config(_) => "Config",
-            Self::Exited { .. } => "Exited",
-            Self::PortsInUse { .. } => "PortsInUse",
-            Self::Timeout { .. } => "Timeout",
-            Self::Cancelled => "Cancelled",
-            Self::Io(_) => "Io",
-        }
-    }
 }
 
-impl fmt::Debug for LaunchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {self}", self.variant())?;
-        let mut source = self.source();
-        while let Some(cause) = source {
-            write!(f, ": {cause}")?;
-            source = cause.source();
-        }
-        Ok(())
-    }
-}
+debug_as_sentence!(LaunchError:
+    NotInstalled Program DataDir DataDirInUse ConfigFile Config Exited PortsInUse Timeout Cancelled Io);
 
 /// Keeps the error inside, so that `io::Error::downcast` returns it.
 impl From<LaunchError> for io::Error {

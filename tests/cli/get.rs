@@ -47,6 +47,13 @@ fn get_cut_body_fails() {
 }
 
 #[test]
+fn get_without_reply_fails() {
+    let done = get("/nothing");
+    assert_eq!((done.code, &*done.stdout), (Some(4), ""), "{done:?}");
+    assert!(done.stderr.contains("without a reply"), "{done:?}");
+}
+
+#[test]
 fn get_large_page_is_complete() {
     let done = get("/large");
     assert_eq!((done.code, done.stdout.len()), (Some(0), 1 << 20));

@@ -249,6 +249,7 @@ pub(crate) fn http(stream: SamStream) {
     let reply = match head.split(' ').nth(1).unwrap() {
         "/page" => "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello".to_owned(),
         "/cut" => "HTTP/1.0 200 OK\r\nContent-Length: 50\r\n\r\nhello".to_owned(),
+        "/nothing" => String::new(),
         "/large" => format!("HTTP/1.0 200 OK\r\n\r\n{}", "x".repeat(1 << 20)),
         "/moved" => "HTTP/1.0 302 Found\r\nLocation: http://new.i2p/\r\n\r\n".to_owned(),
         "/head" => format!("HTTP/1.0 200 OK\r\n\r\n{head}"),

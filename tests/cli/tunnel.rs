@@ -4,7 +4,7 @@ use std::thread;
 
 use i2p_sam::testing::TestBridge;
 
-use crate::support::{LIMIT, Running, Service, run, sam, shout};
+use crate::support::{LIMIT, Running, Service, run, sam, sam_at, shout};
 
 #[test]
 fn client_tunnel_leads_to_destination() {
@@ -59,6 +59,35 @@ fn client_tunnel_with_unreachable_peer_continues_with_note() {
     assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
     assert!(tunnel.note().contains("peer"));
     assert!(TcpStream::connect(&address).is_ok());
+}
+
+#[test]
+fn server_tunnel_without_service_names_the_cause() {
+    let bridge = TestBridge::start().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = free.local_addr().unwrap().to_string();
+    drop(free);
+    let tunnel = Running::start(&mut sam(&bridge, ["tunnel", "server", &target]));
+    let address = tunnel.line();
+    assert!(tunnel.note().starts_with("It leads to "));
+    let session = bridge.bridge().session().stream().unwrap();
+    let _stream = session.connect(&*address).unwrap();
+    let note = tunnel.note();
+    let cause = note.strip_prefix("the local service was not reached: ");
+    assert!(cause.is_some_and(|cause| !cause.is_empty()), "{note}");
+}
+
+#[test]
+fn tunnel_with_malformed_address_fails_before_it_needs_a_bridge() {
+    let nowhere = "127.0.0.1:1".parse().unwrap();
+    for arguments in [
+        ["tunnel", "client", "80", "known.i2p"].as_slice(),
+        &["tunnel", "server", "8080"],
+    ] {
+        let done = run(&mut sam_at(nowhere, arguments));
+        assert_eq!(done.code, Some(2), "{done:?}");
+        assert!(done.stderr.contains("127.0.0.1:8080"), "{done:?}");
+    }
 }
 
 #[test]

@@ -111,6 +111,13 @@ fn options_reach_the_session() {
 }
 
 #[test]
+fn timeout_of_zero_is_usage_error() {
+    let bridge = TestBridge::start().unwrap();
+    let done = run(&mut sam(&bridge, ["doctor", "--timeout", "0"]));
+    assert_eq!(done.code, Some(2), "{done:?}");
+}
+
+#[test]
 fn option_without_value_is_usage_error() {
     let bridge = TestBridge::start().unwrap();
     assert_eq!(

@@ -5,8 +5,8 @@ use std::io;
 use i2p_sam::testing::TestBridge;
 use i2p_sam::{DatagramStyle, Error};
 
-use crate::support::datagrams::{Router, packet, receive};
-use crate::support::{LONG, ScriptedBridge, in_background, key, outcome};
+use crate::support::datagrams::{Router, bridge_3_1, packet, receive};
+use crate::support::{LONG, in_background, key, outcome};
 
 /// Returns a packet of another sender than that of [`packet`].
 fn foreign_packet(payload: &[u8]) -> Vec<u8> {
@@ -148,13 +148,7 @@ fn connect_to_name_looks_it_up() {
 
 #[test]
 fn connect_with_port_before_3_2_is_refused() {
-    let scripted = ScriptedBridge::start(|visit| {
-        visit.line();
-        visit.say("HELLO REPLY RESULT=OK VERSION=3.1\n");
-        let Some(line) = visit.line() else { return };
-        visit.make_session(&line);
-        visit.until_quit();
-    });
+    let scripted = bridge_3_1();
     let session = scripted.bridge().session();
     let session = session.datagram(DatagramStyle::Datagram).unwrap();
     let refused = session.connect((key(9).destination(), 7));

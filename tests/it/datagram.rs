@@ -9,8 +9,8 @@ use i2p_sam::{
     SamBridge, SessionBuilder, SessionLoss, UdpOptions, Version,
 };
 
-use crate::support::datagrams::{Router, packet, receive};
-use crate::support::{LONG, ScriptedBridge, eventually, field, in_background, key, outcome};
+use crate::support::datagrams::{Router, bridge_3_1, packet, receive};
+use crate::support::{LONG, eventually, field, in_background, key, outcome};
 
 fn with_udp(builder: SessionBuilder, options: UdpOptions) -> SessionBuilder {
     builder.datagram_transport(DatagramTransport::Udp(options))
@@ -129,6 +129,18 @@ fn line_follows_each_change_of_peer_and_options() {
 }
 
 #[test]
+fn line_of_each_of_many_peers_is_its_own() {
+    let router = Router::start();
+    let session = router.session();
+    let peers: Vec<_> = (0..40).map(|at| key(at).destination().clone()).collect();
+    for (at, peer) in peers.iter().chain(&peers).enumerate() {
+        session.send_to(&[at as u8], peer).unwrap();
+        let line = format!("3.3 {} {peer}\n", session.id());
+        assert_eq!(router.sent(), [line.as_bytes(), &[at as u8]].concat());
+    }
+}
+
+#[test]
 fn raw_datagram_carries_protocol() {
     let router = Router::start();
     let session = router.raw(&RawOptions::new().protocol(99));
@@ -179,13 +191,7 @@ fn invalid_sizes_are_refused_largest_is_sent() {
 
 #[test]
 fn bridge_before_3_2_gets_no_ports() {
-    let scripted = ScriptedBridge::start(|visit| {
-        visit.line();
-        visit.say("HELLO REPLY RESULT=OK VERSION=3.1\n");
-        let Some(line) = visit.line() else { return };
-        visit.make_session(&line);
-        visit.until_quit();
-    });
+    let scripted = bridge_3_1();
     let session = scripted.bridge().session();
     let session = session.datagram(DatagramStyle::Datagram).unwrap();
     assert_eq!(session.version(), Version::V3_1);

@@ -151,7 +151,7 @@ fn unknown_b32_is_temporary_unknown_name_permanent() {
         assert!(name.is_peer_fault() && !name.is_retryable(), "{name}");
         assert_eq!(
             hash.to_string(),
-            format!("looking up {b32} was refused: {code}")
+            format!("looking up {b32} was refused: {code}: nobody with this address is online now")
         );
         assert_eq!(name.peer(), Some("nosuch.i2p"));
     }

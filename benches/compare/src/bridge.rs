@@ -251,30 +251,30 @@ pub fn private_key(number: u32) -> PrivateKey {
 }
 
 /// Returns a datagram as a bridge sends it to its client.
-fn datagram() -> Vec<u8> {
-    let sender = private_key(0).destination().to_base64();
+fn datagram(sender: u32) -> Vec<u8> {
+    let sender = private_key(sender).destination().to_base64();
     let mut packet = format!("{sender} FROM_PORT=1 TO_PORT=2\n").into_bytes();
     packet.resize(packet.len() + PAYLOAD, 7);
     packet
 }
 
-/// Drops each datagram, except a request for a number of them, which it sends.
+/// Drops each datagram, except a request for a number of them, which it sends: from one sender, or from two
+/// in turn.
 fn datagrams(udp: &UdpSocket) {
     let mut buffer = vec![0; 65_536];
-    let packet = datagram();
+    let packets = [datagram(0), datagram(1)];
     while let Ok((len, _)) = udp.recv_from(&mut buffer) {
-        let Some(request) = buffer[..len].strip_prefix(b"SEND ") else {
-            continue;
-        };
-        let request = String::from_utf8_lossy(request).into_owned();
-        let Some((count, to)) = request.split_once(' ') else {
+        let request = String::from_utf8_lossy(&buffer[..len]);
+        let words: Vec<&str> = request.split(' ').collect();
+        let [verb @ ("SEND" | "TURN"), count, to] = words[..] else {
             continue;
         };
         let (Ok(count), Ok(to)) = (count.parse::<usize>(), to.parse::<SocketAddr>()) else {
             continue;
         };
-        for _ in 0..count {
-            let _ = udp.send_to(&packet, to);
+        let senders = if verb == "TURN" { 2 } else { 1 };
+        for packet in packets[..senders].iter().cycle().take(count) {
+            let _ = udp.send_to(packet, to);
         }
     }
 }

@@ -110,9 +110,10 @@ fn run_as<C: Client>(program: &str, arguments: &[String]) -> Result<(), Failure>
         "sessions" => memory::sessions::<C>(port, count),
         "discard" => churn::discard::<C>(port, count),
         "churn" => churn::churn(port, count, word),
-        "datagrams-out" => datagrams::send(port, count, word, true),
-        "datagrams-to" => datagrams::send(port, count, word, false),
-        "datagrams-in" => datagrams::receive(port, count, word),
+        "datagrams-out" => datagrams::send(port, count, word, 1),
+        "datagrams-out-turn" => datagrams::send(port, count, word, 2),
+        "datagrams-in" => datagrams::receive(port, count, word, "SEND"),
+        "datagrams-in-turn" => datagrams::receive(port, count, word, "TURN"),
         _ => Err(format!("no program {program}").into()),
     }
 }

@@ -22,9 +22,10 @@ const WINDOW: usize = 32;
 pub fn print() -> Result<(), Failure> {
     let mut rows = Vec::new();
     for (program, count, name) in [
-        ("datagrams-out", SENT, "sent, connected"),
-        ("datagrams-to", SENT, "sent"),
-        ("datagrams-in", RECEIVED, "received"),
+        ("datagrams-out", SENT, "sent to one peer"),
+        ("datagrams-out-turn", SENT, "sent to two in turn"),
+        ("datagrams-in", RECEIVED, "received from one peer"),
+        ("datagrams-in-turn", RECEIVED, "received from two in turn"),
     ] {
         let mut figures: [[f64; 3]; 2] = Default::default();
         for (figures, kind) in figures.iter_mut().zip(["std", "i2p-sam"]) {
@@ -56,9 +57,8 @@ pub fn print() -> Result<(), Failure> {
 fn traced_calls() -> Result<Vec<Vec<String>>, Failure> {
     let mut rows = Vec::new();
     for (program, name) in [
-        ("datagrams-out", "sent, connected"),
-        ("datagrams-to", "sent"),
-        ("datagrams-in", "received"),
+        ("datagrams-out", "sent to one peer"),
+        ("datagrams-in", "received from one peer"),
     ] {
         let calls = |kind| tools::calls(Job::Datagrams(program), kind);
         let (plain, ours) = (calls("std")?.remove(0), calls("i2p-sam")?.remove(0));
@@ -120,28 +120,33 @@ fn plain(udp: u16) -> Result<UdpSocket, Failure> {
     Ok(socket)
 }
 
-/// The program that sends, to a peer to which the session is connected or to an address. The bridge drops
-/// what it receives.
-pub fn send(port: u16, count: usize, word: &str, connected: bool) -> Result<(), Failure> {
+/// The program that sends, to one peer or to several in turn. The bridge drops what it receives.
+pub fn send(port: u16, count: usize, word: &str, peers: u32) -> Result<(), Failure> {
     let (is_ours, udp) = kind_and_port(word)?;
-    let (payload, peer) = ([7; PAYLOAD], private_key(0).destination().clone());
+    let payload = [7; PAYLOAD];
+    let peers = (0..peers).map(|number| private_key(number).destination().clone());
     if is_ours {
         let (session, options) = (session(port, udp)?, DatagramOptions::new().to_port(1));
-        session.connect((&peer, 1))?;
+        let peers: Vec<_> = peers.collect();
+        let mut turns = peers.iter().cycle();
         let send = || -> Result<(), Failure> {
-            match connected {
-                true => session.send(&payload)?,
-                false => session.send_to_with(&payload, &peer, &options)?,
-            };
+            let peer = turns.next().ok_or("no peer")?;
+            session.send_to_with(&payload, peer, &options)?;
             Ok(())
         };
         measure_calls(count, send)?;
     } else {
         let socket = plain(udp)?;
-        let mut packet = format!("3.3 compare {peer} TO_PORT=1\n").into_bytes();
-        packet.extend(payload);
+        let packets: Vec<_> = peers
+            .map(|peer| {
+                let mut packet = format!("3.3 compare {peer} TO_PORT=1\n").into_bytes();
+                packet.extend(payload);
+                packet
+            })
+            .collect();
+        let mut turns = packets.iter().cycle();
         let send = || -> Result<(), Failure> {
-            socket.send(&packet)?;
+            socket.send(turns.next().ok_or("no packet")?)?;
             Ok(())
         };
         measure_calls(count, send)?;
@@ -149,7 +154,10 @@ pub fn send(port: u16, count: usize, word: &str, connected: bool) -> Result<(), 
     wait_for_end()
 }
 
-fn measure_calls(count: usize, call: impl Fn() -> Result<(), Failure>) -> Result<(), Failure> {
+fn measure_calls(
+    count: usize,
+    mut call: impl FnMut() -> Result<(), Failure>,
+) -> Result<(), Failure> {
     for _ in 0..1000 {
         call()?;
     }
@@ -162,7 +170,7 @@ fn measure_calls(count: usize, call: impl Fn() -> Result<(), Failure>) -> Result
 }
 
 /// The program that receives, a window of datagrams after the other.
-pub fn receive(port: u16, count: usize, word: &str) -> Result<(), Failure> {
+pub fn receive(port: u16, count: usize, word: &str, verb: &str) -> Result<(), Failure> {
     let (is_ours, udp) = kind_and_port(word)?;
     let request = plain(udp)?;
     let mut buffer = vec![0; 65_536];
@@ -170,13 +178,13 @@ pub fn receive(port: u16, count: usize, word: &str) -> Result<(), Failure> {
         let session = session(port, udp)?;
         session.set_read_timeout(Some(Duration::from_secs(5)))?;
         let to = session.udp_addr()?.to_string();
-        receive_windows(count, &request, &to, || {
+        receive_windows(count, &request, &[verb, &to], || {
             let (len, sender) = session.recv_from(&mut buffer)?;
             Ok(len == PAYLOAD && sender.from_port() == Some(1))
         })?;
     } else {
         let to = request.local_addr()?.to_string();
-        receive_windows(count, &request, &to, || {
+        receive_windows(count, &request, &[verb, &to], || {
             let len = request.recv(&mut buffer)?;
             Ok(len > PAYLOAD)
         })?;
@@ -187,10 +195,10 @@ pub fn receive(port: u16, count: usize, word: &str) -> Result<(), Failure> {
 fn receive_windows(
     count: usize,
     request: &UdpSocket,
-    to: &str,
+    [verb, to]: &[&str; 2],
     mut receive: impl FnMut() -> Result<bool, Failure>,
 ) -> Result<(), Failure> {
-    let request_text = format!("SEND {WINDOW} {to}");
+    let request_text = format!("{verb} {WINDOW} {to}");
     let mut window = || -> Result<(), Failure> {
         request.send(request_text.as_bytes())?;
         for _ in 0..WINDOW {

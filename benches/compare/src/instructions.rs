@@ -51,9 +51,10 @@ fn rows() -> Result<(Rows, Rows), Failure> {
     }
     let mut datagrams = Vec::new();
     for (program, name) in [
-        ("datagrams-out", "send, connected"),
-        ("datagrams-to", "send"),
-        ("datagrams-in", "receive"),
+        ("datagrams-out", "send to one peer"),
+        ("datagrams-out-turn", "send to two peers in turn"),
+        ("datagrams-in", "receive from one peer"),
+        ("datagrams-in-turn", "receive from two peers in turn"),
     ] {
         let count = |kind| tools::instructions(Job::Datagrams(program), kind);
         let (plain, ours) = (count("std")?[0], count("i2p-sam")?[0]);

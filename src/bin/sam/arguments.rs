@@ -34,7 +34,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "FILE", help_heading = ROUTER)]
     pub(crate) password_file: Option<PathBuf>,
     /// Longest time for a session, a lookup or a dial, in seconds
-    #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds, help_heading = ROUTER)]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = time_limit, help_heading = ROUTER)]
     pub(crate) timeout: Option<Duration>,
     /// Routers in each tunnel: fewer are faster and less anonymous
     #[arg(long, global = true, value_name = "HOPS", value_parser = clap::value_parser!(u8).range(..=7), help_heading = ROUTER)]
@@ -162,7 +162,7 @@ pub(crate) enum Tunnel {
     /// Lead a local TCP port to a destination
     Client {
         /// Local address on which programs connect, such as 127.0.0.1:8080; port 0 is any free port
-        #[arg(value_name = "LISTEN")]
+        #[arg(value_name = "LISTEN", value_parser = tcp_address)]
         listen: String,
         /// Name, .b32.i2p address or full destination
         #[arg(value_name = "DEST[:PORT]")]
@@ -171,7 +171,7 @@ pub(crate) enum Tunnel {
     /// Make a TCP service reachable over I2P
     Server {
         /// Address of the service, such as 127.0.0.1:80
-        #[arg(value_name = "TARGET")]
+        #[arg(value_name = "TARGET", value_parser = tcp_address)]
         target: String,
         /// Key file that decides the address; created if it does not exist. Default: a new address each time
         #[arg(long, value_name = "FILE")]
@@ -182,10 +182,10 @@ pub(crate) enum Tunnel {
 #[derive(Args)]
 pub(crate) struct Proxy {
     /// Address of the HTTP proxy. Default: 127.0.0.1:4444 if --socks is not given
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "IP:PORT", value_parser = socket_address)]
     pub(crate) http: Option<SocketAddr>,
     /// Address of the SOCKS5 proxy. Default: 127.0.0.1:4447 if --http is not given
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "IP:PORT", value_parser = socket_address)]
     pub(crate) socks: Option<SocketAddr>,
 }
 
@@ -195,7 +195,7 @@ pub(crate) struct Bridge {
     #[arg(long, value_enum, default_value = "java")]
     pub(crate) profile: ProfileName,
     /// Address of the bridge. Default: any free port of 127.0.0.1
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "IP:PORT", value_parser = socket_address)]
     pub(crate) address: Option<SocketAddr>,
     /// Speed of the clocks, as a multiple of a router's
     #[arg(long, default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
@@ -232,6 +232,30 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "write a number of seconds, such as 30 or 0.5".to_owned())
 }
 
+/// Parses a time in which something must happen.
+fn time_limit(text: &str) -> Result<Duration, String> {
+    match seconds(text)? {
+        Duration::ZERO => Err("write more than 0, such as 30".to_owned()),
+        time => Ok(time),
+    }
+}
+
+/// Parses an address that may have a host name. It is checked here because the session, which is created first, takes
+/// a while.
+fn tcp_address(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+            Ok(text.to_owned())
+        }
+        _ => Err("write HOST:PORT, such as 127.0.0.1:8080".to_owned()),
+    }
+}
+
+fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    let address = text.parse();
+    address.map_err(|_| "write IP:PORT, such as 127.0.0.1:4444".to_owned())
+}
+
 /// Parses an option of a session.
 pub(crate) fn option(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -260,6 +284,22 @@ mod tests {
     fn seconds_without_meaning_are_refused() {
         for text in ["", "-1", "NaN", "inf", "1e30", "ten"] {
             assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn time_limit_of_zero_is_refused() {
+        assert!(time_limit("0").is_err());
+        assert_eq!(time_limit("1"), Ok(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn tcp_address_without_host_or_port_is_refused() {
+        for text in ["8080", ":8080", "localhost", "localhost:http", ""] {
+            assert!(tcp_address(text).is_err(), "{text}");
+        }
+        for text in ["localhost:80", "[::1]:0"] {
+            assert_eq!(tcp_address(text), Ok(text.to_owned()));
         }
     }
 

@@ -92,7 +92,9 @@ impl<'a> Report<'a> {
     }
 
     fn session(&mut self, purpose: &str) -> Result<StreamSession, Failure> {
-        let progress = self.begin(&format!("Building tunnels for {purpose}"));
+        let progress = self.begin(&format!(
+            "Building tunnels for {purpose}: seconds, or minutes in a new router"
+        ));
         let session = self.context.session(None)?.stream()?;
         drop(progress);
         let took = self.took();

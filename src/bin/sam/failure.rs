@@ -1,6 +1,5 @@
 //! The reasons for which a command fails, in plain English, with its exit code.
 
-use std::error::Error as _;
 use std::io;
 use std::iter;
 
@@ -105,13 +104,10 @@ impl From<KeyFileError> for Failure {
 }
 
 /// Returns an error with its causes: its `Display` does not repeat the text of its source.
-pub(crate) fn in_full(error: &Error) -> String {
-    let causes = iter::successors(error.source(), |&error| error.source());
-    let mut text = error.to_string();
-    for cause in causes {
-        text.push_str(&format!(": {cause}"));
-    }
-    text
+pub(crate) fn in_full(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = iter::successors(Some(error), |&error| error.source());
+    let texts: Vec<String> = chain.map(ToString::to_string).collect();
+    texts.join(": ")
 }
 
 fn code_of(error: &Error) -> u8 {
@@ -196,4 +192,5 @@ const USER: &str =
 const NOT_SAM: &str = "check that the address is that of a SAM bridge, usually port 7656, and not another \
                        port of the router";
 const TUNNELS: &str = "the router could not build tunnels: a router that has started just now needs some \
-                       minutes; check in its console that it is connected to the network, and try again";
+                       minutes; check in its console that it is connected to the network, and try again. For a \
+                       test, a router without a network needs --tunnel-length 0";

@@ -90,7 +90,12 @@ fn fetch(
         .write_all(target.request().as_bytes())
         .map_err(broken)?;
     let mut reader = BufReader::new(stream);
-    let head = Head::read(&mut reader).map_err(broken)?;
+    let head = Head::read(&mut reader).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            Failure::Peer("the server closed the stream without a reply".to_owned())
+        }
+        _ => broken(error),
+    })?;
     let status = head.status().map_err(broken)?;
     // A spinner would disturb the page.
     let progress = Some(progress).filter(|_| !io::stdout().is_terminal());

@@ -7,6 +7,7 @@ Examples:
   sam listen --key my.key > received          on one machine
   sam connect ADDRESS.b32.i2p < file          on another
   sam tunnel server 127.0.0.1:80 --key site.key
+  sam tunnel client 127.0.0.1:8080 ADDRESS.b32.i2p
   sam proxy --http 127.0.0.1:4444             for a browser or curl
 
 Exit codes:
@@ -30,7 +31,7 @@ Examples:
   sam doctor --json | jq .ok";
 
 pub(crate) const KEYGEN: &str = "\
-Only you can read the file. Anyone who has it can act as its address; there is no way to revoke it.
+The router makes the key. Only you can read the file. Anyone who has it can act as its address; there is no way to revoke it.
 
 Examples:
   sam keygen site.key
@@ -62,7 +63,8 @@ Examples:
 
 pub(crate) const CONNECT: &str = "\
 I2P has no half-close: after the end of the input the stream stays open until the peer closes it, or is
-silent for the time of --quit-after. A large input gets up to two minutes more to arrive.
+silent for the time of --quit-after. Its last bytes get up to 15 s to arrive, those of a large input up to
+two minutes more.
 
 Examples:
   sam connect ADDRESS.b32.i2p < file

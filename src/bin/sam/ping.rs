@@ -111,7 +111,10 @@ impl Tally {
                     .milliseconds("shortest_ms", shortest)
                     .milliseconds("average_ms", average)
                     .milliseconds("longest_ms", longest)
-                    .maybe("error", self.error.as_ref().map(in_full).as_deref()),
+                    .maybe(
+                        "error",
+                        self.error.as_ref().map(|error| in_full(error)).as_deref(),
+                    ),
             );
         }
         let mut line = format!("{} of {dials} dials succeeded", self.times.len());

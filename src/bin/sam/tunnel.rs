@@ -6,7 +6,7 @@ use i2p_sam::{ClientTunnel, Error, I2pAddr, ServerTunnel, TunnelExit, TunnelOpti
 
 use crate::arguments::Tunnel;
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, in_full};
 
 pub(crate) fn run(context: &Context, tunnel: &Tunnel) -> Result<(), Failure> {
     match tunnel {
@@ -49,7 +49,7 @@ fn options(context: &Context) -> TunnelOptions {
     let output = context.output;
     TunnelOptions::new()
         .with_cancel(context.stop.cancel())
-        .on_failure(move |failure| output.note(&failure.to_string()))
+        .on_failure(move |failure| output.note(&in_full(failure)))
 }
 
 fn ended(context: &Context, exit: Option<TunnelExit>) -> Result<(), Failure> {

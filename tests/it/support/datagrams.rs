@@ -75,6 +75,17 @@ impl Router {
     }
 }
 
+/// Starts a bridge that agrees to SAM 3.1 and creates one session.
+pub fn bridge_3_1() -> ScriptedBridge {
+    ScriptedBridge::start(|visit| {
+        visit.line();
+        visit.say("HELLO REPLY RESULT=OK VERSION=3.1\n");
+        let Some(line) = visit.line() else { return };
+        visit.make_session(&line);
+        visit.until_quit();
+    })
+}
+
 /// Returns a packet as a bridge forwards it: a sender, the rest of its line, and the payload.
 pub fn packet(behind: &str, payload: &[u8]) -> Vec<u8> {
     let line = format!("{}{behind}\n", key(9).destination());
