@@ -120,7 +120,7 @@ pub enum Error {
     /// The address is that of [`udp_address`](crate::SamBridgeBuilder::udp_address) or
     /// `I2P_SAM_UDP_ADDRESS`. Java I2P and emissary listen on UDP port 7655; i2pd listens on its
     /// TCP port minus one, unless its `sam.portudp` sets another port or is off. A firewall, and a
-    /// bridge on another machine, may not report a closed port.
+    /// bridge on another machine, may not report a closed port. Windows may report it later or never.
     #[error(
         "nothing listens at the bridge's UDP address {address}: set `udp_address` or \
          I2P_SAM_UDP_ADDRESS to the UDP port of the bridge, which in i2pd is its TCP port minus one"

@@ -220,10 +220,25 @@ fn claim_and_rename(temp: &Path, path: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
         Err(error) => return Err(error),
     }
-    fs::rename(temp, path).inspect_err(|_| {
+    rename_over_claim(temp, path).inspect_err(|_| {
         let _ = fs::remove_file(path);
     })?;
     Ok(true)
+}
+
+/// Renames over the claim, which Windows refuses as long as another process has it open to look into it.
+fn rename_over_claim(temp: &Path, path: &Path) -> io::Result<()> {
+    if cfg!(windows) {
+        for _ in 0..CLAIM_POLLS {
+            match fs::rename(temp, path) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    thread::sleep(CLAIM_POLL);
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+    fs::rename(temp, path)
 }
 
 /// Loads a key that another process may be writing at this moment.

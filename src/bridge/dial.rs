@@ -48,11 +48,15 @@ fn limit_of_sockets() -> Option<io::Error> {
 ///
 /// `std` can interrupt neither the resolution of a name nor a TCP connect. A connect to loopback, where
 /// nearly every bridge is, runs here in short attempts. Any other runs on a thread of its own, which
-/// ends by itself when the system returns, later than the call if that was cancelled.
+/// ends by itself when the system returns, later than the call if that was cancelled. So does one to loopback on
+/// Windows, which asks a port that refuses three times, in 2 s, before it reports the refusal: no short attempt
+/// would learn of it.
 pub(crate) fn dial(address: &Endpoint, call: &Call) -> Result<TcpStream, Error> {
     call.check()?;
     match address {
-        Endpoint::Literal(addr) if addr.ip().is_loopback() => dial_loopback(address, addr, call),
+        Endpoint::Literal(addr) if addr.ip().is_loopback() && !cfg!(windows) => {
+            dial_loopback(address, addr, call)
+        }
         _ => {
             let target = address.clone();
             dial_elsewhere(address, call, move || target.resolve())
@@ -111,9 +115,11 @@ fn dial_elsewhere(
 fn dial_any(addrs: &[SocketAddr], deadline: Deadline) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for addr in addrs {
+        // An IPv6 socket reaches `::ffff:127.0.0.1` on Linux, but not on Windows and the BSDs.
+        let target = SocketAddr::new(addr.ip().to_canonical(), addr.port());
         let outcome = match deadline.left(Phase::Connect)? {
-            Some(left) => TcpStream::connect_timeout(addr, left),
-            None => TcpStream::connect(addr),
+            Some(left) => TcpStream::connect_timeout(&target, left),
+            None => TcpStream::connect(target),
         };
         match outcome {
             Ok(socket) => return Ok(socket),

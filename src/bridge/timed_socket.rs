@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::dial::is_timeout;
 use crate::error::{Error, Phase};
-use crate::sync::Call;
+use crate::sync::{Call, stretch};
 use crate::wire::{Line, LineSource, MAX_LINE, ParseError, ParseErrorKind, read_line};
 
 /// The system takes this many bytes on a new socket even if the bridge reads none, so that a write of the
@@ -148,7 +148,7 @@ impl Source<'_> {
     fn wait(&mut self, mut read: impl FnMut(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
         let mut exactly = false;
         loop {
-            let left = self.call.left()?;
+            let left = stretch(self.call.left()?);
             self.timed.limit_read(left, exactly)?;
             match read(&self.timed.socket) {
                 Err(error) if is_timeout(&error) => exactly = true,
@@ -163,6 +163,10 @@ impl LineSource for Source<'_> {
         if self.timed.ahead.is_empty() && self.shortest > 0 {
             let mut unseen = mem::take(&mut self.timed.ahead);
             unseen.resize(self.shortest.min(buf.len()), 0);
+            if cfg!(windows) {
+                // Windows promises nothing about the bytes of a read that ends by its time-out.
+                self.wait(|socket| socket.peek(&mut [0]))?;
+            }
             let taken = self.wait(|mut socket| socket.read(&mut unseen))?;
             unseen.truncate(taken);
             self.timed.ahead = unseen;
@@ -236,9 +240,13 @@ pub(super) fn socket_error(source: io::Error, phase: Phase) -> Error {
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::NotConnected
         | io::ErrorKind::BrokenPipe => Error::UnexpectedEof { phase },
+        _ if source.raw_os_error() == SHUT_DOWN => Error::UnexpectedEof { phase },
         _ => Error::Io { phase, source },
     }
 }
+
+/// `WSAESHUTDOWN`, the error of a write after a shutdown on Windows, for which `std` has no kind.
+const SHUT_DOWN: Option<i32> = if cfg!(windows) { Some(10058) } else { None };
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,4 @@
 use std::io::{self, Read};
-use std::net::TcpStream;
 use std::sync::Arc;
 
 use crate::datagram::format::Format;
@@ -31,7 +30,7 @@ impl ControlFrames {
 impl Frames for ControlFrames {
     /// Reads all bytes of the payload even if the datagram is dropped, because the next line begins
     /// after them.
-    fn take(&mut self, line: &[u8], end: Line, mut socket: &TcpStream) -> Frame {
+    fn take(&mut self, line: &[u8], end: Line, socket: &mut dyn Read) -> Frame {
         if !(line.starts_with(b"DATAGRAM RECEIVED") || line.starts_with(b"RAW RECEIVED")) {
             return Frame::Other;
         }

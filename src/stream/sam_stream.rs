@@ -9,7 +9,7 @@ use crate::address::{B32, Destination, I2pAddr};
 use crate::bridge::{SamBridge, is_timeout};
 use crate::error::{Error, Phase, SessionLoss};
 use crate::session::{OpenStream, SessionCore, SessionGuard};
-use crate::sync::{Call, Cancel, Deadline, Registration, Target, lock};
+use crate::sync::{AwakeReader, Call, Cancel, Deadline, ReadTimeout, Registration, Target, lock};
 
 /// The longest time from the end of a stream until the loss of its session is noticed.
 const LOSS_GRACE: Duration = Duration::from_millis(50);
@@ -66,6 +66,7 @@ pub struct SamStream {
 /// before the session may end.
 struct Shared {
     socket: Arc<TcpStream>,
+    read_timeout: ReadTimeout,
     registration: Option<Registration>,
     /// The handles that end the stream.
     cancels: Mutex<Vec<(Cancel, Option<Registration>)>>,
@@ -86,6 +87,7 @@ impl SamStream {
         guard.core().streamed.store(true, Ordering::Relaxed);
         Self {
             shared: Arc::new(Shared {
+                read_timeout: ReadTimeout::of(&socket),
                 socket,
                 registration,
                 cancels: Mutex::default(),
@@ -224,6 +226,9 @@ impl SamStream {
     /// Ends the stream when the handle fires, on all handles to the stream: pending and future reads and writes
     /// then fail with [`Error::Cancelled`]. If it has fired, the stream ends now.
     ///
+    /// On Windows a read in progress ends within 100 ms, and a write in progress only when the bridge reads or
+    /// the [write time-out](SamStream::set_write_timeout) expires.
+    ///
     /// Several handles may be set; the stream ends when the first of them fires. They have no effect on a socket
     /// taken out by [`into_parts`](SamStream::into_parts).
     ///
@@ -248,6 +253,10 @@ impl SamStream {
             let _ = self.shutdown(Shutdown::Both);
         }
         lock(&self.shared.cancels).push((cancel.clone(), place));
+    }
+
+    fn reader(&self) -> AwakeReader<'_> {
+        AwakeReader::new(&self.shared.socket, &self.shared.read_timeout)
     }
 
     /// Returns the error of a call that a handle has ended.
@@ -357,6 +366,7 @@ impl SamStream {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn into_parts(self) -> io::Result<(TcpStream, SessionGuard)> {
+        self.shared.read_timeout.release(&self.shared.socket)?;
         match Arc::try_unwrap(self.shared) {
             Ok(Shared {
                 socket,
@@ -393,7 +403,7 @@ impl SamStream {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.shared.socket.peek(buf)
+        self.reader().peek(buf)
     }
 
     /// Sets the longest time that a read may block; `None`, the default, means no limit. On Unix a
@@ -419,7 +429,7 @@ impl SamStream {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.shared.socket.set_read_timeout(timeout)
+        self.shared.read_timeout.set(&self.shared.socket, timeout)
     }
 
     /// Sets the longest time that a write may block; `None`, the default, means no limit. A write
@@ -466,7 +476,7 @@ impl SamStream {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
-        self.shared.socket.read_timeout()
+        self.shared.read_timeout.value(&self.shared.socket)
     }
 
     /// Returns the longest time that a write may block.
@@ -569,12 +579,12 @@ impl SamStream {
 
 impl Read for &SamStream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let outcome = (&*self.shared.socket).read(buf);
+        let outcome = self.reader().read(buf);
         self.read_outcome(outcome, !buf.is_empty())
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let outcome = (&*self.shared.socket).read_vectored(bufs);
+        let outcome = self.reader().read_vectored(bufs);
         self.read_outcome(outcome, bufs.iter().any(|buf| !buf.is_empty()))
     }
 }
@@ -646,13 +656,14 @@ mod unix {
     }
 }
 
-/// Untested: this crate is developed and tested on Linux.
 #[cfg(windows)]
 mod windows {
     use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
 
     use super::SamStream;
 
+    /// The read time-out of the socket itself is at most 100 ms; [`SamStream::into_parts`] returns it with the one
+    /// that was set.
     impl AsSocket for SamStream {
         fn as_socket(&self) -> BorrowedSocket<'_> {
             self.shared.socket.as_socket()

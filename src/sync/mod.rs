@@ -8,7 +8,8 @@
 //! - `lifetime`: the end of a session, its reason, and the targets that end with it.
 //! - `call`: one blocking call, with its phase, its deadline, and the handles and session that may end it
 //!   sooner. Every wait that a program can interrupt is [`Call::wait_on`].
-//! - `thread`: starts threads. `accept_waker`: unblocks a TCP listener.
+//! - `thread`: starts threads. `accept_waker`: unblocks a TCP listener. `awake_read`: reads that a shutdown
+//!   ends on Windows, too.
 //! - `backoff`: growing delays. `buffer_pool`: buffers that are reused.
 //!
 //! # Lock order
@@ -36,11 +37,13 @@
 //!   [`Cancel::cancel`] and [`Lifetime::end`] first note the end, and then lock each registered monitor and
 //!   wake the threads that wait on it ([`Wake`]). A call that looked before the end was noted holds the
 //!   lock until it waits, so no call misses the end.
-//! - Registered sockets are shut down, which ends a `read` or `write` in progress.
+//! - Registered sockets are shut down, which ends a `read` or `write` in progress. On Windows it ends only
+//!   reads, within 100 ms, and only those of [`AwakeReader`] or with a time-out of [`stretch`].
 //! - The reader thread of a control socket ends the lifetime of its session. That wakes calls on the
 //!   session, shuts its sockets down, and ends the lifetimes of its subsessions.
 
 mod accept_waker;
+mod awake_read;
 mod backoff;
 mod buffer_pool;
 mod call;
@@ -57,6 +60,7 @@ mod thread;
 pub(crate) mod model;
 
 pub(crate) use accept_waker::AcceptWaker;
+pub(crate) use awake_read::{AwakeReader, ReadTimeout, stretch};
 pub(crate) use backoff::Backoff;
 pub(crate) use buffer_pool::BufferPool;
 pub(crate) use call::{Call, Registered};

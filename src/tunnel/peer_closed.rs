@@ -3,7 +3,7 @@ use std::net::TcpStream;
 /// Returns true if the other end of a connection is known to be fully closed, not only its writing. A FIN
 /// does not show the difference, and a test by a write would send data.
 ///
-/// A reset is visible on every system. Linux also shows a full close within its network namespace: a socket
+/// A reset is visible on Unix. Linux also shows a full close within its network namespace: a socket
 /// that was shut down still belongs to a program, a closed socket belongs to none. Other systems show
 /// nothing, and neither does Linux if the two ends have different addresses that are not loopback
 /// addresses.

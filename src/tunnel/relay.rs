@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::bridge::is_timeout;
 use crate::error::{Error, Phase};
 use crate::stream::SamStream;
-use crate::sync::{Backoff, Call, Cancel, Monitor, Target, spawn_scoped};
+use crate::sync::{AwakeReader, Backoff, Call, Cancel, Monitor, ReadTimeout, Target, spawn_scoped};
 use crate::tunnel::peer_closed::has_hung_up;
 use crate::tunnel::{TunnelError, TunnelOptions};
 
@@ -35,6 +35,7 @@ const LONGEST_LOOK: Duration = Duration::from_secs(5);
 /// the tunnel shuts both sockets down as well.
 pub(super) struct Relay<'a> {
     local: Arc<TcpStream>,
+    local_timeout: ReadTimeout,
     stream: SamStream,
     options: &'a TunnelOptions,
     cancel: &'a Cancel,
@@ -84,6 +85,7 @@ impl<'a> Relay<'a> {
     ) -> Self {
         let now = Instant::now();
         Self {
+            local_timeout: ReadTimeout::of(&local),
             local: Arc::new(local),
             stream,
             options,
@@ -130,7 +132,7 @@ impl<'a> Relay<'a> {
         // A call that times out checks if the whole connection was idle for that long.
         let look = |idle: Duration| (idle / 4).max(Duration::from_millis(1));
         let look = self.options.idle().map(look);
-        self.local.set_read_timeout(look)?;
+        self.local_timeout.set(&self.local, look)?;
         self.local.set_write_timeout(look)?;
         self.stream.set_read_timeout(look)?;
         self.stream.set_write_timeout(look)
@@ -138,7 +140,8 @@ impl<'a> Relay<'a> {
 
     /// The work of one thread: copies from the local side to the peer.
     fn send(&self) {
-        let outcome = self.copy(&*self.local, &self.stream, Way::ToPeer);
+        let local = AwakeReader::new(&self.local, &self.local_timeout);
+        let outcome = self.copy(local, &self.stream, Way::ToPeer);
         self.state.update(|state| {
             state.local_done = true;
             if let Err(error) = outcome {

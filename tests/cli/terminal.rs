@@ -1,10 +1,13 @@
 //! Progress appears on a terminal alone. `script` (util-linux) runs the program on one.
 
+#[cfg(target_os = "linux")]
 use std::process::Command;
 
 use i2p_sam::testing::TestBridge;
 
-use crate::support::{Done, Service, run, sam, shout};
+#[cfg(target_os = "linux")]
+use crate::support::Done;
+use crate::support::{Service, run, sam, shout};
 
 const PROGRESS: &str = "Building tunnels";
 

@@ -114,7 +114,9 @@ fn stays_open(mut socket: &TcpStream, time: Duration) -> bool {
     socket.set_read_timeout(Some(time)).unwrap();
     let outcome = socket.read(&mut [0]);
     socket.set_read_timeout(Some(LONG)).unwrap();
-    matches!(outcome, Err(error) if error.kind() == ErrorKind::WouldBlock)
+    // The kinds of a time-out on Unix and on Windows.
+    let timed_out = [ErrorKind::WouldBlock, ErrorKind::TimedOut];
+    matches!(outcome, Err(error) if timed_out.contains(&error.kind()))
 }
 
 /// Bytes in which a missing, doubled or misplaced part shows.

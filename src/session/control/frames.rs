@@ -1,4 +1,4 @@
-use std::net::TcpStream;
+use std::io::Read;
 
 use crate::error::SessionLoss;
 use crate::wire::Line;
@@ -8,7 +8,7 @@ use crate::wire::Line;
 /// The reader of the control socket passes each line to it first.
 pub(crate) trait Frames: Send {
     /// Reads the payload that follows the line, if the line announces a datagram.
-    fn take(&mut self, line: &[u8], end: Line, socket: &TcpStream) -> Frame;
+    fn take(&mut self, line: &[u8], end: Line, socket: &mut dyn Read) -> Frame;
 }
 
 /// The outcome of [`Frames::take`].

@@ -1,4 +1,4 @@
-use std::io;
+use std::io::{self, Read};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use crate::bridge::{KeyUse, note_loss};
 use crate::error::{Phase, Refusal, SessionLoss};
 use crate::session::control::frames::{Frame, Frames};
 use crate::session::control::socket::{Beat, ControlSocket};
-use crate::sync::spawn;
-use crate::wire::{Command, Line, Message, ResultCode, read_line};
+use crate::sync::{AwakeReader, ReadTimeout, spawn};
+use crate::wire::{Command, Line, LineSource, Message, ResultCode, read_line};
 
 impl ControlSocket {
     /// Starts the threads for the socket of a session that was just created.
@@ -57,9 +57,11 @@ impl ControlSocket {
 
     /// Reads until the session ends, and returns the reason.
     fn read_lines(self: &Arc<Self>, mut frames: Option<Box<dyn Frames>>) -> SessionLoss {
+        let timeout = ReadTimeout::of(self.socket());
+        let mut socket = AwakeReader::new(self.socket(), &timeout);
         let mut line = Vec::new();
         loop {
-            let end = match read_line(&mut self.socket(), &mut line) {
+            let end = match read_line(&mut socket, &mut line) {
                 Ok(Line::End) => return SessionLoss::Disconnected,
                 Ok(end) => end,
                 Err(error) => return loss(&error),
@@ -67,7 +69,7 @@ impl ControlSocket {
             self.note_life();
             let frame = frames
                 .as_mut()
-                .map(|frames| frames.take(&line, end, self.socket()));
+                .map(|frames| frames.take(&line, end, &mut socket));
             match frame {
                 Some(Frame::Datagram) => continue,
                 Some(Frame::Lost(loss)) => return loss,
@@ -113,6 +115,16 @@ impl ControlSocket {
             true => None,
             false => Some(SessionLoss::Refused(refusal)),
         }
+    }
+}
+
+impl LineSource for AwakeReader<'_> {
+    fn peek(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        AwakeReader::peek(self, buf)
+    }
+
+    fn take(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.read(buf)
     }
 }
 
