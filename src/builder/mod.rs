@@ -174,15 +174,15 @@ impl SessionBuilder {
     /// name none. Port 0 is no port. Default: none.
     ///
     /// [`ConnectOptions::from_port`](crate::ConnectOptions::from_port) and
-    /// [`DatagramOptions::from_port`](crate::DatagramOptions::from_port) precede it; port 0 there is not to
-    /// name one. It is no port to listen to: whatever port they are sent to, the session receives all
-    /// streams and datagrams of its destination. A [primary session](SessionBuilder::primary) has no ports,
+    /// [`DatagramOptions::from_port`](crate::DatagramOptions::from_port) precede it; port 0 there names
+    /// none. It is no port to listen to: the session receives all streams and datagrams of its destination,
+    /// whatever port they are sent to. A [primary session](SessionBuilder::primary) has no ports,
     /// but its [subsessions](crate::SubsessionBuilder::from_port) do.
     ///
-    /// It is sent with each dial and each datagram, so that it works alike at all routers, and not with SESSION
-    /// CREATE: i2pd ignores it there, and emissary 0.4.0 then passes the session no datagram. A bridge before SAM 3.2 accepts no ports with
-    /// datagrams, and the session is refused with [`Error::InvalidConfig`]. Peers see the port only if both
-    /// routers carry it: Java I2P does, i2pd and emissary 0.4.0 do not.
+    /// It is sent with each dial and each datagram, so that all routers treat it alike, and not with SESSION
+    /// CREATE: i2pd ignores it there, and emissary 0.4.0 then passes no datagram to the session. A bridge before
+    /// SAM 3.2 accepts no ports with datagrams, and the session is refused with [`Error::InvalidConfig`]. Peers
+    /// see the port only if both routers carry it: Java I2P does, i2pd and emissary 0.4.0 do not.
     ///
     /// ```
     /// # #[cfg(feature = "testing")] {
