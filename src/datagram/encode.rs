@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use crate::address::{Destination, I2pAddr};
 use crate::datagram::options::{DatagramOptions, push};
 use crate::error::Error;
-use crate::session::SessionCore;
+use crate::session::{DefaultPorts, SessionCore};
 use crate::wire::{CommandError, CommandFault, MAX_COMMAND, MAX_DATAGRAM_HEADER, Version};
 
 /// Most lines that are remembered.
@@ -16,6 +16,8 @@ pub(crate) struct OutgoingDatagram<'a> {
     pub(crate) options: &'a DatagramOptions,
     /// The session's own protocol. A bridge applies it only to datagrams that are sent by UDP.
     pub(crate) protocol: Option<u8>,
+    /// The ports of a datagram that names none.
+    pub(crate) ports: DefaultPorts,
 }
 
 impl OutgoingDatagram<'_> {
@@ -46,7 +48,7 @@ impl OutgoingDatagram<'_> {
     fn write_line(&self, core: &SessionCore, line: &mut Vec<u8>) -> Result<(), Error> {
         let (version, id) = (core.version, &core.id);
         push(line, format_args!("{version} {id} {}", self.peer.sam()));
-        self.finish_line(core, None, line)
+        self.finish_line(version, None, line)
     }
 
     /// Writes it as a command for the control socket.
@@ -68,7 +70,7 @@ impl OutgoingDatagram<'_> {
             command,
             format_args!("{topic} SEND DESTINATION={peer} SIZE={size}"),
         );
-        self.finish_line(core, self.protocol, command)?;
+        self.finish_line(core.version, self.protocol, command)?;
         command.extend_from_slice(self.payload);
         if command.len() > MAX_COMMAND {
             let max = MAX_COMMAND.saturating_sub(command.len() - size);
@@ -80,17 +82,16 @@ impl OutgoingDatagram<'_> {
     /// Writes the options, which follow the destination, and the line end.
     fn finish_line(
         &self,
-        core: &SessionCore,
+        version: Version,
         protocol: Option<u8>,
         line: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let version = core.version;
         // A bridge before SAM 3.2 accepts no options, and the caller did not set the session's protocol for
         // this datagram.
         let protocol = protocol.filter(|_| version >= Version::V3_2);
         let without_options = line.len();
         let port = self.peer.port();
-        self.options.write(port, core.ports, protocol, line)?;
+        self.options.write(port, self.ports, protocol, line)?;
         if version < Version::V3_2 && line.len() > without_options {
             let options = line.get(without_options..).unwrap_or_default();
             return Err(Error::setting(
@@ -118,6 +119,7 @@ struct RecentLine {
     destination: Destination,
     port: Option<u16>,
     options: DatagramOptions,
+    ports: DefaultPorts,
     line: Vec<u8>,
 }
 
@@ -129,6 +131,7 @@ impl RecentLines {
             recent.destination == *destination
                 && recent.port == port
                 && recent.options == *datagram.options
+                && recent.ports == datagram.ports
         });
         found.map(|recent| recent.line.as_slice())
     }
@@ -145,6 +148,7 @@ impl RecentLines {
             destination: destination.clone(),
             port: datagram.peer.port(),
             options: datagram.options.clone(),
+            ports: datagram.ports,
             line: kept,
         });
     }

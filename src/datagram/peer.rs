@@ -6,7 +6,7 @@ use crate::datagram::format::Origin;
 use crate::datagram::options::DatagramOptions;
 use crate::datagram::sender::Sender;
 use crate::error::Error;
-use crate::session::SessionCore;
+use crate::session::{DefaultPorts, SessionCore};
 
 /// The peer to which a session is connected.
 pub(crate) struct Peer {
@@ -14,6 +14,7 @@ pub(crate) struct Peer {
     addr: I2pAddr,
     b32: B32,
     options: DatagramOptions,
+    ports: DefaultPorts,
 }
 
 impl Peer {
@@ -27,6 +28,7 @@ impl Peer {
             addr,
             b32,
             options: DatagramOptions::new(),
+            ports: core.ports,
         };
         peer.datagram(&[]).check_packet(core)?;
         Ok(peer)
@@ -43,6 +45,7 @@ impl Peer {
             peer: &self.addr,
             options: &self.options,
             protocol: None,
+            ports: self.ports,
         }
     }
 

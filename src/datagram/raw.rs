@@ -92,6 +92,7 @@ impl RawSession {
             peer: &address.to_i2p_addr()?,
             options,
             protocol: self.protocol,
+            ports: self.socket.core().ports,
         };
         self.socket.send(&datagram, MAX_PAYLOAD)
     }

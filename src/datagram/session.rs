@@ -132,6 +132,7 @@ impl DatagramSession {
             peer: &address.to_i2p_addr()?,
             options,
             protocol: None,
+            ports: self.socket.core().ports,
         };
         self.socket.send(&datagram, MAX_PAYLOAD)
     }

@@ -12,7 +12,7 @@ use crate::datagram::recv_queue::RecvQueue;
 use crate::datagram::transport::Transport;
 use crate::datagram::udp::{UdpOptions, UdpPort};
 use crate::error::{Error, Phase};
-use crate::session::{Frames, SessionCore, SessionGuard};
+use crate::session::{DefaultPorts, Frames, SessionCore, SessionGuard};
 use crate::sync::{Call, Cancel, Deadline};
 use crate::wire::Pair;
 
@@ -118,6 +118,8 @@ impl DatagramSocket {
                 peer: &own,
                 options: &DatagramOptions::new(),
                 protocol: None,
+                // The session listens to its own port, not to that of its peers.
+                ports: DefaultPorts::default(),
             };
             // A datagram that could not be sent counts as lost.
             let _ = transport.send(&core, &datagram, || true, &Call::new(Phase::Send));

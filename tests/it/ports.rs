@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Mutex, mpsc};
+use std::time::Duration;
 
 use i2p_sam::testing::TestBridge;
 use i2p_sam::{
@@ -296,4 +297,19 @@ fn primary_session_with_port_is_refused_before_sending() {
         assert!(matches!(error, Error::InvalidConfig(_)), "{error}");
     }
     assert!(java.bridge.received().is_empty());
+}
+
+#[test]
+fn datagram_of_heartbeat_has_no_ports_of_session() {
+    let router = Router::start();
+    let builder = with_ports(router.builder()).heartbeat(Some(Duration::from_secs(1)));
+    let session = builder.datagram(DatagramStyle::Datagram).unwrap();
+    let packet = router.sent();
+    let line = format!("3.3 {} {}\n", session.id(), session.destination());
+    assert!(packet.starts_with(line.as_bytes()), "{}", packet.len());
+    // The line of the heartbeat does not stand for the program's own.
+    session.send_to(b"x", session.destination()).unwrap();
+    let mut packets = std::iter::repeat_with(|| router.sent());
+    let own = packets.find(|packet| packet.ends_with(b"\nx")).unwrap();
+    assert!(own.ends_with(b" FROM_PORT=7 TO_PORT=8\nx"));
 }
